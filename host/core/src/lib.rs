@@ -1,1 +1,29 @@
-//! stub
+//! Evenkeel's decisions, and nothing else: every function here is a function
+//! of (state, input, now).
+//!
+//! # Invariants
+//! - No I/O, no clock, no thread, no async runtime, no wasm: time comes in as
+//!   [`time::Nanos`], bytes come in as slices. `tests/tidy.rs` holds the
+//!   manifest to it.
+//! - No unsafe code.
+//! - Nothing in [`bus`], [`equalize`] or [`image`] allocates after it was
+//!   built: the guard calls them on its real-time thread.
+//! - Nothing here waits for a plugin, a disk or a person.
+//!
+//! # Reading order
+//! [`bus`] turns bytes into readings, [`battery`] says which readings are
+//! possible, [`equalize`] turns readings into bypass duties, [`image`] is the
+//! page on which the guard publishes all of it, [`points`] is how everybody
+//! else names it,
+//! [`settings`] and [`command`] are the two ways in.
+#![forbid(unsafe_code)]
+
+pub mod battery;
+pub mod bus;
+pub mod command;
+pub mod equalize;
+
+pub mod image;
+pub mod points;
+pub mod settings;
+pub mod time;

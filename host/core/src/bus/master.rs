@@ -1,0 +1,542 @@
+//! The master's side of the battery bus as a state machine: bytes and `now`
+//! in, bytes out. It owns no port and no clock.
+//!
+//! ```text
+//!            start_cycle            window over        all bursts over
+//!   Idle ───────────────▶ Sampling ───────────▶ Bursts ─────────────▶ Scanned
+//!    ▲                                          (IDENTIFY for strangers,    │
+//!    │            all frames sent               then READ)                  │ command
+//!    └───────────────────────────────── Commanding ◀────────────────────────┘
+//! ```
+//! The caller loops over [`Master::poll`] and does what each [`Step`] says;
+//! whatever the port received goes to [`Master::receive`] in between.
+
+use super::wire::{
+    ADDRESS_MAX, BURST_MAX, DUTIES_MAX, Decoder, Duty, DutyList, FRAME_MAX, IDENTITY_SLOT_CHARS,
+    Identity, READING_SLOT_CHARS, Reading, Reply, Request, TURNAROUND_CHARS,
+};
+use crate::time::Nanos;
+
+/// How the master talks to its modules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Line speed, bit/s; a character is 10 bits.
+    pub baud: u32,
+    /// Integration time of a sample, ms.
+    pub window_ms: u8,
+    /// Extra time granted after a burst's last slot for drivers, adapters and
+    /// cables between the master and the line.
+    pub slack: Nanos,
+    /// Time until duties lapse in the modules: three cycles, tenths of a second.
+    pub hold_ds: u8,
+}
+
+impl Timing {
+    fn chars(&self, n: u32) -> Nanos {
+        Nanos(u64::from(n) * 10 * 1_000_000_000 / u64::from(self.baud.max(1)))
+    }
+}
+
+/// Cycles after which a module that does not answer is asked again who it is.
+/// A module may come back as another one.
+const FORGET_AFTER: u32 = 3;
+/// Identity bursts per cycle: strangers are met quickly without starving READ.
+const IDENTIFY_PER_CYCLE: usize = 4;
+
+/// What the master knows of one module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Module {
+    /// Its bus address.
+    pub address: u16,
+    /// Who it is; `None` until it said so.
+    pub identity: Option<Identity>,
+    /// Last reading and when its sample was taken.
+    pub reading: Option<(Reading, Nanos)>,
+    /// READ requests in a row that it did not answer.
+    pub missed: u32,
+    answered: bool,
+}
+
+/// What the caller has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Write these bytes, then poll again.
+    Send(&'a [u8]),
+    /// Nothing to do before this time, unless bytes arrive.
+    Wait(Nanos),
+    /// The scan is over: look at [`Master::modules`], then call [`Master::command`].
+    Scanned,
+    /// The cycle is over.
+    Idle,
+}
+
+/// Counters of a bus, since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames with a wrong check sum or broken framing.
+    pub bad_frames: u64,
+    /// Good frames that were not asked for.
+    pub unexpected: u64,
+    /// Replies that did not come in time.
+    pub missed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// SAMPLE is due.
+    Start,
+    /// Integration runs until then.
+    Sampling(Nanos),
+    /// The IDENTIFY or READ at `next` is due.
+    Burst {
+        what: Burst,
+        next: usize,
+    },
+    /// Replies to `from..to` are awaited until then.
+    Listening {
+        what: Burst,
+        from: usize,
+        to: usize,
+        until: Nanos,
+    },
+    Scanned,
+    /// The DUTIES from `next` on are due.
+    Commanding {
+        next: usize,
+    },
+    /// The line is busy with our own frame until then.
+    Sending {
+        next: usize,
+        until: Nanos,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Burst {
+    Identify,
+    Read,
+}
+
+/// The bus master. Built once; allocates nothing afterwards.
+#[derive(Clone, Debug)]
+pub struct Master {
+    timing: Timing,
+    modules: Vec<Module>,
+    duties: Vec<Duty>,
+    state: State,
+    sample: u8,
+    sampled_at: Nanos,
+    identified: usize,
+    decoder: Decoder,
+    out: [u8; FRAME_MAX],
+    counters: Counters,
+}
+
+/// Why a master cannot be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Out of range.
+    #[error("module address {0} is not in 1 … {ADDRESS_MAX}")]
+    Address(u16),
+    /// The same twice, or not ascending.
+    #[error("module address {0} appears twice or out of order")]
+    Order(u16),
+}
+
+impl Master {
+    /// A master for these modules, ascending by address.
+    ///
+    /// # Errors
+    /// [`BuildError`] when an address is impossible.
+    pub fn new(
+        timing: Timing,
+        addresses: impl IntoIterator<Item = u16>,
+    ) -> Result<Self, BuildError> {
+        let mut modules: Vec<Module> = Vec::new();
+        for address in addresses {
+            if address == 0 || address > ADDRESS_MAX {
+                return Err(BuildError::Address(address));
+            }
+            if modules.last().is_some_and(|last| last.address >= address) {
+                return Err(BuildError::Order(address));
+            }
+            modules.push(Module { address, ..Module::default() });
+        }
+        Ok(Self {
+            timing,
+            duties: vec![Duty::OFF; modules.len()],
+            modules,
+            state: State::Idle,
+            sample: 0,
+            sampled_at: Nanos(0),
+            identified: 0,
+            decoder: Decoder::default(),
+            out: [0; FRAME_MAX],
+            counters: Counters::default(),
+        })
+    }
+
+    /// The modules, ascending by address.
+    #[must_use]
+    pub fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
+    /// Counters since start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Begin a cycle, whatever was going on: a cycle that was cut short by a
+    /// lost port leaves nothing behind.
+    pub fn start_cycle(&mut self) {
+        self.decoder.reset();
+        self.identified = 0;
+        for module in &mut self.modules {
+            module.answered = false;
+        }
+        self.state = State::Start;
+    }
+
+    /// Set the duties to send, one per module, after [`Step::Scanned`].
+    ///
+    /// # Panics
+    /// When `duties` is not as long as [`Self::modules`]: a programming error.
+    pub fn command(&mut self, duties: &[Duty]) {
+        self.duties.copy_from_slice(duties);
+        if self.state == State::Scanned {
+            self.state = State::Commanding { next: 0 };
+        }
+    }
+
+    /// What to do now.
+    pub fn poll(&mut self, now: Nanos) -> Step<'_> {
+        loop {
+            match self.state {
+                State::Idle => return Step::Idle,
+                State::Scanned => return Step::Scanned,
+                State::Start => return self.send_sample(now),
+                State::Sampling(until) if now < until => return Step::Wait(until),
+                State::Sampling(_) => self.state = State::Burst { what: Burst::Identify, next: 0 },
+                State::Burst { what, next } => {
+                    if let Some((from, to)) = self.next_run(what, next) {
+                        return self.send_burst(now, what, from, to);
+                    }
+                    self.state = match what {
+                        Burst::Identify => State::Burst { what: Burst::Read, next: 0 },
+                        Burst::Read => State::Scanned,
+                    };
+                }
+                State::Listening { what, from, to, until } => {
+                    if now < until && !self.modules[from..to].iter().all(|m| m.answered) {
+                        return Step::Wait(until);
+                    }
+                    self.close_burst(what, from, to);
+                    self.state = State::Burst { what, next: to };
+                }
+                State::Sending { until, .. } if now < until => return Step::Wait(until),
+                State::Sending { next, .. } => self.state = State::Commanding { next },
+                State::Commanding { next } => {
+                    let Some(to) = self.run_end(next, DUTIES_MAX) else {
+                        self.state = State::Idle;
+                        continue;
+                    };
+                    return self.send_duties(now, next, to);
+                }
+            }
+        }
+    }
+
+    /// Take what the port received.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let parsed = match self.decoder.push(*byte) {
+                None => continue,
+                Some(Err(_)) => {
+                    self.counters.bad_frames += 1;
+                    continue;
+                }
+                Some(Ok(frame)) => Reply::parse(&frame),
+            };
+            match parsed {
+                Ok(reply) if self.accept(&reply) => {}
+                _ => self.counters.unexpected += 1,
+            }
+        }
+    }
+
+    /// Take a reply that is awaited; false for any other.
+    fn accept(&mut self, reply: &Reply) -> bool {
+        let State::Listening { what, from, to, .. } = self.state else {
+            return false;
+        };
+        let address = match reply {
+            Reply::Reading { address, .. } | Reply::Identity { address, .. } => *address,
+        };
+        let awaited = &mut self.modules[from..to];
+        let Ok(at) = awaited.binary_search_by_key(&address, |m| m.address) else {
+            return false;
+        };
+        let module = &mut awaited[at];
+        match (what, reply) {
+            (Burst::Read, Reply::Reading { reading, .. }) if reading.sample == self.sample => {
+                module.reading = Some((*reading, self.sampled_at));
+            }
+            (Burst::Identify, Reply::Identity { identity, .. }) => {
+                module.identity = Some(*identity);
+            }
+            _ => return false,
+        }
+        module.answered = true;
+        true
+    }
+
+    /// Count who did not answer; forget who has not answered for long.
+    fn close_burst(&mut self, what: Burst, from: usize, to: usize) {
+        for module in &mut self.modules[from..to] {
+            if what == Burst::Read {
+                if module.answered {
+                    module.missed = 0;
+                } else {
+                    module.missed = module.missed.saturating_add(1);
+                    self.counters.missed += 1;
+                    if module.missed >= FORGET_AFTER {
+                        module.identity = None;
+                    }
+                }
+            }
+            module.answered = false;
+        }
+    }
+
+    /// The next run of modules to ask, as indices.
+    fn next_run(&self, what: Burst, next: usize) -> Option<(usize, usize)> {
+        match what {
+            Burst::Read => self.run_end(next, BURST_MAX.into()).map(|to| (next, to)),
+            Burst::Identify => {
+                if self.identified == IDENTIFY_PER_CYCLE {
+                    return None;
+                }
+                let wants = |m: &Module| m.identity.is_none();
+                let from = next + self.modules.get(next..)?.iter().position(wants)?;
+                let to = self.run_end(from, BURST_MAX.into())?;
+                let to = from + self.modules[from..to].iter().take_while(|m| wants(m)).count();
+                Some((from, to))
+            }
+        }
+    }
+
+    /// End of the run of consecutive addresses from `from`, at most `max` long.
+    fn run_end(&self, from: usize, max: usize) -> Option<usize> {
+        let first = self.modules.get(from)?.address;
+        let run = self.modules[from..]
+            .iter()
+            .zip(first..)
+            .take(max)
+            .take_while(|(m, expected)| m.address == *expected);
+        Some(from + run.count())
+    }
+
+    fn send_sample(&mut self, now: Nanos) -> Step<'_> {
+        self.sample = self.sample.wrapping_add(1);
+        let request = Request::Sample { sample: self.sample, window_ms: self.timing.window_ms };
+        let len = request.encode(&mut self.out);
+        let window = Nanos::from_millis(self.timing.window_ms.into());
+        let sent = now + self.timing.chars(len as u32);
+        // A reading is as old as the middle of its window.
+        self.sampled_at = sent + Nanos(window.0 / 2);
+        self.state = State::Sampling(sent + window);
+        Step::Send(&self.out[..len])
+    }
+
+    fn send_burst(&mut self, now: Nanos, what: Burst, from: usize, to: usize) -> Step<'_> {
+        let first = self.modules[from].address;
+        // A run is at most BURST_MAX long.
+        let count = (to - from) as u8;
+        let (request, slot) = match what {
+            Burst::Identify => (Request::Identify { first, count }, IDENTITY_SLOT_CHARS),
+            Burst::Read => (Request::Read { first, count }, READING_SLOT_CHARS),
+        };
+        if what == Burst::Identify {
+            self.identified += 1;
+        }
+        self.decoder.reset();
+        let len = request.encode(&mut self.out);
+        let chars = len as u32 + TURNAROUND_CHARS + u32::from(count) * slot;
+        let until = now + self.timing.chars(chars) + self.timing.slack;
+        self.state = State::Listening { what, from, to, until };
+        Step::Send(&self.out[..len])
+    }
+
+    fn send_duties(&mut self, now: Nanos, from: usize, to: usize) -> Step<'_> {
+        let request = Request::Duties {
+            first: self.modules[from].address,
+            hold_ds: self.timing.hold_ds,
+            duties: DutyList::Owned(&self.duties[from..to]),
+        };
+        let len = request.encode(&mut self.out);
+        let until = now + self.timing.chars(len as u32);
+        self.state = State::Sending { next: to, until };
+        Step::Send(&self.out[..len])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wire::{Flags, Frame};
+    use super::*;
+    use proptest::prelude::*;
+
+    const TIMING: Timing =
+        Timing { baud: 115_200, window_ms: 100, slack: Nanos(5_000_000), hold_ds: 30 };
+
+    fn request_of(step: Step<'_>) -> (u8, u16, Vec<u8>) {
+        let Step::Send(bytes) = step else { panic!("expected a request, got {step:?}") };
+        let mut decoder = Decoder::default();
+        bytes
+            .iter()
+            .find_map(|b| match decoder.push(*b) {
+                Some(Ok(Frame { kind, address, payload })) => {
+                    Some((kind, address, payload.to_vec()))
+                }
+                Some(Err(e)) => panic!("{e}"),
+                None => None,
+            })
+            .expect("a frame")
+    }
+
+    fn reading(address: u16, sample: u8, voltage_mv: u16) -> Vec<u8> {
+        let reading =
+            Reading { sample, voltage_mv, temperature_dc: 250, duty: 0, flags: Flags::default() };
+        encoded(&Reply::Reading { address, reading })
+    }
+
+    fn identity(address: u16) -> Vec<u8> {
+        let identity =
+            Identity { type_code: 20, hardware: 1, firmware: (1, 0), serial: u32::from(address) };
+        encoded(&Reply::Identity { address, identity })
+    }
+
+    fn encoded(reply: &Reply) -> Vec<u8> {
+        let mut out = [0; FRAME_MAX];
+        let n = reply.encode(&mut out);
+        out[..n].to_vec()
+    }
+
+    /// Run one cycle; `answer` says what comes back to each request.
+    fn cycle(
+        master: &mut Master,
+        now: &mut Nanos,
+        mut answer: impl FnMut(u8, u16, &[u8]) -> Vec<u8>,
+    ) -> Vec<(u8, u16)> {
+        let mut seen = Vec::new();
+        master.start_cycle();
+        loop {
+            match master.poll(*now) {
+                Step::Send(bytes) => {
+                    let (kind, address, payload) = request_of(Step::Send(bytes));
+                    seen.push((kind, address));
+                    master.receive(&answer(kind, address, &payload));
+                }
+                Step::Wait(until) => *now = until,
+                Step::Scanned => {
+                    let duties = vec![Duty(7); master.modules().len()];
+                    master.command(&duties);
+                }
+                Step::Idle => return seen,
+            }
+        }
+    }
+
+    fn all_answer(kind: u8, address: u16, payload: &[u8], sample: u8) -> Vec<u8> {
+        let count = payload.first().copied().unwrap_or(0).into();
+        let run = address..address.saturating_add(count);
+        match kind {
+            2 => run.flat_map(|a| reading(a, sample, 13_600)).collect(),
+            3 => run.flat_map(identity).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_cycle_identifies_reads_and_commands() {
+        let mut master = Master::new(TIMING, 1..=100).expect("addresses are fine");
+        let mut now = Nanos(0);
+        let seen = cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, 1));
+        assert_eq!(seen, [(1, 0xFFFF), (3, 1), (3, 65), (2, 1), (2, 65), (4, 1)]);
+        assert!(master.modules().iter().all(|m| m.reading.is_some() && m.identity.is_some()));
+        assert_eq!(master.counters(), Counters::default());
+        let seen = cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, 2));
+        assert_eq!(seen, [(1, 0xFFFF), (2, 1), (2, 65), (4, 1)], "identity is asked once");
+    }
+
+    #[test]
+    fn gaps_in_the_addresses_split_the_runs() {
+        let mut master = Master::new(TIMING, [1, 2, 5, 6]).expect("addresses are fine");
+        let seen = cycle(&mut master, &mut Nanos(0), |k, a, p| all_answer(k, a, p, 1));
+        assert_eq!(seen, [(1, 0xFFFF), (3, 1), (3, 5), (2, 1), (2, 5), (4, 1), (4, 5)]);
+    }
+
+    #[test]
+    fn a_silent_module_is_missed_and_asked_again_who_it_is() {
+        let mut master = Master::new(TIMING, 1..=3).expect("addresses are fine");
+        let mut now = Nanos(0);
+        cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, 1));
+        for sample in 2..=5 {
+            cycle(&mut master, &mut now, |kind, _, _| match kind {
+                2 => [reading(1, sample, 13_600), reading(3, sample, 13_600)].concat(),
+                _ => Vec::new(),
+            });
+        }
+        assert_eq!(master.modules()[1].missed, 4);
+        assert_eq!(master.modules()[1].identity, None);
+        assert_eq!(master.counters().missed, 4);
+        assert_eq!(master.modules()[0].missed, 0);
+    }
+
+    #[test]
+    fn replies_of_an_old_sample_or_a_stranger_are_not_readings() {
+        let mut master = Master::new(TIMING, 1..=2).expect("addresses are fine");
+        cycle(&mut master, &mut Nanos(0), |kind, _, _| match kind {
+            2 => [reading(1, 99, 1), reading(40, 1, 2)].concat(),
+            _ => Vec::new(),
+        });
+        assert_eq!(master.counters().unexpected, 2);
+        assert!(master.modules().iter().all(|m| m.reading.is_none()));
+    }
+
+    #[test]
+    fn a_cut_cycle_leaves_nothing_behind() {
+        let mut master = Master::new(TIMING, 1..=2).expect("addresses are fine");
+        master.start_cycle();
+        let _ = master.poll(Nanos(0));
+        master.receive(&reading(1, 1, 13_600)[..5]);
+        let mut now = Nanos::from_secs(1);
+        cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, 2));
+        assert!(master.modules().iter().all(|m| m.reading.is_some()));
+    }
+
+    #[test]
+    fn impossible_address_lists_are_refused() {
+        assert_eq!(Master::new(TIMING, [0]).err(), Some(BuildError::Address(0)));
+        assert_eq!(Master::new(TIMING, [1025]).err(), Some(BuildError::Address(1025)));
+        assert_eq!(Master::new(TIMING, [3, 3]).err(), Some(BuildError::Order(3)));
+    }
+
+    proptest! {
+        /// Whatever the line brings, a cycle ends within its time and the
+        /// master goes on.
+        #[test]
+        fn noise_never_hangs_a_cycle(noise in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let mut master = Master::new(TIMING, 1..=70).expect("addresses are fine");
+            let mut now = Nanos(0);
+            cycle(&mut master, &mut now, |_, _, _| noise.clone());
+            prop_assert!(now < Nanos::from_millis(900), "{now:?}");
+            let sample = 2;
+            cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, sample));
+            prop_assert!(master.modules().iter().all(|m| m.reading.is_some()));
+        }
+    }
+}

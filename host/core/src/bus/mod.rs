@@ -1,0 +1,22 @@
+//! The battery bus, protocol version 1.
+//!
+//! Half-duplex serial, 115,200 baud 8N1 by default, one master (the guard),
+//! up to 1,024 modules. [`wire`] is the byte-exact description with worked
+//! examples: a hardware maker can build a module from it. [`master`] is the
+//! master's side as a state machine: bytes and `now` in, bytes out.
+//!
+//! # A cycle
+//! ```text
+//! master   SAMPLE ─┐            READ 1..64 ┐        READ 65.. ┐       DUTIES … DUTIES
+//! modules          └ bypass off,           └ slot slot slot…  └ slot…        └ apply until
+//!                    100 ms integration                                        hold runs out
+//! ```
+//! All modules measure in the same 100 ms with their bypass off: a string is
+//! one instant, and no bypass current falsifies a reading
+//! (facts/battery-science.md §3.6; 100 ms is five periods of 50 Hz and six of
+//! 60 Hz). A module answers a READ in its own time slot, so one request brings
+//! 64 replies. The duties are good for a hold time of three cycles; a module
+//! that hears no newer ones drops its bypass by itself.
+
+pub mod master;
+pub mod wire;

@@ -1,0 +1,7 @@
+//! `evenkeeld`: plugins, store and console of the appliance.
+//!
+//! Everything here may crash, be updated or be starved without a block of a
+//! battery noticing: the guard neither waits for the daemon nor shares memory
+//! that the daemon can write.
+
+pub mod hub;

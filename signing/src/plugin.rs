@@ -1,0 +1,59 @@
+//! A verified plugin: manifest and parts, ready to be used.
+
+use crate::{BundleError, PluginManifest, PublicKey, Verified};
+
+/// A plugin bundle of which everything has been checked: signature, manifest
+/// and the hash of every part. It borrows the bytes of the bundle.
+#[derive(Debug)]
+pub struct PluginBundle<'a> {
+    manifest: PluginManifest,
+    parts: Vec<&'a [u8]>,
+    component: &'a [u8],
+    signers: Vec<PublicKey>,
+}
+
+impl<'a> Verified<'a> {
+    /// Parse the plugin manifest and check every part against it.
+    ///
+    /// # Errors
+    /// [`BundleError::Manifest`] for a manifest that breaks a rule, and what
+    /// [`Verified::parts`] refuses.
+    pub fn plugin(&self) -> Result<PluginBundle<'a>, BundleError> {
+        let refused = |source| BundleError::Manifest { source };
+        let manifest = PluginManifest::parse(self.manifest()).map_err(refused)?;
+        let parts = self.parts(&manifest.parts, manifest.total_length)?;
+        let component = find(&manifest, &parts, PluginManifest::COMPONENT).unwrap_or_default();
+        Ok(PluginBundle { component, parts, signers: self.signers().to_vec(), manifest })
+    }
+}
+
+impl<'a> PluginBundle<'a> {
+    /// What the plugin says about itself.
+    #[must_use]
+    pub const fn manifest(&self) -> &PluginManifest {
+        &self.manifest
+    }
+
+    /// The WebAssembly component.
+    #[must_use]
+    pub const fn component(&self) -> &'a [u8] {
+        self.component
+    }
+
+    /// The part with this name.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Option<&'a [u8]> {
+        find(&self.manifest, &self.parts, name)
+    }
+
+    /// The trusted keys that signed, at least one.
+    #[must_use]
+    pub fn signers(&self) -> &[PublicKey] {
+        &self.signers
+    }
+}
+
+fn find<'a>(manifest: &PluginManifest, parts: &[&'a [u8]], name: &str) -> Option<&'a [u8]> {
+    let at = manifest.parts.iter().position(|part| part.name == name)?;
+    parts.get(at).copied()
+}

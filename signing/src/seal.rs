@@ -1,0 +1,149 @@
+//! Making bundles: the writing half of the container.
+
+use crate::envelope::{
+    ALIGNMENT, HEADER_LEN, MAGIC, MANIFEST_LEN_MAX, SIGNATURE_LEN, SIGNATURES_MAX, signed_message,
+};
+use crate::{Digest, Kind, ManifestError, Part, PluginManifest, Role, SecretKey};
+
+/// Sign a plugin. `parts` are pairs of name and bytes in the order of the file;
+/// `manifest.parts` and `manifest.total_length` are filled in here.
+///
+/// # Errors
+/// [`SealError`] when the manifest breaks a rule, a key may not sign plugins,
+/// or a limit is exceeded.
+pub fn seal_plugin(
+    mut manifest: PluginManifest,
+    parts: &[(&str, &[u8])],
+    keys: &[&SecretKey],
+) -> Result<Vec<u8>, SealError> {
+    manifest.parts = parts
+        .iter()
+        .map(|(name, bytes)| Part {
+            name: (*name).to_owned(),
+            size: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+        })
+        .collect();
+    manifest.total_length = 0;
+    manifest.check().map_err(|source| SealError::Manifest { source })?;
+    let payload: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
+    // The manifest states the length of the file that it is part of. More
+    // digits only ever make it longer, so this settles after a few rounds.
+    loop {
+        let text = serde_json::to_vec(&manifest).map_err(|source| SealError::Encode { source })?;
+        let length = total_length(text.len(), &payload, keys.len()) as u64;
+        if length == manifest.total_length {
+            return seal(Kind::Plugin, &text, &payload, keys);
+        }
+        manifest.total_length = length;
+    }
+}
+
+/// Sign a manifest of any kind, as it stands. The caller has put the hashes of
+/// `parts` and the total length into it; [`seal_plugin`] does so for plugins.
+///
+/// # Errors
+/// [`SealError`] when a key may not sign this kind or a limit is exceeded.
+pub fn seal(
+    kind: Kind,
+    manifest: &[u8],
+    parts: &[&[u8]],
+    keys: &[&SecretKey],
+) -> Result<Vec<u8>, SealError> {
+    if keys.is_empty() || keys.len() > SIGNATURES_MAX {
+        return Err(SealError::KeyCount { found: keys.len() });
+    }
+    if let Some(key) = keys.iter().find(|key| key.role().signs() != kind) {
+        return Err(SealError::WrongRole {
+            name: key.public().name().to_owned(),
+            role: key.role(),
+            kind,
+        });
+    }
+    if manifest.is_empty() || manifest.len() > MANIFEST_LEN_MAX {
+        return Err(SealError::ManifestLength { found: manifest.len() });
+    }
+    let length = total_length(manifest.len(), parts, keys.len());
+    if length > kind.len_max() {
+        return Err(SealError::Oversized { kind, found: length });
+    }
+    Ok(write(kind, manifest, parts, keys, length))
+}
+
+/// Why a bundle cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// A field of the manifest breaks a rule.
+    #[error("the manifest would be refused; correct the plugin's description")]
+    Manifest {
+        /// Which field and rule.
+        source: ManifestError,
+    },
+    /// The manifest cannot be written as JSON.
+    #[error("the manifest cannot be written")]
+    Encode {
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No keys, or too many.
+    #[error("{found} keys were given, 1 to {SIGNATURES_MAX} can sign a bundle")]
+    KeyCount {
+        /// How many.
+        found: usize,
+    },
+    /// A key with another role.
+    #[error("the key {name:?} signs {role} bundles; use a key made for {kind} bundles")]
+    WrongRole {
+        /// Name of the key.
+        name: String,
+        /// Its role.
+        role: Role,
+        /// What was to be signed.
+        kind: Kind,
+    },
+    /// Manifest length out of range.
+    #[error("the manifest has {found} bytes, allowed are 1 to {MANIFEST_LEN_MAX}")]
+    ManifestLength {
+        /// Its length.
+        found: usize,
+    },
+    /// Longer than devices accept.
+    #[error("the bundle would have {found} bytes, devices accept {max}", max = kind.len_max())]
+    Oversized {
+        /// Kind of the bundle.
+        kind: Kind,
+        /// Its length.
+        found: usize,
+    },
+}
+
+fn total_length(manifest_len: usize, parts: &[&[u8]], keys: usize) -> usize {
+    let payload: usize = parts.iter().map(|part| part.len().next_multiple_of(ALIGNMENT)).sum();
+    HEADER_LEN + keys * SIGNATURE_LEN + manifest_len + payload
+}
+
+fn write(
+    kind: Kind,
+    manifest: &[u8],
+    parts: &[&[u8]],
+    keys: &[&SecretKey],
+    length: usize,
+) -> Vec<u8> {
+    let message = signed_message(kind, manifest);
+    let mut out = Vec::with_capacity(length);
+    out.extend_from_slice(MAGIC);
+    for word in [kind as u32, manifest.len() as u32, keys.len() as u32, 0] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    for key in keys {
+        out.extend_from_slice(&key.public().id().0.0);
+        out.extend_from_slice(&key.sign(&message));
+    }
+    out.extend_from_slice(manifest);
+    for part in parts {
+        out.extend_from_slice(part);
+        out.resize(out.len() + part.len().next_multiple_of(ALIGNMENT) - part.len(), 0);
+    }
+    out
+}
