@@ -1,6 +1,8 @@
 //! Bundles that must be refused, each with the reason that a person would be
 //! given (facts/firmware-trust.md §1, promise FW-1), and those that must not.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use evenkeel_signing::{
     BundleError, Digest, Envelope, Keyring, Kind, Limits, ManifestError, Part, PluginManifest,
     Role, SealError, SecretKey, seal, seal_plugin,
