@@ -235,16 +235,19 @@ pub enum Fault {
     TemperatureInvalid = 4,
     /// The module is of another type than the settings say.
     WrongType = 5,
+    /// The module answers but has not said yet who it is.
+    Unidentified = 6,
 }
 
 impl Fault {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::None,
         Self::NeverSeen,
         Self::Silent,
         Self::VoltageOutOfRange,
         Self::TemperatureInvalid,
         Self::WrongType,
+        Self::Unidentified,
     ];
 
     /// For people; empty when nothing is wrong.
@@ -257,6 +260,7 @@ impl Fault {
             Self::VoltageOutOfRange => "voltage outside the module's range",
             Self::TemperatureInvalid => "temperature sensor broken",
             Self::WrongType => "module of another type than configured",
+            Self::Unidentified => "module has not said who it is",
         }
     }
 }
@@ -513,7 +517,7 @@ mod tests {
             duty: Duty(n as u16),
             flags: Flags(Flags::DERATED),
             quality: QUALITIES[i % 4],
-            fault: Fault::ALL[i % 6],
+            fault: Fault::ALL[i % 7],
             read: Nanos(n),
             serial: u32::MAX - i as u32,
         };

@@ -54,7 +54,6 @@ pub struct Module {
     pub reading: Option<(Reading, Nanos)>,
     /// READ requests in a row that it did not answer.
     pub missed: u32,
-    answered: bool,
 }
 
 /// What the caller has to do next.
@@ -123,6 +122,8 @@ enum Burst {
 pub struct Master {
     timing: Timing,
     modules: Vec<Module>,
+    /// Who answered in the present burst.
+    answered: Vec<bool>,
     duties: Vec<Duty>,
     state: State,
     sample: u8,
@@ -165,6 +166,7 @@ impl Master {
         }
         Ok(Self {
             timing,
+            answered: vec![false; modules.len()],
             duties: vec![Duty::OFF; modules.len()],
             modules,
             state: State::Idle,
@@ -194,9 +196,7 @@ impl Master {
     pub fn start_cycle(&mut self) {
         self.decoder.reset();
         self.identified = 0;
-        for module in &mut self.modules {
-            module.answered = false;
-        }
+        self.answered.fill(false);
         self.state = State::Start;
     }
 
@@ -230,7 +230,7 @@ impl Master {
                     };
                 }
                 State::Listening { what, from, to, until } => {
-                    if now < until && !self.modules[from..to].iter().all(|m| m.answered) {
+                    if now < until && self.answered[from..to].contains(&false) {
                         return Step::Wait(until);
                     }
                     self.close_burst(what, from, to);
@@ -289,15 +289,17 @@ impl Master {
             }
             _ => return false,
         }
-        module.answered = true;
+        self.answered[from + at] = true;
         true
     }
 
     /// Count who did not answer; forget who has not answered for long.
     fn close_burst(&mut self, what: Burst, from: usize, to: usize) {
-        for module in &mut self.modules[from..to] {
+        for (module, answered) in
+            self.modules[from..to].iter_mut().zip(&mut self.answered[from..to])
+        {
             if what == Burst::Read {
-                if module.answered {
+                if *answered {
                     module.missed = 0;
                 } else {
                     module.missed = module.missed.saturating_add(1);
@@ -307,7 +309,7 @@ impl Master {
                     }
                 }
             }
-            module.answered = false;
+            *answered = false;
         }
     }
 
