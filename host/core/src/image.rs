@@ -31,7 +31,8 @@ pub const BLOCKS_MAX: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"EVKIMAGE");
 const VERSION: u64 = 1;
-const SEQUENCE_AT: usize = 2;
+/// Word that changes with every publication: a cheap look before [`read`].
+pub const SEQUENCE_AT: usize = 2;
 const CYCLE_AT: usize = 3;
 const CYCLE_WORDS: usize = 29;
 const JITTER_AT: usize = CYCLE_AT + CYCLE_WORDS;

@@ -12,7 +12,8 @@
 //!
 //! # Reading order
 //! [`bus`] turns bytes into readings, [`battery`] says which readings are
-//! possible, [`equalize`] turns readings into bypass duties, [`image`] is the
+//! possible, [`equalize`] turns readings into bypass duties, [`control`] does both for
+//! all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
 //! else names it,
 //! [`settings`] and [`command`] are the two ways in.
@@ -21,6 +22,7 @@
 pub mod battery;
 pub mod bus;
 pub mod command;
+pub mod control;
 pub mod equalize;
 
 pub mod image;

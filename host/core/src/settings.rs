@@ -11,6 +11,7 @@
 //! writes the seal.
 
 use crate::battery::ModuleKind;
+use crate::bus::master::Timing;
 use crate::bus::wire::ADDRESS_MAX;
 use crate::equalize;
 use crate::image::{BLOCKS_MAX, STRINGS_MAX};
@@ -20,6 +21,10 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// Integration time of a sample, ms: five periods of 50 Hz, six of 60 Hz.
+const WINDOW_MS: u8 = 100;
+/// Granted to drivers and adapters after a burst's last slot.
+const SLACK: Nanos = Nanos::from_millis(10);
 const SEAL: &str = "# evenkeel guard settings, crc32 ";
 
 /// Everything the guard needs to know.
@@ -42,7 +47,8 @@ pub struct BusSettings {
     /// Line speed, bit/s: 9,600 … 921,600.
     #[serde(default = "default_baud")]
     pub baud: u32,
-    /// Length of a cycle, ms: 500 … 20,000. Every cycle scans all modules.
+    /// Length of a cycle, ms: 500 … 8,000 (three cycles are the longest hold
+    /// time that a DUTIES frame can say). Every cycle scans all modules.
     #[serde(default = "default_cycle_ms")]
     pub cycle_ms: u32,
 }
@@ -160,6 +166,27 @@ impl GuardSettings {
         Nanos::from_millis(self.bus.cycle_ms as u64)
     }
 
+    /// Addresses of all modules, ascending.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<u16> {
+        let runs = self.strings.iter().map(|s| s.first_address..=s.last_address());
+        let mut addresses: Vec<u16> = runs.flatten().collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    /// How the bus master talks to the modules.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        Timing {
+            baud: self.bus.baud,
+            window_ms: WINDOW_MS,
+            slack: SLACK,
+            // Three cycles, in tenths of a second, rounded up.
+            hold_ds: (3 * self.bus.cycle_ms).div_ceil(100).min(255) as u8,
+        }
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let bad = |place: &str, problem: String| {
             Err(SettingsError::Value { place: place.to_owned(), problem })
@@ -167,8 +194,8 @@ impl GuardSettings {
         if !(9_600..=921_600).contains(&self.bus.baud) {
             return bad("bus.baud", format!("{} is not in 9600 … 921600", self.bus.baud));
         }
-        if !(500..=20_000).contains(&self.bus.cycle_ms) {
-            return bad("bus.cycle_ms", format!("{} is not in 500 … 20000", self.bus.cycle_ms));
+        if !(500..=8_000).contains(&self.bus.cycle_ms) {
+            return bad("bus.cycle_ms", format!("{} is not in 500 … 8000", self.bus.cycle_ms));
         }
         if self.strings.is_empty() || self.strings.len() > STRINGS_MAX {
             let n = self.strings.len();

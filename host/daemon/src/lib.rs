@@ -4,4 +4,9 @@
 //! battery noticing: the guard neither waits for the daemon nor shares memory
 //! that the daemon can write.
 
+pub mod clock;
+pub mod config;
+pub mod failure;
+pub mod guard;
 pub mod hub;
+pub mod plugin_status;

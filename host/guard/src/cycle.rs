@@ -6,12 +6,12 @@
 //! start of every cycle; without it the image still says every cycle that
 //! everything is silent.
 
-use crate::control::Control;
 use crate::memory::ImageMemory;
 use crate::port::{Port, now};
 use crate::settings_file::{self, Loaded};
 use crate::{AnyError, realtime, socket};
-use evenkeel_core::bus::master::{Master, Step, Timing};
+use evenkeel_core::bus::master::{Master, Step};
+use evenkeel_core::control::Control;
 use evenkeel_core::image::{self, Condition};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
@@ -22,10 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
-/// Integration time of a sample: five periods of 50 Hz, six of 60 Hz.
-const WINDOW_MS: u8 = 100;
-/// Granted to drivers and adapters after a burst's last slot.
-const SLACK: Nanos = Nanos::from_millis(10);
 const STACK_BYTES: usize = 128 * 1024;
 
 /// A change that a client asked for and the socket thread has checked.

@@ -6,7 +6,6 @@
 //! socket ([`socket`]). The two meet in a bounded queue and in the process
 //! image, and neither ever waits for the other.
 
-mod control;
 mod cycle;
 mod memory;
 mod port;

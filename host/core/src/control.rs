@@ -1,14 +1,15 @@
-//! From a scan to duties and to the process image: the pure middle of a
-//! cycle. Everything is sized at start; nothing here allocates afterwards.
+//! From a scan to duties and to the process image: the pure middle of the
+//! guard's cycle. Everything is sized at start; nothing here allocates
+//! afterwards.
 
-use evenkeel_core::battery::{Verdict, judge};
-use evenkeel_core::bus::master::Module;
-use evenkeel_core::bus::wire::Duty;
-use evenkeel_core::equalize::{BlockInput, Equalizer};
-use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
-use evenkeel_core::points::Quality;
-use evenkeel_core::settings::{GuardSettings, StringSettings};
-use evenkeel_core::time::Nanos;
+use crate::battery::{ModuleKind, Verdict, judge};
+use crate::bus::master::Module;
+use crate::bus::wire::{Duty, Identity};
+use crate::equalize::{BlockInput, Equalizer};
+use crate::image::{BlockRecord, Fault, Snapshot, StringRecord};
+use crate::points::Quality;
+use crate::settings::{GuardSettings, StringSettings};
+use crate::time::Nanos;
 
 /// A reading this many cycles old is not used any more (two missed scans are
 /// bridged; the module drops its bypass after three).
@@ -36,6 +37,7 @@ struct StringControl {
 
 impl Control {
     /// For these settings; `addresses` are the master's, ascending.
+    #[must_use]
     pub fn new(settings: &GuardSettings, addresses: &[u16]) -> Self {
         let cycle = settings.cycle();
         let strings: Vec<StringControl> = settings
@@ -131,13 +133,7 @@ impl StringControl {
 }
 
 /// What the image says about a block, from what the master knows of its module.
-fn survey(
-    module: &Module,
-    kind: evenkeel_core::battery::ModuleKind,
-    now: Nanos,
-    fresh: Nanos,
-    block: &mut BlockRecord,
-) {
+fn survey(module: &Module, kind: ModuleKind, now: Nanos, fresh: Nanos, block: &mut BlockRecord) {
     block.serial = module.identity.map_or(0, |i| i.serial);
     let Some((reading, read)) = module.reading else {
         return;
@@ -146,7 +142,7 @@ fn survey(
     block.temperature_dc = reading.temperature_dc;
     block.flags = reading.flags;
     block.read = read;
-    let wrong = |i: evenkeel_core::bus::wire::Identity| i.type_code != kind.data().code;
+    let wrong = |i: Identity| i.type_code != kind.data().code;
     (block.fault, block.quality) = match judge(kind, &reading) {
         _ if now.since(read) > fresh => (Fault::Silent, Quality::Stale),
         _ if module.identity.is_none() => (Fault::Unidentified, Quality::Bad),
@@ -160,7 +156,7 @@ fn survey(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::bus::wire::{Flags, Identity, Reading};
+    use crate::bus::wire::{Flags, Reading};
 
     const BODY: &str = "[bus]\nport = \"/dev/null\"\n\
         [[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 10\nblocks = 2\ncapacity_ah = 7.0\n\

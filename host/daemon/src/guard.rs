@@ -1,0 +1,208 @@
+//! The link to the guard: fetches the process image's memory over the guard's
+//! socket, maps it for reading, and brings every new cycle to the hub.
+//!
+//! The guard knows nothing of this thread and never waits for it. When the
+//! guard goes away or falls silent, the plant is shown as not connected (every
+//! value stale) and the link is made anew.
+
+use crate::hub::{Hub, Plant};
+use evenkeel_core::command::{self, Answer, Request, VERSION};
+use evenkeel_core::image::{self, Snapshot};
+use evenkeel_core::time::Nanos;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How often the image is looked at: a new cycle is seen within this time.
+const LOOK: Duration = Duration::from_millis(50);
+/// Between two attempts to reach the guard.
+const RETRY: Duration = Duration::from_secs(1);
+/// The guard is silent when its image is older than this many of its cycles,
+/// but never before [`SILENT_MIN`].
+const SILENT_CYCLES: u64 = 3;
+const SILENT_MIN: Nanos = Nanos::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the guard cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("guard socket {path} cannot be reached; is evenkeel-guard running?", path = path.display())]
+    Connect { path: PathBuf, source: io::Error },
+    #[error("guard does not answer as it should")]
+    Talk(#[source] io::Error),
+    #[error("guard refused: {0}")]
+    Refused(String),
+    #[error("guard sent no process image")]
+    NoImage,
+    #[error("process image cannot be mapped")]
+    Map(#[source] io::Error),
+    #[error("process image cannot be read")]
+    Read(#[source] image::ReadError),
+    #[error("guard has been silent for {0} ms")]
+    Silent(u64),
+    #[error("guard closed the connection")]
+    Closed,
+}
+
+/// Start the link; it runs until the process ends.
+///
+/// # Errors
+/// When the operating system refuses a thread.
+pub fn spawn(socket: PathBuf, hub: Arc<Hub>) -> io::Result<()> {
+    std::thread::Builder::new().name("guard-link".into()).spawn(move || {
+        let mut said = String::new();
+        loop {
+            let error = follow(&socket, &hub);
+            disconnect(&hub);
+            let text = crate::failure::chain(&error);
+            // The same trouble is said once, not once a second.
+            if text != said {
+                tracing::warn!("{text}");
+                said = text;
+            }
+            std::thread::sleep(RETRY);
+        }
+    })?;
+    Ok(())
+}
+
+fn disconnect(hub: &Hub) {
+    if let Some(plant) = hub.plant().filter(|p| p.connected) {
+        hub.set_plant(Plant { connected: false, ..Plant::clone(&plant) });
+    }
+}
+
+/// Connect and bring cycles to the hub until something fails.
+fn follow(socket: &Path, hub: &Hub) -> LinkError {
+    let (stream, strings, fd) = match connect(socket) {
+        Ok(link) => link,
+        Err(error) => return error,
+    };
+    let image = match Image::map(&fd) {
+        Ok(image) => image,
+        Err(error) => return LinkError::Map(error),
+    };
+    tracing::info!("guard reached, {} strings", strings.len());
+    let mut snapshot = Snapshot::default();
+    let mut seen = None;
+    loop {
+        if is_closed(&stream) {
+            return LinkError::Closed;
+        }
+        let sequence = image.sequence();
+        if seen != Some(sequence) {
+            if let Err(error) = image::read(image.words, &mut snapshot) {
+                // Before the guard's first cycle the memory is empty.
+                if seen.is_some() || error != image::ReadError::NotAnImage {
+                    return LinkError::Read(error);
+                }
+            } else {
+                seen = Some(sequence);
+                let plant =
+                    Plant { snapshot: snapshot.clone(), strings: strings.clone(), connected: true };
+                hub.set_plant(plant);
+            }
+        }
+        let cycle = &snapshot.cycle;
+        let silent = crate::clock::now().since(cycle.published);
+        let allowed = Nanos(cycle.period.0 * SILENT_CYCLES).max(SILENT_MIN);
+        if seen.is_some() && silent > allowed {
+            return LinkError::Silent(silent.as_millis());
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn connect(socket: &Path) -> Result<(UnixStream, Vec<String>, OwnedFd), LinkError> {
+    let mut stream = UnixStream::connect(socket)
+        .map_err(|source| LinkError::Connect { path: socket.to_owned(), source })?;
+    stream.set_read_timeout(Some(TIMEOUT)).map_err(LinkError::Talk)?;
+    let hello = command::encode(&Request::Hello { version: VERSION })
+        .map_err(|e| LinkError::Talk(io::Error::other(e)))?;
+    stream.write_all(&hello).map_err(LinkError::Talk)?;
+    let (answer, fd) = receive(&mut stream).map_err(LinkError::Talk)?;
+    match answer {
+        Answer::Welcome { strings, .. } => Ok((stream, strings, fd.ok_or(LinkError::NoImage)?)),
+        Answer::Refused(why) => Err(LinkError::Refused(why)),
+        Answer::Done => Err(LinkError::NoImage),
+    }
+}
+
+/// One answer, and the descriptor that came with it.
+fn receive(stream: &mut UnixStream) -> io::Result<(Answer, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut prefix = [0u8; 2];
+    let received = recvmsg(
+        stream.as_fd(),
+        &mut [IoSliceMut::new(&mut prefix)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL,
+    )?;
+    if received.bytes != prefix.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let fd = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let len = command::body_len(prefix).map_err(io::Error::other)?;
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body)?;
+    Ok((command::decode(&body).map_err(io::Error::other)?, fd))
+}
+
+/// The guard never speaks unasked, so a readable stream is one that ended.
+fn is_closed(stream: &UnixStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(stream, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
+}
+
+/// The guard's memory, mapped for reading.
+struct Image {
+    words: &'static [AtomicU64],
+}
+
+impl Image {
+    #[expect(unsafe_code, reason = "shared memory has to be mapped")]
+    fn map(fd: &OwnedFd) -> io::Result<Self> {
+        if rustix::fs::fstat(fd)?.st_size != image::BYTES as i64 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "size differs: guard and daemon are of different versions",
+            ));
+        }
+        // SAFETY: a fresh mapping at an address of the kernel's choice
+        // aliases no Rust object.
+        let address = unsafe {
+            mmap(std::ptr::null_mut(), image::BYTES, ProtFlags::READ, MapFlags::SHARED, fd, 0)?
+        };
+        // SAFETY: the mapping is page-aligned and BYTES = WORDS · 8 long. The
+        // guard sealed the size, so no access can fault. It changes under our
+        // eyes, but is only ever read, through atomics. It lives until `drop`,
+        // and `words` does not leave this struct's owner.
+        let words =
+            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU64>(), image::WORDS) };
+        Ok(Self { words })
+    }
+
+    fn sequence(&self) -> u64 {
+        self.words[image::SEQUENCE_AT].load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Image {
+    #[expect(unsafe_code, reason = "shared memory has to be unmapped")]
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `map`, whole; nobody holds `words` any more.
+        let _ = unsafe { munmap(self.words.as_ptr().cast_mut().cast(), image::BYTES) };
+    }
+}
