@@ -1,0 +1,363 @@
+//! The daemon's configuration: one TOML file, parsed once into a [`Config`]
+//! that needs no further checking (STYLE.md "parse, don't validate").
+//!
+//! A file that cannot be used is refused with the line that is wrong, and the
+//! last good one is used instead: [`load`] keeps it as
+//! `<data_dir>/config.last-good.toml`. Where that is must be known even when
+//! the file is damaged, so [`load`] looks for the `data_dir` line by itself
+//! and, when that is damaged too, beside the file.
+//!
+//! ```toml
+//! data_dir = "/var/lib/evenkeel"
+//! listen = "0.0.0.0:443"
+//! guard_socket = "/run/evenkeel/guard.sock"
+//! plugin_dir = "/usr/lib/evenkeel/plugins"
+//! trust_dir = "/etc/evenkeel/trust"
+//!
+//! [[plugin]]
+//! name = "megatec"
+//! points = "ups.0"
+//! serial.ups = "/dev/ttyS1"
+//! ```
+
+use evenkeel_core::points::Name;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+
+/// Name of the kept copy in the data directory.
+pub const LAST_GOOD: &str = "config.last-good.toml";
+/// Time between two history samples when the file does not say.
+pub const HISTORY_PERIOD: Duration = Duration::from_secs(20 * 60);
+/// Most plugins in a configuration.
+pub const PLUGINS_MAX: usize = 64;
+
+/// Everything the daemon is told from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the daemon keeps what it must remember.
+    pub data_dir: PathBuf,
+    /// Address and port of the console; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// The guard's command socket.
+    pub guard_socket: PathBuf,
+    /// Where signed plugins lie.
+    pub plugin_dir: PathBuf,
+    /// Where the keys lie by which plugins must be signed.
+    pub trust_dir: PathBuf,
+    /// Time between two history samples.
+    pub history_period: Duration,
+    /// The plugins, and what each may touch.
+    pub plugins: Vec<PluginGrant>,
+}
+
+/// What the administrator lets one plugin do. What is not named is not granted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginGrant {
+    /// Name of the plugin, as in its manifest.
+    #[serde(deserialize_with = "plugin_name")]
+    pub name: String,
+    /// False: installed, not run.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// The subtree under which it may publish, e.g. `ups.0`.
+    #[serde(deserialize_with = "point_name")]
+    pub points: String,
+    /// Logical port names of the manifest → device files.
+    #[serde(default, deserialize_with = "device_files")]
+    pub serial: BTreeMap<String, PathBuf>,
+    /// Settings that the plugin reads, by key.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration {} cannot be read; check that it exists and its permissions", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A line is wrong.
+    #[error("configuration, line {line}: {problem}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// A configuration, and whether it is the one that was asked for.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What to run with.
+    pub config: Config,
+    /// Why the file was refused, when `config` is the last good copy.
+    pub refused: Option<ConfigError>,
+}
+
+impl Config {
+    /// Parse a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError::Line`] names the first line that is wrong.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let file: ConfigFile = toml::from_str(text).map_err(|e| {
+            let at = e.span().map_or(0, |span| span.start);
+            ConfigError::Line { line: line_of(text, at), problem: e.message().to_owned() }
+        })?;
+        check_plugins(text, &file.plugin)?;
+        Ok(Self {
+            data_dir: file.data_dir,
+            listen: file.listen,
+            guard_socket: file.guard_socket,
+            plugin_dir: file.plugin_dir,
+            trust_dir: file.trust_dir,
+            history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
+            plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
+        })
+    }
+}
+
+/// Load `path`; when it is refused, the last good copy.
+///
+/// # Errors
+/// Why `path` was refused, when there is no usable copy either.
+pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    let mut text = String::new();
+    let parsed = read(path).and_then(|found| {
+        text = found;
+        Config::parse(&text)
+    });
+    parsed.map(|config| Loaded { config, refused: None }).or_else(|refused| {
+        let beside = path.parent().unwrap_or(Path::new("."));
+        let dir = salvage_data_dir(&text).unwrap_or_else(|| beside.to_owned());
+        match read(&dir.join(LAST_GOOD)).and_then(|copy| Config::parse(&copy)) {
+            Ok(config) => Ok(Loaded { config, refused: Some(refused) }),
+            Err(_) => Err(refused),
+        }
+    })
+}
+
+/// Keep `path`, which was just loaded, as the last good copy. The copy is
+/// replaced in one step: power may fail at any time.
+///
+/// # Errors
+/// What the system says; the previous copy is still there then.
+pub fn keep_last_good(path: &Path, data_dir: &Path) -> io::Result<()> {
+    let text = std::fs::read(path)?;
+    let (target, fresh) = (data_dir.join(LAST_GOOD), data_dir.join("config.fresh"));
+    if std::fs::read(&target).is_ok_and(|kept| kept == text) {
+        return Ok(());
+    }
+    let mut file = File::create(&fresh)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, &target)?;
+    File::open(data_dir)?.sync_all()
+}
+
+/// The file as it is written; [`Config`] is what it means.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    #[serde(deserialize_with = "absolute")]
+    data_dir: PathBuf,
+    listen: SocketAddr,
+    #[serde(deserialize_with = "absolute")]
+    guard_socket: PathBuf,
+    #[serde(deserialize_with = "absolute")]
+    plugin_dir: PathBuf,
+    #[serde(deserialize_with = "absolute")]
+    trust_dir: PathBuf,
+    #[serde(default, deserialize_with = "period")]
+    history_period_s: Option<Duration>,
+    #[serde(default)]
+    plugin: Vec<Spanned<PluginGrant>>,
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+/// The directory that a `data_dir = "…"` line names, in a file that is
+/// otherwise unusable.
+fn salvage_data_dir(text: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Line {
+        data_dir: PathBuf,
+    }
+    text.lines().find_map(|line| toml::from_str(line).ok().map(|l: Line| l.data_dir))
+}
+
+/// One producer per point: names and subtrees of plugins must not overlap.
+fn check_plugins(text: &str, plugins: &[Spanned<PluginGrant>]) -> Result<(), ConfigError> {
+    let bad = |at: &Spanned<PluginGrant>, problem| {
+        Err(ConfigError::Line { line: line_of(text, at.span().start), problem })
+    };
+    for (i, spanned) in plugins.iter().enumerate() {
+        let plugin = spanned.get_ref();
+        if i >= PLUGINS_MAX {
+            return bad(spanned, format!("more than {PLUGINS_MAX} plugins"));
+        }
+        for other in plugins[..i].iter().map(Spanned::get_ref) {
+            if other.name == plugin.name && other.points == plugin.points {
+                return bad(spanned, format!("plugin {:?} stands here twice", plugin.name));
+            }
+            let overlap = names_overlap(&plugin.points, &other.points);
+            if overlap {
+                return bad(
+                    spanned,
+                    format!(
+                        "points {:?} of plugin {:?} overlap {:?} of {:?}; every point has one producer",
+                        plugin.points, plugin.name, other.points, other.name
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names_overlap(a: &str, b: &str) -> bool {
+    use evenkeel_core::points::names::within;
+    within(a, b) || within(b, a)
+}
+
+/// Line, counted from 1, of the byte at `at`.
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count() + 1
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn absolute<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+    let path = PathBuf::deserialize(from)?;
+    if !path.is_absolute() {
+        return Err(D::Error::custom(format!("{path:?} is not an absolute path")));
+    }
+    Ok(path)
+}
+
+fn device_files<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, PathBuf>, D::Error> {
+    let ports = BTreeMap::<String, PathBuf>::deserialize(from)?;
+    match ports.iter().find(|(_, path)| !path.is_absolute()) {
+        Some((port, path)) => {
+            Err(D::Error::custom(format!("serial.{port}: {path:?} is not an absolute path")))
+        }
+        None => Ok(ports),
+    }
+}
+
+fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let name = String::deserialize(from)?;
+    let good = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if good { Ok(name) } else { Err(D::Error::custom("a plugin name is 1 to 64 of a-z, 0-9, '-'")) }
+}
+
+fn point_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    let name = Name::parse(&text).map_err(D::Error::custom)?;
+    if name.is_within("string") {
+        return Err(D::Error::custom("points under \"string\" are the guard's own"));
+    }
+    Ok(text)
+}
+
+fn period<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let seconds = u64::deserialize(from)?;
+    if !(1..=86_400).contains(&seconds) {
+        return Err(D::Error::custom(format!("history_period_s {seconds} is not in 1 … 86400")));
+    }
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"data_dir = "/var/lib/evenkeel"
+listen = "127.0.0.1:8443"
+guard_socket = "/run/evenkeel/guard.sock"
+plugin_dir = "/usr/lib/evenkeel/plugins"
+trust_dir = "/etc/evenkeel/trust"
+
+[[plugin]]
+name = "megatec"
+points = "ups.0"
+serial.ups = "/dev/ttyS1"
+settings = { protocol = "Q1" }
+"#;
+
+    #[test]
+    fn a_good_file_means_what_it_says() {
+        let config = Config::parse(GOOD).expect("a good file");
+        assert_eq!(config.listen.port(), 8443);
+        assert_eq!(config.history_period, HISTORY_PERIOD);
+        let plugin = &config.plugins[0];
+        assert!(plugin.enabled);
+        assert_eq!(plugin.serial["ups"], Path::new("/dev/ttyS1"));
+        assert_eq!(plugin.settings["protocol"], "Q1");
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let second = "[[plugin]]\nname = \"b\"\npoints = \"ups.0.battery\"\n";
+        for (from, to, line, word) in [
+            ("listen = \"127.0.0.1:8443\"", "listen = \"8443\"", 2, "socket address"),
+            ("trust_dir", "trusted", 5, "unknown field `trusted`"),
+            ("\"/run/evenkeel", "\"run/evenkeel", 3, "absolute"),
+            ("name = \"megatec\"", "name = \"../x\"", 8, "a-z"),
+            ("points = \"ups.0\"", "points = \"ups..0\"", 9, "empty part"),
+            ("points = \"ups.0\"", "points = \"string.1\"", 9, "guard"),
+            ("\"/dev/ttyS1\"", "\"ttyS1\"", 10, "serial.ups"),
+            ("settings = { protocol = \"Q1\" }\n", second, 11, "one producer"),
+            ("trust_dir =", "history_period_s = 0\ntrust_dir =", 5, "86400"),
+            ("trust_dir = \"", "trust_dir = ", 5, ""),
+        ] {
+            match Config::parse(&GOOD.replacen(from, to, 1)).expect_err(to) {
+                ConfigError::Line { line: found, problem } => {
+                    assert_eq!(found, line, "{to}: {problem}");
+                    assert!(problem.contains(word), "{to}: {problem}");
+                }
+                other => panic!("{to}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_falls_back_to_the_last_good_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("evenkeeld.toml");
+        let text = GOOD.replace("/var/lib/evenkeel", &dir.path().display().to_string());
+        std::fs::write(&file, &text).expect("written");
+        let first = load(&file).expect("a good file");
+        assert!(first.refused.is_none());
+        assert!(load(&dir.path().join("missing.toml")).is_err(), "nothing was kept yet");
+        keep_last_good(&file, dir.path()).expect("kept");
+
+        for damaged in [text.replacen("listen", "lis\u{7}ten", 1), "data".into(), String::new()] {
+            std::fs::write(&file, &damaged).expect("written");
+            let loaded = load(&file).expect("the last good copy");
+            assert_eq!(loaded.config, first.config);
+            assert!(loaded.refused.is_some(), "{damaged:?}");
+        }
+    }
+}
