@@ -1,0 +1,246 @@
+//! Running a protocol family: connect, identify, poll, retry, lose, reconnect.
+//!
+//! ```text
+//!            open + identify ok
+//!   Closed ─────────────────────▶ Connected ──┐ poll ok: publish
+//!     ▲  │ fails: one missed poll    │   ▲────┘
+//!     └──┘                           │ three missed polls: lost, close
+//!     └──────────────────────────────┘
+//! ```
+//!
+//! The numbers are those of facts/ups-serial-protocols.md §0: each request is
+//! tried a few times, three missed polls in a row mean that communication is
+//! lost; then the line is closed, opened again and the device identified again,
+//! since it may be another one.
+
+use crate::host::{Host, Level, Line, Port, PortError, Update};
+use crate::table::{ReplyError, Request, decode};
+
+/// Missed polls in a row after which the device counts as lost.
+pub const MISSED_MAX: u32 = 3;
+
+/// What a driver adds to its tables: the line, the order of the requests, and
+/// the oddities of its devices.
+pub trait Family {
+    /// Logical name of the line in the grant, e.g. `ups`.
+    const PORT: &'static str;
+    /// How that line is set.
+    const LINE: Line;
+    /// Time between polls in milliseconds.
+    const PERIOD_MS: u32;
+
+    /// True when `reply` to `request` says that the device does not know the
+    /// question. It is not asked again.
+    fn is_refusal(request: &Request, reply: &[u8]) -> bool;
+
+    /// Called after each opening of the line. Everything learnt about an
+    /// earlier device must be forgotten here.
+    ///
+    /// # Errors
+    /// [`AskError`] when no device of this family answers.
+    fn identify(&mut self, line: &mut Asker<'_>) -> Result<Vec<Update>, AskError>;
+
+    /// One reading.
+    ///
+    /// # Errors
+    /// [`AskError`] when the device does not answer as it should.
+    fn read(&mut self, line: &mut Asker<'_>) -> Result<Vec<Update>, AskError>;
+}
+
+/// Why a request brought no values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AskError {
+    /// The line or the host failed.
+    Port {
+        /// [`Request::name`].
+        request: &'static str,
+        /// What the host said.
+        source: PortError,
+    },
+    /// Every reply was damaged.
+    Reply {
+        /// [`Request::name`].
+        request: &'static str,
+        /// What was wrong with the last one.
+        source: ReplyError,
+    },
+    /// The device does not know the question.
+    Refused {
+        /// [`Request::name`].
+        request: &'static str,
+    },
+}
+
+impl std::fmt::Display for AskError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Port { request, .. } => write!(f, "no reply to the {request} request"),
+            Self::Reply { request, .. } => write!(f, "no usable reply to the {request} request"),
+            Self::Refused { request } => write!(f, "the device refuses the {request} request"),
+        }
+    }
+}
+
+impl std::error::Error for AskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Port { source, .. } => Some(source),
+            Self::Reply { source, .. } => Some(source),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Asks requests on an open line.
+pub struct Asker<'a> {
+    port: &'a mut dyn Port,
+    is_refusal: fn(&Request, &[u8]) -> bool,
+    notes: Vec<(Level, String)>,
+}
+
+impl Asker<'_> {
+    /// Ask until a sound reply comes, at most [`Request::tries`] times.
+    ///
+    /// # Errors
+    /// [`AskError`] of the last try. A refusal or a failure that is not the
+    /// line's ends the tries at once.
+    pub fn ask(&mut self, request: &Request) -> Result<(Vec<u8>, Vec<Update>), AskError> {
+        let mut last = AskError::Refused { request: request.name };
+        for _ in 0..request.tries.max(1) {
+            match self.ask_once(request) {
+                Err(AskError::Port { source, .. }) if source.is_line_fault() => {
+                    last = AskError::Port { request: request.name, source };
+                }
+                Err(error @ AskError::Reply { .. }) => last = error,
+                done => return done,
+            }
+        }
+        Err(last)
+    }
+
+    /// Ask for something that the device may not know: a refusal, silence or
+    /// rubbish gives no values and a note in the log.
+    ///
+    /// # Errors
+    /// [`AskError`] when the port itself failed.
+    pub fn ask_optional(&mut self, request: &Request) -> Result<Vec<Update>, AskError> {
+        match self.ask(request) {
+            Ok((_, updates)) => Ok(updates),
+            Err(AskError::Port { request, source }) if !source.is_line_fault() => {
+                Err(AskError::Port { request, source })
+            }
+            Err(error) => {
+                self.note(Level::Info, format!("going on without it: {}", chain(&error)));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Remember a message for the log.
+    pub fn note(&mut self, level: Level, message: String) {
+        self.notes.push((level, message));
+    }
+
+    fn ask_once(&mut self, request: &Request) -> Result<(Vec<u8>, Vec<Update>), AskError> {
+        let reply = self
+            .port
+            .transact(request.send, request.end, request.max, request.timeout_ms)
+            .map_err(|source| AskError::Port { request: request.name, source })?;
+        if (self.is_refusal)(request, &reply) {
+            return Err(AskError::Refused { request: request.name });
+        }
+        match decode(request, &reply) {
+            Ok(updates) => Ok((reply, updates)),
+            Err(source) => Err(AskError::Reply { request: request.name, source }),
+        }
+    }
+}
+
+/// A family at work on one device.
+pub struct Session<F> {
+    family: F,
+    port: Option<Box<dyn Port>>,
+    identified: bool,
+    missed: u32,
+}
+
+impl<F: Family> Session<F> {
+    /// A session that has not yet opened its line.
+    #[must_use]
+    pub const fn new(family: F) -> Self {
+        Self { family, port: None, identified: false, missed: 0 }
+    }
+
+    /// Read the device once and publish. Returns the milliseconds to wait.
+    pub fn poll(&mut self, host: &mut dyn Host) -> u32 {
+        match self.read(host) {
+            Ok(updates) => {
+                if self.missed >= MISSED_MAX {
+                    host.log(Level::Info, "the device answers again");
+                }
+                self.missed = 0;
+                if let Err(reason) = host.publish(&updates) {
+                    host.log(Level::Error, &format!("the host refuses the values: {reason}"));
+                }
+            }
+            Err(error) => self.miss(host, &error),
+        }
+        F::PERIOD_MS
+    }
+
+    fn read(&mut self, host: &mut dyn Host) -> Result<Vec<Update>, AskError> {
+        let port = match &mut self.port {
+            Some(port) => port,
+            closed => closed.insert(
+                host.open(F::PORT, F::LINE)
+                    .map_err(|source| AskError::Port { request: "open", source })?,
+            ),
+        };
+        let mut line = Asker { port: port.as_mut(), is_refusal: F::is_refusal, notes: Vec::new() };
+        let result = reading(&mut self.family, self.identified, &mut line);
+        for (level, message) in line.notes {
+            host.log(level, &message);
+        }
+        self.identified |= result.is_ok();
+        result
+    }
+
+    /// Count a miss. The third in a row is reported, once; after each third the
+    /// line is closed, so that the next poll opens it and identifies again.
+    fn miss(&mut self, host: &mut dyn Host, error: &AskError) {
+        self.missed = self.missed.saturating_add(1);
+        let reason = chain(error);
+        match self.missed {
+            MISSED_MAX => host.lost(&reason),
+            1..MISSED_MAX => host.log(Level::Debug, &format!("missed a poll: {reason}")),
+            _ => {}
+        }
+        if self.missed.is_multiple_of(MISSED_MAX) {
+            self.port = None;
+            self.identified = false;
+        }
+    }
+}
+
+/// One reading, after the identification of a device that is new.
+fn reading<F: Family>(
+    family: &mut F,
+    identified: bool,
+    line: &mut Asker<'_>,
+) -> Result<Vec<Update>, AskError> {
+    let mut updates = if identified { Vec::new() } else { family.identify(line)? };
+    updates.extend(family.read(line)?);
+    Ok(updates)
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

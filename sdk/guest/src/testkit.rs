@@ -1,0 +1,238 @@
+//! The conformance kit: replays recorded exchanges to a driver, whole and
+//! damaged, and looks at what it publishes. Native only.
+//!
+//! A case is a folder:
+//!
+//! ```text
+//! exchange.txt      # comment
+//!                   set no-ratings = true
+//!                   > "Q1\r"
+//!                   < "(208.4 140.0 …\r"      reply to the first asking
+//!                   < silence                 second asking; the last repeats
+//!                   > 51 31 0d                bytes may be hexadecimal
+//! expected.points   input.voltage = 208.4 V
+//!                   battery.charge = 73 % estimated
+//!                   ups.status = "OL BYPASS"
+//! expected.err      start: … | lost: …        instead of points; a part of the text
+//! ```
+//!
+//! What can be promised about damage depends on the protocol. One without a
+//! checksum cannot tell a digit that became another digit. So the rule is:
+//! damage that changes the *shape* of a reply (its length, a separator, a digit
+//! into something else) must never lead to a wrong value; damage that keeps the
+//! shape must not lead to a panic, an unknown point or a number that is not
+//! finite. [`shape_is_kept`] is where this line is drawn.
+
+mod case;
+mod line;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use case::{Case, CaseError, Expected};
+pub use line::{Fault, Recorder};
+
+use crate::{Driver, Settings, Value};
+
+/// Run every case in `folder` against `D`, whole and damaged in every way.
+/// `free_text` lists the requests whose replies are prose, where one printable
+/// character is as good as another.
+///
+/// # Panics
+/// When a case cannot be read or the driver does not behave; the message names
+/// the case and the damage.
+pub fn conformance<D: Driver>(folder: &Path, free_text: &[&[u8]]) {
+    let cases = Case::load_all(folder).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!cases.is_empty(), "{} holds no case", folder.display());
+    for case in &cases {
+        whole::<D>(case);
+        if let Expected::Points(_) = case.expected {
+            silent::<D>(case);
+            late::<D>(case);
+            damaged::<D>(case, free_text);
+        }
+    }
+}
+
+/// Start `D` with the settings of `case` and poll it `polls` times while
+/// `fault` lasts.
+///
+/// # Errors
+/// What the driver says about its settings.
+pub fn replay<D: Driver>(case: &Case, fault: Fault, polls: u32) -> Result<Recorder, String> {
+    let mut host = Recorder::new(case, fault);
+    let mut driver = D::start(Settings::new(case.settings.clone()))?;
+    for _ in 0..polls {
+        driver.poll(&mut host);
+    }
+    Ok(host)
+}
+
+/// True when nothing but a checksum could tell `damaged` from `sound`: same
+/// length, and digits changed into digits only; in free text, printable
+/// characters up to the terminator.
+#[must_use]
+pub fn shape_is_kept(sound: &[u8], damaged: &[u8], free_text: bool) -> bool {
+    let Some((_, damaged_text)) = damaged.split_last() else { return false };
+    if free_text {
+        return damaged_text.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    }
+    let class_kept = |a: &u8, b: &u8| a == b || (a.is_ascii_digit() && b.is_ascii_digit());
+    sound.len() == damaged.len() && sound.iter().zip(damaged).all(|(a, b)| class_kept(a, b))
+}
+
+const POLLS: u32 = 4;
+
+fn whole<D: Driver>(case: &Case) {
+    let outcome = replay::<D>(case, Fault::None, POLLS);
+    match (&case.expected, outcome) {
+        (Expected::Points(expected), Ok(host)) => {
+            assert_eq!(&shown(&host), expected, "{}: whole", case.name);
+            assert!(host.lost.is_empty(), "{}: lost: {:?}", case.name, host.lost);
+            assert!(
+                host.unrecorded.is_empty(),
+                "{}: asked what the recording does not hold: {:?}",
+                case.name,
+                host.unrecorded
+            );
+        }
+        (Expected::Refused(part), Err(text)) => {
+            assert!(text.contains(part), "{}: start said {text:?}", case.name);
+        }
+        (Expected::Lost(part), Ok(host)) => {
+            assert!(host.published.is_empty(), "{}: values of a lost device", case.name);
+            let [reason] = &host.lost[..] else {
+                panic!("{}: lost {} times, wanted once", case.name, host.lost.len());
+            };
+            assert!(reason.contains(part), "{}: lost because {reason:?}", case.name);
+        }
+        (expected, Err(text)) => panic!("{}: wanted {expected:?}, start said {text:?}", case.name),
+        (expected, Ok(_)) => panic!("{}: wanted {expected:?}, but it started", case.name),
+    }
+}
+
+/// A mute device is lost once; when it speaks again, everything comes back.
+fn silent<D: Driver>(case: &Case) {
+    let mut host = Recorder::new(case, Fault::Silent);
+    let mut driver = started::<D>(case);
+    for _ in 0..7 {
+        driver.poll(&mut host);
+    }
+    assert!(host.published.is_empty(), "{}: values out of silence", case.name);
+    assert_eq!(host.lost.len(), 1, "{}: lost is said once", case.name);
+    host.set_fault(Fault::None);
+    driver.poll(&mut host);
+    let Expected::Points(expected) = &case.expected else { return };
+    assert_eq!(&shown(&host), expected, "{}: after silence", case.name);
+    host.set_fault(Fault::Silent);
+    for _ in 0..POLLS {
+        driver.poll(&mut host);
+    }
+    assert_eq!(host.lost.len(), 2, "{}: lost again is said again", case.name);
+}
+
+fn late<D: Driver>(case: &Case) {
+    nothing_wrong::<D>(case, Fault::Late);
+}
+
+fn damaged<D: Driver>(case: &Case, free_text: &[&[u8]]) {
+    for (request, reply) in case.sound_replies() {
+        let free = free_text.contains(&request);
+        for len in 0..reply.len() {
+            nothing_wrong::<D>(case, Fault::replace(request, &reply[..len]));
+        }
+        let mut damages: Vec<Vec<u8>> = Vec::new();
+        for at in 0..reply.len() {
+            for bit in 0..8 {
+                let mut flipped = reply.to_vec();
+                flipped[at] ^= 1 << bit;
+                damages.push(flipped);
+            }
+            let mut lossy = reply.to_vec();
+            lossy.remove(at);
+            damages.push(lossy);
+        }
+        damages.extend((0..200).map(|seed| burst(reply, seed)));
+        for damage in damages {
+            let fault = Fault::replace(request, &damage);
+            if shape_is_kept(reply, &damage, free) {
+                nothing_mad::<D>(case, fault);
+            } else {
+                nothing_wrong::<D>(case, fault);
+            }
+        }
+    }
+}
+
+/// Whatever is published must be what the sound exchange gives.
+fn nothing_wrong<D: Driver>(case: &Case, fault: Fault) {
+    let host = replayed::<D>(case, fault.clone());
+    let Expected::Points(expected) = &case.expected else { return };
+    for (name, text) in shown(&host) {
+        assert_eq!(Some(&text), expected.get(&name), "{}: {name} under {fault:?}", case.name);
+    }
+}
+
+/// Only known points, only finite numbers.
+fn nothing_mad<D: Driver>(case: &Case, fault: Fault) {
+    let host = replayed::<D>(case, fault.clone());
+    for update in host.published.iter().flatten() {
+        if let Value::Number(number) = update.value {
+            assert!(number.is_finite(), "{}: {} under {fault:?}", case.name, update.name);
+        }
+    }
+}
+
+fn replayed<D: Driver>(case: &Case, fault: Fault) -> Recorder {
+    replay::<D>(case, fault, POLLS).unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
+}
+
+fn started<D: Driver>(case: &Case) -> D {
+    D::start(Settings::new(case.settings.clone()))
+        .unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
+}
+
+/// The last value of each point, as an expected.points file spells it.
+fn shown(host: &Recorder) -> BTreeMap<String, String> {
+    host.published.iter().flatten().map(|u| (u.name.to_string(), case::spell(u))).collect()
+}
+
+/// `reply` with a few neighbouring bytes replaced, as a spike on the line does.
+fn burst(reply: &[u8], seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut random = move || {
+        // SplitMix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut out = reply.to_vec();
+    let start = random() as usize % out.len();
+    let end = (start + 1 + random() as usize % 6).min(out.len());
+    out[start..end].iter_mut().for_each(|byte| *byte = random() as u8);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_between_detectable_and_not() {
+        let sound = b"(20.4 1\r";
+        assert!(shape_is_kept(sound, b"(29.4 1\r", false));
+        assert!(!shape_is_kept(sound, b"(2P.4 1\r", false));
+        assert!(!shape_is_kept(sound, b"(20.41\r", false));
+        assert!(!shape_is_kept(sound, b"(20.4_1\r", false));
+        assert!(shape_is_kept(b"#ACME\r", b"#ACMF\r", true));
+        assert!(!shape_is_kept(b"#ACME\r", b"#AC\x0dE\r", true));
+    }
+
+    #[test]
+    fn bursts_are_reproducible() {
+        assert_eq!(burst(b"(208.4 1\r", 7), burst(b"(208.4 1\r", 7));
+        assert!((0..20).any(|seed| burst(b"(208.4 1\r", seed) != b"(208.4 1\r"));
+    }
+}
