@@ -15,8 +15,8 @@
 //! possible, [`equalize`] turns readings into bypass duties, [`control`] does both for
 //! all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
-//! else names it,
-//! [`settings`] and [`command`] are the two ways in.
+//! else names it, [`events`] decides what is worth telling and [`history`] what
+//! is kept, [`settings`] and [`command`] are the two ways in.
 #![forbid(unsafe_code)]
 
 pub mod battery;
@@ -24,7 +24,8 @@ pub mod bus;
 pub mod command;
 pub mod control;
 pub mod equalize;
-
+pub mod events;
+pub mod history;
 pub mod image;
 pub mod points;
 pub mod settings;
