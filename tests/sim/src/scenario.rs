@@ -1,0 +1,368 @@
+//! What a simulation consists of: the scenario file.
+//!
+//! TOML; every field has a default, unknown fields are refused.
+//! ```toml
+//! seed = 1                    # everything random; --seed replaces it
+//! bus_baud = 115200
+//! plant_step_ms = 100         # longest step of the plant, 1 … 500
+//!
+//! [[strings]]                 # any number
+//! blocks = 32
+//! module = "C20"              # C23 C20 C30 C41 C40
+//! first_address = 1           # the others follow
+//! capacity_ah = 7.0
+//! sigma = 0.35                # deviation of ln(float current)
+//! initial_spread_v = 0.9      # per 12 V, around the mean
+//! float_v_per_cell = 2.30     # charger setpoint
+//! load_w = 1500.0             # without mains
+//! ambient_c = 25.0
+//! noise_mv = 1.0              # of a voltage reading, rms
+//! external_sensor = true      # false: modules warm their own sensors
+//! seed = 11                   # default: from the scenario's seed
+//!
+//! [[ups]]                     # any number
+//! kind = "line-interactive"   # or "online"
+//! rated_va = 3000.0
+//! nominal_v = 230.0
+//! battery_v = 72.0
+//! battery_ah = 9.0
+//! load_percent = 35.0
+//! ports = 2                   # ups0, ups0b, …: one unit, several readers
+//! ```
+
+use crate::bus::Bus;
+use crate::line::CharTime;
+use crate::module::{Module, ModuleSpec};
+use crate::noise::Noise;
+use crate::plant::{Plant, StringSpec};
+use crate::ups::{UpsKind, UpsSpec};
+use crate::virtual_bus::VirtualBus;
+use evenkeel_core::battery::ModuleKind;
+use evenkeel_core::bus::wire::ADDRESS_MAX;
+use evenkeel_core::time::Nanos;
+use serde::Deserialize;
+
+/// Most ports of one UPS: a letter each.
+const PORTS_MAX: u8 = 8;
+/// Largest error of a module's bit clock (the protocol allows 0.001).
+const CLOCK_ERROR: f64 = 0.0005;
+/// Streams of the scenario's seed: the line, then the modules by address.
+const LINE_STREAM: u64 = 1;
+const MODULE_STREAM: u64 = 1_000;
+
+/// A scenario file.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scenario {
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// Speed of the battery bus, bit/s.
+    pub bus_baud: u32,
+    /// Longest step of the plant, ms.
+    pub plant_step_ms: u16,
+    /// Battery strings, all on one bus.
+    pub strings: Vec<StringTable>,
+    /// UPS units.
+    pub ups: Vec<UpsTable>,
+}
+
+/// A `[[strings]]` table; see the file's description for the fields.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the file format above describes each field")]
+pub struct StringTable {
+    pub blocks: u16,
+    pub module: ModuleKind,
+    pub first_address: u16,
+    pub capacity_ah: f64,
+    pub sigma: f64,
+    pub initial_spread_v: f64,
+    pub float_v_per_cell: f64,
+    pub load_w: f64,
+    pub ambient_c: f64,
+    pub noise_mv: f64,
+    pub external_sensor: bool,
+    pub seed: Option<u64>,
+}
+
+/// A `[[ups]]` table; see the file's description for the fields.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the file format above describes each field")]
+pub struct UpsTable {
+    pub kind: UpsKind,
+    pub rated_va: f64,
+    pub nominal_v: f64,
+    pub battery_v: f64,
+    pub battery_ah: f64,
+    pub load_percent: f64,
+    pub ports: u8,
+}
+
+/// Why a scenario cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// Not TOML, or fields that there are not.
+    #[error("the scenario is not valid TOML of this format")]
+    Format(#[source] toml::de::Error),
+    /// A number makes no sense.
+    #[error("{table} {index}: {field} must be {wanted}")]
+    Range {
+        /// `strings`, `ups` or `scenario`.
+        table: &'static str,
+        /// Which of them, from 0.
+        index: usize,
+        /// Its field.
+        field: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// Two modules would answer to one address.
+    #[error("strings {0} and {1} share bus addresses")]
+    Overlap(usize, usize),
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            bus_baud: 115_200,
+            plant_step_ms: 100,
+            strings: Vec::new(),
+            ups: Vec::new(),
+        }
+    }
+}
+
+impl Default for StringTable {
+    fn default() -> Self {
+        let spec = StringSpec::default();
+        Self {
+            blocks: 32,
+            module: spec.kind,
+            first_address: 1,
+            capacity_ah: spec.capacity_ah,
+            sigma: spec.sigma,
+            initial_spread_v: spec.initial_spread_v,
+            float_v_per_cell: spec.float_v_per_cell,
+            load_w: spec.load_w,
+            ambient_c: spec.ambient_c,
+            noise_mv: 1.0,
+            external_sensor: true,
+            seed: None,
+        }
+    }
+}
+
+impl Default for UpsTable {
+    fn default() -> Self {
+        let spec = UpsSpec::default();
+        Self {
+            kind: spec.kind,
+            rated_va: spec.rated_va,
+            nominal_v: spec.nominal_v,
+            battery_v: spec.battery_v,
+            battery_ah: spec.battery_ah,
+            load_percent: spec.load_percent,
+            ports: 1,
+        }
+    }
+}
+
+impl Scenario {
+    /// Two strings of 32 × 12 V, 7 Ah on one bus, and one line-interactive
+    /// 3 kVA UPS with two ports.
+    #[must_use]
+    pub fn demo() -> Self {
+        let string = |first_address| StringTable { first_address, ..StringTable::default() };
+        Self {
+            strings: vec![string(1), string(33)],
+            ups: vec![UpsTable { ports: 2, ..UpsTable::default() }],
+            ..Self::default()
+        }
+    }
+
+    /// Read a scenario file's text and check it.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] says which table and field.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text).map_err(ScenarioError::Format)?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// Build the battery bus with its plant, which steps at most `step`.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] when the strings make no sense.
+    pub fn bus(&self, step: Nanos) -> Result<VirtualBus, ScenarioError> {
+        self.check()?;
+        let strings = (0..self.strings.len()).map(|i| self.string_spec(i).build()).collect();
+        let modules = self.strings.iter().flat_map(|table| self.modules(table)).collect();
+        let bus = Bus::new(self.bus_baud, modules, Noise::new(self.seed, LINE_STREAM));
+        Ok(VirtualBus::new(bus, Plant::new(strings), step))
+    }
+
+    /// The UPS units with their number of ports.
+    #[must_use]
+    pub fn ups_specs(&self) -> Vec<(UpsSpec, usize)> {
+        let spec = |(index, table): (usize, &UpsTable)| UpsSpec {
+            kind: table.kind,
+            rated_va: table.rated_va,
+            nominal_v: table.nominal_v,
+            battery_v: table.battery_v,
+            battery_ah: table.battery_ah,
+            load_percent: table.load_percent,
+            seed: self.seed.wrapping_add(index as u64),
+        };
+        self.ups.iter().enumerate().map(|item| (spec(item), item.1.ports.into())).collect()
+    }
+
+    fn string_spec(&self, index: usize) -> StringSpec {
+        let table = &self.strings[index];
+        StringSpec {
+            blocks: table.blocks.into(),
+            kind: table.module,
+            capacity_ah: table.capacity_ah,
+            sigma: table.sigma,
+            initial_spread_v: table.initial_spread_v,
+            float_v_per_cell: table.float_v_per_cell,
+            load_w: table.load_w,
+            ambient_c: table.ambient_c,
+            // A large odd step: neighbouring seeds must not share strings.
+            seed: table.seed.unwrap_or(self.seed.wrapping_add(index as u64 * 1_000_003)),
+            ..StringSpec::default()
+        }
+    }
+
+    fn modules<'a>(&'a self, table: &'a StringTable) -> impl Iterator<Item = Module> + 'a {
+        (0..table.blocks).map(|place| {
+            let address = table.first_address + place;
+            let mut noise = Noise::new(self.seed, MODULE_STREAM + u64::from(address));
+            let spec = ModuleSpec {
+                address,
+                kind: table.module,
+                serial: 100_000 + u32::from(address),
+                hardware: 3,
+                firmware: (1, 0),
+                noise_v: table.noise_mv / 1e3,
+                clock: 1.0 + noise.between(-CLOCK_ERROR, CLOCK_ERROR),
+                external_sensor: table.external_sensor,
+                char_time: CharTime::at(self.bus_baud),
+            };
+            Module::new(spec, noise)
+        })
+    }
+
+    fn check(&self) -> Result<(), ScenarioError> {
+        let scenario = |ok, field, wanted| range(ok, "scenario", 0, field, wanted);
+        scenario(self.bus_baud >= 1_200, "bus_baud", "at least 1200")?;
+        scenario((1..=500).contains(&self.plant_step_ms), "plant_step_ms", "1 … 500")?;
+        for (i, string) in self.strings.iter().enumerate() {
+            string.check(i)?;
+            let shares =
+                |other: &StringTable| other.addresses().any(|a| string.addresses().contains(&a));
+            if let Some(other) = self.strings[..i].iter().position(shares) {
+                return Err(ScenarioError::Overlap(other, i));
+            }
+        }
+        self.ups.iter().enumerate().try_for_each(|(i, ups)| ups.check(i))
+    }
+}
+
+impl StringTable {
+    fn addresses(&self) -> core::ops::Range<u32> {
+        let first = u32::from(self.first_address);
+        first..first + u32::from(self.blocks)
+    }
+
+    fn check(&self, index: usize) -> Result<(), ScenarioError> {
+        let string = |ok, field, wanted| range(ok, "strings", index, field, wanted);
+        let addressable =
+            self.first_address >= 1 && self.addresses().end <= u32::from(ADDRESS_MAX) + 1;
+        string(self.blocks >= 1, "blocks", "at least 1")?;
+        string(addressable, "first_address", "such that all addresses are 1 … 1024")?;
+        string((1.0..=10_000.0).contains(&self.capacity_ah), "capacity_ah", "1 … 10000")?;
+        string((0.0..=2.0).contains(&self.sigma), "sigma", "0 … 2")?;
+        string((0.0..=2.0).contains(&self.initial_spread_v), "initial_spread_v", "0 … 2")?;
+        string((2.0..=2.6).contains(&self.float_v_per_cell), "float_v_per_cell", "2.0 … 2.6")?;
+        string((0.0..=1e7).contains(&self.load_w), "load_w", "0 … 10000000")?;
+        string((-40.0..=80.0).contains(&self.ambient_c), "ambient_c", "-40 … 80")?;
+        string((0.0..=1_000.0).contains(&self.noise_mv), "noise_mv", "0 … 1000")
+    }
+}
+
+impl UpsTable {
+    fn check(&self, index: usize) -> Result<(), ScenarioError> {
+        let ups = |ok, field, wanted| range(ok, "ups", index, field, wanted);
+        // `SS.S` of a whole pack ends at 99.9 V; a cell's voltage never does.
+        let battery_max_v = if self.kind == UpsKind::Online { 480.0 } else { 84.0 };
+        let battery_fits = (12.0..=battery_max_v).contains(&self.battery_v);
+        ups((100.0..=1e5).contains(&self.rated_va), "rated_va", "100 … 100000")?;
+        ups((100.0..=480.0).contains(&self.nominal_v), "nominal_v", "100 … 480")?;
+        ups(battery_fits, "battery_v", "12 … 84, or 12 … 480 if online")?;
+        ups((1.0..=10_000.0).contains(&self.battery_ah), "battery_ah", "1 … 10000")?;
+        ups((0.0..=150.0).contains(&self.load_percent), "load_percent", "0 … 150")?;
+        ups((1..=PORTS_MAX).contains(&self.ports), "ports", "1 … 8")
+    }
+}
+
+fn range(
+    ok: bool,
+    table: &'static str,
+    index: usize,
+    field: &'static str,
+    wanted: &'static str,
+) -> Result<(), ScenarioError> {
+    if ok { Ok(()) } else { Err(ScenarioError::Range { table, index, field, wanted }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn description_above_is_the_format() {
+        let text: String = include_str!("scenario.rs")
+            .lines()
+            .skip_while(|line| *line != "//! ```toml")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| line.trim_start_matches("//!").to_owned() + "\n")
+            .collect();
+        let parsed = Scenario::parse(&text).expect("the documented example is valid");
+        let documented_seed = StringTable { seed: Some(11), ..StringTable::default() };
+        assert_eq!(parsed.strings, [documented_seed]);
+        assert_eq!(parsed.ups, [UpsTable { ports: 2, ..UpsTable::default() }]);
+        assert_eq!(
+            Scenario { strings: Vec::new(), ups: Vec::new(), ..parsed },
+            Scenario::default()
+        );
+    }
+
+    #[test]
+    fn demo_is_valid_and_has_64_modules() {
+        let bus = Scenario::demo().bus(Nanos::from_millis(100)).expect("valid");
+        let addresses: Vec<u16> = bus.bus().modules().iter().map(|m| m.spec().address).collect();
+        assert_eq!(addresses, (1..=64).collect::<Vec<_>>());
+        assert_eq!(bus.plant().blocks(), 64);
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        for (text, says) in [
+            ("colour = 1", "not valid TOML"),
+            ("[[strings]]\nblocks = 0", "strings 0: blocks"),
+            ("[[strings]]\nblocks = 65535\nfirst_address = 65535", "strings 0: first_address"),
+            ("[[strings]]\nfirst_address = 0", "strings 0: first_address"),
+            ("[[strings]]\n[[strings]]\nfirst_address = 32", "strings 0 and 1 share"),
+            ("[[strings]]\nsigma = nan", "strings 0: sigma"),
+            ("[[ups]]\n[[ups]]\nports = 9", "ups 1: ports"),
+            ("[[ups]]\nbattery_v = 240.0", "ups 0: battery_v"),
+        ] {
+            let error = Scenario::parse(text).expect_err(text).to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}
