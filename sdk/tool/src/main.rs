@@ -1,2 +1,180 @@
-//! stub
-fn main() {}
+//! `evenkeel-plugin`: what a plugin author needs besides an editor.
+//!
+//! * `build` – compile for wasm, make a component, check it (`build`,
+//!   `toolchain`, `component`)
+//! * `keygen`, `sign` – make keys and bundles (`sign`, crate evenkeel-signing)
+//! * `inspect` – what a bundle is and wants (`inspect`)
+//! * `test` – the plugin's own tests, conformance included
+//!
+//! Results go to standard output (for `build` and `sign`: one line, the path),
+//! everything for people to standard error.
+
+mod build;
+mod component;
+mod inspect;
+mod project;
+mod sign;
+mod toolchain;
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use clap::{Parser, Subcommand};
+use evenkeel_signing::{Keyring, PublicKey, Role, SecretKey};
+
+use project::Project;
+use toolchain::Source;
+
+/// Build, sign and inspect plugins for the Evenkeel appliance.
+#[derive(Parser)]
+#[command(name = "evenkeel-plugin", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Compile a plugin into a component.
+    Build {
+        /// The plugin's folder.
+        folder: PathBuf,
+        /// Where the standard library for wasm comes from.
+        #[arg(long, value_enum, default_value_t = Source::Auto)]
+        std: Source,
+    },
+    /// Make a signing key: a secret file and, beside it, a public one (.pub).
+    Keygen {
+        /// What the key may sign: plugin, firmware, licence or root.
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Name for people, a-z 0-9 and '-'.
+        #[arg(long)]
+        name: String,
+        /// The secret key file; the public one ends in .pub.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Sign a built plugin: <name>-<version>.evkp.
+    Sign {
+        /// The secret key file.
+        #[arg(long)]
+        key: PathBuf,
+        /// Folder for the bundle; target/plugins without it.
+        #[arg(long)]
+        out_dir: Option<PathBuf>,
+        /// The plugin's folder.
+        folder: PathBuf,
+    },
+    /// Show what a bundle is and wants.
+    Inspect {
+        /// A public key file that you trust; may be given several times.
+        #[arg(long)]
+        trust: Vec<PathBuf>,
+        /// The bundle.
+        bundle: PathBuf,
+    },
+    /// Run a plugin's tests on this machine.
+    Test {
+        /// The plugin's folder.
+        folder: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(action: Action) -> Result<(), Box<dyn Error>> {
+    match action {
+        Action::Build { folder, std } => build_plugin(&folder, std),
+        Action::Keygen { role, name, out } => keygen(role, &name, &out),
+        Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
+        Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
+        Action::Test { folder } => test_plugin(&folder),
+    }
+}
+
+fn build_plugin(folder: &Path, std: Source) -> Result<(), Box<dyn Error>> {
+    let built = build::build(&Project::open(folder)?, std)?;
+    eprintln!(
+        "core module {} bytes, component {} bytes, memory up to {} KiB",
+        built.module_len,
+        built.component_len,
+        built.component.memory_max / 1024
+    );
+    for name in &built.component.imports {
+        eprintln!("  imports {name}");
+    }
+    for name in &built.component.exports {
+        eprintln!("  exports {name}");
+    }
+    println!("{}", built.path.display());
+    Ok(())
+}
+
+fn keygen(role: Role, name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
+    let key = SecretKey::generate(role, name)?;
+    key.write_new(out)?;
+    let public = out.with_extension("pub");
+    fs::write(&public, key.public().to_text())
+        .map_err(|error| format!("cannot write {}: {error}", public.display()))?;
+    eprintln!("secret key {}: keep it where only the signer can read it", out.display());
+    eprintln!("public key {}, id {}", public.display(), key.public().id());
+    Ok(())
+}
+
+fn sign_plugin(key: &Path, out: Option<PathBuf>, folder: &Path) -> Result<(), Box<dyn Error>> {
+    let project = Project::open(folder)?;
+    let out = out.unwrap_or_else(|| project.target_dir().join("plugins"));
+    let (path, len) = sign::sign(&project, &SecretKey::read(key)?, &out)?;
+    eprintln!("signed bundle of {len} bytes");
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn inspect_bundle(trust: &[PathBuf], bundle: &Path) -> Result<(), Box<dyn Error>> {
+    let mut ring = Keyring::new();
+    for path in trust {
+        ring.insert(PublicKey::read(path)?)?;
+    }
+    let raw =
+        fs::read(bundle).map_err(|error| format!("cannot read {}: {error}", bundle.display()))?;
+    print!("{}", inspect::inspect(&raw, &ring)?);
+    Ok(())
+}
+
+fn test_plugin(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let project = Project::open(folder)?;
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(&project.workspace)
+        .args(["test", "--package", &project.package])
+        .status()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if status.success() { Ok(()) } else { Err("the plugin's tests fail".into()) }
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    Role::from_word(word).ok_or_else(|| "use plugin, firmware, licence or root".to_owned())
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,214 @@
+//! A plugin's folder and its `plugin.toml`: what the author says about the
+//! plugin. What the component really imports is read from the component.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use evenkeel_signing::{Limits, Model, Permission, PluginManifest};
+use serde::Deserialize;
+
+/// A plugin's folder.
+#[derive(Debug)]
+pub struct Project {
+    /// The folder, absolute.
+    pub folder: PathBuf,
+    /// The workspace that it belongs to, or the folder itself.
+    pub workspace: PathBuf,
+    /// Name of its cargo package.
+    pub package: String,
+    /// What `plugin.toml` says.
+    pub description: Description,
+}
+
+/// The fields of `plugin.toml`; their rules are those of [`PluginManifest`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Description {
+    pub name: String,
+    pub version: String,
+    pub vendor: String,
+    /// SPDX expression.
+    pub licence: String,
+    /// Text of the licence, a file in the plugin's folder.
+    pub licence_file: Option<PathBuf>,
+    pub world: String,
+    pub description: String,
+    #[serde(default)]
+    pub permissions: Vec<Permission>,
+    pub limits: Limits,
+    #[serde(default)]
+    pub models: Vec<Model>,
+}
+
+impl Project {
+    /// Read the folder of a plugin.
+    ///
+    /// # Errors
+    /// [`ProjectError`] names the file and what is wrong with it.
+    pub fn open(folder: &Path) -> Result<Self, ProjectError> {
+        let folder = folder.canonicalize().map_err(|source| cannot("open", folder, source))?;
+        let description = parse(&folder.join("plugin.toml"))?;
+        let cargo: CargoFile = parse(&folder.join("Cargo.toml"))?;
+        let workspace = workspace(&folder)?;
+        Ok(Self { package: cargo.package.name, workspace, description, folder })
+    }
+
+    /// Where cargo and this tool put what they make.
+    #[must_use]
+    pub fn target_dir(&self) -> PathBuf {
+        self.workspace.join("target")
+    }
+
+    /// Where `build` puts the component.
+    #[must_use]
+    pub fn component_path(&self) -> PathBuf {
+        let file = format!("{}.wasm", self.description.name);
+        self.target_dir().join("plugins").join(file)
+    }
+
+    /// The licence text that travels with the plugin.
+    ///
+    /// # Errors
+    /// [`ProjectError::File`] when the licence file cannot be read.
+    pub fn licence_text(&self) -> Result<String, ProjectError> {
+        let Some(file) = &self.description.licence_file else {
+            return Ok(format!("SPDX-License-Identifier: {}\n", self.description.licence));
+        };
+        read(&self.folder.join(file))
+    }
+
+    /// The manifest without parts; `interfaces` come from the component.
+    #[must_use]
+    pub fn manifest(&self, interfaces: Vec<String>) -> PluginManifest {
+        let Description {
+            name,
+            version,
+            vendor,
+            world,
+            description,
+            permissions,
+            limits,
+            models,
+            ..
+        } = self.description.clone();
+        PluginManifest {
+            format: PluginManifest::FORMAT,
+            kind: PluginManifest::KIND.to_owned(),
+            name,
+            version,
+            vendor,
+            world,
+            description,
+            interfaces,
+            permissions,
+            limits,
+            models,
+            parts: Vec::new(),
+            total_length: 0,
+        }
+    }
+}
+
+/// Why a plugin's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The operating system refused.
+    #[error("cannot {action} {}; is this the folder of a plugin?", path.display())]
+    File {
+        /// `open` or `read`.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not say what it must.
+    #[error("correct {}", path.display())]
+    Toml {
+        /// Which file.
+        path: PathBuf,
+        /// Line and reason.
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// What is of interest in a Cargo.toml.
+#[derive(Deserialize)]
+struct CargoFile {
+    package: CargoPackage,
+}
+
+#[derive(Deserialize)]
+struct CargoPackage {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct MaybeWorkspace {
+    workspace: Option<toml::Table>,
+}
+
+/// The nearest folder upwards whose Cargo.toml opens a workspace.
+fn workspace(folder: &Path) -> Result<PathBuf, ProjectError> {
+    for candidate in folder.ancestors() {
+        let file = candidate.join("Cargo.toml");
+        if file.exists() && parse::<MaybeWorkspace>(&file)?.workspace.is_some() {
+            return Ok(candidate.to_owned());
+        }
+    }
+    Ok(folder.to_owned())
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, ProjectError> {
+    toml::from_str(&read(path)?)
+        .map_err(|source| ProjectError::Toml { path: path.to_owned(), source: Box::new(source) })
+}
+
+fn read(path: &Path) -> Result<String, ProjectError> {
+    fs::read_to_string(path).map_err(|source| cannot("read", path, source))
+}
+
+fn cannot(action: &'static str, path: &Path, source: io::Error) -> ProjectError {
+    ProjectError::File { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, plugin: &str) {
+        fs::write(folder.join("Cargo.toml"), "[package]\nname = \"probe\"\n[workspace]\n").unwrap();
+        fs::write(folder.join("plugin.toml"), plugin).unwrap();
+    }
+
+    const PLUGIN: &str = r#"
+        name = "probe"
+        version = "0.1.0"
+        vendor = "Acme"
+        licence = "MIT"
+        world = "evenkeel:driver/device-driver@0.1.0"
+        description = "A probe"
+        limits = { memory_bytes = 1048576, poll_cpu_ms = 10 }
+    "#;
+
+    #[test]
+    fn a_folder_becomes_a_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), PLUGIN);
+        let project = Project::open(folder.path()).unwrap();
+        assert_eq!(project.package, "probe");
+        assert_eq!(project.licence_text().unwrap(), "SPDX-License-Identifier: MIT\n");
+        let manifest = project.manifest(vec!["evenkeel:log/log@0.1.0".into()]);
+        assert_eq!((manifest.name.as_str(), manifest.vendor.as_str()), ("probe", "Acme"));
+    }
+
+    #[test]
+    fn unknown_fields_and_missing_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Project::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("plugin.toml"), "{error}");
+        write(folder.path(), &format!("{PLUGIN}\nroot = true\n"));
+        assert!(matches!(Project::open(folder.path()), Err(ProjectError::Toml { .. })));
+    }
+}

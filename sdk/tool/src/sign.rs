@@ -1,0 +1,203 @@
+//! `sign`: put component, licence and manifest into a signed bundle, after
+//! comparing what the component imports with what plugin.toml asks for.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use evenkeel_signing::{PluginManifest, SealError, SecretKey, seal_plugin};
+
+use crate::component::{self, Component, ComponentError};
+use crate::project::{Project, ProjectError};
+
+/// Sign a built plugin and write `<name>-<version>.evkp` into `out_dir`.
+/// Returns the path and the length of the bundle.
+///
+/// # Errors
+/// [`SignError`], among others when plugin.toml does not ask for an interface
+/// that the component imports.
+pub fn sign(
+    project: &Project,
+    key: &SecretKey,
+    out_dir: &Path,
+) -> Result<(PathBuf, usize), SignError> {
+    let path = project.component_path();
+    let bytes = fs::read(&path).map_err(|source| SignError::NotBuilt { path, source })?;
+    let component = component::inspect(&bytes).map_err(|source| SignError::Component { source })?;
+    let manifest = project.manifest(component.imports.clone());
+    compare(&manifest, &component)?;
+    let licence = project.licence_text().map_err(|source| SignError::Licence { source })?;
+    let parts: [(&str, &[u8]); 2] =
+        [(PluginManifest::COMPONENT, &bytes), (PluginManifest::LICENCE, licence.as_bytes())];
+    let file = format!("{}-{}.evkp", manifest.name, manifest.version);
+    let bundle =
+        seal_plugin(manifest, &parts, &[key]).map_err(|source| SignError::Seal { source })?;
+    let path = out_dir.join(file);
+    fs::create_dir_all(out_dir)
+        .and_then(|()| fs::write(&path, &bundle))
+        .map_err(|source| SignError::Write { path: path.clone(), source })?;
+    Ok((path, bundle.len()))
+}
+
+/// Why a plugin cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignError {
+    /// There is no component.
+    #[error("cannot read the component {}; run `evenkeel-plugin build` first", path.display())]
+    NotBuilt {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The component breaks a rule.
+    #[error("the component is refused; build it again")]
+    Component {
+        /// Which rule.
+        source: ComponentError,
+    },
+    /// An import that nobody would have been asked about.
+    #[error(
+        "the component imports {interface}, but plugin.toml does not ask for it; \
+        add a [[permissions]] entry with a reason, or remove the code that uses it"
+    )]
+    NotAskedFor {
+        /// The interface.
+        interface: String,
+    },
+    /// A permission that is not used.
+    #[error(
+        "plugin.toml asks for {interface}, but the component does not import it; \
+        remove the [[permissions]] entry"
+    )]
+    NotUsed {
+        /// The interface.
+        interface: String,
+    },
+    /// Another world than stated.
+    #[error("plugin.toml states the world {world}, but the component exports {exports}")]
+    World {
+        /// The world stated.
+        world: String,
+        /// What the component exports.
+        exports: String,
+    },
+    /// More memory than stated.
+    #[error(
+        "the component may use {found} bytes of memory, plugin.toml allows {allowed}; build it again"
+    )]
+    Memory {
+        /// In the component.
+        found: u64,
+        /// In plugin.toml.
+        allowed: u32,
+    },
+    /// No licence text.
+    #[error("the licence text is missing")]
+    Licence {
+        /// Why.
+        source: ProjectError,
+    },
+    /// The bundle cannot be made.
+    #[error("the bundle cannot be made")]
+    Seal {
+        /// Why.
+        source: SealError,
+    },
+    /// The bundle cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Packages that give a plugin no reach: everything else needs a permission.
+const HARMLESS: [&str; 2] = ["evenkeel:clock/", "evenkeel:log/"];
+
+fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignError> {
+    let asked = |name: &str| manifest.permissions.iter().any(|p| p.interface == name);
+    let harmless = |name: &str| HARMLESS.iter().any(|package| name.starts_with(package));
+    if let Some(name) = component.imports.iter().find(|name| !harmless(name) && !asked(name)) {
+        return Err(SignError::NotAskedFor { interface: name.clone() });
+    }
+    let unused = manifest.permissions.iter().find(|p| !component.imports.contains(&p.interface));
+    if let Some(permission) = unused {
+        return Err(SignError::NotUsed { interface: permission.interface.clone() });
+    }
+    let package = manifest.world.split_inclusive('/').next().unwrap_or_default();
+    if !component.exports.iter().any(|name| name.starts_with(package)) {
+        return Err(SignError::World {
+            world: manifest.world.clone(),
+            exports: component.exports.join(", "),
+        });
+    }
+    let allowed = manifest.limits.memory_bytes;
+    if component.memory_max > u64::from(allowed) {
+        return Err(SignError::Memory { found: component.memory_max, allowed });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use evenkeel_signing::{Limits, Permission};
+
+    use super::*;
+
+    const SERIAL: &str = "evenkeel:serial/serial@0.1.0";
+
+    fn component() -> Component {
+        Component {
+            imports: vec!["evenkeel:log/log@0.1.0".into(), SERIAL.into()],
+            exports: vec!["evenkeel:driver/device@0.1.0".into()],
+            memory_max: 1 << 20,
+        }
+    }
+
+    fn manifest() -> PluginManifest {
+        PluginManifest {
+            format: 1,
+            kind: "plugin".into(),
+            name: "probe".into(),
+            version: "1.0.0".into(),
+            vendor: "Acme".into(),
+            world: "evenkeel:driver/device-driver@0.1.0".into(),
+            description: "A probe.".into(),
+            interfaces: component().imports,
+            permissions: vec![Permission {
+                interface: SERIAL.into(),
+                what: "ups".into(),
+                reason: "talks to the UPS".into(),
+            }],
+            limits: Limits { memory_bytes: 1 << 20, poll_cpu_ms: 10 },
+            models: Vec::new(),
+            parts: Vec::new(),
+            total_length: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_imported_must_be_asked_for_and_the_reverse() {
+        assert!(compare(&manifest(), &component()).is_ok());
+        let mut silent = manifest();
+        silent.permissions.clear();
+        let error = compare(&silent, &component()).unwrap_err();
+        assert!(matches!(&error, SignError::NotAskedFor { interface } if interface == SERIAL));
+        let mut unused = component();
+        unused.imports.pop();
+        assert!(matches!(compare(&manifest(), &unused), Err(SignError::NotUsed { .. })));
+    }
+
+    #[test]
+    fn world_and_memory_must_be_as_stated() {
+        let mut other = component();
+        other.exports = vec!["evenkeel:gateway/server@0.1.0".into()];
+        assert!(matches!(compare(&manifest(), &other), Err(SignError::World { .. })));
+        let mut greedy = component();
+        greedy.memory_max += 65536;
+        assert!(matches!(compare(&manifest(), &greedy), Err(SignError::Memory { .. })));
+    }
+}

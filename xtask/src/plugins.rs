@@ -1,0 +1,77 @@
+//! `cargo xtask plugins`: build and sign every plugin in `plugins/`.
+//!
+//! The work is done by `evenkeel-plugin`, as a vendor would do it; this only
+//! goes through the folders and makes a development key where there is none.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Build and sign each plugin of the workspace at `root`. Returns the bundles,
+/// `target/plugins/<name>-<version>.evkp`, in the order of the folders.
+///
+/// They are signed with the development key in `target/dev-keys/`, whose public
+/// half, `plugin.pub`, a development device must be told to trust.
+///
+/// # Errors
+/// A sentence that names the plugin and the step that failed.
+pub fn build(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let key = development_key(root)?;
+    let mut bundles = Vec::new();
+    for folder in plugin_folders(root)? {
+        eprintln!("plugin {}", folder.display());
+        tool(root, &["build".as_ref(), folder.as_ref()])?;
+        let path = tool(root, &["sign".as_ref(), "--key".as_ref(), key.as_ref(), folder.as_ref()])?;
+        bundles.push(PathBuf::from(path));
+    }
+    Ok(bundles)
+}
+
+/// The secret key for development, made at the first call.
+fn development_key(root: &Path) -> Result<PathBuf, String> {
+    let folder = root.join("target/dev-keys");
+    let key = folder.join("plugin.key");
+    if !key.exists() {
+        fs::create_dir_all(&folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        let name = ["--role", "plugin", "--name", "development", "--out"];
+        let mut arguments: Vec<&Path> = vec!["keygen".as_ref()];
+        arguments.extend(name.iter().map(Path::new));
+        arguments.push(&key);
+        tool(root, &arguments)?;
+    }
+    eprintln!("signing with the DEVELOPMENT key {}; never trust it in production", key.display());
+    Ok(key)
+}
+
+/// Folders in `plugins/` that hold a plugin.toml, by name.
+fn plugin_folders(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = root.join("plugins");
+    let cannot = |error| format!("cannot read {}: {error}", folder.display());
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        if path.join("plugin.toml").exists() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// Run `evenkeel-plugin`; gives the line that it writes to standard output.
+fn tool(root: &Path, arguments: &[&Path]) -> Result<String, String> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .args(["run", "--quiet", "--package", "evenkeel-plugin", "--"])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cannot run cargo: {error}"))?;
+    if !output.status.success() {
+        let words: Vec<_> = arguments.iter().map(|word| word.display().to_string()).collect();
+        return Err(format!("`evenkeel-plugin {}` failed, see above", words.join(" ")));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
