@@ -127,16 +127,10 @@ impl<'a> Envelope<'a> {
         self.signatures.iter().map(|(id, _)| *id)
     }
 
-    /// Length of the whole bundle in bytes.
+    /// Size of the whole file in bytes.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn size(&self) -> usize {
         self.raw.len()
-    }
-
-    /// Never true: an envelope has at least a header.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.raw.is_empty()
     }
 
     /// Check that a trusted key whose role is to sign `kind` signed this bundle.

@@ -25,7 +25,7 @@ mod manifest;
 mod plugin;
 mod seal;
 
-pub use envelope::{BundleError, Envelope, Kind, Verified};
+pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
 pub use hex::Digest;
 pub use keys::{KeyError, KeyId, Keyring, PublicKey, Role, SecretKey};
 pub use manifest::{Limits, ManifestError, Model, Part, Permission, PluginManifest, Support};

@@ -16,9 +16,13 @@ impl Battery {
     /// What the administrator says.
     pub(crate) fn from_settings(settings: &mut Settings) -> Result<Self, String> {
         let battery = Self {
-            packs: settings.take_number("battery-packs", 0.5..=120.0)?,
-            low_v: settings.take_number("battery-low-v", 1.0..=999.0)?,
-            high_v: settings.take_number("battery-high-v", 1.0..=999.0)?,
+            packs: settings.take_number(
+                "battery-packs",
+                0.5..=120.0,
+                "a multiplier from 0.5 to 120",
+            )?,
+            low_v: settings.take_number("battery-low-v", 1.0..=999.0, VOLTAGE)?,
+            high_v: settings.take_number("battery-high-v", 1.0..=999.0, VOLTAGE)?,
         };
         match (battery.low_v, battery.high_v) {
             (Some(low), Some(high)) if low >= high => {
@@ -63,6 +67,8 @@ impl Battery {
         Some(Update::estimate("battery.charge", charge.round_ties_even(), "%"))
     }
 }
+
+const VOLTAGE: &str = "a voltage from 1 to 999";
 
 /// The greatest usual multiplier that brings the reading near the nominal
 /// voltage: 1 where the whole battery is reported, the number of cells or of

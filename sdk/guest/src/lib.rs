@@ -1,6 +1,7 @@
 //! The guest crate: what a plugin author needs to write a device driver.
 //!
-//! A driver is a table first (facts in `plugins/*/src/table.rs`), code second:
+//! A driver is a table first, code second (facts/ups-serial-protocols.md §0 has
+//! the rules that hold for every serial family; `plugins/megatec` is the model):
 //!
 //! * [`table`] holds requests and rows as data and decodes a reply into
 //!   [`Update`]s. Pure.

@@ -50,6 +50,13 @@ pub trait Family {
 /// Why a request brought no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AskError {
+    /// The line cannot be opened.
+    Open {
+        /// Its logical name.
+        name: &'static str,
+        /// What the host said.
+        source: PortError,
+    },
     /// The line or the host failed.
     Port {
         /// [`Request::name`].
@@ -74,6 +81,7 @@ pub enum AskError {
 impl std::fmt::Display for AskError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Open { name, .. } => write!(f, "cannot open the serial line {name:?}"),
             Self::Port { request, .. } => write!(f, "no reply to the {request} request"),
             Self::Reply { request, .. } => write!(f, "no usable reply to the {request} request"),
             Self::Refused { request } => write!(f, "the device refuses the {request} request"),
@@ -84,7 +92,7 @@ impl std::fmt::Display for AskError {
 impl std::error::Error for AskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Port { source, .. } => Some(source),
+            Self::Open { source, .. } | Self::Port { source, .. } => Some(source),
             Self::Reply { source, .. } => Some(source),
             Self::Refused { .. } => None,
         }
@@ -193,7 +201,7 @@ impl<F: Family> Session<F> {
             Some(port) => port,
             closed => closed.insert(
                 host.open(F::PORT, F::LINE)
-                    .map_err(|source| AskError::Port { request: "open", source })?,
+                    .map_err(|source| AskError::Open { name: F::PORT, source })?,
             ),
         };
         let mut line = Asker { port: port.as_mut(), is_refusal: F::is_refusal, notes: Vec::new() };
@@ -243,4 +251,163 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::host::{Parity, ReplyEnd};
+    use crate::table::{Frame, Row};
+
+    const STATUS: Request = Request {
+        name: "status",
+        send: b"?",
+        end: ReplyEnd::Length(1),
+        max: 1,
+        timeout_ms: 100,
+        tries: 3,
+        frame: Frame { length: (1, 1), fixed: &[], bits: (0, 1) },
+        rows: &[Row::bit("ups.type", 0, "a", "b")],
+    };
+
+    #[derive(Default)]
+    struct Probe {
+        identified: u32,
+    }
+
+    impl Family for Probe {
+        const PORT: &'static str = "ups";
+        const LINE: Line = Line {
+            baud: 2400,
+            data_bits: 8,
+            parity: Parity::None,
+            two_stop_bits: false,
+            dtr: true,
+            rts: false,
+        };
+        const PERIOD_MS: u32 = 2000;
+
+        fn is_refusal(_request: &Request, reply: &[u8]) -> bool {
+            reply == b"!"
+        }
+
+        fn identify(&mut self, _line: &mut Asker<'_>) -> Result<Vec<Update>, AskError> {
+            self.identified += 1;
+            Ok(Vec::new())
+        }
+
+        fn read(&mut self, line: &mut Asker<'_>) -> Result<Vec<Update>, AskError> {
+            line.ask(&STATUS).map(|(_, updates)| updates)
+        }
+    }
+
+    /// Answers every request with the same thing and counts.
+    #[derive(Default)]
+    struct World {
+        answer: Option<Result<Vec<u8>, u32>>,
+        opened: u32,
+        asked: u32,
+        published: u32,
+        lost: Vec<String>,
+    }
+
+    #[derive(Clone, Default)]
+    struct Fake(Rc<RefCell<World>>);
+
+    impl Fake {
+        fn answer(&self, answer: Result<&[u8], u32>) {
+            self.0.borrow_mut().answer = Some(answer.map(<[u8]>::to_vec));
+        }
+    }
+
+    impl Port for Fake {
+        fn transact(
+            &mut self,
+            _request: &[u8],
+            _end: ReplyEnd,
+            _max: u32,
+            _timeout_ms: u32,
+        ) -> Result<Vec<u8>, PortError> {
+            let mut world = self.0.borrow_mut();
+            world.asked += 1;
+            let error = |code| PortError { code, detail: "no".into(), partial: Vec::new() };
+            world.answer.clone().unwrap_or(Err(PortError::TIMEOUT)).map_err(error)
+        }
+    }
+
+    impl Host for Fake {
+        fn open(&mut self, _name: &str, _line: Line) -> Result<Box<dyn Port>, PortError> {
+            self.0.borrow_mut().opened += 1;
+            Ok(Box::new(self.clone()))
+        }
+
+        fn publish(&mut self, _updates: &[Update]) -> Result<(), String> {
+            self.0.borrow_mut().published += 1;
+            Ok(())
+        }
+
+        fn lost(&mut self, reason: &str) {
+            self.0.borrow_mut().lost.push(reason.to_owned());
+        }
+
+        fn log(&mut self, _level: Level, _message: &str) {}
+    }
+
+    #[test]
+    fn only_what_may_help_is_tried_again() {
+        let cases: [(Result<&[u8], u32>, u32); 5] = [
+            (Ok(b"1"), 1),
+            (Ok(b"!"), 1),
+            (Ok(b"x"), 3),
+            (Err(PortError::TIMEOUT), 3),
+            (Err(PortError::DENIED), 1),
+        ];
+        for (answer, asked) in cases {
+            let mut fake = Fake::default();
+            fake.answer(answer);
+            Session::new(Probe::default()).poll(&mut fake);
+            assert_eq!(fake.0.borrow().asked, asked, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_third_missed_poll_loses_and_the_next_identifies_again() {
+        let mut fake = Fake::default();
+        let mut session = Session::new(Probe::default());
+        fake.answer(Ok(b"1"));
+        session.poll(&mut fake);
+        fake.answer(Err(PortError::TIMEOUT));
+        for (polls, lost) in [(1, 0), (2, 0), (3, 1), (4, 1), (9, 1)] {
+            while session.missed < polls {
+                session.poll(&mut fake);
+            }
+            assert_eq!(fake.0.borrow().lost.len(), lost, "after {polls} missed polls");
+        }
+        assert_eq!(fake.0.borrow().lost[0], "no reply to the status request: no");
+        let identified = session.family.identified;
+        fake.answer(Ok(b"0"));
+        session.poll(&mut fake);
+        session.poll(&mut fake);
+        assert_eq!(session.family.identified, identified + 1);
+        let world = fake.0.borrow();
+        assert_eq!((world.published, world.opened), (3, 4));
+    }
+
+    #[test]
+    fn two_missed_polls_are_forgiven() {
+        let mut fake = Fake::default();
+        let mut session = Session::new(Probe::default());
+        for _ in 0..5 {
+            fake.answer(Err(PortError::TIMEOUT));
+            session.poll(&mut fake);
+            session.poll(&mut fake);
+            fake.answer(Ok(b"1"));
+            session.poll(&mut fake);
+        }
+        assert!(fake.0.borrow().lost.is_empty());
+        assert_eq!(fake.0.borrow().opened, 1);
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::table::plain_decimal;
+
 /// Pairs of name and value, taken out one by one.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -28,7 +30,8 @@ impl Settings {
         }
     }
 
-    /// Take a number within `range`; absent gives `None`.
+    /// Take a decimal number within `range`; absent gives `None`. `meaning`
+    /// says for people what is allowed: `a multiplier from 0.5 to 120`.
     ///
     /// # Errors
     /// A sentence, when the value is no number or out of range.
@@ -36,14 +39,12 @@ impl Settings {
         &mut self,
         name: &str,
         range: RangeInclusive<f64>,
+        meaning: &str,
     ) -> Result<Option<f64>, String> {
         let Some(text) = self.take(name)? else { return Ok(None) };
-        match text.parse::<f64>() {
-            Ok(number) if range.contains(&number) => Ok(Some(number)),
-            _ => {
-                let (low, high) = range.into_inner();
-                Err(format!("setting {name}: {text:?} is not a number from {low} to {high}"))
-            }
+        match plain_decimal(text.as_bytes()) {
+            Some(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(format!("setting {name}: {text:?} is not {meaning}")),
         }
     }
 
@@ -83,16 +84,17 @@ mod tests {
         let mut given = settings(&[("quiet", "true"), ("packs", "12")]);
         assert_eq!(given.take_switch("quiet"), Ok(true));
         assert_eq!(given.take_switch("loud"), Ok(false));
-        assert_eq!(given.take_number("packs", 0.5..=120.0), Ok(Some(12.0)));
-        assert_eq!(given.take_number("packs", 0.5..=120.0), Ok(None));
+        assert_eq!(given.take_number("packs", 0.5..=120.0, "0.5 to 120"), Ok(Some(12.0)));
+        assert_eq!(given.take_number("packs", 0.5..=120.0, "0.5 to 120"), Ok(None));
         assert_eq!(given.finish(), Ok(()));
     }
 
     #[test]
     fn mistakes_are_named() {
         assert!(settings(&[("quiet", "yes")]).take_switch("quiet").unwrap_err().contains("quiet"));
-        for text in ["121", "NaN", "inf", "twelve", ""] {
-            let taken = settings(&[("packs", text)]).take_number("packs", 0.5..=120.0);
+        for text in ["121", "0.4", "-1", "1e1", "NaN", "inf", "1.2.3", ".", ""] {
+            let taken =
+                settings(&[("packs", text)]).take_number("packs", 0.5..=120.0, "0.5 to 120");
             assert!(taken.is_err(), "{text:?} passed");
         }
         assert!(settings(&[("quite", "true")]).finish().unwrap_err().contains("quite"));

@@ -29,7 +29,7 @@ pub fn inspect(raw: &[u8], keyring: &Keyring) -> Result<String, BundleError> {
 }
 
 fn write_envelope(out: &mut String, envelope: &Envelope<'_>) -> fmt::Result {
-    writeln!(out, "{} bundle, {} bytes", envelope.kind(), envelope.len())?;
+    writeln!(out, "{} bundle, {} bytes", envelope.kind(), envelope.size())?;
     envelope.signers().try_for_each(|id| writeln!(out, "  said to be signed by key {id}"))
 }
 
