@@ -3,7 +3,7 @@
 //!
 //! # Invariants
 //! - No I/O, no clock, no thread, no async runtime, no wasm: time comes in as
-//!   [`time::Nanos`], bytes come in as slices. `tests/tidy.rs` holds the
+//!   [`time::Nanos`], bytes come in as slices. `xtask/tests/tidy.rs` holds the
 //!   manifest to it.
 //! - No unsafe code.
 //! - Nothing in [`bus`], [`equalize`] or [`image`] allocates after it was

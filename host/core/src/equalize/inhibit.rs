@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             every block reported,        a tenth of the blocks, or the mean,
-//!             or waited long enough        below 2.15 V/cell
+//!             or waited long enough        below 2.15 V/cell, or falling fast
 //!  Awaiting ───────────────────▶ float ◀──────────────────────▶ discharge
 //!                                  ▲                               │ above again
 //!                                  └────────── recovery ◀──────────┘
@@ -92,6 +92,9 @@ impl fmt::Display for Inhibits {
 
 /// Volts per lead cell below which a block is being discharged.
 const DISCHARGE_V_PER_CELL: f64 = 2.15;
+/// Fall of the mean from scan to scan, V per cell, that only a load explains:
+/// at C/2 the polarisation alone falls by 18 mV per cell and second.
+const FALL_V_PER_CELL: f64 = 0.010;
 /// Mean volts per cell from which a discharged string counts as back at float.
 const RECOVERED_V_PER_CELL: f64 = 2.20;
 /// Mean volts per cell above which a string is being boosted; back below
@@ -114,6 +117,9 @@ pub struct Survey {
     pub low: usize,
     /// Mean of the usable blocks, V per cell; NaN when there is none.
     pub mean_v_per_cell: f64,
+    /// Mean fall since the last scan of the blocks that were usable in both,
+    /// V per cell; NaN when there is none.
+    pub fall_v_per_cell: f64,
 }
 
 /// Block voltage, V, below which [`Survey::low`] counts a block of `cells` cells.
@@ -137,7 +143,9 @@ impl Detector {
         self.cycles = self.cycles.saturating_add(1);
         self.awaited |= survey.usable == survey.blocks || self.cycles > AWAIT_CYCLES;
         let mean = survey.mean_v_per_cell;
-        let in_discharge = mean < DISCHARGE_V_PER_CELL || survey.low * 10 > survey.blocks;
+        let falling = survey.fall_v_per_cell > FALL_V_PER_CELL;
+        let low = mean < DISCHARGE_V_PER_CELL || survey.low * 10 > survey.blocks;
+        let in_discharge = low || falling;
         self.discharged = in_discharge || (self.discharged && mean < RECOVERED_V_PER_CELL);
         let boost_limit =
             BOOST_V_PER_CELL - if self.boosted { BOOST_HYSTERESIS_V_PER_CELL } else { 0.0 };
@@ -157,7 +165,7 @@ mod tests {
     use super::*;
 
     fn survey(usable: usize, low: usize, mean_v_per_cell: f64) -> Survey {
-        Survey { blocks: 32, usable, low, mean_v_per_cell }
+        Survey { blocks: 32, usable, low, mean_v_per_cell, fall_v_per_cell: 0.0 }
     }
 
     #[test]
@@ -188,6 +196,15 @@ mod tests {
             d.step(&survey(32, 0, 2.18)).is_empty(),
             "2.18 is float unless a discharge came before"
         );
+    }
+
+    #[test]
+    fn a_fast_fall_is_a_discharge_before_the_limit_is_reached() {
+        let mut d = Detector::default();
+        let falling = |fall_v_per_cell| Survey { fall_v_per_cell, ..survey(32, 0, 2.27) };
+        assert!(d.step(&falling(f64::NAN)).is_empty());
+        assert_eq!(d.step(&falling(0.018)), Inhibits::DISCHARGE);
+        assert!(d.step(&falling(0.005)).is_empty(), "a small step of the charger is none");
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! |---|---|---|
 //! | e | block voltage − target | V, positive: shed current |
 //! | C_p | polarisation capacity of the block | 5 F/Ah · Ah · 6/cells |
-//! | K | proportional gain | C_p / (4 T_c): critically damped with one cycle of delay |
-//! | T_i | integration time | 16 T_c = 4 T_c · C_p/(K T_c) |
+//! | K | proportional gain | C_p / (4 T_c): critically damped with one cycle of delay; at most what noise allows |
+//! | T_i | integration time | 4 C_p / K |
 //! | I | integrator | A, within 0 … bypass current |
 //!
 //! The bypass current wanted is K·e + I; the duty is its share of V/R_bypass.
+//! Noise: the bypass can only shed, so the law rectifies noise; K σ_v is kept
+//! to a tenth of the bypass current. With short cycles that, not C_p, is what
+//! limits the gain of large blocks.
+//!
 //! The errors are relative to the mean, so a current common to all integrators
 //! changes no error and would random-walk upward on noise: the smallest
 //! integrator of the members is subtracted from all in every cycle.
@@ -22,6 +26,11 @@ use crate::time::Nanos;
 
 /// Polarisation capacity of a cell, F per Ah (5 F/Ah for six cells in series).
 const CP_F_PER_AH_CELL: f64 = 30.0;
+/// Noise of a reading that the gain is made for, V rms: white noise of the
+/// module and 1 mV steps.
+const READING_NOISE_V: f64 = 0.0015;
+/// Share of the bypass current that noise may move.
+const NOISE_SHARE: f64 = 0.1;
 /// A block hotter than this is left alone, °C; below [`COOL_C`] it takes part again.
 const HOT_C: f64 = 45.0;
 const COOL_C: f64 = 43.0;
@@ -78,6 +87,8 @@ pub struct Report {
 struct BlockState {
     integrator_a: f64,
     hot: bool,
+    /// Voltage in the last scan, if usable.
+    last_v: Option<f64>,
 }
 
 /// The equalizer of one string. Built once; a step allocates nothing.
@@ -85,6 +96,7 @@ struct BlockState {
 pub struct Equalizer {
     config: Config,
     gain_a_per_v: f64,
+    /// T_c / T_i.
     integral_share: f64,
     target: HealthyMean,
     detector: Detector,
@@ -98,10 +110,11 @@ impl Equalizer {
     pub fn new(config: Config) -> Self {
         let cycle_s = config.cycle.as_secs_f64();
         let cp_f = CP_F_PER_AH_CELL * config.capacity_ah / config.cells;
+        let noise_limit_a_per_v = NOISE_SHARE * config.module.data().bypass_a / READING_NOISE_V;
+        let gain_a_per_v = (cp_f / (4.0 * cycle_s)).min(noise_limit_a_per_v);
         Self {
-            gain_a_per_v: cp_f / (4.0 * cycle_s),
-            // T_c / T_i
-            integral_share: 1.0 / 16.0,
+            gain_a_per_v,
+            integral_share: cycle_s * gain_a_per_v / (4.0 * cp_f),
             target: HealthyMean::new(config.blocks, config.cells),
             detector: Detector::default(),
             blocks: vec![BlockState::default(); config.blocks],
@@ -125,9 +138,13 @@ impl Equalizer {
         assert_eq!(duties.len(), self.config.blocks, "one duty per block");
         let voltages = inputs.iter().map(|i| i.map(|b| b.voltage_v));
         let target = self.target.step(voltages);
+        let survey = self.survey(inputs);
+        for (block, input) in self.blocks.iter_mut().zip(inputs) {
+            block.last_v = input.map(|b| b.voltage_v);
+        }
         let inhibits = self
             .detector
-            .step(&self.survey(inputs))
+            .step(&survey)
             .with(Inhibits::PAUSED, paused)
             .with(Inhibits::DISABLED, !self.config.enabled);
         duties.fill(Duty::OFF);
@@ -204,12 +221,19 @@ impl Equalizer {
         let limit = survey_limit(self.config.cells);
         let usable = inputs.iter().flatten();
         let count = usable.clone().count();
+        let falls = self
+            .blocks
+            .iter()
+            .zip(inputs)
+            .filter_map(|(block, input)| Some(block.last_v? - input.as_ref()?.voltage_v));
         Survey {
             blocks: inputs.len(),
             usable: count,
             low: usable.clone().filter(|b| b.voltage_v < limit).count(),
             mean_v_per_cell: usable.map(|b| b.voltage_v).sum::<f64>()
                 / (count as f64 * self.config.cells),
+            fall_v_per_cell: falls.clone().sum::<f64>()
+                / (falls.count() as f64 * self.config.cells),
         }
     }
 
