@@ -259,7 +259,8 @@ pub enum BundleError {
     },
     /// A kind from the future, or damage.
     #[error(
-        "the bundle is of kind {number}, which this version does not know; update the appliance first"
+        "the bundle is of kind {number}, which this version does not know; \
+        update the appliance first"
     )]
     UnknownKind {
         /// Kind stated in the header.

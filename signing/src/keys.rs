@@ -305,7 +305,8 @@ pub enum KeyError {
     },
     /// A secret key where a public one is wanted, or the reverse.
     #[error(
-        "this file holds `{found}`, but `{expected}` is wanted here; give the other file of the pair"
+        "this file holds `{found}`, but `{expected}` is wanted here; \
+        give the other file of the pair"
     )]
     WrongHalf {
         /// First word of the expected line.
@@ -320,7 +321,10 @@ pub enum KeyError {
         found: String,
     },
     /// A name that does not fit.
-    #[error("{found:?} is no key name; use 1 to {NAME_LEN_MAX} characters of a-z, 0-9 and '-'")]
+    #[error(
+        "{found:?} is no key name; use 1 to {NAME_LEN_MAX} characters \
+        of a-z, 0-9 and '-'"
+    )]
     Name {
         /// The word found.
         found: String,
@@ -330,7 +334,8 @@ pub enum KeyError {
     NotACurvePoint,
     /// A key of small order.
     #[error(
-        "this public key is of small order, anybody can sign under it; refuse it and ask where it came from"
+        "this public key is of small order, anybody can sign under it; \
+        refuse it and ask where it came from"
     )]
     Weak,
     /// Trusted already.

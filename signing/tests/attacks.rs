@@ -200,7 +200,9 @@ fn a_plugin_above_the_limit_cannot_be_sealed() {
 
 proptest! {
     #[test]
-    fn random_bytes_are_refused_without_a_panic(tail in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn random_bytes_are_refused_without_a_panic(
+        tail in proptest::collection::vec(any::<u8>(), 0..400),
+    ) {
         let (_, ring) = key_and_ring();
         prop_assert!(open(&tail, &ring).is_err());
         let mut raw = b"EVKBDL1\n\x03\0\0\0".to_vec();

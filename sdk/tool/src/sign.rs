@@ -84,7 +84,8 @@ pub enum SignError {
     },
     /// More memory than stated.
     #[error(
-        "the component may use {found} bytes of memory, plugin.toml allows {allowed}; build it again"
+        "the component may use {found} bytes of memory, plugin.toml allows {allowed}; \
+        build it again"
     )]
     Memory {
         /// In the component.
