@@ -4,9 +4,13 @@
 //! battery noticing: the guard neither waits for the daemon nor shares memory
 //! that the daemon can write.
 
+pub mod caps;
 pub mod clock;
 pub mod config;
 pub mod failure;
 pub mod guard;
 pub mod hub;
+pub mod plugin;
 pub mod plugin_status;
+pub mod store;
+pub mod watch;

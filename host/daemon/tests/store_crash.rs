@@ -1,0 +1,55 @@
+//! Kill -9 while events are being written: every acknowledged one is there
+//! afterwards (DESIGN.md "Power may fail at any instruction").
+
+use evenkeel_core::events::Event;
+use evenkeeld::store::{Limits, Store};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+const DIR: &str = "EVENKEEL_CRASH_DIR";
+
+/// The victim: writes and tells which ids were acknowledged. Does nothing
+/// unless the test below started it.
+#[test]
+fn victim() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let store = Store::open(dir.as_ref(), Limits::default()).expect("a store");
+    for n in 0.. {
+        let event = Event::DaemonStarted { version: n.to_string() };
+        let id = store.record_acknowledged(event).wait().expect("acknowledged");
+        println!("\nacknowledged {id}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut last = 0;
+    for round in 1..=5 {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "victim", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let ids = lines.by_ref().map_while(Result::ok).filter_map(|line| {
+            line.strip_prefix("acknowledged ").and_then(|id| id.parse::<u64>().ok())
+        });
+        last = ids.take(7 * round).last().expect("acknowledged ids");
+        child.kill().expect("killed");
+        child.wait().expect("dead");
+        // What it still told before it died counts, too.
+        let rest = lines.map_while(Result::ok);
+        let rest = rest.filter_map(|l| l.strip_prefix("acknowledged ")?.parse::<u64>().ok());
+        last = rest.fold(last, u64::max);
+
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        let events = store.events(Some(0), 20_000).expect("readable");
+        let ids: Vec<_> = events.iter().map(|e| e.id).collect();
+        assert!(ids.len() as u64 >= last, "round {round}: {} of {last} events", ids.len());
+        assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>(), "round {round}");
+    }
+    assert!(last > 50);
+}
