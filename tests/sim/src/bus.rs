@@ -1,6 +1,6 @@
 //! All modules on one line: requests in, replies out, in any clock.
 
-use crate::line::{CharTime, Line, Station};
+use crate::line::{Heard, Line, Station};
 use crate::module::{Module, Sense};
 use crate::noise::Noise;
 use evenkeel_core::time::Nanos;
@@ -82,34 +82,31 @@ impl Bus {
         }
     }
 
-    /// Hand over every transmission that has arrived by `now`.
+    /// Hand over every transmission that has arrived by `now`. Every station
+    /// hears everything but itself.
     pub fn deliver(&mut self, now: Nanos) {
-        let char_time = self.line.char_time();
         while let Some(heard) = self.line.deliver(now) {
-            if let Station::Module(_) = heard.from {
-                self.arrived.extend_from_slice(&heard.bytes);
-            }
-            for (number, module) in self.modules.iter_mut().enumerate() {
-                if heard.from != Station::Module(number) {
-                    hear(module, number, heard.start, &heard.bytes, char_time, &mut self.line);
+            match heard.from {
+                Station::Master => self.answer(&heard),
+                Station::Module(sender) => {
+                    let others = self.modules.iter_mut().enumerate().filter(|(n, _)| *n != sender);
+                    others.for_each(|(_, module)| module.overhear(&heard.bytes));
+                    self.arrived.extend_from_slice(&heard.bytes);
                 }
             }
         }
     }
-}
 
-/// Every station hears every byte, other modules' replies too.
-fn hear(
-    module: &mut Module,
-    number: usize,
-    start: Nanos,
-    bytes: &[u8],
-    char_time: CharTime,
-    line: &mut Line,
-) {
-    for (i, byte) in bytes.iter().enumerate() {
-        if let Some(reply) = module.hear(start + char_time.chars(i + 1), *byte) {
-            line.send_reply(number, reply.start, reply.bytes);
+    /// Let every module hear the master, byte by byte, and answer.
+    fn answer(&mut self, heard: &Heard) {
+        let char_time = self.line.char_time();
+        for (number, module) in self.modules.iter_mut().enumerate() {
+            for (i, byte) in heard.bytes.iter().enumerate() {
+                let at = heard.start + char_time.chars(i + 1);
+                if let Some(reply) = module.hear(at, *byte) {
+                    self.line.send_reply(number, reply.start, reply.bytes);
+                }
+            }
         }
     }
 }

@@ -20,13 +20,13 @@
 //! [`Nanos`]: evenkeel_core::time::Nanos
 
 pub mod bus;
-// pub mod control;
+pub mod control;
 pub mod line;
-// pub mod live;
+pub mod live;
 pub mod module;
 pub mod noise;
 pub mod plant;
 pub mod scenario;
 pub mod ups;
 pub mod virtual_bus;
-// pub mod world;
+pub mod world;

@@ -143,6 +143,23 @@ impl Module {
         self.core.handle(at, &Request::parse(&frame).ok()?)
     }
 
+    /// Take bytes that another module sent. A reply is no request: all it can
+    /// do is to leave the half frame of a disturbed end in the decoder, which
+    /// then costs the next request.
+    pub fn overhear(&mut self, bytes: &[u8]) {
+        let rest = match bytes.iter().rposition(|b| *b == 0) {
+            Some(end) => {
+                self.decoder.reset();
+                &bytes[end + 1..]
+            }
+            None => bytes,
+        };
+        for byte in rest {
+            // Only a zero byte completes a frame, and there is none.
+            let _ = self.decoder.push(*byte);
+        }
+    }
+
     /// Let time pass until `now`, with the terminals as `sensed` at `now`. Must
     /// be called no later than [`Self::next_timer`].
     pub fn tick(&mut self, now: Nanos, sensed: Sensed) {
@@ -495,6 +512,17 @@ mod tests {
             assert_eq!(m.hear(Nanos(0), byte), None);
         }
         assert!(ask(&mut m, Nanos(0), &Request::Identify { first: 5, count: 1 }).is_some());
+    }
+
+    #[test]
+    fn disturbed_reply_costs_the_next_request_and_no_more() {
+        let mut m = module(5);
+        let identify = Request::Identify { first: 5, count: 1 };
+        m.overhear(&[9, 9, 0]);
+        assert!(ask(&mut m, Nanos(0), &identify).is_some());
+        m.overhear(&[9, 0, 9]);
+        assert!(ask(&mut m, Nanos(0), &identify).is_none());
+        assert!(ask(&mut m, Nanos(0), &identify).is_some());
     }
 
     #[test]
