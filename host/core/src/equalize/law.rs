@@ -5,14 +5,17 @@
 //! |---|---|---|
 //! | e | block voltage − target | V, positive: shed current |
 //! | C_p | polarisation capacity of the block | 5 F/Ah · Ah · 6/cells |
-//! | K | proportional gain | C_p / (4 T_c): critically damped with one cycle of delay; at most what noise allows |
+//! | n | scans that the error is smoothed over | 1, 2, 3 …: see below |
+//! | K | proportional gain | C_p / (4 n T_c): critically damped with a delay of n cycles |
 //! | T_i | integration time | 4 C_p / K |
 //! | I | integrator | A, within 0 … bypass current |
 //!
 //! The bypass current wanted is K·e + I; the duty is its share of V/R_bypass.
-//! Noise: the bypass can only shed, so the law rectifies noise; K σ_v is kept
-//! to a tenth of the bypass current. With short cycles that, not C_p, is what
-//! limits the gain of large blocks.
+//! Noise: the bypass can only shed, so the law rectifies noise; K σ is kept to
+//! a tenth of the bypass current. Where K for n = 1 is beyond that (large
+//! blocks, short cycles), e is smoothed exponentially over n scans, which
+//! divides σ by √(2n − 1) and costs n cycles of delay; the smallest n that
+//! satisfies both is taken.
 //!
 //! The errors are relative to the mean, so a current common to all integrators
 //! changes no error and would random-walk upward on noise: the smallest
@@ -86,15 +89,42 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, Default)]
 struct BlockState {
     integrator_a: f64,
+    /// Smoothed error, V.
+    error_v: Option<f64>,
     hot: bool,
     /// Voltage in the last scan, if usable.
     last_v: Option<f64>,
+}
+
+impl BlockState {
+    fn forget(&mut self) {
+        (self.integrator_a, self.error_v) = (0.0, None);
+    }
+
+    fn smooth(&mut self, error_v: f64, share: f64) -> f64 {
+        let smoothed = self.error_v.map_or(error_v, |last| last + share * (error_v - last));
+        self.error_v = Some(smoothed);
+        smoothed
+    }
+}
+
+/// 1/n and K for a block, see the head of this file.
+fn gain(cp_f: f64, cycle_s: f64, bypass_a: f64) -> (f64, f64) {
+    let limit_a_per_v = NOISE_SHARE * bypass_a / READING_NOISE_V;
+    let mut n = 1.0;
+    // Ends: the left side falls and the right side rises with n.
+    while cp_f / (4.0 * n * cycle_s) > limit_a_per_v * (2.0 * n - 1.0_f64).sqrt() {
+        n += 1.0;
+    }
+    (1.0 / n, cp_f / (4.0 * n * cycle_s))
 }
 
 /// The equalizer of one string. Built once; a step allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Equalizer {
     config: Config,
+    /// 1 / n.
+    smoothing: f64,
     gain_a_per_v: f64,
     /// T_c / T_i.
     integral_share: f64,
@@ -110,9 +140,9 @@ impl Equalizer {
     pub fn new(config: Config) -> Self {
         let cycle_s = config.cycle.as_secs_f64();
         let cp_f = CP_F_PER_AH_CELL * config.capacity_ah / config.cells;
-        let noise_limit_a_per_v = NOISE_SHARE * config.module.data().bypass_a / READING_NOISE_V;
-        let gain_a_per_v = (cp_f / (4.0 * cycle_s)).min(noise_limit_a_per_v);
+        let (smoothing, gain_a_per_v) = gain(cp_f, cycle_s, config.module.data().bypass_a);
         Self {
+            smoothing,
             gain_a_per_v,
             integral_share: cycle_s * gain_a_per_v / (4.0 * cp_f),
             target: HealthyMean::new(config.blocks, config.cells),
@@ -164,9 +194,7 @@ impl Equalizer {
     /// All bypasses off: forget the integrators, come back by the ramp.
     fn release(&mut self) {
         self.ramp = 0.0;
-        for block in &mut self.blocks {
-            block.integrator_a = 0.0;
-        }
+        self.blocks.iter_mut().for_each(BlockState::forget);
     }
 
     /// Duties by the law; returns the number of saturated blocks.
@@ -180,15 +208,15 @@ impl Equalizer {
         let bypass_ohm = self.config.module.data().bypass_ohm;
         for ((state, input), duty) in self.blocks.iter_mut().zip(inputs).zip(duties) {
             let Some(input) = input else {
-                state.integrator_a = 0.0;
+                state.forget();
                 continue;
             };
             state.hot = input.temperature_c > if state.hot { COOL_C } else { HOT_C };
             if state.hot {
-                state.integrator_a = 0.0;
+                state.forget();
                 continue;
             }
-            let error_v = input.voltage_v - target_v;
+            let error_v = state.smooth(input.voltage_v - target_v, self.smoothing);
             let full_a = input.voltage_v / bypass_ohm;
             let proportional_a = self.gain_a_per_v * error_v;
             let wanted_a = proportional_a + state.integrator_a;
