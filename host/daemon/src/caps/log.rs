@@ -1,0 +1,85 @@
+//! `evenkeel:log`: what a plugin tells a person.
+//!
+//! The guest chooses level and text; plugin name and time are the host's. A
+//! message is one line of at most [`LINE_BYTES_MAX`]. Over quota, messages are
+//! dropped and counted, and the count is told with the next one that fits.
+
+use super::bucket::Bucket;
+use super::{Who, one_line};
+use crate::clock;
+use crate::plugin::bindings::log::log::{Host, Level};
+use evenkeel_core::time::Nanos;
+use tracing::{debug, error, info, warn};
+
+/// Longest line in bytes.
+pub const LINE_BYTES_MAX: usize = 1_024;
+/// Messages that are let through at once.
+pub const BURST: u32 = 50;
+/// Afterwards, one message per this time.
+pub const INTERVAL: Nanos = Nanos::from_millis(100);
+
+/// The log of one plugin.
+#[derive(Debug)]
+pub struct Log {
+    who: Who,
+    bucket: Bucket,
+    dropped: u64,
+}
+
+impl Log {
+    /// A log that speaks for `who`.
+    #[must_use]
+    pub fn new(who: Who) -> Self {
+        Self { who, bucket: Bucket::new(BURST, INTERVAL, clock::now()), dropped: 0 }
+    }
+
+    /// The line that stands for `message`, and how many were dropped before
+    /// it; `None` when this one is dropped as well.
+    fn admit(&mut self, message: &str, now: Nanos) -> Option<(String, u64)> {
+        if !self.bucket.admit(now) {
+            self.dropped += 1;
+            return None;
+        }
+        Some((one_line(message, LINE_BYTES_MAX), std::mem::take(&mut self.dropped)))
+    }
+}
+
+impl Host for Log {
+    fn write(&mut self, level: Level, message: String) {
+        let Some((line, dropped)) = self.admit(&message, clock::now()) else { return };
+        let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
+        if dropped > 0 {
+            warn!(plugin, points, "{dropped} messages of this plugin were dropped: too many");
+        }
+        match level {
+            Level::Error => error!(plugin, points, "{line}"),
+            Level::Warn => warn!(plugin, points, "{line}"),
+            Level::Info => info!(plugin, points, "{line}"),
+            Level::Debug => debug!(plugin, points, "{line}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_dropped_and_counted() {
+        let mut log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
+        let now = clock::now();
+        let passed = (0..1_000).filter(|_| log.admit("x", now).is_some()).count();
+        assert_eq!(passed, BURST as usize);
+        let (line, dropped) = log.admit("after\nwards", now + INTERVAL).expect("admitted");
+        assert_eq!((line.as_str(), dropped), ("after\u{fffd}wards", 950));
+        let (_, dropped) = log.admit("y", now + INTERVAL + INTERVAL).expect("admitted");
+        assert_eq!(dropped, 0);
+    }
+
+    #[test]
+    fn a_hundred_megabytes_become_a_line() {
+        let mut log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
+        let (line, _) = log.admit(&"x".repeat(100 << 20), clock::now()).expect("admitted");
+        assert!(line.len() <= LINE_BYTES_MAX && line.ends_with('…'));
+    }
+}

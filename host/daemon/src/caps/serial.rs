@@ -1,0 +1,341 @@
+//! `evenkeel:serial`: serial lines under logical names.
+//!
+//! The guest names a line as its manifest does (`ups`); which device that is,
+//! only the grant knows. The device is opened at the first use and again
+//! after it vanished; [`line`] has the system's side of it.
+
+pub mod line;
+
+use super::Who;
+use crate::clock;
+use crate::plugin::bindings::serial::serial as wit;
+use crate::plugin::limits::HANDLES_MAX;
+use crate::plugin::stop::Stop;
+use evenkeel_core::time::Nanos;
+use line::{Line, LineError, ReplyEnd, Settings};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tracing::info;
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
+
+/// Longest request and longest reply in bytes.
+pub const BYTES_MAX: usize = 4_096;
+/// Longest time for one transaction, in ms.
+pub const TIMEOUT_MS_MAX: u32 = 30_000;
+/// Lowest and highest speed in baud.
+pub const BAUD: core::ops::RangeInclusive<u32> = 50..=921_600;
+
+/// The serial lines of one plugin.
+#[derive(Debug)]
+pub struct Serial {
+    who: Who,
+    lines: BTreeMap<String, PathBuf>,
+    table: ResourceTable,
+    stop: Arc<Stop>,
+}
+
+/// A line that a guest holds; the device behind it comes and goes.
+#[derive(Debug)]
+pub struct Port {
+    who: Who,
+    path: PathBuf,
+    settings: Settings,
+    line: Option<Line>,
+}
+
+/// Why a call failed. What the guest is told is `code` and the text.
+#[derive(Debug, thiserror::Error)]
+pub enum SerialError {
+    /// Not granted.
+    #[error("the line {name:?} is not granted to this plugin")]
+    Denied {
+        /// Logical name.
+        name: String,
+    },
+    /// A parameter out of range.
+    #[error("{parameter} {found} is not in {low} … {high}")]
+    Range {
+        /// Which one.
+        parameter: &'static str,
+        /// Its value.
+        found: u64,
+        /// Least.
+        low: u64,
+        /// Most.
+        high: u64,
+    },
+    /// Too many handles.
+    #[error("more than {HANDLES_MAX} ports are open; drop one first")]
+    Handles,
+    /// The line itself.
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
+impl SerialError {
+    /// The code in `serial.wit`.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::Denied { .. } => 1,
+            Self::Line(
+                LineError::Absent { .. } | LineError::InUse | LineError::Vanished { .. },
+            ) => 2,
+            Self::Line(LineError::Timeout { .. }) => 3,
+            Self::Line(LineError::TooLong { .. }) => 4,
+            Self::Range { .. } => 5,
+            Self::Line(_) => 6,
+            Self::Handles => 7,
+        }
+    }
+}
+
+impl From<SerialError> for wit::Error {
+    fn from(error: SerialError) -> Self {
+        let (code, detail) = (error.code(), crate::plugin::reason(&error));
+        let partial = match error {
+            SerialError::Line(error) => error.into_partial(),
+            _ => Vec::new(),
+        };
+        Self { code, detail, partial }
+    }
+}
+
+impl Serial {
+    /// Lines by logical name, for `who`; waits end with `stop`.
+    #[must_use]
+    pub fn new(who: Who, lines: BTreeMap<String, PathBuf>, stop: Arc<Stop>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
+        Self { who, lines, table, stop }
+    }
+
+    fn port(&self, name: &str, line: &wit::Line) -> Result<Port, SerialError> {
+        let denied = || SerialError::Denied { name: super::one_line(name, 80) };
+        let path = self.lines.get(name).ok_or_else(denied)?.clone();
+        Ok(Port { who: self.who.clone(), path, settings: settings(line)?, line: None })
+    }
+}
+
+impl wit::Host for Serial {}
+
+impl wit::HostPort for Serial {
+    fn open(
+        &mut self,
+        name: String,
+        line: wit::Line,
+    ) -> wasmtime::Result<Result<Resource<Port>, wit::Error>> {
+        let port = match self.port(&name, &line) {
+            Ok(port) => port,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        match self.table.push(port) {
+            Ok(port) => Ok(Ok(port)),
+            Err(ResourceTableError::Full) => Ok(Err(SerialError::Handles.into())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn transact(
+        &mut self,
+        port: Resource<Port>,
+        tx: Vec<u8>,
+        end: wit::ReplyEnd,
+        max: u32,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        let port = self.table.get_mut(&port)?;
+        let reply = check(&tx, timeout_ms).and_then(|deadline| {
+            let max = max.min(BYTES_MAX as u32);
+            range("max", max.into(), 1, BYTES_MAX as u64)?;
+            let end = reply_end(&end, max)?;
+            port.with_line(|line| line.transact(&tx, end, max as usize, deadline, &self.stop))
+        });
+        Ok(reply.map_err(Into::into))
+    }
+
+    fn send(
+        &mut self,
+        port: Resource<Port>,
+        tx: Vec<u8>,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Result<(), wit::Error>> {
+        let port = self.table.get_mut(&port)?;
+        let sent = check(&tx, timeout_ms)
+            .and_then(|deadline| port.with_line(|line| line.send(&tx, deadline, &self.stop)));
+        Ok(sent.map_err(Into::into))
+    }
+
+    fn drop(&mut self, port: Resource<Port>) -> wasmtime::Result<()> {
+        self.table.delete(port)?;
+        Ok(())
+    }
+}
+
+impl Port {
+    /// Use the line, opening it first when need be; a line that vanished is
+    /// closed, so that the next call opens whatever is there then.
+    fn with_line<T>(
+        &mut self,
+        call: impl FnOnce(&Line) -> Result<T, LineError>,
+    ) -> Result<T, SerialError> {
+        let line = match self.line.take() {
+            Some(line) => line,
+            None => {
+                let line = Line::open(&self.path, &self.settings)?;
+                let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
+                info!(plugin, points, "serial line {} opened", self.path.display());
+                line
+            }
+        };
+        let result = call(&line);
+        if !matches!(result, Err(LineError::Vanished { .. })) {
+            self.line = Some(line);
+        }
+        Ok(result?)
+    }
+}
+
+fn settings(line: &wit::Line) -> Result<Settings, SerialError> {
+    range("baud", line.baud.into(), (*BAUD.start()).into(), (*BAUD.end()).into())?;
+    range("data-bits", line.data_bits.into(), 7, 8)?;
+    Ok(Settings {
+        baud: line.baud,
+        seven_bits: line.data_bits == 7,
+        parity: match line.parity {
+            wit::Parity::None => line::Parity::None,
+            wit::Parity::Even => line::Parity::Even,
+            wit::Parity::Odd => line::Parity::Odd,
+        },
+        two_stop_bits: line.stop_bits == wit::StopBits::Two,
+        dtr: line.dtr,
+        rts: line.rts,
+    })
+}
+
+/// Checks what both kinds of transaction have, and turns the timeout into a
+/// point in time, so that no retry below stretches it.
+fn check(tx: &[u8], timeout_ms: u32) -> Result<Nanos, SerialError> {
+    range("length of tx", tx.len() as u64, 0, BYTES_MAX as u64)?;
+    let timeout_ms = timeout_ms.min(TIMEOUT_MS_MAX);
+    range("timeout", timeout_ms.into(), 1, TIMEOUT_MS_MAX.into())?;
+    Ok(clock::now() + Nanos::from_millis(timeout_ms.into()))
+}
+
+fn reply_end(end: &wit::ReplyEnd, max: u32) -> Result<ReplyEnd, SerialError> {
+    Ok(match *end {
+        wit::ReplyEnd::Terminator(byte) => ReplyEnd::Terminator(byte),
+        wit::ReplyEnd::Length(length) => {
+            range("reply length", length.into(), 1, max.into())?;
+            ReplyEnd::Length(length as usize)
+        }
+        wit::ReplyEnd::IdleUs(us) => {
+            range("idle time", us.into(), 1, u64::from(TIMEOUT_MS_MAX) * 1_000)?;
+            ReplyEnd::Idle(Nanos(u64::from(us) * 1_000))
+        }
+    })
+}
+
+fn range(parameter: &'static str, found: u64, low: u64, high: u64) -> Result<(), SerialError> {
+    match (low..=high).contains(&found) {
+        true => Ok(()),
+        false => Err(SerialError::Range { parameter, found, low, high }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line::tests::{Far, Pty};
+    use super::wit::HostPort as _;
+    use super::*;
+
+    const LINE: wit::Line = wit::Line {
+        baud: 2_400,
+        data_bits: 8,
+        parity: wit::Parity::None,
+        stop_bits: wit::StopBits::One,
+        dtr: true,
+        rts: false,
+    };
+
+    fn serial(path: &std::path::Path) -> Serial {
+        let who = Who { name: "megatec".into(), points: "ups.0".into() };
+        let lines = BTreeMap::from([("ups".to_owned(), path.to_owned())]);
+        Serial::new(who, lines, Arc::new(Stop::new().expect("a descriptor")))
+    }
+
+    fn open(serial: &mut Serial) -> Resource<Port> {
+        serial.open("ups".into(), LINE).expect("no trap").expect("granted")
+    }
+
+    fn ask(serial: &mut Serial, port: &Resource<Port>) -> Result<Vec<u8>, wit::Error> {
+        let port = Resource::new_borrow(port.rep());
+        serial
+            .transact(port, b"Q1\r".to_vec(), wit::ReplyEnd::Terminator(b'\r'), 64, 500)
+            .expect("no trap")
+    }
+
+    #[test]
+    fn only_granted_names_open_and_only_with_good_parameters() {
+        let pty = Pty::new();
+        let mut serial = serial(&pty.path);
+        let mut code = |name: &str, line| {
+            serial.open(name.into(), line).expect("no trap").map(|_| ()).map_err(|e| e.code)
+        };
+        assert_eq!(code("ups", LINE), Ok(()));
+        for name in ["", "UPS", "other", "/dev/ttyS0", "../ups"] {
+            assert_eq!(code(name, LINE), Err(1), "{name}");
+        }
+        assert_eq!(code("ups", wit::Line { baud: 49, ..LINE }), Err(5));
+        assert_eq!(code("ups", wit::Line { baud: 921_601, ..LINE }), Err(5));
+        assert_eq!(code("ups", wit::Line { data_bits: 9, ..LINE }), Err(5));
+    }
+
+    #[test]
+    fn parameters_of_a_transaction_are_checked_before_the_line_is_touched() {
+        let mut serial = serial(std::path::Path::new("/nonexistent/tty"));
+        let port = open(&mut serial);
+        let mut code = |tx: usize, end, max, timeout_ms| {
+            let port = Resource::new_borrow(port.rep());
+            let result = serial.transact(port, vec![0; tx], end, max, timeout_ms);
+            result.expect("no trap").map_err(|e| e.code)
+        };
+        let end = wit::ReplyEnd::Terminator(13);
+        assert_eq!(code(4_097, end, 64, 500), Err(5));
+        assert_eq!(code(3, end, 0, 500), Err(5));
+        assert_eq!(code(3, end, 64, 0), Err(5));
+        assert_eq!(code(3, wit::ReplyEnd::Length(65), 64, 500), Err(5));
+        assert_eq!(code(3, wit::ReplyEnd::IdleUs(0), 64, 500), Err(5));
+        assert_eq!(code(3, end, u32::MAX, u32::MAX), Err(2), "clamped, then no port");
+    }
+
+    #[test]
+    fn a_port_that_vanished_is_opened_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let link = dir.path().join("ups");
+        let first = Pty::linked(&link);
+        let mut serial = serial(&link);
+        let port = open(&mut serial);
+        let far = Far::answer(first, |_| b"(208.4\r".to_vec());
+        assert_eq!(ask(&mut serial, &port).expect("a reply"), b"(208.4\r");
+        drop(far);
+        assert_eq!(ask(&mut serial, &port).map_err(|e| e.code), Err(2));
+        std::fs::remove_file(&link).expect("removed");
+        assert_eq!(ask(&mut serial, &port).map_err(|e| e.code), Err(2), "absent");
+        let _far = Far::answer(Pty::linked(&link), |_| b"(230.0\r".to_vec());
+        assert_eq!(ask(&mut serial, &port).expect("a reply"), b"(230.0\r");
+    }
+
+    #[test]
+    fn handles_are_limited_and_given_back() {
+        let pty = Pty::new();
+        let mut serial = serial(&pty.path);
+        let mut ports: Vec<_> = (0..HANDLES_MAX).map(|_| open(&mut serial)).collect();
+        let full = serial.open("ups".into(), LINE).expect("no trap").map(|_| ());
+        assert_eq!(full.map_err(|e| e.code), Err(7));
+        let port = ports.pop().expect("64 ports");
+        serial.drop(port).expect("known");
+        open(&mut serial);
+    }
+}

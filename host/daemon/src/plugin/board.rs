@@ -1,0 +1,154 @@
+//! What others see of a plugin: written by its thread, read by the console.
+
+use crate::clock;
+use crate::plugin_status::{PluginState, PluginStatus};
+use evenkeel_core::time::Nanos;
+use evenkeel_signing::PluginManifest;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The median is taken over this many polls.
+const DURATIONS_MAX: usize = 64;
+
+/// One plugin's status, shared.
+#[derive(Debug)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    memory_bytes: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    status: PluginStatus,
+    cpu: Nanos,
+    durations_us: VecDeque<u64>,
+}
+
+impl Board {
+    /// A plugin of which only the configured name is known.
+    #[must_use]
+    pub fn new(name: &str, state: PluginState) -> Self {
+        let status = PluginStatus {
+            name: name.to_owned(),
+            version: String::new(),
+            vendor: String::new(),
+            state,
+            last_error: None,
+            polls: 0,
+            traps: 0,
+            cpu_ms: 0,
+            memory_bytes: 0,
+            poll_p50_us: 0,
+            last_poll_us: 0,
+            since_unix_ms: clock::unix_ms(),
+        };
+        let inner = Inner { status, cpu: Nanos(0), durations_us: VecDeque::new() };
+        Self { inner: Mutex::new(inner), memory_bytes: Arc::default() }
+    }
+
+    /// The status now.
+    #[must_use]
+    pub fn status(&self) -> PluginStatus {
+        let inner = self.lock();
+        let mut durations: Vec<u64> = inner.durations_us.iter().copied().collect();
+        durations.sort_unstable();
+        PluginStatus {
+            poll_p50_us: durations.get(durations.len() / 2).copied().unwrap_or(0),
+            cpu_ms: inner.cpu.as_millis(),
+            memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
+            ..inner.status.clone()
+        }
+    }
+
+    /// The gauge of linear memory, for the limiter.
+    #[must_use]
+    pub fn memory(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.memory_bytes)
+    }
+
+    /// The manifest is known.
+    pub fn verified(&self, manifest: &PluginManifest) {
+        let status = &mut self.lock().status;
+        status.version.clone_from(&manifest.version);
+        status.vendor.clone_from(&manifest.vendor);
+    }
+
+    /// It is in another state, from now on.
+    pub fn enter(&self, state: PluginState) {
+        let status = &mut self.lock().status;
+        status.state = state;
+        status.since_unix_ms = clock::unix_ms();
+    }
+
+    /// A fresh copy of it runs: what is counted per start begins again.
+    pub fn started(&self) {
+        let mut inner = self.lock();
+        inner.status.polls = 0;
+        inner.cpu = Nanos(0);
+        inner.durations_us.clear();
+    }
+
+    /// A call used this much CPU time.
+    pub fn used(&self, cpu: Nanos) {
+        let mut inner = self.lock();
+        inner.cpu = inner.cpu + cpu;
+    }
+
+    /// A poll returned after this time, waits included.
+    pub fn polled(&self, duration: Nanos) {
+        let mut inner = self.lock();
+        let us = duration.0 / 1_000;
+        inner.status.polls += 1;
+        inner.status.last_poll_us = us;
+        if inner.durations_us.len() == DURATIONS_MAX {
+            inner.durations_us.pop_front();
+        }
+        inner.durations_us.push_back(us);
+    }
+
+    /// It failed while running.
+    pub fn trapped(&self, reason: &str) {
+        let mut inner = self.lock();
+        inner.status.traps += 1;
+        inner.status.last_error = Some(reason.to_owned());
+    }
+
+    /// Something else is wrong with it.
+    pub fn error(&self, reason: &str) {
+        self.lock().status.last_error = Some(reason.to_owned());
+    }
+
+    // A panic leaves whole values: each change is an assignment.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_of_the_last_polls() {
+        let board = Board::new("megatec", PluginState::Starting);
+        assert_eq!(board.status().poll_p50_us, 0);
+        (0..100).for_each(|_| board.polled(Nanos::from_secs(9)));
+        (0..64).for_each(|us| board.polled(Nanos(us * 1_000)));
+        let status = board.status();
+        assert_eq!((status.polls, status.poll_p50_us, status.last_poll_us), (164, 32, 63));
+    }
+
+    #[test]
+    fn a_restart_counts_anew_and_remembers_the_error() {
+        let board = Board::new("megatec", PluginState::Running);
+        board.polled(Nanos(1));
+        board.used(Nanos::from_millis(7));
+        board.trapped("poll trapped");
+        assert_eq!(board.status().cpu_ms, 7);
+        board.started();
+        let status = board.status();
+        assert_eq!((status.polls, status.cpu_ms, status.traps), (0, 0, 1));
+        assert_eq!(status.last_error.as_deref(), Some("poll trapped"));
+    }
+}

@@ -1,0 +1,98 @@
+//! The engine that all plugins share: one configuration, every switch of it
+//! set on purpose (facts/wasm-host.md §8.2), and the thread that drives the
+//! epoch.
+
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::Duration;
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
+
+/// Interval at which a running plugin is looked at.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Stack of the guest in bytes; its thread's stack leaves room for the host.
+pub const WASM_STACK_BYTES: usize = 128 << 10;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Wasmtime does not work here.
+    #[error("the plugin engine cannot be built on this machine; plugins stay off: {detail}")]
+    Build {
+        /// What Wasmtime says.
+        detail: String,
+    },
+    /// No thread.
+    #[error("the plugin clock's thread cannot be started; plugins stay off")]
+    Ticker {
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Build the engine and start its clock, which ends with the last user of the
+/// engine.
+///
+/// # Errors
+/// [`EngineError`] when the machine lacks what is needed.
+pub fn start() -> Result<Engine, EngineError> {
+    let engine = Engine::new(&config())
+        .map_err(|error| EngineError::Build { detail: format!("{error:#}") })?;
+    let weak = engine.weak();
+    let tick = move || {
+        // The upgraded engine is dropped before the sleep: this thread never
+        // keeps it alive.
+        while weak.upgrade().map(|engine| engine.increment_epoch()).is_some() {
+            thread::sleep(TICK);
+        }
+    };
+    thread::Builder::new()
+        .name("plugin-clock".into())
+        .stack_size(64 << 10)
+        .spawn(tick)
+        .map_err(|source| EngineError::Ticker { source })?;
+    Ok(engine)
+}
+
+/// The configuration under which plugins are compiled and run. Garbage
+/// collection, threads, exceptions and async are not compiled in at all
+/// (workspace `Cargo.toml`).
+#[must_use]
+pub fn config() -> Config {
+    let mut config = Config::new();
+    // Processor time and stack.
+    config.epoch_interruption(true);
+    config.consume_fuel(false);
+    config.concurrency_support(false);
+    config.max_wasm_stack(WASM_STACK_BYTES);
+    // The language: what a driver compiled by rustc needs, and no more.
+    config.wasm_relaxed_simd(false);
+    config.wasm_simd(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_tail_call(false);
+    config.gc_support(false);
+    // Address space: small reservations, equal for all, and no moving.
+    config.memory_reservation(16 << 20);
+    config.memory_reservation_for_growth(0);
+    config.memory_may_move(false);
+    // What a trap tells. `Disable` also keeps the environment out of it.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_ends_with_the_engine() {
+        let engine = start().expect("an engine");
+        let weak = engine.weak();
+        drop(engine);
+        // At most one tick may hold it for an instant.
+        thread::sleep(TICK * 5);
+        assert!(weak.upgrade().is_none());
+    }
+}

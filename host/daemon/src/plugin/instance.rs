@@ -1,0 +1,350 @@
+//! One running copy of a plugin: a store with everything that it may touch,
+//! and the two calls into it.
+//!
+//! After a failure the store refuses every further call (facts/wasm-host.md
+//! §7); the supervisor drops it, which closes the plugin's ports, and makes a
+//! new one.
+
+use crate::caps::clock::Clock;
+use crate::caps::log::Log;
+use crate::caps::points::Points;
+use crate::caps::serial::Serial;
+use crate::caps::{Who, one_line};
+use crate::hub::Hub;
+use crate::plugin::bindings::{DeviceDriver, Setting};
+use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
+use crate::plugin::limits::{HOSTCALL_BYTES_MAX, MemoryLimiter};
+use crate::plugin::load::Package;
+use crate::plugin::stop::Stop;
+use evenkeel_core::time::Nanos;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tracing::warn;
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+/// Shortest and longest time between two polls, whatever the plugin asks for.
+pub const POLL_INTERVAL_MS: core::ops::RangeInclusive<u32> = 100..=60_000;
+
+/// Everything that one plugin's calls can reach.
+pub struct State {
+    /// `evenkeel:log`
+    pub log: Log,
+    /// `evenkeel:clock`
+    pub clock: Clock,
+    /// `evenkeel:points`
+    pub points: Points,
+    /// `evenkeel:serial`
+    pub serial: Serial,
+    limiter: MemoryLimiter,
+    budget: Budget,
+}
+
+/// What an instance is made from, besides the package.
+pub struct Surroundings {
+    /// Who it is, for messages and points.
+    pub who: Who,
+    /// Where its points go.
+    pub hub: Arc<Hub>,
+    /// How it is told to stop.
+    pub stop: Arc<Stop>,
+    /// When the host started: zero of the plugin's clock.
+    pub epoch: Nanos,
+    /// Shows its memory in bytes.
+    pub memory: Arc<AtomicU64>,
+}
+
+/// A running plugin. Belongs to one thread: its CPU clock is the budget.
+pub struct Instance {
+    store: Store<State>,
+    driver: DeviceDriver,
+    poll_cpu_max: Nanos,
+}
+
+/// Why an instance is over.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Before its first call.
+    #[error("it cannot be instantiated: {detail}")]
+    Instantiate {
+        /// What the engine says.
+        detail: String,
+    },
+    /// It said so itself.
+    #[error("it does not accept its settings: {text}")]
+    Declined {
+        /// Its own words.
+        text: String,
+    },
+    /// It broke its budget, or was told to stop.
+    #[error("{call} {cut}")]
+    Cut {
+        /// `start` or `poll`.
+        call: &'static str,
+        /// Which limit.
+        cut: Cut,
+    },
+    /// It trapped.
+    #[error("{call} trapped: {detail}")]
+    Trapped {
+        /// `start` or `poll`.
+        call: &'static str,
+        /// What and where.
+        detail: String,
+    },
+}
+
+impl Instance {
+    /// Make a copy of `package`; nothing of it has been called yet but what
+    /// instantiation itself runs.
+    ///
+    /// # Errors
+    /// [`Failure::Instantiate`], or what [`Instance::start`] may say.
+    pub fn new(package: &Package, around: &Surroundings) -> Result<Self, Failure> {
+        let limits = package.manifest.limits;
+        let stop = || Arc::clone(&around.stop);
+        let state = State {
+            log: Log::new(around.who.clone()),
+            clock: Clock::new(around.epoch, stop()),
+            points: Points::new(around.who.clone(), Arc::clone(&around.hub)),
+            serial: Serial::new(around.who.clone(), package.granted.lines.clone(), stop()),
+            limiter: MemoryLimiter::new(limits.memory_bytes as usize, Arc::clone(&around.memory)),
+            budget: Budget::new(stop()),
+        };
+        let mut store = Store::new(package.pre.engine(), state);
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.tick()));
+        begin(&mut store, START_CPU);
+        let driver = match package.pre.instantiate(&mut store) {
+            Ok(driver) => driver,
+            Err(error) if error.is::<Trap>() => return Err(failure(&store, "start", &error)),
+            Err(error) => {
+                let detail = one_line(&format!("{error:#}"), 300);
+                return Err(Failure::Instantiate { detail });
+            }
+        };
+        let poll_cpu_max = Nanos::from_millis(limits.poll_cpu_ms.into()).min(POLL_CPU_MAX);
+        Ok(Self { store, driver, poll_cpu_max })
+    }
+
+    /// The plugin's `start`, with the administrator's settings.
+    ///
+    /// # Errors
+    /// [`Failure`]; the instance is of no further use then.
+    pub fn start(&mut self, settings: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| Setting { name: name.clone(), value: value.clone() })
+            .collect();
+        begin(&mut self.store, START_CPU);
+        match self.driver.evenkeel_driver_device().call_start(&mut self.store, &settings) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(text)) => Err(Failure::Declined { text: one_line(&text, 500) }),
+            Err(error) => Err(failure(&self.store, "start", &error)),
+        }
+    }
+
+    /// The plugin's `poll`; returns the time until the next.
+    ///
+    /// # Errors
+    /// [`Failure`]; the instance is of no further use then.
+    pub fn poll(&mut self) -> Result<Duration, Failure> {
+        begin(&mut self.store, self.poll_cpu_max);
+        let slow_before = self.store.data().budget.slow_calls();
+        match self.driver.evenkeel_driver_device().call_poll(&mut self.store) {
+            Ok(ms) => {
+                let slow = self.store.data().budget.slow_calls();
+                if slow > slow_before && slow.is_power_of_two() {
+                    warn!("{slow} polls used more than half of their processor time");
+                }
+                let ms = ms.clamp(*POLL_INTERVAL_MS.start(), *POLL_INTERVAL_MS.end());
+                Ok(Duration::from_millis(ms.into()))
+            }
+            Err(error) => Err(failure(&self.store, "poll", &error)),
+        }
+    }
+
+    /// CPU time that the last call used; on the thread that made it.
+    #[must_use]
+    pub fn cpu_used(&self) -> Nanos {
+        self.store.data().budget.cpu_used()
+    }
+}
+
+/// A call begins: its budget counts from now, and the clock looks at it from
+/// the next tick on.
+fn begin(store: &mut Store<State>, cpu_max: Nanos) {
+    store.data_mut().budget.begin(cpu_max);
+    store.set_epoch_deadline(1);
+}
+
+fn failure(store: &Store<State>, call: &'static str, error: &wasmtime::Error) -> Failure {
+    let state = store.data();
+    if let Some(cut) = state.budget.cut() {
+        return Failure::Cut { call, cut };
+    }
+    let mut detail = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
+        None => error.root_cause().to_string(),
+    };
+    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+        detail.push_str(&called_by(trace));
+    }
+    if state.limiter.refused() > 0 {
+        let (refused, max) = (state.limiter.refused(), state.limiter.bytes_max());
+        detail
+            .push_str(&format!(" (memory was refused {refused} times; its limit is {max} bytes)"));
+    }
+    Failure::Trapped { call, detail: one_line(&detail, 800) }
+}
+
+/// Where it trapped, innermost first: ` in a ← b ← c`.
+fn called_by(trace: &WasmBacktrace) -> String {
+    let mut text = String::new();
+    for (i, frame) in trace.frames().iter().enumerate() {
+        text.push_str(if i == 0 { " in " } else { " ← " });
+        match frame.func_name() {
+            Some(name) => text.push_str(&one_line(name, 100)),
+            None => text.push_str(&format!("function {}", frame.func_index())),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::budget::thread_cpu;
+    use crate::plugin::fixture::{self, Fixture, Guest, IDLE};
+    use crate::plugin::grant::OFFERED;
+    use evenkeel_core::points::Quality;
+    use std::sync::atomic::Ordering;
+
+    struct Running {
+        instance: Instance,
+        around: Surroundings,
+    }
+
+    fn make(guest: &Guest) -> Result<Running, Failure> {
+        let fixture = Fixture::new();
+        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::driver(guest));
+        let package =
+            fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
+        let around = Surroundings {
+            who: Who { name: "megatec".into(), points: "ups.0".into() },
+            hub: Arc::default(),
+            stop: Arc::new(Stop::new().expect("a descriptor")),
+            epoch: crate::clock::now(),
+            memory: Arc::default(),
+        };
+        Ok(Running { instance: Instance::new(&package, &around)?, around })
+    }
+
+    fn running(guest: &Guest) -> Running {
+        let mut running = make(guest).unwrap_or_else(|e| panic!("{e}"));
+        running.instance.start(&BTreeMap::new()).unwrap_or_else(|e| panic!("{e}"));
+        running
+    }
+
+    #[test]
+    fn a_quiet_plugin_polls_at_the_clamped_interval() {
+        for (asked, given) in [(0, 100), (99, 100), (2_000, 2_000), (-1, 60_000)] {
+            let poll = format!("(i32.const {asked})");
+            let mut running = running(&Guest { poll: &poll, ..IDLE });
+            let next = running.instance.poll().expect("polls");
+            assert_eq!(next, Duration::from_millis(given));
+        }
+    }
+
+    #[test]
+    fn settings_may_be_declined_in_the_plugin_s_own_words() {
+        // An error with the text at 64: "no protocol".
+        let start = "(i32.store8 (i32.const 16) (i32.const 1))
+            (i32.store (i32.const 20) (i32.const 64)) (i32.store (i32.const 24) (i32.const 11))
+            (i32.const 16)";
+        let mut running = make(&Guest { start, ..IDLE }).unwrap_or_else(|e| panic!("{e}"));
+        let error = running.instance.start(&BTreeMap::new()).expect_err("declined");
+        assert_eq!(error.to_string(), "it does not accept its settings: no protocol");
+    }
+
+    #[test]
+    fn an_endless_loop_is_cut_at_its_processor_time() {
+        let mut running = running(&Guest { poll: "(loop $l (br $l)) (i32.const 0)", ..IDLE });
+        let before = thread_cpu();
+        let error = running.instance.poll().expect_err("cut");
+        let used = thread_cpu().since(before);
+        assert_eq!(error.to_string(), "poll used more than its 50 ms of processor time");
+        assert!(used >= Nanos::from_millis(50) && used < Nanos::from_millis(400), "{used:?}");
+        assert!(running.instance.poll().is_err(), "the store is poisoned");
+    }
+
+    #[test]
+    fn a_loop_of_sleeps_is_woken_and_cut_when_killed() {
+        let poll = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
+        let mut running = running(&Guest { poll, ..IDLE });
+        let stop = Arc::clone(&running.around.stop);
+        let killer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            stop.kill();
+        });
+        let begun = std::time::Instant::now();
+        let error = running.instance.poll().expect_err("killed");
+        assert_eq!(error.to_string(), "poll did not stop when told to");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        killer.join().expect("no panic");
+    }
+
+    #[test]
+    fn memory_beyond_the_limit_is_refused_and_not_taken() {
+        // Grows page by page until refused, asking for the impossible between;
+        // returns the pages that it has.
+        let poll = "(loop $l (drop (memory.grow (i32.const 65536)))
+                (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
+            (i32.mul (memory.size) (i32.const 1000))";
+        let mut running = running(&Guest { poll, ..IDLE });
+        let pages = running.instance.poll().expect("polls").as_millis() / 1_000;
+        assert_eq!(pages, 16, "the manifest says 1 MiB");
+        let bytes = running.around.memory.load(Ordering::Relaxed);
+        assert_eq!(bytes, 1 << 20);
+    }
+
+    #[test]
+    fn a_trap_tells_where_and_why() {
+        let poll = "(call $deep) (i32.const 0)";
+        let extra = "(func $deep (call $deeper)) (func $deeper unreachable)";
+        let mut running = running(&Guest { poll, extra, ..IDLE });
+        let text = running.instance.poll().expect_err("traps").to_string();
+        assert!(text.starts_with("poll trapped: wasm `unreachable`"), "{text}");
+        assert!(text.contains("in deeper ← deep ← "), "{text}");
+    }
+
+    #[test]
+    fn deep_recursion_is_a_trap_and_nothing_else() {
+        let mut running = running(&Guest {
+            poll: "(call $r) (i32.const 0)",
+            extra: "(func $r (call $r))",
+            ..IDLE
+        });
+        let text = running.instance.poll().expect_err("traps").to_string();
+        assert!(text.contains("call stack exhausted"), "{text}");
+    }
+
+    #[test]
+    fn too_much_data_in_one_call_is_refused_before_it_is_copied() {
+        // A message of 512 KiB, from a memory that large.
+        let poll = "(call $log (i32.const 0) (i32.const 0) (i32.const 524288)) (i32.const 0)";
+        let mut running = running(&Guest { poll, memory_pages: 9, ..IDLE });
+        let text = running.instance.poll().expect_err("traps").to_string();
+        assert!(text.starts_with("poll trapped: "), "{text}");
+    }
+
+    #[test]
+    fn published_points_arrive_under_the_grant() {
+        let mut running = running(&Guest { poll: fixture::PUBLISH, ..IDLE });
+        running.instance.poll().expect("polls");
+        let point = running.around.hub.device("ups.0.battery.charge").expect("published");
+        assert_eq!((point.quality, point.value.to_string().as_str()), (Quality::Good, "80"));
+    }
+}

@@ -1,0 +1,442 @@
+//! From a file to something that may run, or a refusal that says why not.
+//!
+//! The order is the point: read into memory (bounded), verify the signature
+//! over the raw bytes, and only then look inside. Never verify a path and open
+//! it again. Each step may refuse; nothing of the guest has run when all are
+//! done.
+
+use crate::caps::clock::Clock;
+use crate::caps::log::Log;
+use crate::caps::points::Points;
+use crate::caps::serial::Serial;
+use crate::config::PluginGrant;
+use crate::plugin::bindings::{CLOCK, DEVICE_DRIVER, LOG, POINTS, SERIAL};
+use crate::plugin::bindings::{DeviceDriverPre, clock, log, points, serial};
+use crate::plugin::grant::{self, GrantError, Granted};
+use crate::plugin::instance::State;
+use crate::plugin::limits::MEMORY_BYTES_MAX;
+use evenkeel_signing::{
+    BundleError, Envelope, KeyError, Keyring, Kind, PluginBundle, PluginManifest, PublicKey,
+};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+/// Ending of plugin files.
+pub const FILE_EXTENSION: &str = "evkp";
+/// Ending of files with trusted keys.
+pub const KEY_EXTENSION: &str = "pub";
+
+/// A plugin that is verified, compiled and linked.
+pub struct Package {
+    /// What it says about itself; signed.
+    pub manifest: PluginManifest,
+    /// What it may do.
+    pub granted: Granted,
+    /// Name of the key that signed it.
+    pub signer: String,
+    /// Ready to be instantiated, any number of times.
+    pub pre: DeviceDriverPre<State>,
+}
+
+/// A plugin file that is not run, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("plugin {} is refused{}", file.display(), signed_by(signer.as_deref()))]
+pub struct Refusal {
+    /// The file.
+    pub file: PathBuf,
+    /// Name of the key that signed it, once that is known.
+    pub signer: Option<String>,
+    /// Why.
+    #[source]
+    pub reason: Reason,
+}
+
+/// Why a plugin is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The file cannot be read.
+    #[error("the file cannot be read; check that it exists and its permissions")]
+    Read {
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Too long to be looked at.
+    #[error("the file has more than {max} bytes", max = Kind::Plugin.len_max())]
+    Oversized,
+    /// Not signed by a trusted key, or changed.
+    #[error("it cannot be trusted")]
+    Bundle {
+        /// What exactly.
+        #[source]
+        source: BundleError,
+    },
+    /// A file under another's name.
+    #[error("the file holds the plugin {found:?}, not {wanted:?}; rename it or correct the grant")]
+    Name {
+        /// Name in the configuration.
+        wanted: String,
+        /// Name in the manifest.
+        found: String,
+    },
+    /// Another kind of plugin, or another version.
+    #[error("it is made for {found}, this version runs {DEVICE_DRIVER}; install one made for that")]
+    World {
+        /// World in the manifest.
+        found: String,
+    },
+    /// Asked and granted do not meet.
+    #[error("its manifest and the configuration do not fit")]
+    Grant {
+        /// What is missing.
+        #[source]
+        source: GrantError,
+    },
+    /// Not a component.
+    #[error("it is no valid component; ask the vendor for a correct build: {detail}")]
+    Invalid {
+        /// What the compiler says.
+        detail: String,
+    },
+    /// More than the manifest says.
+    #[error("it imports {import}, which its manifest does not declare; ask the vendor why")]
+    Undeclared {
+        /// The import.
+        import: String,
+    },
+    /// Something that no plugin can have.
+    #[error(
+        "it imports {import} from outside `evenkeel:`; plugins have no WASI and no other host: \
+        build it for wasm32-unknown-unknown"
+    )]
+    Foreign {
+        /// The import.
+        import: String,
+    },
+    /// Does not fit into its own limit.
+    #[error("it needs {needed} bytes of memory to start and may have {allowed}")]
+    Memory {
+        /// Bytes that its memory has from the beginning.
+        needed: u64,
+        /// Its limit in bytes.
+        allowed: u64,
+    },
+    /// Other functions than the world says.
+    #[error("it does not fit {DEVICE_DRIVER}: {detail}")]
+    Shape {
+        /// Which function or type.
+        detail: String,
+    },
+}
+
+/// Read, verify, compile and link the plugin in `file` as far as `grant` goes.
+///
+/// # Errors
+/// [`Refusal`], before any code of the plugin has run.
+pub fn load(
+    engine: &Engine,
+    keyring: &Keyring,
+    file: &Path,
+    grant: &PluginGrant,
+) -> Result<Package, Refusal> {
+    let mut signer = None;
+    let refused = |signer: &Option<String>, reason| Refusal {
+        file: file.to_owned(),
+        signer: signer.clone(),
+        reason,
+    };
+    let raw = read(file).map_err(|reason| refused(&signer, reason))?;
+    let bundle = verify(&raw, keyring).map_err(|reason| refused(&signer, reason))?;
+    signer = bundle.signers().first().map(|key| key.name().to_owned());
+    let (granted, pre) =
+        prepare(engine, &bundle, grant).map_err(|reason| refused(&signer, reason))?;
+    let signer = signer.unwrap_or_default();
+    Ok(Package { manifest: bundle.manifest().clone(), granted, signer, pre })
+}
+
+/// The keys in `dir/*.pub`, and the files there that are no good. No key means
+/// that nothing is accepted.
+#[must_use]
+pub fn keyring(dir: &Path) -> (Keyring, Vec<TrustError>) {
+    let (mut keyring, mut errors) = (Keyring::new(), Vec::new());
+    let mut paths = match key_files(dir) {
+        Ok(paths) => paths,
+        Err(source) => {
+            errors.push(TrustError::Directory { path: dir.to_owned(), source });
+            return (keyring, errors);
+        }
+    };
+    paths.sort();
+    for path in paths {
+        let added = PublicKey::read(&path).and_then(|key| keyring.insert(key));
+        if let Err(source) = added {
+            errors.push(TrustError::Key { path, source });
+        }
+    }
+    (keyring, errors)
+}
+
+/// Why a key is not trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// The directory.
+    #[error("trusted keys in {} cannot be listed; no plugin will run", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// One file.
+    #[error("key {} is not used", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+}
+
+fn key_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+    let is_key = |path: &PathBuf| path.extension().is_some_and(|e| e == KEY_EXTENSION);
+    paths.filter(|path| path.as_ref().map_or(true, is_key)).collect()
+}
+
+fn signed_by(signer: Option<&str>) -> String {
+    signer.map_or_else(String::new, |name| format!(" (signed by {name:?})"))
+}
+
+/// The whole file, never more than a plugin may have.
+fn read(path: &Path) -> Result<Vec<u8>, Reason> {
+    let max = Kind::Plugin.len_max();
+    let mut raw = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(max as u64 + 1).read_to_end(&mut raw))
+        .map_err(|source| Reason::Read { source })?;
+    if raw.len() > max { Err(Reason::Oversized) } else { Ok(raw) }
+}
+
+fn verify<'a>(raw: &'a [u8], keyring: &Keyring) -> Result<PluginBundle<'a>, Reason> {
+    Envelope::read(raw)
+        .and_then(|envelope| envelope.verify(keyring, Kind::Plugin))
+        .and_then(|verified| verified.plugin())
+        .map_err(|source| Reason::Bundle { source })
+}
+
+/// Everything after the signature held.
+fn prepare(
+    engine: &Engine,
+    bundle: &PluginBundle<'_>,
+    grant: &PluginGrant,
+) -> Result<(Granted, DeviceDriverPre<State>), Reason> {
+    let manifest = bundle.manifest();
+    if manifest.name != grant.name {
+        return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
+    }
+    if manifest.world != DEVICE_DRIVER {
+        return Err(Reason::World { found: manifest.world.clone() });
+    }
+    let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
+    let component = Component::from_binary(engine, bundle.component())
+        .map_err(|error| Reason::Invalid { detail: detail(&error) })?;
+    check_imports(engine, &component, &granted.interfaces)?;
+    check_memory(&component, manifest.limits.memory_bytes)?;
+    let shape = |error: wasmtime::Error| Reason::Shape { detail: detail(&error) };
+    let linker = link(engine, &granted.interfaces).map_err(shape)?;
+    let pre = linker.instantiate_pre(&component).and_then(DeviceDriverPre::new).map_err(shape)?;
+    Ok((granted, pre))
+}
+
+/// What the component really imports, which cannot lie, is all declared.
+fn check_imports(
+    engine: &Engine,
+    component: &Component,
+    declared: &BTreeSet<String>,
+) -> Result<(), Reason> {
+    for (import, _) in component.component_type().imports(engine) {
+        if !import.starts_with("evenkeel:") {
+            return Err(Reason::Foreign { import: detail_of(import) });
+        }
+        if !declared.contains(import) {
+            return Err(Reason::Undeclared { import: detail_of(import) });
+        }
+    }
+    Ok(())
+}
+
+fn check_memory(component: &Component, memory_bytes: u32) -> Result<(), Reason> {
+    const PAGE_BYTES: u64 = 64 << 10;
+    let allowed = u64::from(memory_bytes).min(MEMORY_BYTES_MAX as u64);
+    let pages = component.resources_required().and_then(|r| r.max_initial_memory_size);
+    let needed = pages.unwrap_or(0).saturating_mul(PAGE_BYTES);
+    if needed > allowed { Err(Reason::Memory { needed, allowed }) } else { Ok(()) }
+}
+
+/// Only what is granted is there: absence is the strongest check.
+fn link(engine: &Engine, interfaces: &BTreeSet<String>) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    for interface in interfaces {
+        match interface.as_str() {
+            LOG => log::log::add_to_linker::<State, HasSelf<Log>>(l, |s| &mut s.log)?,
+            CLOCK => clock::clock::add_to_linker::<State, HasSelf<Clock>>(l, |s| &mut s.clock)?,
+            SERIAL => {
+                serial::serial::add_to_linker::<State, HasSelf<Serial>>(l, |s| &mut s.serial)?
+            }
+            POINTS => {
+                points::points::add_to_linker::<State, HasSelf<Points>>(l, |s| &mut s.points)?
+            }
+            // `grant::intersect` has refused it; absent is right in any case.
+            _ => {}
+        }
+    }
+    Ok(linker)
+}
+
+fn detail(error: &wasmtime::Error) -> String {
+    detail_of(&format!("{error:#}"))
+}
+
+/// Text that a vendor can influence, for one line of a message.
+fn detail_of(text: &str) -> String {
+    crate::caps::one_line(text, 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixture::{self, Fixture};
+    use crate::plugin::grant::OFFERED;
+
+    /// The refusal as the administrator reads it.
+    fn refused(fixture: &Fixture, raw: &[u8]) -> String {
+        let error = fixture.load(raw).map(|_| ()).expect_err("refused");
+        assert!(error.to_string().contains("megatec.evkp"), "names the file: {error}");
+        crate::plugin::reason(&error)
+    }
+
+    #[test]
+    fn a_signed_and_granted_plugin_is_accepted() {
+        let fixture = Fixture::new();
+        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let package =
+            fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
+        assert_eq!((package.manifest.name.as_str(), package.signer.as_str()), ("megatec", "acme"));
+    }
+
+    #[test]
+    fn every_tampering_is_refused_with_its_own_words() {
+        let fixture = Fixture::new();
+        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let manifest_at = 24 + 96;
+        let component_at = raw.len() - 4_096;
+        let change = |at: usize| {
+            let mut raw = raw.clone();
+            raw[at] ^= 1;
+            raw
+        };
+        let mut unsigned = raw.clone();
+        unsigned[16] = 0;
+        let mut renamed = raw.clone();
+        renamed[24] ^= 1;
+        let cases = [
+            ("no bundle", b"\0asm\x0d\0\x01\0".to_vec(), "not an Evenkeel bundle"),
+            ("empty", Vec::new(), "not an Evenkeel bundle"),
+            ("unsigned", unsigned, "the bundle is not signed"),
+            ("unknown key id", renamed, "only by keys that are not trusted here"),
+            ("signature", change(24 + 32 + 5), "signature by \"acme\" does not hold"),
+            ("manifest", change(manifest_at + 5), "signature by \"acme\" does not hold"),
+            ("component", change(component_at + 5), "\"component\" was changed after signing"),
+            ("truncated", raw[..raw.len() - 1].to_vec(), "cut off"),
+            ("truncated header", raw[..20].to_vec(), "cut off"),
+            ("truncated manifest", raw[..manifest_at + 10].to_vec(), "cut off"),
+            ("longer", [raw.as_slice(), b"x"].concat(), "follow the end"),
+            ("oversized", vec![b'E'; Kind::Plugin.len_max() + 1], "more than 8388608 bytes"),
+        ];
+        for (case, raw, words) in cases {
+            let text = refused(&fixture, &raw);
+            assert!(text.contains(words), "{case}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_s_signature_names_the_key_and_what_to_do() {
+        let (ours, theirs) = (Fixture::new(), Fixture::new());
+        let raw = theirs.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let text = refused(&ours, &raw);
+        assert!(text.contains(&theirs.key_id()) && text.contains("add the vendor's public key"));
+        let mut nobody = Fixture::new();
+        nobody.keyring = Keyring::new();
+        assert!(nobody.load(&raw).is_err(), "no key means no plugin");
+    }
+
+    #[test]
+    fn imports_beyond_the_manifest_are_refused() {
+        let fixture = Fixture::new();
+        let manifest = fixture::manifest(&[LOG, CLOCK, POINTS]);
+        let text = refused(&fixture, &fixture.seal(&manifest, &fixture::uses_serial()));
+        assert!(
+            text.contains("imports evenkeel:serial/serial@0.1.0, which its manifest does"),
+            "{text}"
+        );
+        assert!(text.contains("signed by \"acme\""), "{text}");
+        let foreign =
+            fixture::component("(component (import \"wasi:cli/environment@0.2.0\" (instance)))");
+        let text = refused(&fixture, &fixture.seal(&fixture::manifest(&OFFERED), &foreign));
+        assert!(text.contains("imports wasi:cli/environment@0.2.0 from outside"), "{text}");
+    }
+
+    #[test]
+    fn what_is_no_driver_is_refused() {
+        let fixture = Fixture::new();
+        let full = fixture::manifest(&OFFERED);
+        let cases = [
+            (fixture::component("(module)"), "no valid component"),
+            (b"\x7fELF".to_vec(), "no valid component"),
+            (fixture::component("(component)"), "does not fit evenkeel:driver"),
+            (fixture::driver(&fixture::Guest { memory_pages: 17, ..fixture::IDLE }), "to start"),
+        ];
+        for (component, words) in cases {
+            let text = refused(&fixture, &fixture.seal(&full, &component));
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_manifest_is_held_to_the_grant() {
+        let fixture = Fixture::new();
+        let seal = |manifest: &PluginManifest| fixture.seal(manifest, &fixture::idle());
+        let mut other = fixture::manifest(&OFFERED);
+        other.name = "apc".into();
+        assert!(refused(&fixture, &seal(&other)).contains("holds the plugin \"apc\""));
+        let mut newer = fixture::manifest(&OFFERED);
+        newer.world = "evenkeel:driver/device-driver@0.2.0".into();
+        assert!(refused(&fixture, &seal(&newer)).contains("device-driver@0.2.0"));
+        let mut wants = fixture::manifest(&OFFERED);
+        wants.permissions[0].what = "modem".into();
+        assert!(refused(&fixture, &seal(&wants)).contains("add `serial.modem ="));
+    }
+
+    #[test]
+    fn keys_are_read_from_their_directory_and_bad_ones_reported() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = fixture::key();
+        let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text);
+        put("acme.pub", &key.public().to_text()).expect("written");
+        put("bad.pub", "garbage").expect("written");
+        put("readme.txt", "garbage").expect("written");
+        let (keyring, errors) = keyring(dir.path());
+        assert_eq!((keyring.keys().count(), errors.len()), (1, 1));
+        assert!(errors[0].to_string().contains("bad.pub"));
+        let (nothing, errors) = super::keyring(&dir.path().join("missing"));
+        assert_eq!((nothing.keys().count(), errors.len()), (0, 1));
+    }
+}

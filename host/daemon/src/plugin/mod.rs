@@ -1,0 +1,49 @@
+//! Plugins: loaded, granted, run and supervised (facts/wasm-host.md).
+//!
+//! A plugin is a WebAssembly component of which a trusted key signed the
+//! bytes. It has no WASI: what it can reach are the interfaces in
+//! [`crate::caps`], and of these only the ones that its signed manifest asks
+//! for *and* the administrator granted.
+//!
+//! # Reading order
+//! [`load`] turns a file into something that may run, or a refusal that says
+//! why not; [`grant`] is the intersection of asked and granted; [`instance`] is
+//! one running copy, within [`limits`] and [`budget`]; [`supervisor`] gives
+//! each plugin its thread and restarts it as [`backoff`] decides; [`engine`]
+//! is the compiler's configuration, [`stop`] the way to wake a plugin that
+//! waits, [`board`] what others see of it.
+//!
+//! # Invariants
+//! - One store, one thread and one memory budget per plugin; a trap ends the
+//!   store and nothing else.
+//! - Unsigned bytes are never parsed, and an interface that is not granted is
+//!   absent from the linker.
+//! - Time is charged by the thread's CPU clock: a plugin that waits for its
+//!   line, or is starved by the guard, is not killed for it.
+
+pub mod backoff;
+pub mod bindings;
+pub mod board;
+pub mod budget;
+pub mod engine;
+pub mod grant;
+pub mod instance;
+pub mod limits;
+pub mod load;
+pub mod stop;
+pub mod supervisor;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+
+pub use supervisor::Supervisor;
+
+/// An error with its causes on one line, bounded because parts of it may come
+/// from a plugin.
+#[must_use]
+pub(crate) fn reason(error: &dyn std::error::Error) -> String {
+    crate::caps::one_line(&crate::failure::chain(error), REASON_LEN_MAX)
+}
+
+/// Longest reason in bytes.
+pub(crate) const REASON_LEN_MAX: usize = 1_000;

@@ -1,0 +1,434 @@
+//! Starts, watches, restarts and stops the plugins.
+//!
+//! One thread loads the plugins one after the other, at low priority; each
+//! then gets a thread of its own, which is the only one that touches its
+//! store. A plugin that fails makes its points stale, waits as
+//! [`super::backoff`] decides, and gets a new store; the compiled code stays.
+
+use crate::caps::Who;
+use crate::clock;
+use crate::config::{Config, PluginGrant};
+use crate::hub::Hub;
+use crate::plugin::backoff::{Backoff, Next};
+use crate::plugin::board::Board;
+use crate::plugin::engine::{self, EngineError};
+use crate::plugin::instance::{Failure, Instance, Surroundings};
+use crate::plugin::load::{self, FILE_EXTENSION, Package};
+use crate::plugin::reason;
+use crate::plugin::stop::Stop;
+use crate::plugin_status::{PluginList, PluginState, PluginStatus};
+use evenkeel_core::events::Event;
+use evenkeel_core::time::Nanos;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+use wasmtime::Engine;
+
+/// Where events go. Called from plugin threads: must not block for long.
+pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// Time that a plugin gets to return from the running call when it is stopped.
+pub const GRACE: Duration = Duration::from_secs(2);
+/// Afterwards, time for the interrupt to end it.
+pub const KILL_GRACE: Duration = Duration::from_secs(1);
+/// Stack of a plugin's thread: the guest's part and room for the host's.
+const THREAD_STACK_BYTES: usize = 512 << 10;
+/// Plugins come after the rest of the daemon, and far after the guard.
+const NICE: i32 = 5;
+
+/// The plugins of this daemon.
+#[derive(Debug)]
+pub struct Supervisor {
+    slots: Vec<Arc<Slot>>,
+    /// Disconnected when the last thread has ended: each holds a sender.
+    ended: Mutex<Receiver<()>>,
+}
+
+/// Why there are no plugins at all.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No engine.
+    #[error("plugins cannot be run")]
+    Engine {
+        /// Why.
+        #[source]
+        source: EngineError,
+    },
+    /// No thread or descriptor.
+    #[error("plugins cannot be run: the system has no thread or descriptor left")]
+    System {
+        /// What it says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// One configured plugin, from start to end of the daemon.
+#[derive(Debug)]
+struct Slot {
+    grant: PluginGrant,
+    file: PathBuf,
+    stop: Arc<Stop>,
+    board: Board,
+}
+
+/// What the threads share.
+#[derive(Clone)]
+struct Shared {
+    hub: Arc<Hub>,
+    events: EventSink,
+    epoch: Nanos,
+    /// Dropped with its thread.
+    _ended: Sender<()>,
+}
+
+impl Supervisor {
+    /// Start every plugin that `config` enables; returns at once, they come up
+    /// one after the other.
+    ///
+    /// # Errors
+    /// [`StartError`] when no plugin could ever run. A plugin that is refused
+    /// is an event and a status, not an error.
+    pub fn start(config: &Config, hub: Arc<Hub>, events: EventSink) -> Result<Self, StartError> {
+        let system = |source| StartError::System { source };
+        let engine = engine::start().map_err(|source| StartError::Engine { source })?;
+        let slots: Vec<_> = config
+            .plugins
+            .iter()
+            .map(|grant| Slot::new(config, grant).map(Arc::new))
+            .collect::<Result<_, _>>()
+            .map_err(system)?;
+        let (sender, ended) = mpsc::channel();
+        let shared = Shared { hub, events, epoch: clock::now(), _ended: sender };
+        let (trust_dir, to_load) = (config.trust_dir.clone(), slots.clone());
+        thread::Builder::new()
+            .name("plugin-loader".into())
+            .spawn(move || load_all(&engine, &trust_dir, &to_load, &shared))
+            .map_err(system)?;
+        Ok(Self { slots, ended: Mutex::new(ended) })
+    }
+
+    /// Stop all plugins: ask, wait [`GRACE`], then interrupt. Returns when all
+    /// have ended, after [`GRACE`] and [`KILL_GRACE`] at the latest.
+    pub fn stop(&self) {
+        self.slots.iter().for_each(|slot| slot.stop.request());
+        if self.wait_ended(GRACE) {
+            return;
+        }
+        self.slots.iter().for_each(|slot| slot.stop.kill());
+        if !self.wait_ended(KILL_GRACE) {
+            error!("a plugin's thread does not end; the process takes it along");
+        }
+    }
+
+    fn wait_ended(&self, time: Duration) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
+impl PluginList for Supervisor {
+    fn plugins(&self) -> Vec<PluginStatus> {
+        self.slots.iter().map(|slot| slot.board.status()).collect()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Slot {
+    fn new(config: &Config, grant: &PluginGrant) -> io::Result<Self> {
+        let state = if grant.enabled { PluginState::Starting } else { PluginState::Disabled };
+        Ok(Self {
+            grant: grant.clone(),
+            file: config.plugin_dir.join(format!("{}.{FILE_EXTENSION}", grant.name)),
+            stop: Arc::new(Stop::new()?),
+            board: Board::new(&grant.name, state),
+        })
+    }
+}
+
+/// The loader's thread.
+fn load_all(engine: &Engine, trust_dir: &std::path::Path, slots: &[Arc<Slot>], shared: &Shared) {
+    be_nice(2 * NICE);
+    let (keyring, errors) = load::keyring(trust_dir);
+    for trust_error in errors {
+        error!("{}", reason(&trust_error));
+    }
+    for slot in slots.iter().filter(|slot| slot.grant.enabled) {
+        if slot.stop.is_requested() {
+            slot.board.enter(PluginState::Stopped);
+            continue;
+        }
+        let begun = Instant::now();
+        match load::load(engine, &keyring, &slot.file, &slot.grant) {
+            Ok(package) => {
+                info!(
+                    plugin = slot.grant.name,
+                    signer = package.signer,
+                    "verified and compiled in {} ms",
+                    begun.elapsed().as_millis()
+                );
+                slot.board.verified(&package.manifest);
+                spawn(slot, package, shared);
+            }
+            Err(refusal) => {
+                let (file, reason) = (slot.file.display().to_string(), reason(&refusal));
+                error!("{reason}");
+                slot.board.error(&reason);
+                slot.board.enter(PluginState::Refused);
+                (shared.events)(Event::PluginRefused { file, reason });
+            }
+        }
+    }
+}
+
+fn spawn(slot: &Arc<Slot>, package: Package, shared: &Shared) {
+    let (runner, shared) = (Arc::clone(slot), shared.clone());
+    let spawned = thread::Builder::new()
+        .name(format!("plugin-{}", slot.grant.name))
+        .stack_size(THREAD_STACK_BYTES)
+        .spawn(move || run(&runner, &package, &shared));
+    if let Err(source) = spawned {
+        let text = format!("its thread cannot be started; restart the daemon: {source}");
+        error!(plugin = slot.grant.name, "{text}");
+        slot.board.error(&text);
+        slot.board.enter(PluginState::Quarantined);
+    }
+}
+
+/// A plugin's thread.
+fn run(slot: &Slot, package: &Package, shared: &Shared) {
+    be_nice(NICE);
+    let mut backoff = Backoff::default();
+    loop {
+        let begun = clock::now();
+        let result = session(slot, package, shared);
+        // Whatever ended it: nobody brings new values now.
+        shared.hub.mark_stale(&slot.grant.points);
+        let failure = match result {
+            Err(failure) if !slot.stop.is_requested() => failure,
+            ended => return stopped(slot, ended, shared),
+        };
+        let text = reason(&failure);
+        let name = slot.grant.name.clone();
+        warn!(plugin = name, points = slot.grant.points, "failed: {text}");
+        slot.board.trapped(&text);
+        (shared.events)(Event::PluginTrapped { name: name.clone(), reason: text.clone() });
+        let now = clock::now();
+        let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+        match backoff.failed(now, now.since(begun), random) {
+            Next::Pause(pause) => {
+                slot.board.enter(PluginState::Backoff);
+                if slot.stop.wait(Duration::from_nanos(pause.0)) {
+                    return stopped(slot, Ok(()), shared);
+                }
+                slot.board.enter(PluginState::Starting);
+            }
+            Next::Quarantine => {
+                error!(
+                    plugin = name,
+                    "failed too often and stays off; restart the daemon to try again"
+                );
+                slot.board.enter(PluginState::Quarantined);
+                return (shared.events)(Event::PluginQuarantined { name, reason: text });
+            }
+        }
+    }
+}
+
+/// From a new instance to the moment that it is told to stop.
+fn session(slot: &Slot, package: &Package, shared: &Shared) -> Result<(), Failure> {
+    let name = slot.grant.name.clone();
+    let begun = clock::now();
+    let mut instance = Instance::new(
+        package,
+        &Surroundings {
+            who: Who { name: name.clone(), points: slot.grant.points.clone() },
+            hub: Arc::clone(&shared.hub),
+            stop: Arc::clone(&slot.stop),
+            epoch: shared.epoch,
+            memory: slot.board.memory(),
+        },
+    )?;
+    instance.start(&slot.grant.settings)?;
+    let us = clock::now().since(begun).0 / 1_000;
+    info!(plugin = name, points = slot.grant.points, "started in {us} µs");
+    slot.board.started();
+    slot.board.used(instance.cpu_used());
+    slot.board.enter(PluginState::Running);
+    let version = package.manifest.version.clone();
+    (shared.events)(Event::PluginStarted { name, version });
+    loop {
+        let begun = clock::now();
+        let result = instance.poll();
+        slot.board.used(instance.cpu_used());
+        let pause = result?;
+        slot.board.polled(clock::now().since(begun));
+        if slot.stop.wait(pause) {
+            return Ok(());
+        }
+    }
+}
+
+fn stopped(slot: &Slot, ended: Result<(), Failure>, shared: &Shared) {
+    let name = slot.grant.name.clone();
+    match ended {
+        Ok(()) => info!(plugin = name, points = slot.grant.points, "stopped"),
+        Err(failure) => warn!(plugin = name, points = slot.grant.points, "stopped: {failure}"),
+    }
+    slot.board.enter(PluginState::Stopped);
+    (shared.events)(Event::PluginStopped { name });
+}
+
+/// On Linux a "process" here is a thread, and none means this one.
+fn be_nice(nice: i32) {
+    if let Err(errno) = rustix::process::setpriority_process(None, nice) {
+        warn!("the priority of a plugin thread cannot be lowered: {errno}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixture::{self, Fixture, Guest, IDLE, PUBLISH};
+    use crate::plugin::grant::OFFERED;
+    use evenkeel_core::points::Quality;
+
+    struct Running {
+        supervisor: Supervisor,
+        hub: Arc<Hub>,
+        events: Arc<Mutex<Vec<Event>>>,
+        _fixture: Fixture,
+    }
+
+    fn run(guest: &Guest<'_>) -> Running {
+        let fixture = Fixture::new();
+        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::driver(guest));
+        std::fs::write(fixture.file(), raw).expect("written");
+        fixture.trust();
+        run_config(fixture, vec![fixture::grant("/dev/ttyS1")])
+    }
+
+    fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
+        let dir = fixture.dir.path();
+        let config = Config {
+            data_dir: dir.into(),
+            listen: ([127, 0, 0, 1], 0).into(),
+            guard_socket: dir.into(),
+            plugin_dir: dir.into(),
+            trust_dir: dir.into(),
+            history_period: Duration::from_secs(1),
+            plugins,
+        };
+        let (hub, events) = (Arc::new(Hub::default()), Arc::new(Mutex::new(Vec::new())));
+        let kept = Arc::clone(&events);
+        let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
+        let supervisor = Supervisor::start(&config, Arc::clone(&hub), sink).expect("starts");
+        Running { supervisor, hub, events, _fixture: fixture }
+    }
+
+    impl Running {
+        fn status(&self) -> PluginStatus {
+            self.supervisor.plugins().remove(0)
+        }
+
+        fn wait(&self, what: &str, until: impl Fn(&PluginStatus) -> bool) -> PluginStatus {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            loop {
+                let status = self.status();
+                if until(&status) {
+                    return status;
+                }
+                assert!(Instant::now() < deadline, "never {what}: {status:?}");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+
+        fn events(&self) -> Vec<Event> {
+            self.events.lock().expect("no panic").clone()
+        }
+
+        fn quality(&self) -> Option<Quality> {
+            self.hub.device("ups.0.battery.charge").map(|point| point.quality)
+        }
+    }
+
+    #[test]
+    fn a_plugin_runs_and_stops_in_good_order() {
+        let running = run(&Guest { poll: PUBLISH, ..IDLE });
+        let status = running.wait("polled", |s| s.polls >= 3);
+        assert_eq!(status.state, PluginState::Running);
+        assert_eq!((status.version.as_str(), status.vendor.as_str()), ("0.1.0", "Acme"));
+        assert!(status.memory_bytes >= 64 << 10 && status.poll_p50_us < 1_000_000);
+        assert_eq!(running.quality(), Some(Quality::Good));
+        let begun = Instant::now();
+        running.supervisor.stop();
+        assert!(begun.elapsed() < Duration::from_secs(1), "the pause is cut short");
+        assert_eq!(running.status().state, PluginState::Stopped);
+        assert_eq!(running.quality(), Some(Quality::Stale));
+        let name = "megatec".to_owned();
+        let version = "0.1.0".to_owned();
+        let wanted =
+            [Event::PluginStarted { name: name.clone(), version }, Event::PluginStopped { name }];
+        assert_eq!(running.events(), wanted);
+    }
+
+    #[test]
+    fn a_trap_makes_stale_and_the_plugin_comes_back() {
+        // Publishes, and traps at the third poll.
+        let poll = format!(
+            "(i32.store (i32.const 2048) (i32.add (i32.const 1) (i32.load (i32.const 2048))))
+            (if (i32.eq (i32.const 3) (i32.load (i32.const 2048))) (then unreachable)) {PUBLISH}"
+        );
+        let running = run(&Guest { poll: &poll, ..IDLE });
+        let status = running.wait("trapped", |s| s.state == PluginState::Backoff);
+        assert_eq!(status.traps, 1);
+        assert_eq!(running.quality(), Some(Quality::Stale));
+        assert!(status.last_error.is_some_and(|e| e.contains("unreachable")));
+        running.wait("back", |s| s.state == PluginState::Running && s.polls >= 1);
+        assert_eq!(running.quality(), Some(Quality::Good));
+        assert!(
+            matches!(&running.events()[1], Event::PluginTrapped { name, .. } if name == "megatec")
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_never_returns_is_interrupted_at_the_stop() {
+        let poll = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
+        let running = run(&Guest { poll, ..IDLE });
+        running.wait("running", |s| s.state == PluginState::Running);
+        let begun = Instant::now();
+        running.supervisor.stop();
+        assert!(begun.elapsed() < GRACE + KILL_GRACE);
+        assert_eq!(running.status().state, PluginState::Stopped);
+        assert_eq!(running.status().traps, 0, "being stopped is no failure");
+    }
+
+    #[test]
+    fn a_refused_file_is_a_status_and_an_event() {
+        let fixture = Fixture::new();
+        std::fs::write(fixture.file(), b"\0asm\x0d\0\x01\0").expect("written");
+        fixture.trust();
+        let running = run_config(fixture, vec![fixture::grant("/dev/ttyS1")]);
+        let status = running.wait("refused", |s| s.state == PluginState::Refused);
+        assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
+        assert!(matches!(&running.events()[..], [Event::PluginRefused { .. }]));
+    }
+
+    #[test]
+    fn a_disabled_plugin_is_not_even_read() {
+        let off = PluginGrant { enabled: false, ..fixture::grant("/dev/ttyS1") };
+        let running = run_config(Fixture::new(), vec![off]);
+        running.supervisor.stop();
+        assert_eq!(running.status().state, PluginState::Disabled);
+        assert!(running.events().is_empty());
+    }
+}
