@@ -11,7 +11,7 @@
 //!
 //! # Reading order
 //! [`plant`] is the chemistry (facts/battery-science.md §2), [`module`] one bus
-//! module (the rules of [`evenkeel_core::bus::wire`]), [`line`] the wire between
+//! module (the rules of [`evenkeel_core::bus::wire`]), [`mod@line`] the wire between
 //! them, [`bus`] all modules on one wire, [`virtual_bus`] bus and plant moving
 //! together in any clock, [`ups`] a Megatec UPS (facts/ups-serial-protocols.md
 //! §1), [`scenario`] what is built, [`control`] the words that break it,
