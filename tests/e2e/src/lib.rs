@@ -1,1 +1,11 @@
-//! stub
+//! The whole appliance as a user, a test or the demo sees it: simulated
+//! hardware, guard and daemon as processes in one folder ([`Stack`]), and an
+//! HTTPS client for its API ([`Client`]).
+
+mod client;
+mod program;
+mod stack;
+
+pub use client::{Client, ClientError};
+pub use program::{Program, ProgramError};
+pub use stack::{Options, Stack, StackError};

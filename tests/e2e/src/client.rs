@@ -1,0 +1,137 @@
+//! An HTTPS client of the appliance: trusts exactly its certificate, logs in
+//! as a person does.
+
+use rustls::crypto::ring;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::http::Response;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, Body};
+
+/// A client with at most one session.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    base: String,
+    cookie: Option<String>,
+}
+
+/// What went wrong between client and appliance.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The certificate is no certificate.
+    #[error("the appliance's certificate cannot be read")]
+    Certificate(#[source] ureq::Error),
+    /// No answer, or not an HTTP one.
+    #[error("{method} {path} failed")]
+    Transport {
+        /// HTTP method.
+        method: &'static str,
+        /// Path asked.
+        path: String,
+        /// Why.
+        #[source]
+        source: ureq::Error,
+    },
+    /// The appliance said no.
+    #[error("{method} {path} was answered {status}: {body}")]
+    Status {
+        /// HTTP method.
+        method: &'static str,
+        /// Path asked.
+        path: String,
+        /// HTTP status.
+        status: u16,
+        /// Body of the answer.
+        body: String,
+    },
+}
+
+impl Client {
+    /// For the appliance at `base` with this certificate (PEM).
+    ///
+    /// # Errors
+    /// [`ClientError::Certificate`].
+    pub fn new(base: &str, certificate_pem: &[u8]) -> Result<Self, ClientError> {
+        let certificate =
+            Certificate::from_pem(certificate_pem).map_err(ClientError::Certificate)?.to_owned();
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .root_certs(RootCerts::new_with_certs(&[certificate]))
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(Duration::from_secs(20)))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .build()
+            .into();
+        Ok(Self { agent, base: base.to_owned(), cookie: None })
+    }
+
+    /// Log in.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`] with the appliance's reason.
+    pub fn login(&mut self, user: &str, password: &str) -> Result<(), ClientError> {
+        self.post("/api/v1/login", &json!({"user": user, "password": password})).map(|_| ())
+    }
+
+    /// Change the own password.
+    ///
+    /// # Errors
+    /// [`ClientError::Status`] with the appliance's reason.
+    pub fn change_password(&mut self, old: &str, new: &str) -> Result<(), ClientError> {
+        self.post("/api/v1/password", &json!({"current": old, "new": new, "repeat": new}))
+            .map(|_| ())
+    }
+
+    /// GET a JSON document.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get(&mut self, path: &str) -> Result<Value, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let answer = request.call();
+        self.json("GET", path, answer)
+    }
+
+    /// POST a JSON document.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let mut request =
+            self.agent.post(format!("{}{path}", self.base)).header("Origin", &self.base);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let answer = request.send_json(body);
+        self.json("POST", path, answer)
+    }
+
+    fn json(
+        &mut self,
+        method: &'static str,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Value, ClientError> {
+        let transport = |source| ClientError::Transport { method, path: path.to_owned(), source };
+        let mut answer = answer.map_err(transport)?;
+        let cookies = answer.headers().get_all("set-cookie");
+        for cookie in cookies.iter().filter_map(|c| c.to_str().ok()) {
+            self.cookie = cookie.split(';').next().map(str::to_owned);
+        }
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_string().map_err(transport)?;
+        if !(200..300).contains(&status) {
+            return Err(ClientError::Status { method, path: path.to_owned(), status, body });
+        }
+        Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+}

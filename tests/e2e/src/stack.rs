@@ -1,0 +1,325 @@
+//! Simulated hardware, guard and daemon in one folder.
+//!
+//! ```text
+//! <dir>/hw/       ports and control socket of the simulator
+//! <dir>/guard/    sealed settings, last good copy, socket
+//! <dir>/data/     the daemon's data
+//! <dir>/trust/    trusted plugin keys
+//! <dir>/*.log     what each program said
+//! ```
+//! Nothing here is a way into the product that a user does not have: settings
+//! are sealed by the guard's own command, plugins are the signed bundles.
+
+use crate::{Client, ClientError, Program, ProgramError};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const READY: Duration = Duration::from_secs(30);
+
+/// What to start, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of this stack; made when absent. Keep the path short: local
+    /// sockets allow about 100 bytes.
+    pub dir: PathBuf,
+    /// Folder of the built programs, e.g. `target/debug`.
+    pub programs: PathBuf,
+    /// Folder of the signed plugins, e.g. `target/plugins`.
+    pub plugins: PathBuf,
+    /// Public key that signed them.
+    pub plugin_key: PathBuf,
+    /// Port of the console; 0 lets the system choose.
+    pub port: u16,
+    /// Seed of the simulated hardware.
+    pub seed: u64,
+    /// Seconds between history samples; `None` leaves the default.
+    pub history_period_s: Option<u32>,
+}
+
+impl Options {
+    /// What [`Stack::for_test`] starts.
+    ///
+    /// # Errors
+    /// [`StackError::NotBuilt`] names what is missing.
+    pub fn for_test(dir: &Path) -> Result<Self, StackError> {
+        // target/debug/deps/<test> → target/debug
+        let test = std::env::current_exe()
+            .map_err(|source| StackError::Io { path: PathBuf::from("the test"), source })?;
+        let programs = test.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned();
+        let target = programs.parent().unwrap_or(Path::new(".")).to_owned();
+        let options = Self {
+            dir: dir.to_owned(),
+            plugins: target.join("plugins"),
+            plugin_key: target.join("dev-keys/plugin.pub"),
+            port: 0,
+            seed: 1,
+            history_period_s: Some(5),
+            programs,
+        };
+        let programs = ["evenkeel-sim", "evenkeel-guard", "evenkeeld", "evenkeel-plugin"];
+        let wanted = programs.map(|p| options.programs.join(p));
+        match wanted.iter().chain([&options.plugin_key]).find(|p| !p.exists()) {
+            Some(missing) => Err(StackError::NotBuilt(missing.clone())),
+            None => Ok(options),
+        }
+    }
+}
+
+/// What went wrong with a stack.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A file of the stack cannot be written or read.
+    #[error("{} of the stack cannot be used", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A program does not do what it should.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The guard's command refused the settings.
+    #[error("settings were not sealed: {0}")]
+    Seal(String),
+    /// The simulator refused a control word.
+    #[error("simulator: {0}")]
+    Control(String),
+    /// The console refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The programs are not built.
+    #[error("{} is not built; run `cargo xtask test`, which builds everything first", .0.display())]
+    NotBuilt(PathBuf),
+    /// The daemon printed no address.
+    #[error("daemon printed no address: {0}")]
+    Address(String),
+}
+
+/// A running appliance with simulated hardware.
+#[derive(Debug)]
+pub struct Stack {
+    options: Options,
+    /// The simulated hardware.
+    pub sim: Program,
+    /// The guard.
+    pub guard: Program,
+    /// The daemon.
+    pub daemon: Program,
+    address: String,
+    /// The password of `admin` once it was changed.
+    password: Option<String>,
+}
+
+impl Stack {
+    /// Start everything; what an earlier stack left in the folder is kept.
+    ///
+    /// # Errors
+    /// [`StackError`] names the program and shows its last words.
+    pub fn start(options: Options) -> Result<Self, StackError> {
+        prepare(&options)?;
+        let sim = start_sim(&options)?;
+        let guard = start_guard(&options)?;
+        let (daemon, address) = start_daemon(&options)?;
+        Ok(Self { options, sim, guard, daemon, address, password: None })
+    }
+
+    /// A fresh stack in `dir` from what `cargo xtask test` has built, for a
+    /// test that runs from the same target folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and when something is not built.
+    pub fn for_test(dir: &Path) -> Result<Self, StackError> {
+        Self::start(Options::for_test(dir)?)
+    }
+
+    /// Sign in as `admin`; the first time with the first password, which is
+    /// changed as the console demands.
+    ///
+    /// # Errors
+    /// The console's refusal.
+    pub fn sign_in(&mut self) -> Result<Client, StackError> {
+        let mut client = Client::new(&self.address, &self.certificate()?)?;
+        if let Some(password) = &self.password {
+            client.login("admin", password)?;
+        } else {
+            let first = self.first_password()?;
+            client.login("admin", &first)?;
+            let password = format!("{first}-changed");
+            client.change_password(&first, &password)?;
+            self.password = Some(password);
+        }
+        Ok(client)
+    }
+
+    /// Folder of the stack.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.options.dir
+    }
+
+    /// Base address of the console, e.g. `https://127.0.0.1:8443`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The first password, while it is still to be changed.
+    ///
+    /// # Errors
+    /// When the daemon keeps no such file.
+    pub fn first_password(&self) -> Result<String, StackError> {
+        let path = self.options.dir.join("data/first-password");
+        let text = fs::read_to_string(&path).map_err(|source| StackError::Io { path, source })?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// The console's certificate, PEM.
+    ///
+    /// # Errors
+    /// When the daemon keeps no such file.
+    pub fn certificate(&self) -> Result<Vec<u8>, StackError> {
+        let path = self.options.dir.join("data/console-certificate.pem");
+        fs::read(&path).map_err(|source| StackError::Io { path, source })
+    }
+
+    /// Start the daemon again, after it was stopped or killed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart_daemon(&mut self) -> Result<(), StackError> {
+        let (daemon, address) = start_daemon(&self.options)?;
+        (self.daemon, self.address) = (daemon, address);
+        Ok(())
+    }
+
+    /// Start the guard again, after it was stopped or killed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart_guard(&mut self) -> Result<(), StackError> {
+        self.guard = start_guard(&self.options)?;
+        Ok(())
+    }
+
+    /// Say a control word to the simulated hardware; returns its answer.
+    ///
+    /// # Errors
+    /// When the simulator refuses or does not answer.
+    pub fn control(&self, words: &str) -> Result<String, StackError> {
+        let path = self.options.dir.join("hw/control");
+        let io = |source| StackError::Io { path: path.clone(), source };
+        let mut stream = UnixStream::connect(&path).map_err(io)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(io)?;
+        writeln!(stream, "{words}").map_err(io)?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).map_err(io)?;
+        match answer.trim_end().split_once(' ').unwrap_or((answer.trim_end(), "")) {
+            ("ok", rest) => Ok(rest.to_owned()),
+            _ => Err(StackError::Control(answer)),
+        }
+    }
+
+    /// An error when a program has ended.
+    ///
+    /// # Errors
+    /// [`StackError::Program`] names it.
+    pub fn check(&mut self) -> Result<(), StackError> {
+        self.sim.check()?;
+        self.guard.check()?;
+        Ok(self.daemon.check()?)
+    }
+}
+
+fn prepare(options: &Options) -> Result<(), StackError> {
+    for folder in ["hw", "guard", "data", "trust"] {
+        let path = options.dir.join(folder);
+        fs::create_dir_all(&path).map_err(|source| StackError::Io { path, source })?;
+    }
+    let key = options.dir.join("trust/plugin.pub");
+    fs::copy(&options.plugin_key, &key)
+        .map_err(|source| StackError::Io { path: options.plugin_key.clone(), source })?;
+    write_if_absent(&options.dir.join("daemon.toml"), &daemon_config(options))?;
+    let settings = options.dir.join("guard/settings.toml");
+    if settings.exists() {
+        return Ok(());
+    }
+    write_if_absent(&settings, &guard_settings(options))?;
+    let sealed = Command::new(options.programs.join("evenkeel-guard"))
+        .arg("seal")
+        .arg(&settings)
+        .output()
+        .map_err(|source| StackError::Io { path: options.programs.clone(), source })?;
+    match sealed.status.success() {
+        true => Ok(()),
+        false => Err(StackError::Seal(String::from_utf8_lossy(&sealed.stderr).into_owned())),
+    }
+}
+
+fn write_if_absent(path: &Path, text: &str) -> Result<(), StackError> {
+    if path.exists() {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(|source| StackError::Io { path: path.to_owned(), source })
+}
+
+fn guard_settings(options: &Options) -> String {
+    let port = options.dir.join("hw/bus0");
+    let string = |name: &str, first: u16| {
+        format!(
+            "\n[[string]]\nname = \"{name}\"\nmodule = \"C20\"\nfirst_address = {first}\n\
+             blocks = 32\ncapacity_ah = 7.0\n"
+        )
+    };
+    let (a, b) = (string("String A", 1), string("String B", 33));
+    format!("[bus]\nport = \"{}\"\n{a}{b}", port.display())
+}
+
+fn daemon_config(options: &Options) -> String {
+    let dir = options.dir.display();
+    let history = options.history_period_s.map(|s| format!("history_period_s = {s}\n"));
+    format!(
+        "data_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:{port}\"\n\
+         guard_socket = \"{dir}/guard/guard.sock\"\nplugin_dir = \"{plugins}\"\n\
+         trust_dir = \"{dir}/trust\"\n{history}\n\
+         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\nserial.ups = \"{dir}/hw/ups0\"\n",
+        port = options.port,
+        plugins = options.plugins.display(),
+        history = history.unwrap_or_default(),
+    )
+}
+
+fn start_sim(options: &Options) -> Result<Program, StackError> {
+    let mut command = Command::new(options.programs.join("evenkeel-sim"));
+    command.arg("run").arg("--dir").arg(options.dir.join("hw"));
+    command.arg("--seed").arg(options.seed.to_string());
+    let mut sim = Program::start("evenkeel-sim", &mut command, &options.dir.join("sim.log"))?;
+    sim.await_line("ready", READY)?;
+    Ok(sim)
+}
+
+fn start_guard(options: &Options) -> Result<Program, StackError> {
+    let dir = options.dir.join("guard");
+    let mut command = Command::new(options.programs.join("evenkeel-guard"));
+    command.arg("run").arg("--settings").arg(dir.join("settings.toml"));
+    command.arg("--state").arg(&dir).arg("--socket").arg(dir.join("guard.sock"));
+    let mut guard = Program::start("evenkeel-guard", &mut command, &options.dir.join("guard.log"))?;
+    guard.await_line("ready", READY)?;
+    Ok(guard)
+}
+
+fn start_daemon(options: &Options) -> Result<(Program, String), StackError> {
+    let mut command = Command::new(options.programs.join("evenkeeld"));
+    command.arg("--config").arg(options.dir.join("daemon.toml"));
+    let mut daemon = Program::start("evenkeeld", &mut command, &options.dir.join("daemon.log"))?;
+    let line = daemon.await_line("evenkeeld ready ", READY)?;
+    let address = line.split_whitespace().find(|w| w.starts_with("https://"));
+    let address =
+        address.ok_or(StackError::Address(line.clone()))?.trim_end_matches('/').to_owned();
+    Ok((daemon, address))
+}

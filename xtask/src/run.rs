@@ -1,0 +1,59 @@
+//! Running programs with visible progress.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// Any failure of a command: xtask only shows it.
+pub type AnyError = Box<dyn std::error::Error>;
+
+/// Do `work` under a headline, with its duration.
+pub fn step<T>(title: &str, work: impl FnOnce() -> Result<T, AnyError>) -> Result<T, AnyError> {
+    println!("── {title}");
+    let start = Instant::now();
+    let done = work().map_err(|e| format!("{title}: {e}"))?;
+    println!("   done in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(done)
+}
+
+/// A program with arguments, ready to run in the workspace's root.
+pub fn command<S: AsRef<OsStr>>(program: &str, arguments: &[S]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+/// The cargo that runs us.
+pub fn cargo<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments);
+    command
+}
+
+/// Run to its end; an error names the command when it fails.
+pub fn exec(command: &mut Command) -> Result<(), AnyError> {
+    let status = command.status().map_err(|e| format!("{}: {e}", line(command)))?;
+    if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", line(command)).into()) }
+}
+
+/// The command as one would type it.
+fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+/// Build the programs of the appliance, the simulator and the tools.
+pub fn build_programs(root: &Path) -> Result<PathBuf, AnyError> {
+    step("build programs (the first time this takes minutes)", || {
+        let options = ["build", "--workspace", "--bins", "--exclude", "evenkeel-plugin-*"];
+        exec(cargo(&options).args(["--exclude", "evenkeel-fuzz"]))
+    })?;
+    Ok(programs(root))
+}
+
+/// Where `cargo build` puts programs.
+pub fn programs(root: &Path) -> PathBuf {
+    root.join("target/debug")
+}

@@ -1,0 +1,136 @@
+//! `cargo xtask test`: everything that must hold, in the order in which it
+//! fails fastest. Installs what is missing and says what it installs; a tool
+//! that cannot be had is a failure, never a skip.
+
+use crate::run::{AnyError, build_programs, cargo, command, exec, step};
+use crate::{fuzz, plugins};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Debian packages by the program or file that they bring.
+const PACKAGES: &[(&str, &str)] = &[
+    ("/usr/bin/chromium", "chromium"),
+    ("/lib/nut/nutdrv_qx", "nut-server"),
+    ("/bin/upsc", "nut-client"),
+    ("/usr/bin/g++", "g++"),
+];
+
+/// Seconds of `demo` in a test run: the strings close in about 5 minutes.
+const DEMO_SECONDS: &str = "420";
+/// Seconds per fuzz target in a test run.
+const FUZZ_SECONDS: u64 = 10;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Stop before everything that needs a running appliance.
+    #[arg(long)]
+    quick: bool,
+}
+
+pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
+    let start = Instant::now();
+    step("format", || run_cargo(&["fmt", "--all", "--check"]))?;
+    if !arguments.quick {
+        step("install what the tests need", || install(root))?;
+    }
+    step("clippy, warnings are errors", || {
+        run_cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+    })?;
+    build_programs(root)?;
+    step("build and sign the plugins", || Ok(plugins::build(root).map(|_| ())?))?;
+    step("unit, property, simulation, conformance, hostile and tidy tests", || {
+        run_cargo(&["test", "--workspace", "--exclude", "evenkeel-e2e"])
+    })?;
+    if !arguments.quick {
+        step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
+        step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
+    }
+    println!("── all tests passed in {:.1} min", start.elapsed().as_secs_f64() / 60.0);
+    Ok(())
+}
+
+fn run_cargo(arguments: &[&str]) -> Result<(), AnyError> {
+    exec(&mut cargo(arguments))
+}
+
+/// The demo watches its strings close for minutes; the end-to-end tests run
+/// beside it, on their own stacks.
+fn appliance(root: &Path) -> Result<(), AnyError> {
+    run_cargo(&["test", "--package", "evenkeel-e2e", "--no-run"])?;
+    let log = root.join("target/demo-test.log");
+    let output = std::fs::File::create(&log)?;
+    let arguments = ["demo", "--seconds", DEMO_SECONDS, "--port", "0", "--json"];
+    let mut demo = Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .arg(root.join("target/demo-test.json"))
+        .arg("--dir")
+        .arg(fresh(&root.join("target/demo-test"))?)
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .spawn()?;
+    let end_to_end = run_cargo(&["test", "--package", "evenkeel-e2e"]);
+    if end_to_end.is_err() {
+        // Its own failure is shown; the demo would only delay it.
+        demo.kill()?;
+    }
+    let status = demo.wait()?;
+    end_to_end?;
+    let said = std::fs::read_to_string(&log)?;
+    print!("{said}");
+    if status.success() { Ok(()) } else { Err(format!("demo: {status}").into()) }
+}
+
+fn fresh(dir: &Path) -> Result<&Path, AnyError> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
+    Ok(dir)
+}
+
+fn install(root: &Path) -> Result<(), AnyError> {
+    let missing: Vec<&str> =
+        PACKAGES.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, p)| *p).collect();
+    let mut packages = missing;
+    if !has("node") || !has("npm") {
+        packages.extend(["nodejs", "npm"]);
+    }
+    if packages.is_empty() {
+        println!("   Debian packages: nothing missing");
+    } else {
+        println!("   Debian packages: {}", packages.join(" "));
+        apt(&["update", "--quiet"])?;
+        let options = ["install", "--yes", "--quiet", "--no-install-recommends"];
+        apt(&[&options, packages.as_slice()].concat())?;
+    }
+    println!("   npm packages of tests/browser/package-lock.json, into target/browser");
+    let browser = root.join("target/browser");
+    std::fs::create_dir_all(&browser)?;
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(root.join("tests/browser").join(file), browser.join(file))?;
+    }
+    let options = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
+    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+    found.is_ok_and(|status| status.success())
+}
+
+/// apt-get, through sudo unless we are root already.
+fn apt(arguments: &[&str]) -> Result<(), AnyError> {
+    let mut apt = if is_root()? {
+        command("apt-get", arguments)
+    } else {
+        let mut sudo = command("sudo", &["apt-get"]);
+        sudo.args(arguments);
+        sudo
+    };
+    exec(apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
+}
+
+fn is_root() -> Result<bool, AnyError> {
+    let id = Command::new("id").arg("-u").output()?;
+    Ok(String::from_utf8_lossy(&id.stdout).trim() == "0")
+}

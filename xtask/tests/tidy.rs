@@ -1,0 +1,188 @@
+//! Tidiness is a test: the invariants of DESIGN.md that manifests and sources
+//! can prove.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Everything that `core` may pull in, directly or not: nothing with I/O,
+/// clocks, threads or a runtime.
+const CORE_TREE: &[&str] = &[
+    "byteorder",
+    "cobs",
+    "crc",
+    "crc-catalog",
+    "evenkeel-core",
+    "hash32",
+    "heapless",
+    "postcard",
+    "proc-macro2",
+    "quote",
+    "serde",
+    "serde_core",
+    "serde_derive",
+    "serde_spanned",
+    "stable_deref_trait",
+    "syn",
+    "thiserror",
+    "thiserror-impl",
+    "toml",
+    "toml_datetime",
+    "toml_parser",
+    "toml_writer",
+    "unicode-ident",
+    "winnow",
+];
+
+/// The files at the edges that may contain unsafe code.
+const UNSAFE_FILES: &[&str] =
+    &["host/daemon/src/guard.rs", "host/guard/src/memory.rs", "host/guard/src/realtime.rs"];
+
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}
+
+/// Files of the project, by path from its root.
+fn files() -> BTreeMap<String, PathBuf> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git runs");
+    assert!(output.status.success(), "git ls-files: {output:?}");
+    String::from_utf8(output.stdout)
+        .expect("paths are UTF-8")
+        .lines()
+        .map(|line| (line.to_owned(), root().join(line)))
+        .filter(|(_, path)| path.is_file())
+        .collect()
+}
+
+fn rust_files() -> Vec<(String, String)> {
+    files()
+        .into_iter()
+        .filter(|(name, _)| name.ends_with(".rs"))
+        .map(|(name, path)| (name, fs::read_to_string(path).expect("sources are UTF-8")))
+        .collect()
+}
+
+/// The packages in the normal dependency tree of a crate.
+fn tree(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+/// A source without its tests, which may do what they like.
+fn without_tests(source: &str) -> &str {
+    source.split("#[cfg(test)]").next().unwrap_or(source)
+}
+
+#[test]
+fn core_depends_on_nothing_that_does_anything() {
+    let allowed: BTreeSet<String> = CORE_TREE.iter().map(|s| (*s).to_owned()).collect();
+    let strangers: Vec<String> = tree("evenkeel-core").difference(&allowed).cloned().collect();
+    assert!(strangers.is_empty(), "argue for these in CORE_TREE or drop them: {strangers:?}");
+}
+
+#[test]
+fn core_has_no_unsafe_no_io_no_clock_no_thread() {
+    let sources = rust_files();
+    let lib = sources.iter().find(|(name, _)| name == "host/core/src/lib.rs").expect("core");
+    assert!(lib.1.contains("#![forbid(unsafe_code)]"));
+    let banned = [
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::time",
+        "std::process",
+        "std::env",
+        "std::io",
+        "std::os",
+        "println!",
+        "eprintln!",
+        "Instant::now",
+        "SystemTime",
+    ];
+    for (name, source) in sources.iter().filter(|(name, _)| name.starts_with("host/core/src/")) {
+        for word in banned {
+            assert!(!without_tests(source).contains(word), "{name} uses {word}");
+        }
+    }
+}
+
+#[test]
+fn the_rooms_depend_in_one_direction() {
+    let ours = |package: &str| -> BTreeSet<String> {
+        tree(package).into_iter().filter(|p| p.starts_with("evenkeel") && p != package).collect()
+    };
+    assert_eq!(ours("evenkeel-core"), BTreeSet::new(), "core depends on nothing of ours");
+    assert_eq!(ours("evenkeel-guard"), BTreeSet::from(["evenkeel-core".to_owned()]));
+    for package in ["evenkeel-signing", "evenkeel-sdk", "evenkeel-plugin-megatec", "evenkeel-guard"]
+    {
+        let tree = tree(package);
+        for banned in ["evenkeeld", "tokio", "wasmtime"] {
+            assert!(!tree.contains(banned), "{package} depends on {banned}");
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stays_at_the_edges() {
+    for (name, source) in rust_files() {
+        let found = source.lines().any(|line| {
+            let code = line.split("//").next().unwrap_or(line);
+            ["unsafe {", "unsafe fn", "unsafe impl"].iter().any(|word| code.contains(word))
+        });
+        let allowed = UNSAFE_FILES.contains(&name.as_str()) || name == "xtask/tests/tidy.rs";
+        assert!(!found || allowed, "{name}: unsafe code belongs to {UNSAFE_FILES:?}");
+    }
+}
+
+#[test]
+fn every_source_says_what_it_does() {
+    for (name, source) in rust_files() {
+        assert!(source.starts_with("//!"), "{name} does not open with //!");
+    }
+}
+
+#[test]
+fn all_plugins_are_alike() {
+    for entry in fs::read_dir(root().join("plugins")).expect("plugins") {
+        let plugin = entry.expect("readable").path();
+        for part in ["Cargo.toml", "plugin.toml", "README.md", "sample.toml", "src", "testcases"] {
+            assert!(plugin.join(part).exists(), "{} lacks {part}", plugin.display());
+        }
+        let cases = fs::read_dir(plugin.join("testcases")).expect("testcases").count();
+        assert!(cases > 0, "{} has no recorded exchange", plugin.display());
+    }
+}
+
+/// Nothing of a developer's machine, and no package registry, is written down.
+#[test]
+fn the_tree_names_no_machine() {
+    let banned = [
+        "/wo\u{72}k/",
+        "/ro\u{6f}t/",
+        "crates\u{2e}io",
+        "npmjs\u{2e}org",
+        "debian\u{2e}org",
+        "pythonhosted\u{2e}org",
+    ];
+    for (name, path) in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        // Lock files name the default registry: that is their format.
+        let lock = Path::new(&name).file_name().is_some_and(|f| f == "Cargo.lock");
+        for word in banned.iter().filter(|w| !(lock && **w == "crates\u{2e}io")) {
+            assert!(!text.contains(word), "{name} names {word}");
+        }
+    }
+}
