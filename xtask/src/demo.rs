@@ -93,7 +93,7 @@ fn interactive(mut stack: Stack) -> Result<(), AnyError> {
         stack.check()?;
         let seconds = started.elapsed().as_secs();
         if seconds >= shown {
-            println!("  {seconds:>4} s  {}", stack.control("status")?);
+            println!("  {seconds:>4} s  {}", spreads(&stack.control("status")?));
             shown = seconds + 10;
         }
         std::thread::sleep(Duration::from_millis(200));
@@ -102,6 +102,18 @@ fn interactive(mut stack: Stack) -> Result<(), AnyError> {
     stack.guard.stop();
     stack.sim.stop();
     Ok(())
+}
+
+/// The true spread of each string, from the simulator's `key=value` lines.
+fn spreads(status: &str) -> String {
+    let value = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
+    let volts = |key: &str| value(key).and_then(|v| v.parse::<f64>().ok());
+    let spread = |string: usize| {
+        let low = volts(&format!("string.{string}.block.min_v"))?;
+        let high = volts(&format!("string.{string}.block.max_v"))?;
+        Some(format!("string {}: {low:.3} … {high:.3} V", string + 1))
+    };
+    (0..2).filter_map(spread).collect::<Vec<_>>().join("   ")
 }
 
 /// What one string did.

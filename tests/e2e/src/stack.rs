@@ -62,8 +62,9 @@ impl Options {
         };
         let programs = ["evenkeel-sim", "evenkeel-guard", "evenkeeld", "evenkeel-plugin"];
         let wanted = programs.map(|p| options.programs.join(p));
-        match wanted.iter().chain([&options.plugin_key]).find(|p| !p.exists()) {
-            Some(missing) => Err(StackError::NotBuilt(missing.clone())),
+        let missing = wanted.into_iter().chain([options.plugin_key.clone()]).find(|p| !p.exists());
+        match missing {
+            Some(missing) => Err(StackError::NotBuilt(missing)),
             None => Ok(options),
         }
     }
@@ -207,7 +208,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Say a control word to the simulated hardware; returns its answer.
+    /// Say control words to the simulated hardware; returns what it tells.
     ///
     /// # Errors
     /// When the simulator refuses or does not answer.
@@ -218,11 +219,18 @@ impl Stack {
         stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(io)?;
         writeln!(stream, "{words}").map_err(io)?;
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).map_err(io)?;
-        match answer.trim_end().split_once(' ').unwrap_or((answer.trim_end(), "")) {
-            ("ok", rest) => Ok(rest.to_owned()),
-            _ => Err(StackError::Control(answer)),
+        for line in BufReader::new(stream).lines() {
+            let line = line.map_err(io)?;
+            if line.starts_with("error") {
+                return Err(StackError::Control(line));
+            }
+            if line.starts_with("ok") {
+                return Ok(answer);
+            }
+            answer.push_str(&line);
+            answer.push('\n');
         }
+        Err(StackError::Control("closed the connection without an answer".to_owned()))
     }
 
     /// An error when a program has ended.

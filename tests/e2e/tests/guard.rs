@@ -1,0 +1,133 @@
+//! The guard as a process: it goes on whatever happens around it.
+
+use evenkeel_e2e::{Client, Stack};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Ask until `wanted` holds; the answer in which it does.
+fn await_answer(client: &mut Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut last = Value::Null;
+    while Instant::now() < deadline {
+        // The guard may not have been reached yet: that is an answer too.
+        if let Ok(answer) = client.get(path) {
+            if wanted(&answer) {
+                return answer;
+            }
+            last = answer;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    panic!("{path} never became as wanted; last {last:#}");
+}
+
+fn block(strings: &Value, string: usize, block: usize) -> &Value {
+    &strings[string]["blocks"][block]
+}
+
+fn all_good(strings: &Value) -> bool {
+    let blocks = |s: &Value| {
+        s["blocks"].as_array().is_some_and(|b| b.iter().all(|b| b["quality"] == "good"))
+    };
+    strings.as_array().is_some_and(|s| s.len() == 2 && s.iter().all(blocks))
+}
+
+#[test]
+fn killing_the_daemon_costs_no_cycle() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    let before = await_answer(&mut client, "/api/v1/guard", |g| g["cycles"].as_u64() > Some(3));
+    let since = Instant::now();
+    for _ in 0..5 {
+        stack.daemon.kill();
+        stack.restart_daemon().expect("the daemon starts again");
+    }
+    let mut client = stack.sign_in().expect("signed in");
+    let cycles = |g: &Value| g["cycles"].as_u64().unwrap_or(0);
+    let wanted = cycles(&before) + since.elapsed().as_secs() + 1;
+    let after = await_answer(&mut client, "/api/v1/guard", |g| cycles(g) >= wanted);
+    let passed = cycles(&after) - cycles(&before);
+    // One cycle a second: counting starts and ends somewhere inside a cycle.
+    assert!(
+        since.elapsed().as_secs_f64() - passed as f64 <= 2.0,
+        "{passed} cycles in {:?}",
+        since.elapsed()
+    );
+    assert_eq!(after["deadline_misses"], before["deadline_misses"]);
+    assert!(
+        (after["started_unix_ms"].as_i64().unwrap_or(0)
+            - before["started_unix_ms"].as_i64().unwrap_or(0))
+        .abs()
+            < 50
+    );
+    stack.guard.check().expect("the guard runs on");
+}
+
+#[test]
+fn bus_faults_are_shown_and_survived() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    await_answer(&mut client, "/api/v1/strings", all_good);
+
+    stack.control("module 17 vanish on").expect("obeyed");
+    let strings =
+        await_answer(&mut client, "/api/v1/strings", |s| block(s, 0, 16)["quality"] == "stale");
+    assert_eq!(block(&strings, 0, 16)["fault"], "module stopped answering");
+    assert_eq!(block(&strings, 0, 16)["duty"], 0.0);
+    assert_eq!(block(&strings, 0, 15)["quality"], "good");
+    stack.control("module 17 vanish off").expect("obeyed");
+    await_answer(&mut client, "/api/v1/strings", all_good);
+
+    let bad_before = client.get("/api/v1/guard").expect("answered")["bad_frames"].as_u64();
+    stack.control("bus garble 0.2").expect("obeyed");
+    await_answer(&mut client, "/api/v1/guard", |g| {
+        g["bad_frames"].as_u64() > bad_before.map(|n| n + 5)
+    });
+    stack.control("bus garble 0").expect("obeyed");
+    await_answer(&mut client, "/api/v1/strings", all_good);
+
+    stack.control("bus unplug").expect("obeyed");
+    let guard = await_answer(&mut client, "/api/v1/guard", |g| {
+        g["conditions"]
+            .as_array()
+            .is_some_and(|c| c.iter().any(|t| t == "battery bus port is closed or gone"))
+    });
+    assert_eq!(guard["connected"], true, "the guard itself goes on");
+    await_answer(&mut client, "/api/v1/strings", |s| block(s, 1, 0)["quality"] == "stale");
+    stack.control("bus plug").expect("obeyed");
+    await_answer(&mut client, "/api/v1/strings", all_good);
+    let guard = client.get("/api/v1/guard").expect("answered");
+    assert!(guard["port_reopens"].as_u64() >= Some(1), "{guard:#}");
+
+    // Each of these is an event that a person finds later.
+    let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();
+    for kind in ["module_lost", "module_back"] {
+        assert!(events.contains(kind), "{kind} in {events}");
+    }
+}
+
+#[test]
+fn damaged_settings_are_refused_and_the_last_good_ones_go_on() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    let settings = dir.path().join("guard/settings.toml");
+    let text = std::fs::read_to_string(&settings).expect("readable");
+    std::fs::write(&settings, text.replace("blocks = 32", "blocks = 33")).expect("written");
+    stack.guard.stop();
+    stack.restart_guard().expect("the guard starts with the last good settings");
+    let mut client = stack.sign_in().expect("signed in");
+    let guard = await_answer(&mut client, "/api/v1/guard", |g| {
+        g["conditions"].to_string().contains("last good settings in force")
+    });
+    assert_eq!(guard["connected"], true);
+    let log = stack.guard.log();
+    assert!(log.contains("settings.toml is refused: damaged"), "{log}");
+    await_answer(&mut client, "/api/v1/strings", all_good);
+
+    stack.guard.stop();
+    std::fs::remove_file(dir.path().join("guard/guard-settings.last-good.toml")).expect("removed");
+    let error = stack.restart_guard().expect_err("nothing to stand on").to_string();
+    assert!(error.contains("refused") && error.contains("damaged"), "{error}");
+}
