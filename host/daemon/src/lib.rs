@@ -7,6 +7,7 @@
 pub mod caps;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod failure;
 pub mod guard;
 pub mod hub;

@@ -1,0 +1,500 @@
+//! The read side of the HTTP API: what the hub, the store and the plugin host
+//! know, as JSON. Every value carries its quality, its time and its age.
+
+use super::Console;
+use super::problem::Problem;
+use crate::clock;
+use crate::hub::Plant;
+use crate::plugin_status::PluginStatus;
+use crate::store::StoredEvent;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::points::{self, Point, Quality};
+use evenkeel_core::time::Nanos;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+/// Worst deviation with which a string counts as in band, mV.
+const IN_BAND_MV: f64 = evenkeel_core::events::IN_BAND_MV as f64;
+const EVENTS_MAX: usize = 1_000;
+const SAMPLES_MAX: usize = 20_000;
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// One point.
+#[derive(Serialize, ToSchema)]
+pub struct PointOut {
+    /// Dotted name, e.g. `ups.0.ups.load`.
+    name: String,
+    /// The value.
+    value: ValueOut,
+    /// Unit symbol; empty for text and flags.
+    unit: &'static str,
+    /// What the value is worth.
+    quality: QualityOut,
+    /// When it was measured, ms since 1970.
+    unix_ms: u64,
+    /// How long ago, ms.
+    age_ms: u64,
+}
+
+/// A value.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum ValueOut {
+    /// In the unit beside it.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// What a value is worth.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum QualityOut {
+    /// Measured, in range, fresh.
+    Good,
+    /// Computed from measurements.
+    Estimated,
+    /// The last value of a source that fell silent.
+    Stale,
+    /// Not to be used.
+    Bad,
+}
+
+/// One string.
+#[derive(Serialize, ToSchema)]
+pub struct StringOut {
+    /// Number, counted from 1.
+    string: u16,
+    /// Name in the settings.
+    name: String,
+    /// Target voltage of a block, V.
+    target_v: Option<f64>,
+    /// Sum of the block voltages, V; null when a block is missing.
+    sum_v: Option<f64>,
+    /// Worst deviation from the target, mV.
+    worst_mv: Option<f64>,
+    /// Every participating block is within ±10 mV of the target now; null when unknown.
+    in_band: Option<bool>,
+    /// Why bypasses are off; empty while equalizing.
+    inhibits: Vec<&'static str>,
+    /// Blocks that take part in the target.
+    members: u16,
+    /// Members fully bypassed and still above the target.
+    saturated: u16,
+    /// Mean bypass of the members, 0 … 1.
+    mean_duty: f64,
+    /// False while the guard does not answer: everything here is old.
+    live: bool,
+    /// When the guard published this, ms since 1970.
+    unix_ms: u64,
+    /// How long ago, ms.
+    age_ms: u64,
+    /// The blocks.
+    blocks: Vec<BlockOut>,
+}
+
+/// One block.
+#[derive(Serialize, ToSchema)]
+struct BlockOut {
+    /// Number, counted from 1.
+    index: u16,
+    /// Bus address of its module.
+    address: u16,
+    /// Serial number of its module; null while unknown.
+    serial: Option<u32>,
+    /// Voltage, mV; null when there is no usable one.
+    voltage_mv: Option<u16>,
+    /// Deviation from the target, mV; null without voltage or target.
+    deviation_mv: Option<i32>,
+    /// Temperature, °C; null when there is no usable one.
+    temperature_c: Option<f64>,
+    /// Commanded bypass, 0 … 1.
+    duty: f64,
+    /// What the voltage is worth.
+    quality: QualityOut,
+    /// What is wrong, in words; null when nothing is.
+    fault: Option<&'static str>,
+    /// Flags of the module, as the bus carries them.
+    flags: u8,
+    /// When it was read, ms since 1970; null when it never was.
+    unix_ms: Option<u64>,
+    /// How long ago, ms.
+    age_ms: Option<u64>,
+}
+
+/// The guard.
+#[derive(Serialize, ToSchema)]
+pub struct GuardOut {
+    /// False while it does not answer.
+    connected: bool,
+    /// Cycles since it started.
+    cycles: u64,
+    /// Cycles whose commands left too late.
+    deadline_misses: u64,
+    /// Length of a cycle, ms.
+    period_ms: u64,
+    /// Duration of the last scan of all modules, µs.
+    scan_us: u64,
+    /// Time it worked in the last cycle, µs.
+    work_us: u64,
+    /// How late it woke up.
+    jitter: JitterOut,
+    /// Frames with a wrong check sum or framing.
+    bad_frames: u64,
+    /// Good frames nobody had asked for.
+    unexpected_frames: u64,
+    /// Replies that did not come.
+    missed_replies: u64,
+    /// Times the bus port was lost and opened again.
+    port_reopens: u64,
+    /// Conditions a person should know about, in words.
+    conditions: Vec<&'static str>,
+    /// CRC-32 of the settings in force, in hex.
+    settings_crc: String,
+    /// When it started, ms since 1970.
+    started_unix_ms: u64,
+    /// When it published this, ms since 1970.
+    unix_ms: u64,
+    /// How long ago, ms.
+    age_ms: u64,
+}
+
+/// Wake-up lateness since the guard started, µs.
+#[derive(Serialize, ToSchema)]
+struct JitterOut {
+    p50_us: f64,
+    p99_9_us: f64,
+    max_us: f64,
+}
+
+/// One event.
+#[derive(Serialize, ToSchema)]
+pub struct EventOut {
+    /// Counts up.
+    id: u64,
+    /// When, ms since 1970.
+    unix_ms: u64,
+    /// How long ago, ms.
+    age_ms: u64,
+    /// `info`, `warning` or `alarm`.
+    #[schema(value_type = String)]
+    severity: evenkeel_core::events::Severity,
+    /// `battery`, `ups`, `plugin`, `system` or `access`.
+    #[schema(value_type = String)]
+    category: evenkeel_core::events::Category,
+    /// For people.
+    text: String,
+    /// For programs: `kind` and its fields.
+    #[schema(value_type = Object)]
+    data: evenkeel_core::events::Event,
+}
+
+/// The past of one block, column by column.
+#[derive(Default, Serialize, ToSchema)]
+pub struct HistoryOut {
+    /// String, counted from 1.
+    string: u16,
+    /// Block, counted from 1.
+    block: u16,
+    /// When, ms since 1970.
+    unix_ms: Vec<u64>,
+    /// How long ago the newest sample was taken, ms.
+    age_ms: Option<u64>,
+    /// Voltage, mV; null when there was no usable one.
+    voltage_mv: Vec<Option<u16>>,
+    /// Temperature, °C.
+    temperature_c: Vec<Option<f64>>,
+    /// Commanded bypass, 0 … 1.
+    duty: Vec<f64>,
+    /// What the reading was worth.
+    quality: Vec<QualityOut>,
+    /// Target of the string, mV.
+    target_mv: Vec<Option<u32>>,
+}
+
+/// Which points.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PointsQuery {
+    /// Only this point or subtree.
+    #[serde(default)]
+    prefix: String,
+}
+
+/// Which events.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventsQuery {
+    /// Only events with larger ids; without it the newest.
+    after: Option<u64>,
+    /// At most so many, 1 … 1000; 100 when not given.
+    limit: Option<usize>,
+}
+
+/// Which samples.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// String, counted from 1.
+    string: u16,
+    /// Block, counted from 1.
+    block: u16,
+    /// From when, ms since 1970.
+    from: Option<u64>,
+    /// Until when, ms since 1970.
+    to: Option<u64>,
+}
+
+/// Points: the present value of everything.
+#[utoipa::path(get, path = "/api/v1/points", params(PointsQuery), tag = "values",
+    responses((status = 200, body = Vec<PointOut>)))]
+pub async fn points(
+    State(console): State<Arc<Console>>,
+    query: Result<Query<PointsQuery>, QueryRejection>,
+) -> Answer<Vec<PointOut>> {
+    let Query(query) = query.map_err(bad_query)?;
+    let time = Time::now();
+    let points = console.hub.query(&query.prefix);
+    Ok(Json(points.into_iter().map(|(name, point)| point_out(name, point, time)).collect()))
+}
+
+/// Battery strings with all their blocks.
+#[utoipa::path(get, path = "/api/v1/strings", tag = "values",
+    responses((status = 200, body = Vec<StringOut>)))]
+pub async fn strings(State(console): State<Arc<Console>>) -> Json<Vec<StringOut>> {
+    let time = Time::now();
+    let plant = console.hub.plant();
+    let strings = plant.iter().flat_map(|plant| {
+        let records = plant.snapshot.strings.iter().enumerate();
+        records.map(move |(index, string)| string_out(plant, index, string, time))
+    });
+    Json(strings.collect())
+}
+
+/// The guard: cycles, jitter, bus counters. 503 until it was reached once.
+#[utoipa::path(get, path = "/api/v1/guard", tag = "system",
+    responses((status = 200, body = GuardOut), (status = 503, body = Problem)))]
+pub async fn guard(State(console): State<Arc<Console>>) -> Answer<GuardOut> {
+    let plant = console.hub.plant().ok_or_else(|| {
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "no-guard", "The guard has not answered yet").retry_after(2)
+    })?;
+    Ok(Json(guard_out(&plant, Time::now())))
+}
+
+/// The plugins and what they are doing.
+#[utoipa::path(get, path = "/api/v1/plugins", tag = "system",
+    responses((status = 200, body = Vec<PluginStatus>)))]
+pub async fn plugins(State(console): State<Arc<Console>>) -> Json<Vec<PluginStatus>> {
+    Json(console.plugins.plugins())
+}
+
+/// Events, oldest first.
+#[utoipa::path(get, path = "/api/v1/events", params(EventsQuery), tag = "records",
+    responses((status = 200, body = Vec<EventOut>)))]
+pub async fn events(
+    State(console): State<Arc<Console>>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+) -> Answer<Vec<EventOut>> {
+    let Query(query) = query.map_err(bad_query)?;
+    let limit = query.limit.unwrap_or(100).clamp(1, EVENTS_MAX);
+    let events = off_thread(move || console.store.events(query.after, limit)).await?;
+    let now = clock::unix_ms();
+    Ok(Json(events.into_iter().map(|event| event_out(event, now)).collect()))
+}
+
+/// Samples of one block, oldest first.
+#[utoipa::path(get, path = "/api/v1/history", params(HistoryQuery), tag = "records",
+    responses((status = 200, body = HistoryOut)))]
+pub async fn history(
+    State(console): State<Arc<Console>>,
+    query: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Answer<HistoryOut> {
+    let Query(query) = query.map_err(bad_query)?;
+    let index = usize::from(query.block).checked_sub(1);
+    let index = index.ok_or_else(|| Problem::bad_request("blocks are counted from 1"))?;
+    let (from, to) = (query.from.unwrap_or(0), query.to.unwrap_or(u64::MAX));
+    let string = query.string;
+    let samples = off_thread(move || console.store.samples(string, from, to, SAMPLES_MAX)).await?;
+    let mut out = HistoryOut { string, block: query.block, ..HistoryOut::default() };
+    for (unix_ms, sample) in samples {
+        let Some(block) = sample.block(index) else { continue };
+        let usable = block.quality != Quality::Bad;
+        out.unix_ms.push(unix_ms);
+        out.voltage_mv.push(usable.then_some(block.voltage_mv));
+        out.temperature_c.push(usable.then(|| f64::from(block.temperature_dc) / 10.0));
+        out.duty.push(f64::from(block.duty) / f64::from(u16::MAX));
+        out.quality.push(block.quality.into());
+        out.target_mv.push(sample.target_mv());
+    }
+    out.age_ms = out.unix_ms.last().map(|newest| clock::unix_ms().saturating_sub(*newest));
+    Ok(Json(out))
+}
+
+/// Both clocks at one instant, to turn monotonic times into dates.
+#[derive(Clone, Copy)]
+struct Time {
+    now: Nanos,
+    unix_ms: u64,
+}
+
+impl Time {
+    fn now() -> Self {
+        Self { now: clock::now(), unix_ms: clock::unix_ms() }
+    }
+
+    fn age_ms(self, at: Nanos) -> u64 {
+        self.now.since(at).as_millis()
+    }
+
+    fn date_of(self, at: Nanos) -> u64 {
+        self.unix_ms.saturating_sub(self.age_ms(at))
+    }
+}
+
+impl From<Quality> for QualityOut {
+    fn from(quality: Quality) -> Self {
+        match quality {
+            Quality::Good => Self::Good,
+            Quality::Estimated => Self::Estimated,
+            Quality::Stale => Self::Stale,
+            Quality::Bad => Self::Bad,
+        }
+    }
+}
+
+fn point_out(name: String, point: Point, time: Time) -> PointOut {
+    PointOut {
+        name,
+        value: match point.value {
+            points::Value::Number(n) => ValueOut::Number(n),
+            points::Value::Text(t) => ValueOut::Text(t),
+            points::Value::Flag(b) => ValueOut::Flag(b),
+        },
+        unit: point.unit.symbol(),
+        quality: point.quality.into(),
+        unix_ms: time.date_of(point.at),
+        age_ms: time.age_ms(point.at),
+    }
+}
+
+fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) -> StringOut {
+    let published = plant.snapshot.cycle.published;
+    let worst_mv = finite(string.worst_v * 1e3);
+    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
+    let blocks = plant.snapshot.blocks_of(index).iter().enumerate();
+    StringOut {
+        string: (index + 1) as u16,
+        name: plant.strings.get(index).cloned().unwrap_or_default(),
+        target_v: finite(string.target_v),
+        sum_v: finite(string.sum_v),
+        worst_mv,
+        in_band: worst_mv.filter(|_| live).map(|mv| mv.round().abs() <= IN_BAND_MV),
+        inhibits: string.inhibits.texts().collect(),
+        members: string.members,
+        saturated: string.saturated,
+        mean_duty: finite(string.mean_duty).unwrap_or(0.0),
+        live,
+        unix_ms: time.date_of(published),
+        age_ms: time.age_ms(published),
+        blocks: blocks.map(|(i, b)| block_out(plant, string, i, b, time)).collect(),
+    }
+}
+
+fn block_out(
+    plant: &Plant,
+    string: &StringRecord,
+    index: usize,
+    block: &BlockRecord,
+    time: Time,
+) -> BlockOut {
+    let quality = plant.quality(block);
+    let usable = quality != Quality::Bad;
+    let read = (block.read != Nanos(0)).then_some(block.read);
+    let deviation = f64::from(block.voltage_mv) - string.target_v * 1e3;
+    BlockOut {
+        index: (index + 1) as u16,
+        address: block.address,
+        serial: (block.serial != 0).then_some(block.serial),
+        voltage_mv: usable.then_some(block.voltage_mv),
+        deviation_mv: finite(deviation).filter(|_| usable).map(|mv| mv.round() as i32),
+        temperature_c: (usable && !block.flags.sensor_fault())
+            .then(|| f64::from(block.temperature_dc) / 10.0),
+        duty: block.duty.fraction(),
+        quality: quality.into(),
+        fault: Some(block.fault.text()).filter(|text| !text.is_empty()),
+        flags: block.flags.0,
+        unix_ms: read.map(|at| time.date_of(at)),
+        age_ms: read.map(|at| time.age_ms(at)),
+    }
+}
+
+fn guard_out(plant: &Plant, time: Time) -> GuardOut {
+    let cycle = &plant.snapshot.cycle;
+    let jitter = &plant.snapshot.jitter;
+    GuardOut {
+        connected: plant.connected,
+        cycles: cycle.cycles,
+        deadline_misses: cycle.deadline_misses,
+        period_ms: cycle.period.as_millis(),
+        scan_us: cycle.scan.0 / 1_000,
+        work_us: cycle.work.0 / 1_000,
+        jitter: JitterOut {
+            p50_us: jitter.quantile_us(0.5),
+            p99_9_us: jitter.quantile_us(0.999),
+            max_us: jitter.max.0 as f64 / 1e3,
+        },
+        bad_frames: cycle.bad_frames,
+        unexpected_frames: cycle.unexpected_frames,
+        missed_replies: cycle.missed_replies,
+        port_reopens: cycle.port_reopens,
+        conditions: Condition::ALL
+            .into_iter()
+            .filter(|c| plant.snapshot.has(*c))
+            .map(Condition::text)
+            .collect(),
+        settings_crc: format!("{:08x}", cycle.settings_crc),
+        started_unix_ms: time.date_of(cycle.started),
+        unix_ms: time.date_of(cycle.published),
+        age_ms: time.age_ms(cycle.published),
+    }
+}
+
+fn event_out(stored: StoredEvent, now: u64) -> EventOut {
+    EventOut {
+        id: stored.id,
+        unix_ms: stored.unix_ms,
+        age_ms: now.saturating_sub(stored.unix_ms),
+        severity: stored.event.severity(),
+        category: stored.event.category(),
+        text: stored.event.to_string(),
+        data: stored.event,
+    }
+}
+
+/// Reads from the disk do not hold up other requests.
+async fn off_thread<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, crate::store::StoreError> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(read).await;
+    let failed = |_| Problem::store(&crate::store::StoreError::Closed);
+    done.map_err(failed)?.map_err(|e| Problem::store(&e))
+}
+
+fn bad_query(rejection: QueryRejection) -> Problem {
+    Problem::bad_request(rejection.body_text())
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}

@@ -1,0 +1,188 @@
+//! What every request passes: headers and time limit on all answers
+//! (SEC-060, §2.6), the cross-site check on all writes (SEC-043), and the
+//! permission of its route (SEC-050).
+
+use super::Console;
+use super::problem::Problem;
+use super::routes::Permission;
+use super::session::{Caller, Token};
+use crate::clock;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time from the first byte of a request's body to its answer.
+const ANSWER_TIME: Duration = Duration::from_secs(20);
+
+/// Where a request comes from; the server sets it for every connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+const HEADERS: [(&str, &str); 9] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+    (
+        "permissions-policy",
+        "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=()",
+    ),
+    ("x-frame-options", "DENY"),
+    ("x-robots-tag", "noindex"),
+];
+
+/// Put the headers on every answer, errors included, and end what takes too long.
+pub async fn set_headers(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER_TIME, next.run(request)).await;
+    let mut response = answer.unwrap_or_else(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long")
+            .into_response()
+    });
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Refuse requests without a host and writes from other sites.
+pub async fn check_request(request: Request, next: Next) -> Response {
+    let Some(host) = host_of(request.headers(), request.uri()) else {
+        return Problem::bad_request("one valid Host header is needed").into_response();
+    };
+    let write = !matches!(request.method().as_str(), "GET" | "HEAD");
+    if write && !same_origin(request.headers(), &host) {
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "Writes from other sites are refused",
+        )
+        .detail("send Sec-Fetch-Site: same-origin, or Origin with the address of this console")
+        .into_response();
+    }
+    next.run(request).await
+}
+
+/// Let a request through to its route, or say why not.
+pub async fn permit(
+    State((console, permission)): State<(Arc<Console>, Permission)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if permission == Permission::Public {
+        return next.run(request).await;
+    }
+    let active = permission != Permission::SignedInPassive;
+    let is_api = request.uri().path().starts_with("/api/");
+    let Some(caller) = caller(&console, request.headers(), active) else {
+        return match is_api {
+            true => Problem::unauthorized().into_response(),
+            false => Redirect::to("/login").into_response(),
+        };
+    };
+    if caller.must_change && permission != Permission::Session {
+        return match is_api {
+            true => must_change().into_response(),
+            false => Redirect::to("/password").into_response(),
+        };
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Paths that do not exist.
+pub async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+}
+
+/// Methods that a path does not have.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This path does not have this method")
+}
+
+/// Who sent these headers, if they are signed in.
+pub fn caller(console: &Console, headers: &HeaderMap, active: bool) -> Option<Caller> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|c| c.to_str().ok());
+    let token = cookies.into_iter().find_map(Token::from_cookies)?;
+    console.sessions().find(&token, active, clock::now())
+}
+
+fn must_change() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "password-change", "The first password must be changed")
+        .detail("POST old, new and again to /api/v1/password")
+}
+
+/// The one host that a request names, in HTTP/1.1 or HTTP/2.
+fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let host = match (uri.authority(), named.next()) {
+        (Some(authority), None) => authority.as_str(),
+        (None, Some(host)) => host.to_str().ok()?,
+        (Some(authority), Some(host)) if authority.as_str() == host => authority.as_str(),
+        _ => return None,
+    };
+    let good = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+    let sane = (1..=255).contains(&host.len()) && host.chars().all(good);
+    (sane && named.next().is_none()).then(|| host.to_ascii_lowercase())
+}
+
+fn same_origin(headers: &HeaderMap, host: &str) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let origin = headers.get(header::ORIGIN).and_then(|o| o.to_str().ok());
+    let origin = origin.and_then(|o| o.strip_prefix("https://"));
+    origin.is_some_and(|o| o.eq_ignore_ascii_case(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+            .collect()
+    }
+
+    #[test]
+    fn only_the_own_origin_may_write() {
+        for (pairs, good) in [
+            (&[("sec-fetch-site", "same-origin")][..], true),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "https://ups.example")][..], false),
+            (&[("sec-fetch-site", "same-site")][..], false),
+            (&[("sec-fetch-site", "none")][..], false),
+            (&[("origin", "https://UPS.example")][..], true),
+            (&[("origin", "http://ups.example")][..], false),
+            (&[("origin", "https://ups.example.evil")][..], false),
+            (&[("origin", "null")][..], false),
+            (&[][..], false),
+        ] {
+            assert_eq!(same_origin(&headers(pairs), "ups.example"), good, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn one_sane_host() {
+        let host = |pairs: &[_], uri: &str| host_of(&headers(pairs), &uri.parse().expect("a URI"));
+        assert_eq!(host(&[("host", "Ups:8443")], "/"), Some("ups:8443".into()));
+        assert_eq!(host(&[], "https://[::1]:443/"), Some("[::1]:443".into()));
+        assert_eq!(host(&[("host", "a"), ("host", "b")], "/"), None);
+        assert_eq!(host(&[("host", "a")], "https://b/"), None);
+        assert_eq!(host(&[("host", "a/b")], "/"), None);
+        assert_eq!(host(&[], "/"), None);
+    }
+}

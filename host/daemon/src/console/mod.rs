@@ -1,0 +1,105 @@
+//! The console: one live page and the HTTP API, over HTTPS only.
+//!
+//! Reading order: [`routes`] lists every path and who may use it, [`gate`]
+//! enforces that and sets the headers, [`access`] signs people in and out,
+//! [`view`] says what there is to see, [`page`] and [`stream`] show it,
+//! [`api`] gives it to programs, [`server`] carries it all over TLS.
+//!
+//! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
+
+pub mod access;
+pub mod api;
+mod gate;
+mod openapi;
+pub mod page;
+mod password;
+mod problem;
+pub mod routes;
+pub mod server;
+pub mod session;
+pub mod stream;
+mod throttle;
+pub mod tls;
+pub mod view;
+
+use crate::hub::Hub;
+use crate::plugin_status::PluginList;
+use crate::store::{Store, StoreError};
+use session::Sessions;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use throttle::Throttle;
+use tokio::sync::Semaphore;
+
+/// Everything that a request may need.
+pub struct Console {
+    hub: Arc<Hub>,
+    store: Arc<Store>,
+    plugins: Arc<dyn PluginList>,
+    data_dir: PathBuf,
+    notices: Vec<view::Row>,
+    sessions: Mutex<Sessions>,
+    throttle: Mutex<Throttle>,
+    hasher: password::Hasher,
+    live: stream::Live,
+    stream_slots: Arc<Semaphore>,
+}
+
+/// Why the console cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    /// The users cannot be read or kept.
+    #[error("the users cannot be kept in the store")]
+    Users(#[source] StoreError),
+    /// The first user cannot be made.
+    #[error("the first password cannot be made: {0}")]
+    FirstPassword(String),
+}
+
+impl Console {
+    /// A console for this hub, store and these plugins. Without any user it
+    /// makes the first one ([`access::ensure_first_user`]). `notices` stay on
+    /// the page until the restart.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub async fn new(
+        hub: Arc<Hub>,
+        store: Arc<Store>,
+        plugins: Arc<dyn PluginList>,
+        data_dir: PathBuf,
+        notices: Vec<String>,
+    ) -> Result<Arc<Self>, ConsoleError> {
+        let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
+        let console = Arc::new(Self {
+            hub,
+            store,
+            plugins,
+            data_dir,
+            notices: notices.collect(),
+            sessions: Mutex::default(),
+            throttle: Mutex::default(),
+            hasher: password::Hasher::default(),
+            live: stream::Live::default(),
+            stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
+        });
+        access::ensure_first_user(&console).await?;
+        Ok(console)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        lock(&self.sessions)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        lock(&self.throttle)
+    }
+}
+
+// What these locks guard is whole after every single operation.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

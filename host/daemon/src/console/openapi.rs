@@ -1,0 +1,42 @@
+//! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
+//! `host/daemon/openapi.json` and the table of routes against it.
+
+use super::{access, api, problem, stream};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+
+/// The document as text.
+pub static TEXT: LazyLock<String> =
+    LazyLock::new(|| Document::openapi().to_pretty_json().unwrap_or_default() + "\n");
+
+/// The read side of the appliance, and signing in. All times are ms since 1970
+/// (UTC), all ages ms. Errors are problem+json. Sign in first; the session is
+/// the `__Host-sid` cookie.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Evenkeel", version = "1"),
+    paths(
+        access::login,
+        access::password,
+        access::logout,
+        api::points,
+        api::strings,
+        api::plugins,
+        api::events,
+        api::history,
+        api::guard,
+        stream::stream,
+        document,
+    ),
+    components(schemas(problem::Problem))
+)]
+struct Document;
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "system",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str()).into_response()
+}

@@ -1,0 +1,136 @@
+//! The pages: rendered on the server with the real values, useful without any
+//! script; `live.js` keeps the live page up to date.
+
+use super::Console;
+use super::problem::Problem;
+use super::session::Caller;
+use super::view::View;
+use askama::Template;
+use axum::extract::{Extension, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use sha2::{Digest as _, Sha256};
+use std::sync::{Arc, LazyLock};
+
+const STYLE: &str = include_str!("assets/style.css");
+const SCRIPT: &str = include_str!("assets/live.js");
+const ICON: &str = include_str!("assets/icon.svg");
+
+/// Part of the assets' paths: they may be cached for ever, a new firmware has
+/// new paths.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut hash = Sha256::new();
+    for asset in [STYLE, SCRIPT, ICON] {
+        hash.update(asset);
+    }
+    hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
+});
+
+#[derive(Template)]
+#[template(path = "live.html")]
+struct LivePage<'a> {
+    version: &'a str,
+    user: &'a str,
+    view: &'a View,
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage<'a> {
+    version: &'a str,
+    problem: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage<'a> {
+    version: &'a str,
+    user: &'a str,
+    must_change: bool,
+    problem: &'a str,
+}
+
+/// The live page.
+pub async fn live(
+    State(console): State<Arc<Console>>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
+    let view = View::of(&console);
+    render(StatusCode::OK, &LivePage { version: &VERSION, user: &caller.user, view: &view })
+}
+
+/// The sign-in page.
+pub async fn login() -> Response {
+    render(StatusCode::OK, &LoginPage { version: &VERSION, problem: "" })
+}
+
+/// The sign-in page after a failed attempt.
+pub fn login_again(problem: &Problem) -> Response {
+    let page = LoginPage { version: &VERSION, problem: &problem.text() };
+    with_retry_after(render(problem.status(), &page), problem)
+}
+
+/// The page that changes the password.
+pub async fn password(Extension(caller): Extension<Caller>) -> Response {
+    password_page(StatusCode::OK, &caller, "")
+}
+
+/// The same after a failed attempt.
+pub fn password_again(caller: &Caller, problem: &Problem) -> Response {
+    with_retry_after(password_page(problem.status(), caller, &problem.text()), problem)
+}
+
+/// Style sheet, script and icon.
+pub async fn asset(Path((version, file)): Path<(String, String)>) -> Response {
+    let (kind, text) = match file.as_str() {
+        "style.css" => ("text/css; charset=utf-8", STYLE),
+        "live.js" => ("text/javascript; charset=utf-8", SCRIPT),
+        "icon.svg" => ("image/svg+xml", ICON),
+        _ => return super::gate::not_found().await.into_response(),
+    };
+    if version != *VERSION {
+        return super::gate::not_found().await.into_response();
+    }
+    let cache = "public, max-age=31536000, immutable";
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], text).into_response()
+}
+
+fn password_page(status: StatusCode, caller: &Caller, problem: &str) -> Response {
+    let page = PasswordPage {
+        version: &VERSION,
+        user: &caller.user,
+        must_change: caller.must_change,
+        problem,
+    };
+    render(status, &page)
+}
+
+fn with_retry_after(mut response: Response, problem: &Problem) -> Response {
+    if let Some(seconds) = problem.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn render(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(e) => {
+            tracing::error!("page cannot be rendered: {e}");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Problem::new(status, "render", "The page cannot be shown").into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assets_stay_small() {
+        assert!(STYLE.len() <= 8_000, "{} bytes of style", STYLE.len());
+        // 6 kB compressed is about 18 kB of such text; the whole may not be more.
+        assert!(SCRIPT.len() <= 12_000, "{} bytes of script", SCRIPT.len());
+    }
+}

@@ -1,0 +1,284 @@
+//! Passwords (facts/appliance-security.md §2.1, §2.2): argon2id, one hash at a
+//! time, and what a new password must be.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+
+/// Fewest characters.
+pub const CHARS_MIN: usize = 15;
+/// Most characters.
+pub const CHARS_MAX: usize = 256;
+/// Hashes that run or wait; a further one is refused.
+const QUEUE: usize = 1 + 4;
+
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+/// A hash that no password has, of the same cost: an unknown user costs as
+/// much work as a known one (SEC-009).
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$\
+                      AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Makes and checks hashes, one at a time.
+pub struct Hasher {
+    queue: Semaphore,
+    running: Semaphore,
+}
+
+/// Why there is no hash.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// Too many attempts wait already.
+    #[error("too many sign-ins at the same time; try again in a few seconds")]
+    Busy,
+    /// argon2, the random source or the thread failed.
+    #[error("password could not be hashed: {0}")]
+    Failed(String),
+}
+
+/// Why a new password is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Weak {
+    /// Too short.
+    #[error(
+        "the new password needs at least {CHARS_MIN} characters; a sentence is easy to remember"
+    )]
+    Short,
+    /// Too long.
+    #[error("the new password may have at most {CHARS_MAX} characters")]
+    Long,
+    /// Typed differently the second time.
+    #[error("the two new passwords are not the same")]
+    Unconfirmed,
+    /// The old one.
+    #[error("the new password must differ from the present one")]
+    Same,
+    /// On the list, a repetition, a row of the keyboard, a name.
+    #[error("the new password is easy to guess; avoid names, repetitions and rows of keys")]
+    Guessable,
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self { queue: Semaphore::new(QUEUE), running: Semaphore::new(1) }
+    }
+}
+
+impl Hasher {
+    /// Hash a new password.
+    ///
+    /// # Errors
+    /// [`HashError`].
+    pub async fn hash(&self, password: String) -> Result<String, HashError> {
+        self.alone(move || {
+            let mut salt = [0; 16];
+            getrandom::fill(&mut salt).map_err(failed)?;
+            let salt = SaltString::encode_b64(&salt).map_err(failed)?;
+            let hash = argon()?.hash_password(password.as_bytes(), &salt).map_err(failed)?;
+            Ok(hash.to_string())
+        })
+        .await
+    }
+
+    /// True when `password` belongs to `hash`. Without a hash (an unknown
+    /// user) it does the same work and is false.
+    ///
+    /// # Errors
+    /// [`HashError`].
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, HashError> {
+        self.alone(move || {
+            let known = hash.is_some();
+            let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
+            let hash = PasswordHash::new(&hash).map_err(failed)?;
+            Ok(argon()?.verify_password(password.as_bytes(), &hash).is_ok() && known)
+        })
+        .await
+    }
+
+    async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let _place = self.queue.try_acquire().map_err(|_| HashError::Busy)?;
+        let _turn = self.running.acquire().await.map_err(failed)?;
+        tokio::task::spawn_blocking(work).await.map_err(failed)?
+    }
+}
+
+/// Check a new password.
+///
+/// # Errors
+/// [`Weak`] says what is wrong with it.
+pub fn check(user: &str, old: &str, new: &str, again: &str) -> Result<(), Weak> {
+    let characters = new.chars().count();
+    if characters < CHARS_MIN {
+        return Err(Weak::Short);
+    }
+    if characters > CHARS_MAX {
+        return Err(Weak::Long);
+    }
+    if new != again {
+        return Err(Weak::Unconfirmed);
+    }
+    if new == old {
+        return Err(Weak::Same);
+    }
+    if guessable(user, new) { Err(Weak::Guessable) } else { Ok(()) }
+}
+
+/// A first password: 100 random bits in four groups that can be read out.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn random() -> Result<String, getrandom::Error> {
+    // 32 letters and digits without i, l, o and u: no two look alike.
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes)?;
+    let letters = bytes.map(|b| char::from(LETTERS[usize::from(b % 32)]));
+    Ok(letters
+        .chunks(5)
+        .map(|group| group.iter().collect::<String>())
+        .collect::<Vec<_>>()
+        .join("-"))
+}
+
+fn argon() -> Result<Argon2<'static>, HashError> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(failed)?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn failed(error: impl ToString) -> HashError {
+    HashError::Failed(error.to_string())
+}
+
+/// Words that add nothing to a password.
+const WORDS: [&str; 22] = [
+    "password",
+    "passwort",
+    "kennwort",
+    "letmein",
+    "welcome",
+    "willkommen",
+    "administrator",
+    "admin",
+    "evenkeel",
+    "battery",
+    "batterie",
+    "changeme",
+    "secret",
+    "iloveyou",
+    "qwertyuiop",
+    "qwertzuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "yxcvbnm",
+    "qwerty",
+    "qwertz",
+    "master",
+];
+const ROWS: [&str; 2] = ["01234567890123456789", "abcdefghijklmnopqrstuvwxyz"];
+
+/// True when hardly anything is left without known words, rows and repetitions.
+fn guessable(user: &str, password: &str) -> bool {
+    let mut rest: String = password.to_lowercase().chars().map(unleet).collect();
+    for word in WORDS.iter().copied().chain((user.len() > 2).then_some(user)) {
+        rest = rest.replace(&word.chars().map(unleet).collect::<String>(), "");
+    }
+    let plain = password.to_lowercase();
+    let reversed: String = plain.chars().rev().collect();
+    let row =
+        ROWS.iter().any(|row| [&plain, &reversed].iter().any(|p| longest_common(p, row) >= 10));
+    let distinct = rest.chars().collect::<std::collections::BTreeSet<_>>().len();
+    row || distinct < 5 || rest.chars().count() < 6 || repeats(&plain)
+}
+
+fn unleet(c: char) -> char {
+    match c {
+        '0' => 'o',
+        '1' | '!' => 'i',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        other => other,
+    }
+}
+
+/// True when it is a short text again and again.
+fn repeats(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    (1..=chars.len() / 2).any(|n| chars.iter().zip(&chars[n..]).all(|(a, b)| a == b))
+}
+
+/// Length of the longest piece of `row` in `text`.
+fn longest_common(text: &str, row: &str) -> usize {
+    let pieces =
+        (0..row.len()).flat_map(|from| (from + 1..=row.len()).map(move |to| &row[from..to]));
+    pieces.filter(|piece| text.contains(piece)).map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_belongs_to_its_password_only() {
+        let hasher = Hasher::default();
+        let hash = hasher.hash("Grüße vom Akku 🔋".into()).await.expect("a hash");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        let verify = async |p: &str, h: Option<&String>| {
+            hasher.verify(p.into(), h.cloned()).await.expect("an answer")
+        };
+        assert!(verify("Grüße vom Akku 🔋", Some(&hash)).await);
+        assert!(!verify("Grüße vom Akku 🔋 ", Some(&hash)).await);
+        assert!(!verify("", None).await);
+        PasswordHash::new(NOBODY).expect("the hash of nobody is well formed");
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_sent_away() {
+        let hasher = std::sync::Arc::new(Hasher::default());
+        let tasks: Vec<_> = (0..12)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.verify("x".into(), None).await.is_ok() })
+            })
+            .collect();
+        let mut served = 0;
+        for task in tasks {
+            served += usize::from(task.await.expect("no panic"));
+        }
+        assert!((QUEUE..12).contains(&served), "{served}");
+    }
+
+    #[test]
+    fn weak_passwords_are_named() {
+        let long = "ä-ö-ü Bahnhof ".repeat(19);
+        for (new, expected) in [
+            ("kurzer Satz 14", Err(Weak::Short)),
+            ("kurzer Satz 15 ", Ok(())),
+            (&long[..], Err(Weak::Long)),
+            ("passwordpassword1", Err(Weak::Guessable)),
+            ("P@ssw0rd!P@ssw0rd!", Err(Weak::Guessable)),
+            ("evenkeel-admin-2026", Err(Weak::Guessable)),
+            ("aaaaaaaaaaaaaaaaaaaa", Err(Weak::Guessable)),
+            ("abcabcabcabcabcabc", Err(Weak::Guessable)),
+            ("123456789012345", Err(Weak::Guessable)),
+            ("old-but-good-enough", Err(Weak::Same)),
+            ("three rusty anchors", Ok(())),
+        ] {
+            assert_eq!(check("admin", "old-but-good-enough", new, new), expected, "{new}");
+        }
+        let differs = check("admin", "", "three rusty anchors", "three rusty anchor");
+        assert_eq!(differs, Err(Weak::Unconfirmed));
+    }
+
+    #[test]
+    fn first_passwords_are_good_and_never_the_same() {
+        let (a, b) = (random().expect("random"), random().expect("random"));
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 23);
+        assert_eq!(check("admin", "", &a, &a), Ok(()));
+    }
+}

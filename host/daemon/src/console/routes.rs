@@ -1,0 +1,85 @@
+//! Every path of the console with the permission it needs. A path that is not
+//! here does not exist; a row without a permission does not compile.
+
+use super::{Console, access, api, gate, openapi, page, stream};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
+use std::sync::Arc;
+
+/// Longest body of a request, bytes.
+const BODY_MAX: usize = 16 * 1_024;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Everybody.
+    Public,
+    /// Whoever holds a session, even before the first password was changed.
+    Session,
+    /// Whoever is signed in and has their own password.
+    SignedIn,
+    /// The same, and the request is no activity: a page left open does not
+    /// keep a session alive.
+    SignedInPassive,
+}
+
+/// One row of the table.
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path.
+    pub path: &'static str,
+    /// Who may use it.
+    pub permission: Permission,
+    handler: MethodRouter<Arc<Console>>,
+}
+
+/// The table.
+#[must_use]
+pub fn table() -> Vec<Route> {
+    use Permission::{Public, Session, SignedIn, SignedInPassive};
+    let row = |method, path, permission, handler| Route { method, path, permission, handler };
+    let read = |path, permission, handler| row(Method::GET, path, permission, handler);
+    let write = |path, permission, handler| row(Method::POST, path, permission, handler);
+    vec![
+        read("/", SignedIn, get(page::live)),
+        read("/login", Public, get(page::login)),
+        write("/login", Public, post(access::login_form)),
+        read("/password", Session, get(page::password)),
+        write("/password", Session, post(access::password_form)),
+        write("/logout", Session, post(access::logout_form)),
+        read("/assets/{version}/{file}", Public, get(page::asset)),
+        write("/api/v1/login", Public, post(access::login)),
+        write("/api/v1/password", Session, post(access::password)),
+        write("/api/v1/logout", Session, post(access::logout)),
+        read("/api/v1/points", SignedIn, get(api::points)),
+        read("/api/v1/strings", SignedIn, get(api::strings)),
+        read("/api/v1/plugins", SignedIn, get(api::plugins)),
+        read("/api/v1/events", SignedIn, get(api::events)),
+        read("/api/v1/history", SignedIn, get(api::history)),
+        read("/api/v1/guard", SignedIn, get(api::guard)),
+        read("/api/v1/stream", SignedInPassive, get(stream::stream)),
+        read("/api/v1/openapi.json", SignedIn, get(openapi::document)),
+    ]
+}
+
+/// The router: every row behind its gate, everything behind the headers.
+pub fn router(console: &Arc<Console>) -> Router {
+    let mut router = Router::new();
+    for route in table() {
+        let guarded = route
+            .handler
+            .route_layer(from_fn_with_state((console.clone(), route.permission), gate::permit));
+        router = router.route(route.path, guarded);
+    }
+    router
+        .fallback(gate::not_found)
+        .method_not_allowed_fallback(gate::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(gate::check_request))
+        .layer(from_fn(gate::set_headers))
+        .with_state(console.clone())
+}

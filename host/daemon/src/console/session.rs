@@ -1,0 +1,226 @@
+//! Who is signed in (facts/appliance-security.md SEC-040 … SEC-047), as a
+//! function of (state, token, now). Sessions live in memory: after a restart
+//! everybody signs in again.
+
+use evenkeel_core::time::Nanos;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+
+/// Name of the cookie.
+pub const COOKIE: &str = "__Host-sid";
+/// A session ends this long after the last request that a person caused.
+const IDLE: Nanos = Nanos::from_secs(15 * 60);
+/// A session ends this long after it began.
+const ABSOLUTE: Nanos = Nanos::from_secs(12 * 3_600);
+/// Sessions of one user; the least recently used one ends for a further one.
+const PER_USER: usize = 5;
+/// Streams of one session.
+const STREAMS: usize = 4;
+
+/// A secret that names a session: 256 random bits. Only its hash is kept.
+pub struct Token([u8; 32]);
+
+/// The name under which a session is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId([u8; 32]);
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who.
+    pub user: String,
+    /// Their session.
+    pub session: SessionId,
+    /// The password is the first one and must be changed before anything else.
+    pub must_change: bool,
+    /// Slots for streams of this session.
+    pub streams: Arc<Semaphore>,
+    /// Closes when the session ends.
+    pub ended: watch::Receiver<()>,
+}
+
+/// All sessions.
+#[derive(Default)]
+pub struct Sessions(HashMap<SessionId, Session>);
+
+struct Session {
+    user: String,
+    must_change: bool,
+    begun: Nanos,
+    used: Nanos,
+    streams: Arc<Semaphore>,
+    ended: watch::Sender<()>,
+}
+
+impl Token {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// From a `Cookie` header.
+    #[must_use]
+    pub fn from_cookies(header: &str) -> Option<Self> {
+        let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
+        let hex = pairs.into_iter().find(|(name, _)| *name == COOKIE)?.1;
+        if hex.len() != 64 || !hex.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// A `Set-Cookie` header that hands it to the browser.
+    #[must_use]
+    pub fn set_cookie(&self) -> String {
+        let hex: String = self.0.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{COOKIE}={hex}; Secure; HttpOnly; Path=/; SameSite=Lax")
+    }
+
+    /// A `Set-Cookie` header that takes it back.
+    #[must_use]
+    pub fn clear_cookie() -> String {
+        format!("{COOKIE}=; Secure; HttpOnly; Path=/; SameSite=Lax; Max-Age=0")
+    }
+
+    fn id(&self) -> SessionId {
+        SessionId(Sha256::digest(self.0).into())
+    }
+}
+
+impl Sessions {
+    /// Begin a session.
+    pub fn begin(&mut self, token: &Token, user: &str, must_change: bool, now: Nanos) {
+        self.0.retain(|_, s| s.alive(now));
+        while self.0.values().filter(|s| s.user == user).count() >= PER_USER {
+            let own = self.0.iter().filter(|(_, s)| s.user == user);
+            let Some(oldest) = own.min_by_key(|(_, s)| s.used).map(|(id, _)| *id) else { break };
+            self.0.remove(&oldest);
+        }
+        let session = Session {
+            user: user.to_owned(),
+            must_change,
+            begun: now,
+            used: now,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            ended: watch::Sender::new(()),
+        };
+        self.0.insert(token.id(), session);
+    }
+
+    /// Who holds this token. `active`: a person caused the request, so the
+    /// idle time starts again.
+    pub fn find(&mut self, token: &Token, active: bool, now: Nanos) -> Option<Caller> {
+        let id = token.id();
+        if !self.alive(id, now) {
+            return None;
+        }
+        let session = self.0.get_mut(&id)?;
+        if active {
+            session.used = now;
+        }
+        Some(Caller {
+            user: session.user.clone(),
+            session: id,
+            must_change: session.must_change,
+            streams: session.streams.clone(),
+            ended: session.ended.subscribe(),
+        })
+    }
+
+    /// True while the session goes on; ends it when its time is over.
+    pub fn alive(&mut self, id: SessionId, now: Nanos) -> bool {
+        let alive = self.0.get(&id).is_some_and(|s| s.alive(now));
+        if !alive {
+            self.0.remove(&id);
+        }
+        alive
+    }
+
+    /// End one session, and its streams.
+    pub fn end(&mut self, id: SessionId) {
+        self.0.remove(&id);
+    }
+
+    /// End every session of a user.
+    pub fn end_all(&mut self, user: &str) {
+        self.0.retain(|_, s| s.user != user);
+    }
+}
+
+impl Session {
+    fn alive(&self, now: Nanos) -> bool {
+        now.since(self.used) < IDLE && now.since(self.begun) < ABSOLUTE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minute(n: u64) -> Nanos {
+        Nanos::from_secs(1_000 + n * 60)
+    }
+
+    fn begin(sessions: &mut Sessions, user: &str, now: Nanos) -> Token {
+        let token = Token::random().expect("random numbers");
+        sessions.begin(&token, user, false, now);
+        token
+    }
+
+    #[test]
+    fn cookie_comes_back_and_nothing_else_does() {
+        let token = Token::random().expect("random numbers");
+        let header = token.set_cookie();
+        let pair = header.split(';').next().expect("a pair");
+        let back = Token::from_cookies(&format!("a=b; {pair}; c=d")).expect("a token");
+        assert!(back.id() == token.id());
+        for bad in ["", "__Host-sid", "__Host-sid=zz", &pair[..70], &pair.replace("sid", "x")] {
+            assert!(Token::from_cookies(bad).is_none(), "{bad}");
+        }
+        assert!(Token::from_cookies(&format!("{COOKIE}={}", "é".repeat(32))).is_none());
+    }
+
+    #[test]
+    fn idle_and_absolute_time_end_it() {
+        let mut sessions = Sessions::default();
+        let token = begin(&mut sessions, "a", minute(0));
+        assert!(sessions.find(&token, true, minute(14)).is_some());
+        assert!(sessions.find(&token, false, minute(28)).is_some());
+        assert!(sessions.find(&token, true, minute(29)).is_none(), "a stream is no activity");
+        let token = begin(&mut sessions, "a", minute(0));
+        for m in (0..720).step_by(10) {
+            assert!(sessions.find(&token, true, minute(m)).is_some());
+        }
+        assert!(sessions.find(&token, true, minute(720)).is_none());
+    }
+
+    #[test]
+    fn the_end_reaches_the_streams() {
+        let mut sessions = Sessions::default();
+        let (a, b) = (begin(&mut sessions, "a", minute(0)), begin(&mut sessions, "b", minute(0)));
+        let caller = sessions.find(&a, true, minute(0)).expect("signed in");
+        assert!(caller.ended.has_changed().is_ok());
+        sessions.end_all("a");
+        assert!(caller.ended.has_changed().is_err(), "closed");
+        assert!(sessions.find(&b, true, minute(0)).is_some());
+    }
+
+    #[test]
+    fn a_sixth_session_ends_the_least_used() {
+        let mut sessions = Sessions::default();
+        let tokens: Vec<_> = (0..6).map(|n| begin(&mut sessions, "a", minute(n))).collect();
+        assert!(sessions.find(&tokens[0], true, minute(6)).is_none());
+        assert!(tokens[1..].iter().all(|t| sessions.find(t, true, minute(6)).is_some()));
+    }
+}

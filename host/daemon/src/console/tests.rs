@@ -1,0 +1,527 @@
+//! The console from outside: requests into the router, and one over TLS.
+
+use super::gate::Peer;
+use super::routes::{self, Permission};
+use super::{Console, access, openapi, server, tls};
+use crate::hub::{Hub, Plant};
+use crate::plugin_status::{PluginState, PluginStatus};
+use crate::store::Store;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use evenkeel_core::events::Event;
+use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
+use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tower_service::Service as _;
+
+const NEW_PASSWORD: &str = "three rusty anchors";
+const HOST: &str = "ups.example";
+
+struct Bench {
+    dir: tempfile::TempDir,
+    hub: Arc<Hub>,
+    store: Arc<Store>,
+    console: Arc<Console>,
+    router: Router,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Json {
+        serde_json::from_str(&self.body).expect("JSON")
+    }
+
+    fn cookie(&self) -> String {
+        let cookie = self.headers[header::SET_COOKIE].to_str().expect("text");
+        assert!(cookie.ends_with("; Secure; HttpOnly; Path=/; SameSite=Lax"), "{cookie}");
+        cookie.split(';').next().expect("a pair").to_owned()
+    }
+}
+
+fn plant(first_mv: u16) -> Plant {
+    let block = |mv| BlockRecord {
+        voltage_mv: mv,
+        temperature_dc: 253,
+        quality: Quality::Good,
+        fault: Fault::None,
+        read: crate::clock::now(),
+        serial: 77,
+        ..BlockRecord::default()
+    };
+    let string = StringRecord {
+        blocks: 2,
+        target_v: 13.6,
+        sum_v: f64::NAN,
+        worst_v: f64::from(first_mv) / 1e3 - 13.6,
+        members: 2,
+        ..StringRecord::default()
+    };
+    let blocks = vec![block(first_mv), block(13_600)];
+    let snapshot = Snapshot { strings: vec![string], blocks, ..Snapshot::default() };
+    Plant { snapshot, strings: vec!["<b>A".into()], connected: true }
+}
+
+fn plugin() -> PluginStatus {
+    PluginStatus {
+        name: "megatec".into(),
+        version: "0.1.0".into(),
+        vendor: "dev".into(),
+        state: PluginState::Running,
+        last_error: None,
+        polls: 7,
+        traps: 0,
+        cpu_ms: 3,
+        memory_bytes: 1 << 20,
+        poll_p50_us: 900,
+        last_poll_us: 1_000,
+        since_unix_ms: 1,
+    }
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
+        let hub = Arc::new(Hub::default());
+        let plugins = Arc::new(vec![plugin()]);
+        let notices = vec!["configuration refused".to_owned()];
+        let path = dir.path().to_owned();
+        let console = Console::new(hub.clone(), store.clone(), plugins, path, notices).await;
+        let console = console.expect("a console");
+        let router = routes::router(&console);
+        Self { dir, hub, store, console, router }
+    }
+
+    fn first_password(&self) -> String {
+        let path = self.dir.path().join(access::FIRST_PASSWORD);
+        std::fs::read_to_string(path).expect("the first password").trim().to_owned()
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let mut request = request;
+        request.extensions_mut().insert(Peer([192, 0, 2, 1].into()));
+        let response = self.router.clone().call(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
+        let body = String::from_utf8(body.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    async fn get(&self, path: &str, cookie: &str) -> Answer {
+        let request = Request::get(path).header(header::HOST, HOST).header(header::COOKIE, cookie);
+        self.send(request.body(Body::empty()).expect("a request")).await
+    }
+
+    async fn post(&self, path: &str, cookie: &str, body: Json) -> Answer {
+        let request = Request::post(path)
+            .header(header::HOST, HOST)
+            .header("sec-fetch-site", "same-origin")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::COOKIE, cookie);
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
+    }
+
+    async fn form(&self, path: &str, cookie: &str, body: &str) -> Answer {
+        let request = Request::post(path)
+            .header(header::HOST, HOST)
+            .header(header::ORIGIN, format!("https://{HOST}"))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::COOKIE, cookie);
+        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    }
+
+    async fn login(&self, user: &str, password: &str) -> Answer {
+        self.post("/api/v1/login", "", json!({"user": user, "password": password})).await
+    }
+
+    /// Sign in and change the first password.
+    async fn signed_in(&self) -> String {
+        let first = self.first_password();
+        let cookie = self.login("admin", &first).await.cookie();
+        let wish = json!({"old": first, "new": NEW_PASSWORD, "again": NEW_PASSWORD});
+        self.post("/api/v1/password", &cookie, wish).await.cookie()
+    }
+
+    /// Everything a stream says until `enough`.
+    async fn stream(&self, cookie: &str) -> axum::body::BodyDataStream {
+        let request = Request::get("/api/v1/stream")
+            .header(header::HOST, HOST)
+            .header(header::COOKIE, cookie)
+            .body(Body::empty());
+        let response = self.router.clone().call(request.expect("a request")).await;
+        let response = response.expect("infallible");
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().into_data_stream()
+    }
+}
+
+async fn next(stream: &mut axum::body::BodyDataStream) -> Option<String> {
+    use futures_util::Stream as _;
+    let chunk = std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context));
+    let chunk = tokio::time::timeout(Duration::from_secs(10), chunk).await.expect("in time")?;
+    Some(String::from_utf8(chunk.expect("no error").to_vec()).expect("text"))
+}
+
+#[tokio::test]
+async fn anonymous_people_reach_what_is_public_and_nothing_else() {
+    let bench = Bench::new().await;
+    for route in routes::table() {
+        let path = route.path.replace("{version}", "x").replace("{file}", "style.css");
+        let answer = match route.method {
+            Method::GET => bench.get(&path, "").await,
+            _ => bench.post(&path, "", json!({})).await,
+        };
+        let place = format!("{} {path}: {}", route.method, answer.status);
+        match (route.permission, path.starts_with("/api/")) {
+            (Permission::Public, _) => {
+                assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{place}");
+                assert_ne!(answer.status, StatusCode::SEE_OTHER, "{place}");
+            }
+            (_, true) => assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{place}"),
+            (_, false) => assert_eq!(answer.headers[header::LOCATION], "/login", "{place}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_first_password_opens_only_its_own_change() {
+    let bench = Bench::new().await;
+    let first = bench.first_password();
+    let answer = bench.login("admin", &first).await;
+    assert_eq!(answer.json(), json!({"user": "admin", "must_change_password": true}));
+    let cookie = answer.cookie();
+    for route in routes::table() {
+        use Permission::{SignedIn, SignedInPassive};
+        if !matches!(route.permission, SignedIn | SignedInPassive) {
+            continue;
+        }
+        let answer = bench.get(route.path, &cookie).await;
+        match route.path.starts_with("/api/") {
+            true => assert_eq!(answer.json()["type"], "password-change", "{}", route.path),
+            false => assert_eq!(answer.headers[header::LOCATION], "/password", "{}", route.path),
+        }
+    }
+    let wish = json!({"old": first, "new": "short", "again": "short"});
+    let refused = bench.post("/api/v1/password", &cookie, wish).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let wish = json!({"old": "wrong", "new": NEW_PASSWORD, "again": NEW_PASSWORD});
+    assert_eq!(bench.post("/api/v1/password", &cookie, wish).await.status, 401);
+    assert!(bench.dir.path().join(access::FIRST_PASSWORD).exists());
+
+    let wish = json!({"old": first, "new": NEW_PASSWORD, "again": NEW_PASSWORD});
+    let fresh = bench.post("/api/v1/password", &cookie, wish).await.cookie();
+    assert!(!bench.dir.path().join(access::FIRST_PASSWORD).exists());
+    assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 401, "old sessions are dead");
+    assert_eq!(bench.get("/api/v1/points", &fresh).await.status, 200);
+    assert_eq!(bench.login("admin", &first).await.status, 401);
+    assert_eq!(bench.login("admin", NEW_PASSWORD).await.status, 200);
+    let kinds = bench.store.latest(9);
+    assert!(kinds.iter().any(|e| matches!(e.event, Event::PasswordChanged { .. })));
+}
+
+#[tokio::test]
+async fn forms_do_the_same_as_the_api() {
+    let bench = Bench::new().await;
+    let wrong = bench.form("/login", "", "user=admin&password=x").await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.body.contains("Wrong user or password"), "{}", wrong.body);
+    let first = bench.first_password();
+    let answer = bench.form("/login", "", &format!("user=admin&password={first}")).await;
+    assert_eq!(answer.headers[header::LOCATION], "/password");
+    let body = format!("old={first}&new=three+rusty+anchors&again=three+rusty+anchors");
+    let changed = bench.form("/password", &answer.cookie(), &body).await;
+    assert_eq!(changed.headers[header::LOCATION], "/", "{}", changed.body);
+    let cookie = changed.cookie();
+    let page = bench.get("/", &cookie).await;
+    assert_eq!(page.status, 200);
+    let out = bench.form("/logout", &cookie, "").await;
+    assert_eq!(out.headers[header::LOCATION], "/login");
+    assert!(out.headers.contains_key("clear-site-data"));
+    assert_eq!(bench.get("/", &cookie).await.headers[header::LOCATION], "/login");
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_and_tells_nothing() {
+    let bench = Bench::new().await;
+    let unknown = bench.login("nobody", "x").await;
+    let known = bench.login("admin", "x").await;
+    assert_eq!((unknown.status, &unknown.body), (known.status, &known.body));
+    for _ in 0..4 {
+        bench.login("admin", "x").await;
+    }
+    let slowed = bench.login("admin", &bench.first_password()).await;
+    assert_eq!(slowed.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(slowed.headers.contains_key(header::RETRY_AFTER));
+    assert!(slowed.json()["retry_after_s"].as_u64().expect("seconds") >= 1);
+    for name in ["admin\0", "admin\u{200b}", "admin ", "Admin", ""] {
+        assert_ne!(bench.login(name, &bench.first_password()).await.status, 200, "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_user_costs_the_same_work() {
+    let bench = Bench::new().await;
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..15 {
+        for (known, times) in times.iter_mut().enumerate() {
+            let hash = (known == 1).then(|| {
+                let user = bench.store.user("admin").expect("readable").expect("admin");
+                let user: Json = serde_json::from_slice(&user).expect("JSON");
+                user["hash"].as_str().expect("a hash").to_owned()
+            });
+            let begun = Instant::now();
+            assert!(!bench.console.hasher.verify("x".into(), hash).await.expect("an answer"));
+            times.push(begun.elapsed());
+        }
+    }
+    let [unknown, known] = times.map(|mut t| {
+        t.sort();
+        t[0].as_secs_f64()
+    });
+    // The best of each: scheduling noise only ever adds.
+    assert!((0.5..2.0).contains(&(unknown / known)), "{unknown} s against {known} s");
+}
+
+#[tokio::test]
+async fn writes_from_other_sites_are_refused_everywhere() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    for route in routes::table().iter().filter(|r| r.method != Method::GET) {
+        for (name, value) in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "none"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("x-nothing", "x"),
+        ] {
+            let request = Request::post(route.path)
+                .header(header::HOST, HOST)
+                .header(header::COOKIE, &cookie)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(name, value);
+            let answer = bench.send(request.body(Body::from("{}")).expect("a request")).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{} {name}: {value}", route.path);
+        }
+    }
+    assert_eq!(bench.get("/api/v1/guard", &cookie).await.json()["type"], "no-guard");
+    let text = Request::post("/api/v1/login")
+        .header(header::HOST, HOST)
+        .header("sec-fetch-site", "same-origin")
+        .header(header::CONTENT_TYPE, "text/plain");
+    let text = text.body(Body::from("{}")).expect("a request");
+    assert_eq!(bench.send(text).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let big = json!({"user": "x".repeat(20_000), "password": "x"});
+    assert_eq!(bench.post("/api/v1/login", "", big).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    for path in ["/", "/login", "/password", "/api/v1/points", "/nothing", "/assets/x/y"] {
+        let answer = bench.get(path, &cookie).await;
+        let policy = answer.headers["content-security-policy"].to_str().expect("text");
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "no-store", "{path}");
+        assert_eq!(answer.headers["x-frame-options"], "DENY", "{path}");
+        assert!(!answer.headers.contains_key("access-control-allow-origin"), "{path}");
+    }
+    let page = bench.get("/", &cookie).await.body;
+    let style = page.split('"').find(|t| t.ends_with("style.css")).expect("a style sheet");
+    let answer = bench.get(style, "").await;
+    assert!(answer.headers[header::CACHE_CONTROL].to_str().expect("text").contains("immutable"));
+    let inline = [" style=", " onclick=", "<script>", "<style", "javascript:"];
+    for path in ["/", "/login", "/password"] {
+        let page = bench.get(path, &cookie).await.body;
+        assert!(inline.iter().all(|bad| !page.contains(bad)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_tells_values_with_what_belongs_to_them() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    bench.hub.set_plant(plant(13_612));
+    let name = Name::parse("ups.0.ups.load").expect("a name");
+    let at = crate::clock::now();
+    let load =
+        Point { value: Value::Number(34.5), unit: Unit::Percent, quality: Quality::Good, at };
+    bench.hub.publish([(name, load)]);
+
+    let points = bench.get("/api/v1/points?prefix=ups", &cookie).await.json();
+    assert_eq!(points[0]["name"], "ups.0.ups.load");
+    assert_eq!(points[0]["value"], 34.5);
+    assert_eq!((&points[0]["unit"], &points[0]["quality"]), (&json!("%"), &json!("good")));
+    assert!(points[0]["unix_ms"].as_u64() > Some(1_700_000_000_000));
+    let strings = bench.get("/api/v1/strings", &cookie).await.json();
+    assert_eq!(strings[0]["sum_v"], Json::Null, "not computable is null");
+    assert_eq!(strings[0]["in_band"], false);
+    assert_eq!(strings[0]["blocks"][0]["deviation_mv"], 12);
+    assert_eq!(strings[0]["blocks"][0]["temperature_c"], 25.3);
+    assert_eq!(strings[0]["blocks"][1]["serial"], 77);
+    assert_eq!(bench.get("/api/v1/plugins", &cookie).await.json()[0]["state"], "running");
+    assert_eq!(bench.get("/api/v1/guard", &cookie).await.json()["connected"], true);
+    let events = bench.get("/api/v1/events?after=0&limit=1", &cookie).await.json();
+    assert_eq!((&events[0]["id"], &events[0]["data"]["kind"]), (&json!(1), &json!("login")));
+    for bad in ["/api/v1/points?x=1", "/api/v1/events?after=-1", "/api/v1/history?string=1"] {
+        let answer = bench.get(bad, &cookie).await;
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json", "{bad}");
+        assert_eq!(answer.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn history_comes_as_columns() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let plant = plant(13_612);
+    let string = &plant.snapshot.strings[0];
+    let blocks = &plant.snapshot.blocks;
+    let sample = evenkeel_core::history::Sample::of(string, blocks, |b| plant.quality(b));
+    bench.store.append(5_000, vec![(1, sample)]);
+    bench.store.put_settings("x", vec![]).done().await.expect("after the sample");
+    let history = bench.get("/api/v1/history?string=1&block=1", &cookie).await.json();
+    assert_eq!(history["unix_ms"], json!([5_000]));
+    assert_eq!(history["voltage_mv"], json!([13_612]));
+    assert_eq!(history["target_mv"], json!([13_600]));
+}
+
+#[tokio::test]
+async fn the_page_shows_real_values_and_escapes_names() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    bench.hub.set_plant(plant(13_612));
+    let page = bench.get("/", &cookie).await.body;
+    assert!(page.contains("<i>+12</i>"), "{page}");
+    assert!(page.contains("13.600 V") && page.contains("configuration refused"));
+    assert!(page.contains("&#60;b&#62;A") && !page.contains("<b>A"));
+}
+
+#[tokio::test]
+async fn the_stream_sends_all_then_changes_then_ends_with_the_session() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    bench.hub.set_plant(plant(13_612));
+    let live = tokio::spawn(super::stream::run(bench.console.clone()));
+    let mut stream = bench.stream(&cookie).await;
+    let first = next(&mut stream).await.expect("an event");
+    assert!(first.contains("event: snapshot") && first.contains("\"dev\":[12,0]"), "{first}");
+
+    let begun = Instant::now();
+    bench.hub.set_plant(plant(13_611));
+    loop {
+        let event = next(&mut stream).await.expect("an event");
+        assert!(event.contains("event: delta"), "{event}");
+        if event.contains(r#""dev":{"i":[0],"v":[11]}"#) {
+            break;
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_millis(300), "{:?}", begun.elapsed());
+
+    assert_eq!(bench.post("/api/v1/logout", &cookie, json!({})).await.status, 204);
+    let begun = Instant::now();
+    while let Some(event) = next(&mut stream).await {
+        if event.contains("event: end") {
+            assert!(next(&mut stream).await.is_none(), "closed");
+            assert!(begun.elapsed() < Duration::from_secs(1));
+            live.abort();
+            return;
+        }
+    }
+    panic!("closed without a word");
+}
+
+#[tokio::test]
+async fn streams_are_bounded() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(bench.stream(&cookie).await);
+    }
+    let fifth = bench.get("/api/v1/stream", &cookie).await;
+    assert_eq!(fifth.status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(streams);
+    let _again = bench.stream(&cookie).await;
+}
+
+#[test]
+fn the_document_is_the_one_in_the_repository() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+    if std::env::var_os("EVENKEEL_REGENERATE").is_some() {
+        std::fs::write(path, openapi::TEXT.as_str()).expect("written");
+    }
+    let kept = std::fs::read_to_string(path).unwrap_or_default();
+    let same = kept == *openapi::TEXT;
+    assert!(same, "openapi.json is old; run this test with EVENKEEL_REGENERATE=1 and review it");
+}
+
+#[test]
+fn document_and_routes_name_the_same_paths() {
+    let document: Json = serde_json::from_str(&openapi::TEXT).expect("JSON");
+    assert!(document["openapi"].as_str().expect("a version").starts_with("3.1"));
+    let mut documented = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        let methods = item.as_object().expect("methods").keys();
+        documented.extend(methods.map(|m| (m.to_uppercase(), path.clone())));
+    }
+    let routes = routes::table().into_iter().filter(|r| r.path.starts_with("/api/"));
+    let mut routes: Vec<_> = routes.map(|r| (r.method.to_string(), r.path.to_owned())).collect();
+    documented.sort();
+    routes.sort();
+    assert_eq!(documented, routes);
+}
+
+#[tokio::test]
+async fn over_a_real_tls_socket() {
+    let bench = Bench::new().await;
+    let identity = tls::identity(bench.dir.path(), "ups").expect("an identity");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let console = bench.console.clone();
+    let server =
+        tokio::spawn(async move { server::serve(console, listener, &identity, stopped).await });
+
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = bench.dir.path().join("console-certificate.pem");
+    let certificate: rustls::pki_types::CertificateDer<'_> =
+        rustls::pki_types::pem::PemObject::from_pem_file(pem).expect("a certificate");
+    roots.add(certificate).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let tcp = tokio::net::TcpStream::connect(address).await.expect("connected");
+    let name = "localhost".try_into().expect("a name");
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let mut tls = connector.connect(name, tcp).await.expect("a trusted handshake");
+    tls.write_all(b"GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("sent");
+    let mut answer = vec![0; 4_096];
+    let read = tls.read(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(!answer.to_lowercase().contains("\r\nserver:"), "{answer}");
+
+    // Plain text on the TLS port is closed without an answer.
+    let mut plain = tokio::net::TcpStream::connect(address).await.expect("connected");
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
+    let mut rest = Vec::new();
+    let _ = plain.read_to_end(&mut rest).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("HTTP"), "{rest:?}");
+
+    stop.send(true).expect("running");
+    tokio::time::timeout(Duration::from_secs(5), server).await.expect("stops").expect("no panic");
+}
