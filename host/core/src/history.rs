@@ -93,7 +93,9 @@ impl Sample {
     /// [`SampleError`] when they are no sample.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SampleError> {
         match bytes {
-            [VERSION, ..] if bytes.len() >= HEADER && (bytes.len() - HEADER) % BLOCK == 0 => {
+            [VERSION, ..]
+                if bytes.len() >= HEADER && (bytes.len() - HEADER).is_multiple_of(BLOCK) =>
+            {
                 Ok(Self(bytes.to_vec()))
             }
             [version, ..] if *version != VERSION => Err(SampleError::Version(*version)),

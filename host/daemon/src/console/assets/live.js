@@ -76,18 +76,23 @@ function rows(body, list) {
 function tile(item, string, at) {
   const [dev, age, duty] = [string.dev[at], string.age[at], string.duty[at]];
   const mv = dev ?? 0;
-  const width = Math.min(Math.abs(mv), BAR_MV) * 18 / BAR_MV;
   const [, text, svg] = item.children;
   const [, bar, bypass] = svg.children;
   item.className = `m${string.mark[at]}`;
   text.textContent = age !== null ? `-- ${shortAge(age)}` : dev === null ? "--" : signed(dev);
-  bar.setAttribute("class", (mv < 0 ? "lo" : "hi") + (Math.abs(mv) > BAR_MV ? " over" : ""));
-  bar.setAttribute("x", mv < 0 ? 20 - width : 20);
-  bar.setAttribute("width", width);
+  bar.setAttribute("class", mv < 0 ? "lo" : "hi");
+  bar.setAttribute("d", barPath(mv));
   bypass.setAttribute("width", duty * 0.4);
   const volts = string.mv[at] === null ? "no voltage" : `${(string.mv[at] / 1000).toFixed(3)} V`;
   const celsius = string.temp[at] === null ? "" : `, ${(string.temp[at] / 10).toFixed(1)} °C`;
   item.title = `Block ${at + 1}: ${volts}${celsius}, bypass ${duty} %`;
+}
+
+function barPath(mv) {
+  const sign = Math.sign(mv);
+  if (Math.abs(mv) > BAR_MV) return `M20 1h${13 * sign}l${6 * sign} 2l${-6 * sign} 2h${-13 * sign}z`;
+  const width = mv * 15 / BAR_MV;
+  return `M20 1h${width}v4h${-width}z`;
 }
 
 function signed(mv) {

@@ -1,0 +1,342 @@
+//! A battery string on the live page: its numbers, its board of tiles, its
+//! sparkline (facts/console-ux.md §4.1).
+
+use super::{Status, short_age, signed, volts};
+use crate::hub::Plant;
+use crate::store::Recent;
+use evenkeel_core::events::IN_BAND_MV;
+use evenkeel_core::history::Spread;
+use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::points::Quality;
+use evenkeel_core::time::Nanos;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Points of a sparkline.
+const SPARK_POINTS: u64 = 60;
+
+/// One string.
+#[derive(Clone, Debug, Serialize)]
+pub struct StringView {
+    /// How it is.
+    pub status: Status,
+    /// The same in words.
+    pub state: String,
+    /// Its name.
+    pub name: String,
+    /// Target of a block.
+    pub target: String,
+    /// Sum of the blocks.
+    pub sum: String,
+    /// The worst block and its deviation.
+    pub worst: String,
+    /// Highest less lowest block.
+    pub spread: String,
+    /// Mean bypass.
+    pub bypass: String,
+    /// Why bypasses are off, or that they are not.
+    pub equalizing: String,
+    /// Points of the sparkline, in a box of 120 × 30.
+    pub spark: String,
+    /// What the sparkline shows.
+    pub spark_label: String,
+    /// Per block: deviation from target, mV.
+    pub dev: Vec<Option<i32>>,
+    /// Per block: voltage, mV.
+    pub mv: Vec<Option<u16>>,
+    /// Per block: temperature, 0.1 °C.
+    pub temp: Vec<Option<i16>>,
+    /// Per block: bypass, %.
+    pub duty: Vec<u8>,
+    /// Per block: 0 in band, 1 not, 2 stale, 3 without value.
+    pub mark: Vec<u8>,
+    /// Per block: age in seconds, when it is not fresh.
+    pub age: Vec<Option<u32>>,
+}
+
+/// One block as the page draws it. live.js draws the same.
+pub struct Tile {
+    /// Number, counted from 1.
+    pub number: usize,
+    /// Deviation, or `--` and the age.
+    pub text: String,
+    /// 0 in band, 1 not, 2 stale, 3 without value.
+    pub mark: u8,
+    /// The deviation's bar as a path, in a box 40 wide; an arrow when the bar
+    /// does not suffice.
+    pub bar: String,
+    /// `hi` or `lo`.
+    pub side: &'static str,
+    /// Length of the bypass bar.
+    pub bypass: f64,
+    /// Everything about it, in words.
+    pub title: String,
+}
+
+impl StringView {
+    /// The tiles of its board.
+    pub fn tiles(&self) -> impl Iterator<Item = Tile> {
+        (0..self.dev.len()).map(|i| self.tile(i))
+    }
+
+    fn tile(&self, i: usize) -> Tile {
+        let dev = self.dev[i];
+        let mv = dev.unwrap_or(0);
+        let text = match (dev, self.age[i]) {
+            (Some(mv), None) => signed(mv),
+            (_, Some(age)) => format!("-- {}", short_age(age)),
+            (None, None) => "--".to_owned(),
+        };
+        let voltage = self.mv[i].map_or("no voltage".into(), |mv| volts(f64::from(mv) / 1e3, 3));
+        let temperature =
+            self.temp[i].map_or_else(String::new, |dc| format!(", {:.1} °C", f64::from(dc) / 10.0));
+        Tile {
+            number: i + 1,
+            text,
+            mark: self.mark[i],
+            bar: bar(mv),
+            side: if mv < 0 { "lo" } else { "hi" },
+            bypass: f64::from(self.duty[i]) * 0.4,
+            title: format!("Block {}: {voltage}{temperature}, bypass {} %", i + 1, self.duty[i]),
+        }
+    }
+}
+
+/// Deviation at the end of a tile's bar, mV (UX-002, 12 V class).
+const BAR_MV: i32 = 100;
+
+/// The bar from the middle of a box 40 wide; live.js draws the same.
+fn bar(mv: i32) -> String {
+    let sign = mv.signum();
+    if mv.abs() > BAR_MV {
+        return format!("M20 1h{}l{} 2l{} 2h{}z", 13 * sign, 6 * sign, -6 * sign, -13 * sign);
+    }
+    let width = f64::from(mv) * 15.0 / f64::from(BAR_MV);
+    format!("M20 1h{width}v4h{}z", -width)
+}
+
+pub fn strings(plant: &Plant, recent: &Recent, now: Nanos) -> Vec<StringView> {
+    let records = plant.snapshot.strings.iter().enumerate();
+    records.map(|(i, string)| string_view(plant, i, string, &recent.of(i), now)).collect()
+}
+
+fn string_view(
+    plant: &Plant,
+    index: usize,
+    string: &StringRecord,
+    recent: &[Spread],
+    now: Nanos,
+) -> StringView {
+    let blocks = plant.snapshot.blocks_of(index);
+    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
+    let columns = Columns::of(plant, string, blocks, now);
+    let (status, state) = string_state(string, &columns, live);
+    let worst = columns
+        .worst()
+        .map_or("--".into(), |(i, mv)| format!("block {}: {} mV", i + 1, signed(mv)));
+    let usable = columns.mark.iter().zip(&columns.mv).filter(|(mark, _)| **mark < 2);
+    let usable = usable.filter_map(|(_, mv)| *mv);
+    let spread = match (usable.clone().min(), usable.max()) {
+        (Some(low), Some(high)) => format!("{} mV", high - low),
+        _ => "--".to_owned(),
+    };
+    let (spark, spark_label) = sparkline(recent);
+    let name = plant.strings.get(index).cloned().unwrap_or_default();
+    StringView {
+        status,
+        state,
+        name: format!("String {} · {name}", index + 1),
+        target: volts(string.target_v, 3),
+        sum: volts(string.sum_v, 2),
+        worst,
+        spread,
+        bypass: format!("{:.0} %", string.mean_duty * 100.0),
+        equalizing: match string.inhibits.is_empty() {
+            true => format!("{} of {} blocks", string.members, blocks.len()),
+            false => format!("off: {}", string.inhibits),
+        },
+        spark,
+        spark_label,
+        dev: columns.dev,
+        mv: columns.mv,
+        temp: columns.temp,
+        duty: columns.duty,
+        mark: columns.mark,
+        age: columns.age,
+    }
+}
+
+fn string_state(string: &StringRecord, columns: &Columns, live: bool) -> (Status, String) {
+    let missing = columns.mark.iter().filter(|m| **m >= 2).count();
+    if !live {
+        return (Status::Unknown, "no live data".into());
+    }
+    if missing > 0 {
+        let plural = if missing == 1 { "" } else { "s" };
+        return (Status::Warning, format!("{missing} block{plural} without live data"));
+    }
+    if !string.worst_v.is_finite() {
+        return (Status::Unknown, "no target yet".into());
+    }
+    if (string.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
+        return (Status::Ok, "in band".into());
+    }
+    let closing =
+        if string.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
+    (Status::Warning, closing.into())
+}
+
+/// The blocks of a string, column by column.
+#[derive(Default)]
+struct Columns {
+    dev: Vec<Option<i32>>,
+    mv: Vec<Option<u16>>,
+    temp: Vec<Option<i16>>,
+    duty: Vec<u8>,
+    mark: Vec<u8>,
+    age: Vec<Option<u32>>,
+}
+
+impl Columns {
+    fn of(plant: &Plant, string: &StringRecord, blocks: &[BlockRecord], now: Nanos) -> Self {
+        let mut columns = Self::default();
+        for block in blocks {
+            let quality = plant.quality(block);
+            let usable = quality != Quality::Bad;
+            let dev = f64::from(block.voltage_mv) - string.target_v * 1e3;
+            let dev = (usable && dev.is_finite()).then(|| dev.round() as i32);
+            let fresh = matches!(quality, Quality::Good | Quality::Estimated);
+            let ever = block.read != Nanos(0);
+            columns.dev.push(dev);
+            columns.mv.push(usable.then_some(block.voltage_mv));
+            let sensor = usable && !block.flags.sensor_fault();
+            columns.temp.push(sensor.then_some(block.temperature_dc));
+            columns.duty.push((block.duty.fraction() * 100.0).round() as u8);
+            columns.mark.push(match (fresh, usable, dev) {
+                (true, _, Some(mv)) if mv.abs() <= IN_BAND_MV => 0,
+                (true, _, _) => 1,
+                (false, true, _) => 2,
+                (false, false, _) => 3,
+            });
+            let age = now.since(block.read).as_millis() / 1_000;
+            columns.age.push((!fresh && ever).then(|| u32::try_from(age).unwrap_or(u32::MAX)));
+        }
+        columns
+    }
+
+    fn worst(&self) -> Option<(usize, i32)> {
+        let fresh = self.dev.iter().zip(&self.mark).enumerate().filter(|(_, (_, m))| **m < 2);
+        let all = fresh.filter_map(|(i, (dev, _))| dev.map(|mv| (i, mv)));
+        all.max_by_key(|(_, mv)| mv.abs())
+    }
+}
+
+/// The spread over the time that there is, at most half an hour; every point
+/// is the widest spread of its slice.
+fn sparkline(recent: &[Spread]) -> (String, String) {
+    let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
+        return (String::new(), "no record yet".into());
+    };
+    let held = last.unix_ms.saturating_sub(first.unix_ms) / 60_000;
+    let minutes = [2, 5, 10, 30].into_iter().find(|m| held < *m).unwrap_or(30);
+    let slice_ms = minutes * 60_000 / SPARK_POINTS;
+    // Slices begin at whole multiples, so that points stay as they are.
+    let newest = last.unix_ms / slice_ms;
+    let mut widest = BTreeMap::new();
+    for spread in recent {
+        let back = newest.saturating_sub(spread.unix_ms / slice_ms);
+        if back < SPARK_POINTS {
+            let width = widest.entry(SPARK_POINTS - 1 - back).or_insert(0);
+            *width = spread.width_mv().max(*width);
+        }
+    }
+    let top = widest.values().copied().max().unwrap_or(0);
+    let scale = SCALES.into_iter().find(|s| *s >= top).unwrap_or(u16::MAX);
+    let points = widest.iter().map(|(slot, width)| {
+        let x = slot * 120 / (SPARK_POINTS - 1);
+        format!("{x},{:.1}", 29.0 - f64::from(*width) * 28.0 / f64::from(scale))
+    });
+    let points = points.collect::<Vec<_>>().join(" ");
+    (points, format!("spread {minutes} min, top {scale} mV"))
+}
+
+/// Full heights of the sparkline, mV.
+const SCALES: [u16; 9] = [20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use evenkeel_core::image::{Fault, Snapshot};
+
+    /// A plant of one string with these block voltages; 0 is a silent module.
+    pub fn plant(volts: &[f64]) -> Plant {
+        let block = |v: &f64| BlockRecord {
+            voltage_mv: (v * 1e3) as u16,
+            quality: if *v > 0.0 { Quality::Good } else { Quality::Bad },
+            fault: if *v > 0.0 { Fault::None } else { Fault::Silent },
+            read: Nanos::from_secs(90),
+            ..BlockRecord::default()
+        };
+        let worst_v = volts
+            .iter()
+            .map(|v| v - 13.6)
+            .filter(|d| *d > -13.0)
+            .fold(0.0, |a: f64, d| if d.abs() > a.abs() { d } else { a });
+        let string = StringRecord {
+            blocks: volts.len() as u16,
+            target_v: 13.6,
+            worst_v,
+            ..Default::default()
+        };
+        let snapshot = Snapshot {
+            strings: vec![string],
+            blocks: volts.iter().map(block).collect(),
+            ..Snapshot::default()
+        };
+        Plant { snapshot, strings: vec!["A".into()], connected: true }
+    }
+
+    /// The view of its only string.
+    pub fn view(plant: &Plant) -> StringView {
+        let string = &plant.snapshot.strings[0];
+        string_view(plant, 0, string, &[], Nanos::from_secs(100))
+    }
+
+    #[test]
+    fn a_tile_never_shows_what_was_not_measured() {
+        let mut plant = plant(&[13.612, 13.300, 0.0]);
+        let view1 = view(&plant);
+        let tiles: Vec<_> = view1.tiles().collect();
+        assert_eq!((tiles[0].text.as_str(), tiles[0].mark, tiles[0].side), ("+12", 1, "hi"));
+        assert_eq!((tiles[1].text.as_str(), tiles[1].side), ("−300", "lo"));
+        assert_eq!(tiles[0].bar, "M20 1h1.8v4h-1.8z");
+        assert_eq!(tiles[1].bar, "M20 1h-13l-6 2l6 2h13z", "an arrow");
+        assert_eq!((tiles[2].text.as_str(), tiles[2].mark), ("-- 10 s", 3));
+        assert_eq!(view1.status, Status::Warning);
+        assert_eq!(view1.worst, "block 2: −300 mV");
+        plant.connected = false;
+        let view = view(&plant);
+        assert_eq!(view.status, Status::Unknown);
+        assert!(view.tiles().all(|t| t.text.starts_with("--") && t.mark >= 2));
+    }
+
+    #[test]
+    fn in_band_means_ten_millivolts() {
+        assert_eq!(view(&plant(&[13.610, 13.590])).status, Status::Ok);
+        assert_eq!(view(&plant(&[13.612, 13.590])).status, Status::Warning);
+    }
+
+    #[test]
+    fn the_sparkline_stays_in_its_box() {
+        let spread = |n: u64, max_mv| Spread { unix_ms: n * 2_000, min_mv: 0, max_mv, worst_mv: 0 };
+        let recent: Vec<_> = (0..900).map(|n| spread(n, 1_800 - n as u16)).collect();
+        let (points, label) = sparkline(&recent);
+        assert_eq!(label, "spread 30 min, top 2000 mV");
+        for point in points.split(' ') {
+            let (x, y) = point.split_once(',').expect("a pair");
+            let (x, y): (f64, f64) = (x.parse().expect("x"), y.parse().expect("y"));
+            assert!((0.0..=120.0).contains(&x) && (0.0..=30.0).contains(&y), "{point}");
+        }
+        assert_eq!(sparkline(&[]).0, "");
+    }
+}
