@@ -390,7 +390,8 @@ fn point_out(name: String, point: Point, time: Time) -> PointOut {
 
 fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) -> StringOut {
     let published = plant.snapshot.cycle.published;
-    let worst_mv = finite(string.worst_v * 1e3);
+    // Tenths of a millivolt; what lies behind is arithmetic, not measurement.
+    let worst_mv = finite((string.worst_v * 1e4).round() / 10.0);
     let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
     let blocks = plant.snapshot.blocks_of(index).iter().enumerate();
     StringOut {

@@ -408,6 +408,23 @@ async fn the_page_shows_real_values_and_escapes_names() {
 }
 
 #[tokio::test]
+async fn the_first_view_of_512_blocks_is_light() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let mut big = plant(13_612);
+    big.snapshot.blocks = vec![big.snapshot.blocks[0]; 512];
+    big.snapshot.strings[0].blocks = 512;
+    bench.hub.set_plant(big);
+    let page = bench.get("/", &cookie).await.body;
+    assert_eq!(page.matches("<i>+12</i>").count(), 512);
+    let mut bytes = page.len();
+    for asset in page.split('"').filter(|t| t.starts_with("/assets/")) {
+        bytes += bench.get(asset, "").await.body.len();
+    }
+    assert!(bytes <= 150_000, "{bytes} bytes; DESIGN.md allows 150 kB");
+}
+
+#[tokio::test]
 async fn the_stream_sends_all_then_changes_then_ends_with_the_session() {
     let bench = Bench::new().await;
     let cookie = bench.signed_in().await;

@@ -77,7 +77,7 @@ function tile(item, string, at) {
   const [dev, age, duty] = [string.dev[at], string.age[at], string.duty[at]];
   const mv = dev ?? 0;
   const [, text, svg] = item.children;
-  const [, bar, bypass] = svg.children;
+  const [bar, bypass] = svg.children;
   item.className = `m${string.mark[at]}`;
   text.textContent = age !== null ? `-- ${shortAge(age)}` : dev === null ? "--" : signed(dev);
   bar.setAttribute("class", mv < 0 ? "lo" : "hi");
