@@ -24,7 +24,7 @@ const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// Integration time of a sample, ms: five periods of 50 Hz, six of 60 Hz.
 const WINDOW_MS: u8 = 100;
 /// Granted to drivers and adapters after a burst's last slot.
-const SLACK: Nanos = Nanos::from_millis(10);
+const SLACK: Nanos = Nanos::from_millis(20);
 const SEAL: &str = "# evenkeel guard settings, crc32 ";
 
 /// Everything the guard needs to know.

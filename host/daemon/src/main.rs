@@ -7,7 +7,7 @@ use evenkeeld::config::{self, Config};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::hub::Hub;
-use evenkeeld::plugin_status::PluginList;
+use evenkeeld::plugin::Supervisor;
 use evenkeeld::store::{Limits, Store};
 use evenkeeld::{guard, watch};
 use std::error::Error;
@@ -52,11 +52,13 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
 
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
-    let plugins = start_plugins(&config, &hub, &store);
+    let sink = store.clone();
+    let events = Arc::new(move |event| sink.record(event));
+    let plugins = Arc::new(Supervisor::start(&config, hub.clone(), events)?);
     let watch = tokio::spawn(watch::run(hub.clone(), store.clone(), config.history_period));
 
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), plugins, data_dir, notices).await?;
+    let console = Console::new(hub, store.clone(), plugins.clone(), data_dir, notices).await?;
     let identity = tls::identity(&config.data_dir, &host_name())?;
     tracing::info!("certificate SHA-256 {}", identity.fingerprint);
     let listener = TcpListener::bind(config.listen).await?;
@@ -75,15 +77,13 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     };
     tokio::join!(serving, signalled);
     watch.abort();
+    // Joins threads: nothing else runs on this one any more.
+    plugins.stop();
+    drop(plugins);
     // The last holder of the store writes what waits; nothing holds it but this
     // function and the plugins' event sink.
     drop(store);
     Ok(())
-}
-
-/// Start the plugin host.
-fn start_plugins(_config: &Config, _hub: &Arc<Hub>, _store: &Arc<Store>) -> Arc<dyn PluginList> {
-    Arc::new(Vec::new())
 }
 
 /// Keep a good configuration as the last good one; tell of a refused one.

@@ -57,6 +57,13 @@ pub fn run(settings_path: &Path, state_dir: &Path, socket_path: &Path) -> Result
             cause.unwrap_or_default()
         );
     }
+    // Half a guard is worse than none: a panic anywhere ends the process, its
+    // supervisor starts it again, and meanwhile the modules drop their bypasses.
+    let said = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        said(panic);
+        std::process::abort();
+    }));
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, stop.clone())?;
@@ -76,6 +83,7 @@ pub fn run(settings_path: &Path, state_dir: &Path, socket_path: &Path) -> Result
             let stop = stop.clone();
             move || cycle.run(&stop)
         })?;
+    println!("ready {}", socket_path.display());
     let served = socket::serve(&listener, &names, memory.fd(), &sender, &stop);
     // Without a socket the batteries are still looked after until we are told to stop.
     if let Err(error) = &served {
@@ -103,17 +111,8 @@ impl CycleThread {
         changes: Receiver<Change>,
     ) -> Result<Self, AnyError> {
         let settings = loaded.settings.clone();
-        let mut addresses: Vec<u16> =
-            settings.strings.iter().flat_map(|s| s.first_address..=s.last_address()).collect();
-        addresses.sort_unstable();
-        let timing = Timing {
-            baud: settings.bus.baud,
-            window_ms: WINDOW_MS,
-            slack: SLACK,
-            // Three cycles, in tenths of a second, rounded up.
-            hold_ds: (3 * settings.bus.cycle_ms).div_ceil(100).min(255) as u8,
-        };
-        let master = Master::new(timing, addresses.iter().copied())?;
+        let addresses = settings.addresses();
+        let master = Master::new(settings.timing(), addresses.iter().copied())?;
         let mut control = Control::new(&settings, &addresses);
         let cycle = &mut control.snapshot.cycle;
         cycle.period = settings.cycle();

@@ -84,8 +84,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Status`] with the appliance's reason.
     pub fn change_password(&mut self, old: &str, new: &str) -> Result<(), ClientError> {
-        self.post("/api/v1/password", &json!({"current": old, "new": new, "repeat": new}))
-            .map(|_| ())
+        self.post("/api/v1/password", &json!({"old": old, "new": new, "again": new})).map(|_| ())
     }
 
     /// GET a JSON document.

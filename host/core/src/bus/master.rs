@@ -267,29 +267,32 @@ impl Master {
         }
     }
 
-    /// Take a reply that is awaited; false for any other.
+    /// Take a reply; false when nobody asked for it. A reading that belongs to
+    /// the present sample is good even when it comes after its burst was given
+    /// up: adapters and busy machines delay bytes, they do not change them.
     fn accept(&mut self, reply: &Reply) -> bool {
-        let State::Listening { what, from, to, .. } = self.state else {
+        let (Reply::Reading { address, .. } | Reply::Identity { address, .. }) = *reply;
+        let Ok(at) = self.modules.binary_search_by_key(&address, |m| m.address) else {
             return false;
         };
-        let address = match reply {
-            Reply::Reading { address, .. } | Reply::Identity { address, .. } => *address,
+        let awaited = match self.state {
+            State::Listening { what, from, to, .. } if (from..to).contains(&at) => Some(what),
+            _ => None,
         };
-        let awaited = &mut self.modules[from..to];
-        let Ok(at) = awaited.binary_search_by_key(&address, |m| m.address) else {
-            return false;
-        };
-        let module = &mut awaited[at];
-        match (what, reply) {
-            (Burst::Read, Reply::Reading { reading, .. }) if reading.sample == self.sample => {
+        let module = &mut self.modules[at];
+        let answers = match reply {
+            Reply::Reading { reading, .. } if reading.sample == self.sample => {
                 module.reading = Some((*reading, self.sampled_at));
+                module.missed = 0;
+                Burst::Read
             }
-            (Burst::Identify, Reply::Identity { identity, .. }) => {
+            Reply::Identity { identity, .. } if awaited == Some(Burst::Identify) => {
                 module.identity = Some(*identity);
+                Burst::Identify
             }
             _ => return false,
-        }
-        self.answered[from + at] = true;
+        };
+        self.answered[at] |= awaited == Some(answers);
         true
     }
 
@@ -507,6 +510,25 @@ mod tests {
         });
         assert_eq!(master.counters().unexpected, 2);
         assert!(master.modules().iter().all(|m| m.reading.is_none()));
+    }
+
+    #[test]
+    fn a_late_reading_is_still_a_reading() {
+        let mut master = Master::new(TIMING, 1..=2).expect("addresses are fine");
+        let mut now = Nanos(0);
+        for sample in 1..=5 {
+            cycle(&mut master, &mut now, |kind, a, p| match kind {
+                3 => all_answer(kind, a, p, sample),
+                // Nothing in time; everything while the duties are sent.
+                4 => [reading(1, sample, 13_600), reading(2, sample, 13_700)].concat(),
+                _ => Vec::new(),
+            });
+        }
+        assert_eq!(master.counters(), Counters { missed: 10, ..Counters::default() });
+        for module in master.modules() {
+            assert!(module.reading.is_some() && module.identity.is_some());
+            assert_eq!(module.missed, 0);
+        }
     }
 
     #[test]

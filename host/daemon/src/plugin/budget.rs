@@ -94,6 +94,12 @@ impl Budget {
         self.slow_calls
     }
 
+    /// Whether the last call did.
+    #[must_use]
+    pub const fn was_slow(&self) -> bool {
+        self.slow
+    }
+
     /// Why the last call was ended, if it was.
     #[must_use]
     pub const fn cut(&self) -> Option<Cut> {

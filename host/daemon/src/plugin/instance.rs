@@ -13,7 +13,7 @@ use crate::caps::{Who, one_line};
 use crate::hub::Hub;
 use crate::plugin::bindings::{DeviceDriver, Setting};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
-use crate::plugin::limits::{HOSTCALL_BYTES_MAX, MemoryLimiter};
+use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
 use crate::plugin::load::Package;
 use crate::plugin::stop::Stop;
 use evenkeel_core::time::Nanos;
@@ -59,6 +59,7 @@ pub struct Surroundings {
 pub struct Instance {
     store: Store<State>,
     driver: DeviceDriver,
+    who: Who,
     poll_cpu_max: Nanos,
 }
 
@@ -115,6 +116,7 @@ impl Instance {
         let mut store = Store::new(package.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
+        store.set_max_component_handles(COMPONENT_HANDLES_MAX);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.tick()));
         begin(&mut store, START_CPU);
         let driver = match package.pre.instantiate(&mut store) {
@@ -126,7 +128,7 @@ impl Instance {
             }
         };
         let poll_cpu_max = Nanos::from_millis(limits.poll_cpu_ms.into()).min(POLL_CPU_MAX);
-        Ok(Self { store, driver, poll_cpu_max })
+        Ok(Self { store, driver, who: around.who.clone(), poll_cpu_max })
     }
 
     /// The plugin's `start`, with the administrator's settings.
@@ -152,13 +154,9 @@ impl Instance {
     /// [`Failure`]; the instance is of no further use then.
     pub fn poll(&mut self) -> Result<Duration, Failure> {
         begin(&mut self.store, self.poll_cpu_max);
-        let slow_before = self.store.data().budget.slow_calls();
         match self.driver.evenkeel_driver_device().call_poll(&mut self.store) {
             Ok(ms) => {
-                let slow = self.store.data().budget.slow_calls();
-                if slow > slow_before && slow.is_power_of_two() {
-                    warn!("{slow} polls used more than half of their processor time");
-                }
+                self.tell_slow();
                 let ms = ms.clamp(*POLL_INTERVAL_MS.start(), *POLL_INTERVAL_MS.end());
                 Ok(Duration::from_millis(ms.into()))
             }
@@ -170,6 +168,17 @@ impl Instance {
     #[must_use]
     pub fn cpu_used(&self) -> Nanos {
         self.store.data().budget.cpu_used()
+    }
+
+    /// Says so when the call that just returned came near its budget: the
+    /// first time, and then ever less often.
+    fn tell_slow(&self) {
+        let budget = &self.store.data().budget;
+        let count = budget.slow_calls();
+        if budget.was_slow() && count.is_power_of_two() {
+            let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
+            warn!(plugin, points, "{count} calls used more than half of their processor time");
+        }
     }
 }
 

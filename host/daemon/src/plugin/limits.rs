@@ -13,6 +13,9 @@ pub const MEMORY_BYTES_MAX: usize = 8 << 20;
 pub const TABLE_ELEMENTS_MAX: usize = 10_000;
 /// Host handles (serial ports and the like) that a plugin may hold at once.
 pub const HANDLES_MAX: usize = 64;
+/// Handles of any kind, those that the guest makes for itself included. Above
+/// [`HANDLES_MAX`], so that what the guest sees first is an error and no trap.
+pub const COMPONENT_HANDLES_MAX: usize = 2 * HANDLES_MAX;
 /// Bytes that one call may carry from the guest to the host.
 pub const HOSTCALL_BYTES_MAX: usize = 256 << 10;
 

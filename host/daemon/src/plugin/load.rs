@@ -59,6 +59,21 @@ pub struct Refusal {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
+    /// Nothing there.
+    #[error(
+        "no such file, and none with a version in its name, is in {}; install it, or remove \
+        its [[plugin]] entry", dir.display()
+    )]
+    Missing {
+        /// Where plugins lie.
+        dir: PathBuf,
+    },
+    /// Two versions.
+    #[error("several files are there for it, {files}; leave the one to be run")]
+    Ambiguous {
+        /// Their names.
+        files: String,
+    },
     /// The file cannot be read.
     #[error("the file cannot be read; check that it exists and its permissions")]
     Read {
@@ -159,6 +174,28 @@ pub fn load(
     Ok(Package { manifest: bundle.manifest().clone(), granted, signer, pre })
 }
 
+/// The file of the plugin `name` in `dir`: `<name>.evkp`, or
+/// `<name>-<version>.evkp` as the plugin tool writes it.
+///
+/// # Errors
+/// [`Refusal`] when there is none, or more than one: which of them is meant
+/// is not for a file name to decide.
+pub fn find(dir: &Path, name: &str) -> Result<PathBuf, Refusal> {
+    let plain = dir.join(format!("{name}.{FILE_EXTENSION}"));
+    let refused = |reason| Refusal { file: plain.clone(), signer: None, reason };
+    let entries = std::fs::read_dir(dir).map_err(|source| refused(Reason::Read { source }))?;
+    let mut found: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|file| is_file_of(file, name))
+        .collect();
+    found.sort();
+    match found.as_slice() {
+        [] => Err(refused(Reason::Missing { dir: dir.to_owned() })),
+        [file] => Ok(dir.join(file)),
+        _ => Err(refused(Reason::Ambiguous { files: found.join(", ") })),
+    }
+}
+
 /// The keys in `dir/*.pub`, and the files there that are no good. No key means
 /// that nothing is accepted.
 #[must_use]
@@ -202,6 +239,17 @@ pub enum TrustError {
         #[source]
         source: KeyError,
     },
+}
+
+/// `megatec.evkp` or `megatec-0.1.0.evkp`. A name has no dot and a version has,
+/// so the files of `apc` and `apc-2` cannot be confused.
+fn is_file_of(file: &str, name: &str) -> bool {
+    let stem = file.strip_suffix(FILE_EXTENSION).and_then(|stem| stem.strip_suffix('.'));
+    match stem.and_then(|stem| stem.strip_prefix(name)) {
+        Some("") => true,
+        Some(rest) => rest.starts_with('-') && rest.contains('.'),
+        None => false,
+    }
 }
 
 fn key_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -423,6 +471,23 @@ mod tests {
         let mut wants = fixture::manifest(&OFFERED);
         wants.permissions[0].what = "modem".into();
         assert!(refused(&fixture, &seal(&wants)).contains("add `serial.modem ="));
+    }
+
+    #[test]
+    fn a_plugin_s_file_is_found_with_or_without_a_version() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let put = |name: &str| std::fs::write(dir.path().join(name), "").expect("written");
+        let found = |name| find(dir.path(), name).map(|p| p.file_name().map(|f| f.to_owned()));
+        for other in ["apc-2.evkp", "apc-2-1.0.0.evkp", "apcupsd-1.0.0.evkp", "apc-1.0.0.wasm"] {
+            put(other);
+        }
+        let missing = crate::plugin::reason(&found("apc").expect_err("missing"));
+        assert!(missing.contains("apc.evkp") && missing.contains("install it"), "{missing}");
+        put("apc-1.0.0.evkp");
+        assert_eq!(found("apc").expect("one"), Some("apc-1.0.0.evkp".into()));
+        put("apc.evkp");
+        let two = crate::plugin::reason(&found("apc").expect_err("two"));
+        assert!(two.contains("apc-1.0.0.evkp, apc.evkp; leave the one"), "{two}");
     }
 
     #[test]

@@ -13,12 +13,13 @@ use crate::plugin::backoff::{Backoff, Next};
 use crate::plugin::board::Board;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
-use crate::plugin::load::{self, FILE_EXTENSION, Package};
+use crate::plugin::load::{self, Package, Refusal};
 use crate::plugin::reason;
 use crate::plugin::stop::Stop;
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
+use evenkeel_signing::Keyring;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -71,7 +72,6 @@ pub enum StartError {
 #[derive(Debug)]
 struct Slot {
     grant: PluginGrant,
-    file: PathBuf,
     stop: Arc<Stop>,
     board: Board,
 }
@@ -99,15 +99,21 @@ impl Supervisor {
         let slots: Vec<_> = config
             .plugins
             .iter()
-            .map(|grant| Slot::new(config, grant).map(Arc::new))
+            .map(|grant| Slot::new(grant).map(Arc::new))
             .collect::<Result<_, _>>()
             .map_err(system)?;
         let (sender, ended) = mpsc::channel();
         let shared = Shared { hub, events, epoch: clock::now(), _ended: sender };
-        let (trust_dir, to_load) = (config.trust_dir.clone(), slots.clone());
+        let loader = Loader {
+            engine,
+            plugin_dir: config.plugin_dir.clone(),
+            trust_dir: config.trust_dir.clone(),
+            slots: slots.clone(),
+            shared,
+        };
         thread::Builder::new()
             .name("plugin-loader".into())
-            .spawn(move || load_all(&engine, &trust_dir, &to_load, &shared))
+            .spawn(move || loader.run())
             .map_err(system)?;
         Ok(Self { slots, ended: Mutex::new(ended) })
     }
@@ -144,49 +150,66 @@ impl Drop for Supervisor {
 }
 
 impl Slot {
-    fn new(config: &Config, grant: &PluginGrant) -> io::Result<Self> {
+    fn new(grant: &PluginGrant) -> io::Result<Self> {
         let state = if grant.enabled { PluginState::Starting } else { PluginState::Disabled };
         Ok(Self {
             grant: grant.clone(),
-            file: config.plugin_dir.join(format!("{}.{FILE_EXTENSION}", grant.name)),
             stop: Arc::new(Stop::new()?),
             board: Board::new(&grant.name, state),
         })
     }
 }
 
-/// The loader's thread.
-fn load_all(engine: &Engine, trust_dir: &std::path::Path, slots: &[Arc<Slot>], shared: &Shared) {
-    be_nice(2 * NICE);
-    let (keyring, errors) = load::keyring(trust_dir);
-    for trust_error in errors {
-        error!("{}", reason(&trust_error));
+/// The loader's thread: one plugin after the other, in the order of the
+/// configuration.
+struct Loader {
+    engine: Engine,
+    plugin_dir: PathBuf,
+    trust_dir: PathBuf,
+    slots: Vec<Arc<Slot>>,
+    shared: Shared,
+}
+
+impl Loader {
+    fn run(self) {
+        be_nice(2 * NICE);
+        let (keyring, errors) = load::keyring(&self.trust_dir);
+        for trust_error in errors {
+            error!("{}", reason(&trust_error));
+        }
+        for slot in self.slots.iter().filter(|slot| slot.grant.enabled) {
+            if slot.stop.is_requested() {
+                slot.board.enter(PluginState::Stopped);
+                continue;
+            }
+            match self.load(&keyring, slot) {
+                Ok(package) => {
+                    slot.board.verified(&package.manifest);
+                    spawn(slot, package, &self.shared);
+                }
+                Err(refusal) => {
+                    let (file, reason) = (refusal.file.display().to_string(), reason(&refusal));
+                    error!("{reason}");
+                    slot.board.error(&reason);
+                    slot.board.enter(PluginState::Refused);
+                    (self.shared.events)(Event::PluginRefused { file, reason });
+                }
+            }
+        }
     }
-    for slot in slots.iter().filter(|slot| slot.grant.enabled) {
-        if slot.stop.is_requested() {
-            slot.board.enter(PluginState::Stopped);
-            continue;
-        }
+
+    fn load(&self, keyring: &Keyring, slot: &Slot) -> Result<Package, Refusal> {
         let begun = Instant::now();
-        match load::load(engine, &keyring, &slot.file, &slot.grant) {
-            Ok(package) => {
-                info!(
-                    plugin = slot.grant.name,
-                    signer = package.signer,
-                    "verified and compiled in {} ms",
-                    begun.elapsed().as_millis()
-                );
-                slot.board.verified(&package.manifest);
-                spawn(slot, package, shared);
-            }
-            Err(refusal) => {
-                let (file, reason) = (slot.file.display().to_string(), reason(&refusal));
-                error!("{reason}");
-                slot.board.error(&reason);
-                slot.board.enter(PluginState::Refused);
-                (shared.events)(Event::PluginRefused { file, reason });
-            }
-        }
+        let file = load::find(&self.plugin_dir, &slot.grant.name)?;
+        let package = load::load(&self.engine, keyring, &file, &slot.grant)?;
+        info!(
+            plugin = slot.grant.name,
+            signer = package.signer,
+            "{} verified and compiled in {} ms",
+            file.display(),
+            begun.elapsed().as_millis()
+        );
+        Ok(package)
     }
 }
 

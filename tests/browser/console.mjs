@@ -1,0 +1,164 @@
+// The console as a person uses it, in a distribution's Chromium: signs in,
+// watches the strings close and the UPS go on battery, and checks that every
+// page is accessible and asks nobody else for anything.
+//
+// usage: node console.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
+import { createConnection } from "node:net";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [base, firstPassword, control, shots] = process.argv.slice(2);
+const require = createRequire(import.meta.url);
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const axeTags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"];
+const problems = [];
+mkdirSync(shots, { recursive: true });
+
+function check(holds, problem) {
+  if (!holds) problems.push(problem);
+}
+
+function say(words) {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(control, () => socket.write(`${words}\n`));
+    let answer = "";
+    socket.on("data", (bytes) => {
+      answer += bytes;
+      if (/^(ok|error)/m.test(answer)) socket.destroy();
+    });
+    socket.on("close", () =>
+      /^ok/m.test(answer) ? resolve(answer) : reject(new Error(`${words}: ${answer}`)),
+    );
+    socket.on("error", reject);
+  });
+}
+
+function watch(page, name) {
+  page.on("console", (m) => m.type() === "error" && !expected(m) && problems.push(`${name}: console: ${m.text()}`));
+  page.on("pageerror", (e) => problems.push(`${name}: ${e}`));
+  page.on("request", (r) =>
+    check(r.url().startsWith(base) || r.url().startsWith("data:"), `${name}: foreign request ${r.url()}`),
+  );
+}
+
+// A refused sign-in is answered 401, which Chromium reports as an error.
+function expected(message) {
+  return /status of 40[13]/.test(message.text());
+}
+
+async function accessible(page, name) {
+  await page.evaluate(axe);
+  const result = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), axeTags);
+  for (const v of result.violations) {
+    problems.push(`${name}: axe ${v.id}: ${v.nodes.map((n) => n.target).join(", ")}`);
+  }
+}
+
+async function look(page, name) {
+  await page.screenshot({ path: `${shots}/${name}.png` });
+}
+
+const text = (page, key) => page.locator(`[data-t="${key}"]`).textContent();
+
+async function until(page, what, seconds, condition, argument) {
+  const start = Date.now();
+  await page.waitForFunction(condition, argument, { timeout: seconds * 1000, polling: 100 }).catch(() => {
+    throw new Error(`${what}: not within ${seconds} s`);
+  });
+  return Date.now() - start;
+}
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } });
+const page = await context.newPage();
+watch(page, "desktop");
+
+// Signing in: a wrong password, the first one, the forced change.
+await page.goto(base);
+await accessible(page, "login");
+await look(page, "login");
+await page.fill("#user", "admin");
+await page.fill("#password", "this is certainly not it");
+await page.click("button");
+check((await page.locator('[role="alert"]').count()) === 1, "a wrong password shows no message");
+await look(page, "login-refused");
+await page.fill("#user", "admin");
+await page.fill("#password", firstPassword);
+await page.click("button");
+await page.waitForSelector("#new");
+await accessible(page, "password");
+await look(page, "password");
+const password = `${firstPassword}-and-more`;
+await page.fill("#old", firstPassword);
+await page.fill("#new", password);
+await page.fill("#again", password);
+await page.click("button >> nth=0");
+await page.waitForSelector("section.string");
+
+// The live page: weight, accessibility, looks.
+const client = await context.newCDPSession(page);
+await client.send("Network.enable");
+await client.send("Network.setCacheDisabled", { cacheDisabled: true });
+let bytes = 0, requests = 0;
+client.on("Network.loadingFinished", (e) => { bytes += e.encodedDataLength; requests += 1; });
+await page.reload();
+await until(page, "live values", 15, () => document.querySelectorAll(".board li").length === 64);
+const weight = { bytes, requests };
+await accessible(page, "live");
+await look(page, "live-start");
+const apart = await text(page, "strings.0.worst");
+
+// The plugin's values are there.
+await until(page, "the UPS is read", 30, () => /Hz/.test(document.querySelector("[data-ups]")?.textContent ?? ""));
+
+// Both strings close.
+const closing = await until(page, "both strings in band", 600, () =>
+  [0, 1].every((n) => document.querySelector(`[data-t="strings.${n}.state"]`).textContent === "in band"));
+check((await page.locator(".board li:not(.m0)").count()) === 0, "a tile is out of band although both strings are in");
+await accessible(page, "live, in band");
+await look(page, "live-closed");
+
+// Other looks: dark, phone, without script.
+for (const [name, options] of [
+  ["dark", { colorScheme: "dark", viewport: { width: 1366, height: 768 } }],
+  ["phone", { viewport: { width: 360, height: 740 } }],
+  ["no-script", { javaScriptEnabled: false, viewport: { width: 1366, height: 768 } }],
+]) {
+  const other = await browser.newContext({ ...options, ignoreHTTPSErrors: true, storageState: await context.storageState() });
+  const view = await other.newPage();
+  watch(view, name);
+  await view.goto(base, { waitUntil: "domcontentloaded" });
+  check((await view.locator(".board li").count()) === 64, `${name}: the board is not there`);
+  if (name === "no-script") {
+    check(/in band/.test(await view.locator("section.string").first().textContent()), "no-script: no state");
+  } else {
+    await accessible(view, name);
+    const wide = await view.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    check(wide <= 0, `${name}: ${wide} px wider than the screen`);
+  }
+  await look(view, `live-${name}`);
+  await other.close();
+}
+
+// Mains fail and return: the page says so without being reloaded.
+const mainsState = await text(page, "upses.0.state");
+await say("mains off");
+const toBattery = await until(page, "the UPS on battery", 20, (s) =>
+  document.querySelector('[data-t="upses.0.state"]').textContent !== s, mainsState);
+await look(page, "live-on-battery");
+await say("mains on");
+await until(page, "the UPS back on mains", 20, (s) =>
+  document.querySelector('[data-t="upses.0.state"]').textContent === s, mainsState);
+
+// Signing out closes the page's door.
+await page.click("text=Sign out");
+await page.goto(base);
+check((await page.locator("#password").count()) === 1, "signed out, but still let in");
+await browser.close();
+console.log(JSON.stringify({ weight, apart, seconds_to_band: closing / 1000, ms_mains_off_to_screen: toBattery, problems }, null, 1));
+process.exit(problems.length === 0 ? 0 : 1);
