@@ -241,15 +241,14 @@ pub enum TrustError {
     },
 }
 
-/// `megatec.evkp` or `megatec-0.1.0.evkp`. A name has no dot and a version has,
-/// so the files of `apc` and `apc-2` cannot be confused.
+/// `megatec.evkp` or `megatec-0.1.0.evkp`. A version begins with digits and a
+/// dot, and a name has no dot: the files of `apc` and `apc-2` are told apart.
 fn is_file_of(file: &str, name: &str) -> bool {
     let stem = file.strip_suffix(FILE_EXTENSION).and_then(|stem| stem.strip_suffix('.'));
-    match stem.and_then(|stem| stem.strip_prefix(name)) {
-        Some("") => true,
-        Some(rest) => rest.starts_with('-') && rest.contains('.'),
-        None => false,
-    }
+    let Some(rest) = stem.and_then(|stem| stem.strip_prefix(name)) else { return false };
+    let version = rest.strip_prefix('-').and_then(|version| version.split_once('.'));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    rest.is_empty() || version.is_some_and(|(major, _)| is_number(major))
 }
 
 fn key_files(dir: &Path) -> io::Result<Vec<PathBuf>> {

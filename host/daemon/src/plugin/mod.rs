@@ -47,6 +47,3 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
 
 /// Longest reason in bytes.
 pub(crate) const REASON_LEN_MAX: usize = 1_000;
-
-#[cfg(test)]
-mod real;
