@@ -129,7 +129,7 @@ fn wrong_passwords_are_refused_kindly_and_slower_and_slower() {
     let throttled =
         (0..12).map(|_| refused(&mut client, "admin")).find(|(status, _)| *status == 429);
     let (_, body) = throttled.expect("guessing is slowed down");
-    assert!(body.contains("second"), "says how long to wait: {body}");
+    assert!(body.contains("Try again in"), "says how long to wait: {body}");
 
     let first = stack.first_password().expect("still to be changed");
     let mut other = Client::new(stack.address(), &certificate).expect("a client");
