@@ -40,7 +40,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     build_programs(root)?;
     step("build and sign the plugins", || Ok(plugins::build(root).map(|_| ())?))?;
     step("unit, property, simulation, conformance, hostile and tidy tests", || {
-        run_cargo(&["test", "--workspace", "--exclude", "evenkeel-e2e"])
+        run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
     })?;
     if !arguments.quick {
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
@@ -54,10 +54,29 @@ fn run_cargo(arguments: &[&str]) -> Result<(), AnyError> {
     exec(&mut cargo(arguments))
 }
 
+/// The end-to-end tests; the same packages as before, so that nothing heavy is
+/// built again with other features.
+const END_TO_END: &[&str] = &[
+    "test",
+    "--workspace",
+    "--exclude",
+    "evenkeel-fuzz",
+    "--features",
+    "evenkeel-e2e/appliance",
+    "--test",
+    "guard",
+    "--test",
+    "refusals",
+    "--test",
+    "ups",
+    "--test",
+    "browser",
+];
+
 /// The demo watches its strings close for minutes; the end-to-end tests run
 /// beside it, on their own stacks.
 fn appliance(root: &Path) -> Result<(), AnyError> {
-    run_cargo(&["test", "--package", "evenkeel-e2e", "--no-run"])?;
+    run_cargo(&[END_TO_END, &["--no-run"]].concat())?;
     let log = root.join("target/demo-test.log");
     let output = std::fs::File::create(&log)?;
     let arguments = ["demo", "--seconds", DEMO_SECONDS, "--port", "0", "--json"];
@@ -69,7 +88,7 @@ fn appliance(root: &Path) -> Result<(), AnyError> {
         .stdout(output.try_clone()?)
         .stderr(output)
         .spawn()?;
-    let end_to_end = run_cargo(&["test", "--package", "evenkeel-e2e"]);
+    let end_to_end = run_cargo(END_TO_END);
     if end_to_end.is_err() {
         // Its own failure is shown; the demo would only delay it.
         demo.kill()?;
