@@ -23,8 +23,10 @@ use std::path::PathBuf;
 const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// Integration time of a sample, ms: five periods of 50 Hz, six of 60 Hz.
 const WINDOW_MS: u8 = 100;
-/// Granted to drivers and adapters after a burst's last slot.
-const SLACK: Nanos = Nanos::from_millis(20);
+/// Least and most time granted to drivers, adapters and a busy machine after
+/// a burst's last slot.
+const SLACK_MIN: Nanos = Nanos::from_millis(5);
+const SLACK_MAX: Nanos = Nanos::from_millis(250);
 const SEAL: &str = "# evenkeel guard settings, crc32 ";
 
 /// Everything the guard needs to know.
@@ -178,13 +180,20 @@ impl GuardSettings {
     /// How the bus master talks to the modules.
     #[must_use]
     pub fn timing(&self) -> Timing {
-        Timing {
+        let timing = Timing {
             baud: self.bus.baud,
             window_ms: WINDOW_MS,
-            slack: SLACK,
+            slack: SLACK_MIN,
             // Three cycles, in tenths of a second, rounded up.
             hold_ds: (3 * self.bus.cycle_ms).div_ceil(100).min(255) as u8,
-        }
+        };
+        // Half of the time that the line is free in a cycle may be waited away
+        // for modules that do not answer, in equal parts per burst.
+        let runs: Vec<usize> = self.strings.iter().map(|s| s.blocks.into()).collect();
+        let (busy, bursts) = timing.load(&runs);
+        let free = self.cycle().since(busy);
+        let slack = Nanos(free.0 / (2 * u64::from(bursts)));
+        Timing { slack: slack.clamp(SLACK_MIN, SLACK_MAX), ..timing }
     }
 
     fn check(&self) -> Result<(), SettingsError> {
@@ -307,6 +316,20 @@ capacity_ah = 7.0
         assert_eq!(settings.bus.baud, 115_200);
         assert_eq!(settings.strings[1].last_address(), 64);
         assert_eq!(GuardSettings::unsealed(&sealed), BODY);
+    }
+
+    #[test]
+    fn the_slack_is_what_the_line_has_left() {
+        let settings = |blocks: u16, cycle_ms: u32| {
+            let body = BODY.replace("first_address = 33", "first_address = 513");
+            let body = body.replace("blocks = 32", &format!("blocks = {blocks}"));
+            let port = format!("port = \"/dev/ttyS2\"\ncycle_ms = {cycle_ms}");
+            GuardSettings::parse(&body.replace("port = \"/dev/ttyS2\"", &port)).expect("valid")
+        };
+        let small = settings(32, 1_000).timing().slack;
+        assert!((Nanos::from_millis(50)..Nanos::from_millis(100)).contains(&small), "{small:?}");
+        assert_eq!(settings(256, 1_000).timing().slack, SLACK_MIN);
+        assert_eq!(settings(32, 8_000).timing().slack, SLACK_MAX);
     }
 
     #[test]

@@ -37,7 +37,7 @@ async fn main() {
 async fn produce(hub: Arc<Hub>) {
     for second in 0_u64.. {
         hub.set_plant(plant(second));
-        hub.publish(ups(second));
+        hub.publish("ups.0", clock::now(), ups(second));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

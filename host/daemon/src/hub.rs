@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::watch;
 
+/// A source that says nothing for so long is taken for silent, whatever its
+/// plugin claims: a driver polls at least once a minute (driver.wit).
+pub const SILENCE_MAX: Nanos = Nanos::from_secs(90);
+
 /// What the guard measures, as last seen.
 #[derive(Clone, Debug)]
 pub struct Plant {
@@ -27,6 +31,8 @@ pub struct Plant {
 #[derive(Debug)]
 pub struct Hub {
     devices: RwLock<BTreeMap<Name, Point>>,
+    /// Subtrees of the sources that answer, with the time of their last word.
+    heard: RwLock<BTreeMap<String, Nanos>>,
     plant: RwLock<Option<Arc<Plant>>>,
     version: watch::Sender<u64>,
 }
@@ -35,6 +41,7 @@ impl Default for Hub {
     fn default() -> Self {
         Self {
             devices: RwLock::default(),
+            heard: RwLock::default(),
             plant: RwLock::default(),
             version: watch::Sender::new(0),
         }
@@ -42,8 +49,14 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Set device points, all at once.
-    pub fn publish(&self, updates: impl IntoIterator<Item = (Name, Point)>) {
+    /// Set device points of the source that owns `subtree`, all at once.
+    pub fn publish(
+        &self,
+        subtree: &str,
+        now: Nanos,
+        updates: impl IntoIterator<Item = (Name, Point)>,
+    ) {
+        write(&self.heard).insert(subtree.to_owned(), now);
         write(&self.devices).extend(updates);
         self.changed();
     }
@@ -51,12 +64,25 @@ impl Hub {
     /// The source of this subtree fell silent: its values are the last ones
     /// and say so. A bad value stays bad.
     pub fn mark_stale(&self, subtree: &str) {
+        write(&self.heard).remove(subtree);
         for (name, point) in write(&self.devices).iter_mut() {
             if name.is_within(subtree) && point.quality != Quality::Bad {
                 point.quality = Quality::Stale;
             }
         }
         self.changed();
+    }
+
+    /// Mark what has not been heard of for [`SILENCE_MAX`]: no value stays
+    /// good because its plugin forgot to say that the device is gone. Returns
+    /// the subtrees.
+    pub fn expire(&self, now: Nanos) -> Vec<String> {
+        let heard = read(&self.heard);
+        let silent = heard.iter().filter(|(_, at)| now.since(**at) > SILENCE_MAX);
+        let silent: Vec<String> = silent.map(|(subtree, _)| subtree.clone()).collect();
+        drop(heard);
+        silent.iter().for_each(|subtree| self.mark_stale(subtree));
+        silent
     }
 
     /// Remove a subtree (its plugin was removed or lost the grant).
@@ -224,13 +250,23 @@ mod tests {
     #[test]
     fn a_silent_source_is_stale_and_a_new_value_good_again() {
         let hub = Hub::default();
-        hub.publish([load(Quality::Good)]);
+        hub.publish("ups.0", Nanos(0), [load(Quality::Good)]);
         hub.mark_stale("ups.0");
         assert_eq!(quality(&hub, "ups.0.ups.load"), Some(Quality::Stale));
-        hub.publish([load(Quality::Good)]);
+        hub.publish("ups.0", Nanos(0), [load(Quality::Good)]);
         assert_eq!(quality(&hub, "ups.0.ups.load"), Some(Quality::Good));
         hub.retract("ups.0");
         assert_eq!(quality(&hub, "ups.0.ups.load"), None);
+    }
+
+    #[test]
+    fn a_source_that_says_nothing_is_silent_in_the_end() {
+        let hub = Hub::default();
+        hub.publish("ups.0", Nanos::from_secs(10), [load(Quality::Good)]);
+        assert!(hub.expire(Nanos::from_secs(100)).is_empty());
+        assert_eq!(hub.expire(Nanos::from_secs(101)), ["ups.0"]);
+        assert_eq!(quality(&hub, "ups.0.ups.load"), Some(Quality::Stale));
+        assert!(hub.expire(Nanos::from_secs(300)).is_empty(), "said once");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration) {
         // The sender lives in the hub, which this task holds.
         let _ = tokio::time::timeout(TICK, changes.changed()).await;
         let now = clock::now();
+        for subtree in hub.expire(now) {
+            tracing::warn!("{subtree}: nothing published for long, values are stale");
+        }
         for event in watch.step(&hub, now) {
             tracing::info!("{event}");
             store.record(event);
@@ -250,7 +253,7 @@ mod tests {
             quality,
             at: Nanos(1),
         };
-        hub.publish([(name.clone(), status("OB DISCHRG", Quality::Good))]);
+        hub.publish("ups.0", Nanos(0), [(name.clone(), status("OB DISCHRG", Quality::Good))]);
         let ups = || "ups.0".to_owned();
         assert_eq!(watch.step(&hub, Nanos(1)), [Event::UpsOnBattery { ups: ups() }]);
         hub.mark_stale("ups.0");

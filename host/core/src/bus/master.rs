@@ -32,6 +32,22 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// How long the line is busy in a cycle in which every module answers, and
+    /// the most bursts that a cycle can have, for runs of so many modules.
+    #[must_use]
+    pub fn load(&self, runs: &[usize]) -> (Nanos, u32) {
+        let (mut chars, mut bursts) = (0, 0);
+        for run in runs {
+            let reads = run.div_ceil(BURST_MAX.into()) as u32;
+            let duties = run.div_ceil(DUTIES_MAX) as u32;
+            bursts += reads;
+            chars += reads * (READ_CHARS + TURNAROUND_CHARS) + *run as u32 * READING_SLOT_CHARS;
+            chars += duties * DUTIES_CHARS + 2 * *run as u32;
+        }
+        let window = Nanos::from_millis(self.window_ms.into());
+        (window + self.chars(chars + SAMPLE_CHARS), bursts + IDENTIFY_PER_CYCLE as u32)
+    }
+
     fn chars(&self, n: u32) -> Nanos {
         Nanos(u64::from(n) * 10 * 1_000_000_000 / u64::from(self.baud.max(1)))
     }
@@ -42,6 +58,11 @@ impl Timing {
 const FORGET_AFTER: u32 = 3;
 /// Identity bursts per cycle: strangers are met quickly without starving READ.
 const IDENTIFY_PER_CYCLE: usize = 4;
+
+/// Characters of the requests, frame end included; of DUTIES without its duties.
+const SAMPLE_CHARS: u32 = 9;
+const READ_CHARS: u32 = 8;
+const DUTIES_CHARS: u32 = 8;
 
 /// What the master knows of one module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -475,6 +496,18 @@ mod tests {
         assert_eq!(master.counters(), Counters::default());
         let seen = cycle(&mut master, &mut now, |k, a, p| all_answer(k, a, p, 2));
         assert_eq!(seen, [(1, 0xFFFF), (2, 1), (2, 65), (4, 1)], "identity is asked once");
+    }
+
+    #[test]
+    fn the_load_is_what_a_cycle_takes() {
+        for run in [100, 512] {
+            let (load, bursts) = TIMING.load(&[run]);
+            assert_eq!(bursts as usize, run.div_ceil(64) + IDENTIFY_PER_CYCLE);
+            let slots = TIMING.chars(run as u32 * READING_SLOT_CHARS);
+            assert!(load > slots + Nanos::from_millis(100), "{load:?}");
+            // DESIGN's budget: 512 modules within a second, duties included.
+            assert!(load < Nanos::from_secs(1), "{load:?}");
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Points {
         }
         let new: Vec<Name> = new.into_iter().cloned().collect();
         self.names.extend(new);
-        self.hub.publish(points);
+        self.hub.publish(&self.who.points, now, points);
         if !self.answering {
             self.answering = true;
             info!(plugin = self.who.name, points = self.who.points, "the device answers again");

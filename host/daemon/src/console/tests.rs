@@ -356,7 +356,7 @@ async fn the_api_tells_values_with_what_belongs_to_them() {
     let at = crate::clock::now();
     let load =
         Point { value: Value::Number(34.5), unit: Unit::Percent, quality: Quality::Good, at };
-    bench.hub.publish([(name, load)]);
+    bench.hub.publish("ups.0", crate::clock::now(), [(name, load)]);
 
     let points = bench.get("/api/v1/points?prefix=ups", &cookie).await.json();
     assert_eq!(points[0]["name"], "ups.0.ups.load");

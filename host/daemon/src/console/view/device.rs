@@ -140,7 +140,7 @@ pub fn guard(plant: Option<&Plant>, now: Nanos) -> GuardView {
             let age = now.since(cycle.published).as_millis() / 1_000;
             (Status::Alarm, format!("does not answer, last seen {} ago", short_age(age as u32)))
         }
-        (true, true) => (Status::Ok, "protecting".to_owned()),
+        (true, true) => (Status::Ok, "running".to_owned()),
         (true, false) if plant.snapshot.has(Condition::PortLost) => (Status::Alarm, conditions),
         (true, false) => (Status::Warning, conditions),
     };

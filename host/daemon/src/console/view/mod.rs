@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn the_worst_member_makes_the_sentence() {
         let good = view(&plant(&[13.6]));
-        let guard = GuardView { status: Status::Ok, state: "protecting".into(), rows: vec![] };
+        let guard = GuardView { status: Status::Ok, state: "running".into(), rows: vec![] };
         let (status, sentence) = summary(std::slice::from_ref(&good), &[], &guard, &[], &[]);
         assert_eq!(
             (status, sentence.as_str()),
