@@ -157,6 +157,7 @@ await until(page, "the UPS back on mains", 20, (s) =>
 
 // Signing out closes the page's door.
 await page.click("text=Sign out");
+await page.waitForSelector("#password");
 await page.goto(base);
 check((await page.locator("#password").count()) === 1, "signed out, but still let in");
 await browser.close();

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guard answers only its own.
 pub const VERSION: u16 = 1;
-/// Longest encoded message.
-pub const MESSAGE_MAX: usize = 1024;
+/// Longest encoded message: a welcome with 32 names of 60 characters.
+pub const MESSAGE_MAX: usize = 8192;
 /// Longest pause of equalization, seconds (7 days).
 pub const PAUSE_MAX_S: u32 = 7 * 24 * 3600;
 
@@ -115,6 +115,12 @@ mod tests {
             assert_eq!(body_len(*prefix), Ok(body.len()));
             assert_eq!(decode::<Request>(body), Ok(request));
         }
+    }
+
+    #[test]
+    fn the_longest_names_fit_a_welcome() {
+        let strings = vec!["\u{1F50B}".repeat(60); crate::image::STRINGS_MAX];
+        assert!(encode(&Answer::Welcome { version: VERSION, strings }).is_ok());
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::points::Quality;
 use crate::settings::{GuardSettings, StringSettings};
 use crate::time::Nanos;
 
-/// A reading this many cycles old is not used any more (two missed scans are
-/// bridged; the module drops its bypass after three).
-const FRESH_CYCLES: f64 = 2.5;
+/// A reading older than this many cycles is not used any more: two missed
+/// scans are bridged, at the third the module drops its bypass by itself.
+const FRESH_CYCLES: u64 = 3;
 
 /// Control of all strings of a bus.
 pub struct Control {
@@ -28,7 +28,7 @@ pub struct Control {
 struct StringControl {
     settings: StringSettings,
     equalizer: Equalizer,
-    paused_until: Option<Nanos>,
+    paused_until: Nanos,
     /// Index of the string's first module in the master's list.
     first_module: usize,
     inputs: Vec<Option<BlockInput>>,
@@ -45,7 +45,7 @@ impl Control {
             .iter()
             .map(|s| StringControl {
                 equalizer: Equalizer::new(s.equalizer(cycle)),
-                paused_until: None,
+                paused_until: Nanos(0),
                 first_module: addresses.partition_point(|a| *a < s.first_address),
                 inputs: vec![None; s.blocks.into()],
                 duties: vec![Duty::OFF; s.blocks.into()],
@@ -69,21 +69,31 @@ impl Control {
                 .extend(addresses.map(|address| BlockRecord { address, ..BlockRecord::default() }));
         }
         Self {
-            fresh: Nanos((cycle.0 as f64 * FRESH_CYCLES) as u64),
+            fresh: Nanos(cycle.0 * FRESH_CYCLES),
             strings,
             duties: vec![Duty::OFF; addresses.len()],
             snapshot,
         }
     }
 
-    /// Pause a string (counted from 1) until then, or end its pause.
-    /// False when there is no such string.
-    pub fn set_pause(&mut self, string: u16, until: Option<Nanos>) -> bool {
-        let index = usize::from(string).wrapping_sub(1);
-        self.strings.get_mut(index).map(|s| s.paused_until = until).is_some()
+    /// Pause a string, counted from 0, until then; a time that has passed is
+    /// no pause. A string that there is not is ignored.
+    pub fn set_pause(&mut self, string: usize, until: Nanos) {
+        if let Some(string) = self.strings.get_mut(string) {
+            string.paused_until = until;
+        }
     }
 
-    /// One scan: readings in, duties out, snapshot updated.
+    /// The duties of the last step are on their way: show them as commanded.
+    pub fn commanded(&mut self) {
+        let duties = self.strings.iter().flat_map(|s| &s.duties);
+        for (block, duty) in self.snapshot.blocks.iter_mut().zip(duties) {
+            block.duty = *duty;
+        }
+    }
+
+    /// One scan: readings in, duties out, snapshot updated (but for the
+    /// duties, see [`Self::commanded`]).
     pub fn step(&mut self, modules: &[Module], now: Nanos) -> &[Duty] {
         let mut blocks = self.snapshot.blocks.as_mut_slice();
         for (string, record) in self.strings.iter_mut().zip(&mut self.snapshot.strings) {
@@ -114,11 +124,8 @@ impl StringControl {
                 temperature_c: f64::from(block.temperature_dc) / 10.0,
             });
         }
-        let paused = self.paused_until.is_some_and(|until| now < until);
+        let paused = now < self.paused_until;
         let report = self.equalizer.step(&self.inputs, paused, &mut self.duties);
-        for (block, duty) in blocks.iter_mut().zip(&self.duties) {
-            block.duty = *duty;
-        }
         *record = StringRecord {
             target_v: report.target_v,
             sum_v: report.sum_v,
@@ -143,8 +150,14 @@ fn survey(module: &Module, kind: ModuleKind, now: Nanos, fresh: Nanos, block: &m
     block.flags = reading.flags;
     block.read = read;
     let wrong = |i: Identity| i.type_code != kind.data().code;
-    (block.fault, block.quality) = match judge(kind, &reading) {
-        _ if now.since(read) > fresh => (Fault::Silent, Quality::Stale),
+    let verdict = judge(kind, &reading);
+    // What never was a value does not become the last value of anything.
+    let last = match verdict {
+        Verdict::Valid if block.fault != Fault::WrongType => Quality::Stale,
+        _ => Quality::Bad,
+    };
+    (block.fault, block.quality) = match verdict {
+        _ if now.since(read) > fresh => (Fault::Silent, last),
         _ if module.identity.is_none() => (Fault::Unidentified, Quality::Bad),
         _ if module.identity.is_some_and(wrong) => (Fault::WrongType, Quality::Bad),
         Verdict::VoltageOutOfRange => (Fault::VoltageOutOfRange, Quality::Bad),
@@ -209,7 +222,7 @@ mod tests {
         let now = Nanos::from_secs(100);
         let mut modules = modules([13_500, 17_001, 13_500, 13_400, 13_800], now);
         modules[0].identity = None;
-        modules[2].reading = modules[2].reading.map(|(r, _)| (r, Nanos::from_secs(97)));
+        modules[2].reading = modules[2].reading.map(|(r, _)| (r, Nanos::from_secs(96)));
         modules[3].identity.as_mut().expect("identified").type_code = 40;
         modules[4].reading = None;
         let duties = control.step(&modules, now).to_vec();
@@ -228,11 +241,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_never_a_value_does_not_become_a_stale_one() {
+        let mut control = control();
+        let modules = modules([13_500, 13_600, 13_500, 13_400, 200], Nanos::from_secs(5));
+        control.step(&modules, Nanos::from_secs(5));
+        assert_eq!(control.snapshot.blocks[1].fault, Fault::VoltageOutOfRange);
+        control.step(&modules, Nanos::from_secs(60));
+        let seen = |block: usize| {
+            let block = &control.snapshot.blocks[block];
+            (block.fault, block.quality)
+        };
+        assert_eq!(seen(1), (Fault::Silent, Quality::Bad));
+        assert_eq!(seen(0), (Fault::Silent, Quality::Stale));
+    }
+
+    #[test]
+    fn duties_are_shown_once_they_were_sent() {
+        let mut control = control();
+        let now = Nanos::from_secs(5);
+        let modules = modules([13_500, 13_600, 13_500, 13_400, 13_800], now);
+        control.step(&modules, now);
+        assert!(control.snapshot.blocks.iter().all(|b| b.duty == Duty::OFF));
+        control.commanded();
+        assert!(control.snapshot.blocks.iter().any(|b| b.duty > Duty::OFF));
+    }
+
+    #[test]
     fn a_pause_ends_by_itself() {
         let mut control = control();
-        assert!(control.set_pause(2, Some(Nanos::from_secs(10))));
-        assert!(!control.set_pause(3, None));
-        assert!(!control.set_pause(0, None));
+        control.set_pause(1, Nanos::from_secs(10));
+        control.set_pause(7, Nanos::from_secs(10));
         let modules = modules([13_500, 13_600, 13_500, 13_400, 13_800], Nanos::from_secs(9));
         control.step(&modules, Nanos::from_secs(9));
         assert!(!control.snapshot.strings[1].inhibits.is_empty());

@@ -1,14 +1,15 @@
 //! The process image: everything the guard knows, on one page set of shared
 //! memory, published once per cycle under a sequence lock.
 //!
-//! The image is a fixed array of 64-bit words. The guard alone writes; any
-//! number of readers copy a whole snapshot and can tell when they were
-//! disturbed. The words are atomics, so that a torn read is a retry and never
-//! undefined behaviour; how they come to be shared memory is the business of
-//! the guard and of the daemon.
+//! The image is a fixed array of 64-bit words, each stored as two atomic
+//! halves, low one first: readers map the memory read-only, and there only
+//! relaxed loads of at most the pointer's width are sure to work on every
+//! processor that we run on. The guard alone writes; any number of readers
+//! copy a whole snapshot and can tell when they were disturbed. How the words
+//! come to be shared memory is the business of the guard and of the daemon.
 //!
 //! # Layout (version 1)
-//! | word | meaning |
+//! | 64-bit word | meaning |
 //! |-----:|---------|
 //! | 0 | magic `EVKIMAGE` |
 //! | 1 | layout version |
@@ -22,7 +23,7 @@ use crate::bus::wire::{Duty, Flags};
 use crate::equalize::Inhibits;
 use crate::points::Quality;
 use crate::time::Nanos;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// Most strings in an image.
 pub const STRINGS_MAX: usize = 32;
@@ -31,8 +32,10 @@ pub const BLOCKS_MAX: usize = 1024;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"EVKIMAGE");
 const VERSION: u64 = 1;
-/// Word that changes with every publication: a cheap look before [`read`].
-pub const SEQUENCE_AT: usize = 2;
+const MAGIC_AT: usize = 0;
+const VERSION_AT: usize = 1;
+/// The low half of word 2.
+const SEQUENCE_AT: usize = 2 * 2;
 const CYCLE_AT: usize = 3;
 const CYCLE_WORDS: usize = 29;
 const JITTER_AT: usize = CYCLE_AT + CYCLE_WORDS;
@@ -40,10 +43,10 @@ const STRINGS_AT: usize = JITTER_AT + Jitter::BUCKETS;
 const STRING_WORDS: usize = 8;
 const BLOCKS_AT: usize = STRINGS_AT + STRINGS_MAX * STRING_WORDS;
 const BLOCK_WORDS: usize = 4;
-/// Words of the whole image.
-pub const WORDS: usize = BLOCKS_AT + BLOCKS_MAX * BLOCK_WORDS;
+/// Half words (32 bits) of the whole image.
+pub const HALVES: usize = 2 * (BLOCKS_AT + BLOCKS_MAX * BLOCK_WORDS);
 /// Bytes of the whole image.
-pub const BYTES: usize = WORDS * 8;
+pub const BYTES: usize = HALVES * 4;
 
 /// Counters and times of the guard's cycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub struct Cycle {
     pub published: Nanos,
     /// When the guard started.
     pub started: Nanos,
-    /// Duration of the last scan: first request to last reply.
+    /// Duration of the last scan: start of the cycle to end of the last burst.
     pub scan: Nanos,
     /// Time the guard worked in the last cycle, waiting not counted.
     pub work: Nanos,
@@ -68,10 +71,6 @@ pub struct Cycle {
     pub unexpected_frames: u64,
     /// Replies that did not come.
     pub missed_replies: u64,
-    /// Strings in use.
-    pub strings: u64,
-    /// Blocks in use.
-    pub blocks: u64,
     /// See [`Condition`].
     pub conditions: u64,
     /// Times the bus port was lost and opened again.
@@ -114,7 +113,7 @@ impl Condition {
 
 /// How late the guard woke up at the start of its cycles: bucket 0 counts
 /// below 1 µs, bucket `i` from 2^((i−1)/2) µs on (half octaves, √2 apart), the
-/// last one everything from about 2 s on.
+/// last one everything from 2^31 µs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jitter {
     /// Counts per bucket.
@@ -169,15 +168,16 @@ pub struct StringRecord {
     pub target_v: f64,
     /// Sum of the block voltages, V; NaN when a block is missing.
     pub sum_v: f64,
-    /// Largest deviation of a participating block from the target, V; NaN without target.
+    /// Signed deviation of the usable block farthest from the target, V,
+    /// whether it takes part in the target or not; NaN without target.
     pub worst_v: f64,
     /// Why bypasses are off, if they are.
     pub inhibits: Inhibits,
     /// Blocks that take part in the target.
     pub members: u16,
-    /// Members whose bypass is fully on and that are still above the target.
+    /// Blocks for which a bypass that is fully on does not suffice.
     pub saturated: u16,
-    /// Mean duty of the members, 0 … 1.
+    /// Mean duty of all blocks, 0 … 1.
     pub mean_duty: f64,
 }
 
@@ -190,7 +190,7 @@ pub struct BlockRecord {
     pub voltage_mv: u16,
     /// Temperature, 0.1 °C.
     pub temperature_dc: i16,
-    /// Duty that was commanded.
+    /// Duty that was sent last.
     pub duty: Duty,
     /// Flags of the module.
     pub flags: Flags,
@@ -323,43 +323,51 @@ const READ_ATTEMPTS: usize = 100;
 /// layout's room are left out.
 ///
 /// # Panics
-/// When `words` is not [`WORDS`] long: the caller mapped the wrong size.
-pub fn publish(words: &[AtomicU64], snapshot: &Snapshot) {
-    assert_eq!(words.len(), WORDS, "process image of the wrong size");
-    let sequence = words[SEQUENCE_AT].load(Ordering::Relaxed) | 1;
-    words[SEQUENCE_AT].store(sequence, Ordering::Relaxed);
+/// When `image` is not [`HALVES`] long: the caller mapped the wrong size.
+pub fn publish(image: &[AtomicU32], snapshot: &Snapshot) {
+    assert_eq!(image.len(), HALVES, "process image of the wrong size");
+    let sequence = image[SEQUENCE_AT].load(Ordering::Relaxed) | 1;
+    image[SEQUENCE_AT].store(sequence, Ordering::Relaxed);
+    // No word below may be seen before the odd number.
     fence(Ordering::Release);
-    words[0].store(MAGIC, Ordering::Relaxed);
-    words[1].store(VERSION, Ordering::Relaxed);
-    put(words, CYCLE_AT, &cycle_words(snapshot));
-    put(words, JITTER_AT, &snapshot.jitter.buckets);
+    put(image, MAGIC_AT, &[MAGIC]);
+    put(image, VERSION_AT, &[VERSION]);
+    put(image, CYCLE_AT, &cycle_words(snapshot));
+    put(image, JITTER_AT, &snapshot.jitter.buckets);
     for (i, string) in snapshot.strings.iter().take(STRINGS_MAX).enumerate() {
-        put(words, STRINGS_AT + i * STRING_WORDS, &string_words(string));
+        put(image, STRINGS_AT + i * STRING_WORDS, &string_words(string));
     }
     for (i, block) in snapshot.blocks.iter().take(BLOCKS_MAX).enumerate() {
-        put(words, BLOCKS_AT + i * BLOCK_WORDS, &block_words(block));
+        put(image, BLOCKS_AT + i * BLOCK_WORDS, &block_words(block));
     }
-    words[SEQUENCE_AT].store(sequence.wrapping_add(1), Ordering::Release);
+    image[SEQUENCE_AT].store(sequence.wrapping_add(1), Ordering::Release);
+}
+
+/// A number that changes with every publication: a cheap look before
+/// [`read`]. `None` while the guard writes.
+#[must_use]
+pub fn sequence(image: &[AtomicU32]) -> Option<u32> {
+    let sequence = image.get(SEQUENCE_AT)?.load(Ordering::Relaxed);
+    (sequence & 1 == 0).then_some(sequence)
 }
 
 /// Copy the image into `snapshot`, whole or not at all.
 ///
 /// # Errors
-/// [`ReadError`] when the words hold no consistent image.
-pub fn read(words: &[AtomicU64], snapshot: &mut Snapshot) -> Result<(), ReadError> {
-    if words.len() != WORDS || words[0].load(Ordering::Relaxed) != MAGIC {
+/// [`ReadError`] when there is no consistent image. [`ReadError::Busy`] is a
+/// collision with the guard: try again later.
+pub fn read(image: &[AtomicU32], snapshot: &mut Snapshot) -> Result<(), ReadError> {
+    if image.len() != HALVES {
         return Err(ReadError::NotAnImage);
     }
-    let found = words[1].load(Ordering::Relaxed);
-    if found != VERSION {
-        return Err(ReadError::Version { found });
-    }
     for _ in 0..READ_ATTEMPTS {
-        let before = words[SEQUENCE_AT].load(Ordering::Acquire);
-        if before & 1 == 0 {
-            let copied = copy(words, snapshot);
+        if let Some(before) = sequence(image) {
+            // Loads below come after the one above, and before the one after
+            // them; relaxed loads and fences, as the memory is read-only.
             fence(Ordering::Acquire);
-            if words[SEQUENCE_AT].load(Ordering::Relaxed) == before {
+            let copied = copy(image, snapshot);
+            fence(Ordering::Acquire);
+            if sequence(image) == Some(before) {
                 return copied;
             }
         }
@@ -368,34 +376,41 @@ pub fn read(words: &[AtomicU64], snapshot: &mut Snapshot) -> Result<(), ReadErro
     Err(ReadError::Busy)
 }
 
-fn copy(words: &[AtomicU64], snapshot: &mut Snapshot) -> Result<(), ReadError> {
-    let cycle: [u64; CYCLE_WORDS] = get(words, CYCLE_AT);
+fn copy(image: &[AtomicU32], snapshot: &mut Snapshot) -> Result<(), ReadError> {
+    let [magic, version] = get(image, MAGIC_AT);
+    if magic != MAGIC {
+        return Err(ReadError::NotAnImage);
+    }
+    if version != VERSION {
+        return Err(ReadError::Version { found: version });
+    }
+    let cycle: [u64; CYCLE_WORDS] = get(image, CYCLE_AT);
     snapshot.jitter.max = Nanos(cycle[15]);
     snapshot.cycle = cycle_from(&cycle);
-    snapshot.jitter.buckets = get(words, JITTER_AT);
-    let (strings, blocks) = (snapshot.cycle.strings as usize, snapshot.cycle.blocks as usize);
+    snapshot.jitter.buckets = get(image, JITTER_AT);
+    let (strings, blocks) = (cycle[10] as usize, cycle[11] as usize);
     if strings > STRINGS_MAX || blocks > BLOCKS_MAX {
         return Err(ReadError::Inconsistent);
     }
+    let string = |i| string_from(get(image, STRINGS_AT + i * STRING_WORDS));
     snapshot.strings.clear();
-    snapshot
-        .strings
-        .extend((0..strings).map(|i| string_from(get(words, STRINGS_AT + i * STRING_WORDS))));
+    snapshot.strings.extend((0..strings).map(string));
+    let block = |i| block_from(get(image, BLOCKS_AT + i * BLOCK_WORDS));
     snapshot.blocks.clear();
-    snapshot
-        .blocks
-        .extend((0..blocks).map(|i| block_from(get(words, BLOCKS_AT + i * BLOCK_WORDS))));
+    snapshot.blocks.extend((0..blocks).map(block));
     Ok(())
 }
 
-fn put(words: &[AtomicU64], at: usize, values: &[u64]) {
-    for (word, value) in words[at..].iter().zip(values) {
-        word.store(*value, Ordering::Relaxed);
+fn put(image: &[AtomicU32], at: usize, words: &[u64]) {
+    for (halves, word) in image[2 * at..].as_chunks::<2>().0.iter().zip(words) {
+        halves[0].store(*word as u32, Ordering::Relaxed);
+        halves[1].store((*word >> 32) as u32, Ordering::Relaxed);
     }
 }
 
-fn get<const N: usize>(words: &[AtomicU64], at: usize) -> [u64; N] {
-    core::array::from_fn(|i| words[at + i].load(Ordering::Relaxed))
+fn get<const N: usize>(image: &[AtomicU32], at: usize) -> [u64; N] {
+    let half = |i: usize| u64::from(image[i].load(Ordering::Relaxed));
+    core::array::from_fn(|i| half(2 * (at + i)) | half(2 * (at + i) + 1) << 32)
 }
 
 fn cycle_words(snapshot: &Snapshot) -> [u64; CYCLE_WORDS] {
@@ -434,8 +449,6 @@ fn cycle_from(w: &[u64; CYCLE_WORDS]) -> Cycle {
         bad_frames: w[7],
         unexpected_frames: w[8],
         missed_replies: w[9],
-        strings: w[10],
-        blocks: w[11],
         conditions: w[12],
         port_reopens: w[13],
         settings_crc: w[14],
@@ -506,8 +519,8 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    fn words() -> Vec<AtomicU64> {
-        (0..WORDS).map(|_| AtomicU64::new(0)).collect()
+    fn words() -> Vec<AtomicU32> {
+        (0..HALVES).map(|_| AtomicU32::new(0)).collect()
     }
 
     fn full(n: u64) -> Snapshot {
@@ -534,13 +547,7 @@ mod tests {
             mean_duty: 0.5,
         };
         Snapshot {
-            cycle: Cycle {
-                cycles: n,
-                strings: 32,
-                blocks: 1024,
-                conditions: 3,
-                ..Cycle::default()
-            },
+            cycle: Cycle { cycles: n, conditions: 3, ..Cycle::default() },
             jitter: Jitter::default(),
             strings: (0..STRINGS_MAX).map(string).collect(),
             blocks: (0..BLOCKS_MAX).map(block).collect(),
@@ -564,16 +571,16 @@ mod tests {
         let mut got = Snapshot::default();
         assert_eq!(read(&words, &mut got), Err(ReadError::NotAnImage));
         publish(&words, &full(1));
-        words[1].store(9, Ordering::Relaxed);
+        words[2].store(9, Ordering::Relaxed);
         assert_eq!(read(&words, &mut got), Err(ReadError::Version { found: 9 }));
-        words[1].store(VERSION, Ordering::Relaxed);
+        words[2].store(VERSION as u32, Ordering::Relaxed);
         words[SEQUENCE_AT].store(3, Ordering::Relaxed);
         assert_eq!(read(&words, &mut got), Err(ReadError::Busy));
     }
 
     #[test]
     fn a_reader_never_sees_half_a_cycle() {
-        let words: Arc<Vec<AtomicU64>> = Arc::new(words());
+        let words: Arc<Vec<AtomicU32>> = Arc::new(words());
         publish(&words, &full(0));
         let stop = Arc::new(AtomicBool::new(false));
         let writer = std::thread::spawn({

@@ -218,7 +218,27 @@ impl GuardSettings {
         if blocks > BLOCKS_MAX {
             return bad("string", format!("{blocks} blocks in all; {BLOCKS_MAX} are possible"));
         }
+        let needed = self.cycle_needed();
+        if self.cycle() < needed {
+            let (blocks, ms) = (blocks, needed.as_millis() + 1);
+            let baud = self.bus.baud;
+            return bad(
+                "bus.cycle_ms",
+                format!(
+                    "scanning {blocks} blocks at {baud} bit/s takes {ms} ms; set it to that or more"
+                ),
+            );
+        }
         Ok(())
+    }
+
+    /// The shortest cycle in which everybody can answer, with the least slack.
+    fn cycle_needed(&self) -> Nanos {
+        let runs: Vec<usize> = self.strings.iter().map(|s| s.blocks.into()).collect();
+        let least =
+            Timing { baud: self.bus.baud, window_ms: WINDOW_MS, slack: SLACK_MIN, hold_ds: 0 };
+        let (busy, bursts) = least.load(&runs);
+        busy + Nanos(SLACK_MIN.0 * u64::from(bursts))
     }
 
     /// Strings may stand in any order on the bus but may not share modules.
@@ -360,6 +380,16 @@ capacity_ah = 7.0
             ("module = \"C20\"", "module = \"C99\"", "C99"),
             ("[bus]", "[bus]\nparity = 1", "parity"),
             ("name = \"A\"", "name = \"\"", "string 1, name"),
+            (
+                "blocks = 32\ncapacity_ah = 7.0\n\n",
+                "blocks = 600\ncapacity_ah = 7.0\n\n",
+                "addresses",
+            ),
+            (
+                "blocks = 32\ncapacity_ah = 7.0\n\n[[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 33",
+                "blocks = 900\ncapacity_ah = 7.0\n\n[[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 901",
+                "scanning 932 blocks at 115200 bit/s takes",
+            ),
             ("port = \"/dev/ttyS2\"", "port = \"x\"\ncycle_ms = 10", "bus.cycle_ms"),
         ] {
             let error = GuardSettings::seal(&BODY.replacen(from, to, 1)).expect_err(place);

@@ -9,6 +9,7 @@ use crate::hub::{Hub, Plant};
 use evenkeel_core::command::{self, Answer, Request, VERSION};
 use evenkeel_core::image::{self, Snapshot};
 use evenkeel_core::time::Nanos;
+use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::io::{self, IoSliceMut, Read, Write};
@@ -17,7 +18,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32};
 use std::time::Duration;
 
 /// How often the image is looked at: a new cycle is seen within this time.
@@ -62,8 +63,9 @@ pub fn spawn(socket: PathBuf, hub: Arc<Hub>) -> io::Result<()> {
             let error = follow(&socket, &hub);
             disconnect(&hub);
             let text = crate::failure::chain(&error);
-            // The same trouble is said once, not once a second.
-            if text != said {
+            // The same trouble is said once, not once a second; a loss after
+            // the guard was heard is news.
+            if text != said || !matches!(error, LinkError::Connect { .. }) {
                 tracing::warn!("{text}");
                 said = text;
             }
@@ -85,35 +87,37 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         Ok(link) => link,
         Err(error) => return error,
     };
-    let image = match Image::map(&fd) {
-        Ok(image) => image,
+    let mapped = match Image::map(&fd) {
+        Ok(mapped) => mapped,
         Err(error) => return LinkError::Map(error),
     };
     tracing::info!("guard reached, {} strings", strings.len());
-    let mut snapshot = Snapshot::default();
-    let mut seen = None;
+    let (mut snapshot, mut seen) = (Snapshot::default(), None);
+    // Until the first cycle is seen, its age counts from here.
+    let mut heard = crate::clock::now();
     loop {
         if is_closed(&stream) {
             return LinkError::Closed;
         }
-        let sequence = image.sequence();
-        if seen != Some(sequence) {
-            if let Err(error) = image::read(image.words, &mut snapshot) {
-                // Before the guard's first cycle the memory is empty.
-                if seen.is_some() || error != image::ReadError::NotAnImage {
-                    return LinkError::Read(error);
+        let sequence = image::sequence(mapped.image);
+        if sequence.is_some() && seen != sequence {
+            match image::read(mapped.image, &mut snapshot) {
+                Ok(()) => {
+                    seen = sequence;
+                    heard = snapshot.cycle.published;
+                    let snapshot = snapshot.clone();
+                    hub.set_plant(Plant { snapshot, strings: strings.clone(), connected: true });
                 }
-            } else {
-                seen = Some(sequence);
-                let plant =
-                    Plant { snapshot: snapshot.clone(), strings: strings.clone(), connected: true };
-                hub.set_plant(plant);
+                // A collision with the guard; the next look is soon.
+                Err(image::ReadError::Busy) => {}
+                // Before the guard's first cycle the memory is empty.
+                Err(image::ReadError::NotAnImage) if seen.is_none() => {}
+                Err(error) => return LinkError::Read(error),
             }
         }
-        let cycle = &snapshot.cycle;
-        let silent = crate::clock::now().since(cycle.published);
-        let allowed = Nanos(cycle.period.0 * SILENT_CYCLES).max(SILENT_MIN);
-        if seen.is_some() && silent > allowed {
+        let silent = crate::clock::now().since(heard);
+        let allowed = Nanos(snapshot.cycle.period.0 * SILENT_CYCLES).max(SILENT_MIN);
+        if silent > allowed {
             return LinkError::Silent(silent.as_millis());
         }
         std::thread::sleep(LOOK);
@@ -168,7 +172,7 @@ fn is_closed(stream: &UnixStream) -> bool {
 
 /// The guard's memory, mapped for reading.
 struct Image {
-    words: &'static [AtomicU64],
+    image: &'static [AtomicU32],
 }
 
 impl Image {
@@ -180,29 +184,31 @@ impl Image {
                 "size differs: guard and daemon are of different versions",
             ));
         }
+        // Whoever answers at the socket's path: memory that could still shrink
+        // would end this process at the next look.
+        if !rustix::fs::fcntl_get_seals(fd)?.contains(SealFlags::SHRINK) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its size is not sealed"));
+        }
         // SAFETY: a fresh mapping at an address of the kernel's choice
         // aliases no Rust object.
         let address = unsafe {
             mmap(std::ptr::null_mut(), image::BYTES, ProtFlags::READ, MapFlags::SHARED, fd, 0)?
         };
-        // SAFETY: the mapping is page-aligned and BYTES = WORDS · 8 long. The
-        // guard sealed the size, so no access can fault. It changes under our
-        // eyes, but is only ever read, through atomics. It lives until `drop`,
-        // and `words` does not leave this struct's owner.
-        let words =
-            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU64>(), image::WORDS) };
-        Ok(Self { words })
-    }
-
-    fn sequence(&self) -> u64 {
-        self.words[image::SEQUENCE_AT].load(Ordering::Relaxed)
+        // SAFETY: the mapping is page-aligned and BYTES = HALVES · 4 long. Its
+        // size is sealed, so no access can fault. It changes under our eyes,
+        // but is only ever read, by relaxed loads of 32-bit atomics, which are
+        // defined for read-only memory. It lives until `drop`, and `image`
+        // does not leave this struct's owner.
+        let image =
+            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::HALVES) };
+        Ok(Self { image })
     }
 }
 
 impl Drop for Image {
     #[expect(unsafe_code, reason = "shared memory has to be unmapped")]
     fn drop(&mut self) {
-        // SAFETY: the mapping of `map`, whole; nobody holds `words` any more.
-        let _ = unsafe { munmap(self.words.as_ptr().cast_mut().cast(), image::BYTES) };
+        // SAFETY: the mapping of `map`, whole; nobody holds `image` any more.
+        let _ = unsafe { munmap(self.image.as_ptr().cast_mut().cast(), image::BYTES) };
     }
 }

@@ -203,10 +203,13 @@ impl Plant {
         put(format!("{root}.voltage"), Value::Number(volts), Unit::Volt, quality, at);
         put(format!("{root}.temperature"), Value::Number(celsius), Unit::Celsius, quality, at);
         let duty = Value::Number(block.duty.fraction() * 100.0);
-        put(format!("{root}.bypass"), duty, Unit::Percent, quality, at);
+        // Commanded, not measured: the module may have refused or derated it.
+        let commanded = quality.max(Quality::Estimated);
+        put(format!("{root}.bypass"), duty, Unit::Percent, commanded, at);
         if block.fault != Fault::None {
             let fault = Value::Text(block.fault.text().to_owned());
-            put(format!("{root}.fault"), fault, Unit::None, Quality::Good, at);
+            let known = if self.connected { Quality::Good } else { Quality::Stale };
+            put(format!("{root}.fault"), fault, Unit::None, known, at);
         }
     }
 }
@@ -282,7 +285,9 @@ mod tests {
     #[test]
     fn without_the_guard_nothing_is_good() {
         let hub = Hub::default();
-        hub.set_plant(plant(false));
+        let mut lost = plant(false);
+        lost.snapshot.blocks[0].fault = Fault::TemperatureInvalid;
+        hub.set_plant(lost);
         assert!(hub.query("string.1.block").iter().all(|(_, p)| p.quality == Quality::Stale));
     }
 }

@@ -3,20 +3,33 @@
 //! no network, no plugin, no daemon.
 //!
 //! One thread does all of that ([`cycle`]); the main thread answers the local
-//! socket ([`socket`]). The two meet in a bounded queue and in the process
-//! image, and neither ever waits for the other.
+//! socket ([`socket`]) and says on standard error what there is to say. The
+//! two meet in a few numbers ([`shared`]) and in the process image, and
+//! neither ever waits for the other.
 
 mod cycle;
 mod memory;
 mod port;
 mod realtime;
 mod settings_file;
+mod shared;
 mod socket;
 
+use cycle::Cycle;
 use evenkeel_core::settings::GuardSettings;
+use memory::ImageMemory;
+use settings_file::Loaded;
+use shared::Shared;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+/// Stack of the cycle thread; all of it is locked in memory.
+const STACK_BYTES: usize = 128 * 1024;
 
 const HELP: &str = "\
 evenkeel-guard: scans, equalizes and protects the battery strings
@@ -70,7 +83,7 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<(), AnyError> {
     match words.iter().map(AsRef::as_ref).collect::<Vec<_>>().as_slice() {
         ["run"] => {
             let missing = |what: &str| format!("run needs {what}; see --help");
-            cycle::run(
+            guard(
                 &settings.ok_or_else(|| missing("--settings FILE"))?,
                 &state.ok_or_else(|| missing("--state DIR"))?,
                 &socket.ok_or_else(|| missing("--socket PATH"))?,
@@ -80,6 +93,60 @@ fn run(args: impl Iterator<Item = OsString>) -> Result<(), AnyError> {
         ["check", file] => check(Path::new(file)),
         _ => Err("say run, seal FILE or check FILE; see --help".into()),
     }
+}
+
+/// One line on standard error. Whether anybody can read it is not a reason to
+/// stop protecting.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "evenkeel-guard: {text}");
+}
+
+/// Run the guard until it is told to stop.
+fn guard(settings: &Path, state_dir: &Path, socket_path: &Path) -> Result<(), AnyError> {
+    if let Err(error) = std::fs::create_dir_all(state_dir) {
+        say(&format!("state folder {} cannot be made: {error}", state_dir.display()));
+    }
+    let loaded = settings_file::load(settings, state_dir)?;
+    tell_fallback(&loaded);
+    abort_on_panic();
+    let memory = ImageMemory::new()?;
+    let locked = realtime::lock_memory();
+    if let Err(error) = &locked {
+        say(&format!("memory is not locked: {error}; a page fault may delay a cycle"));
+    }
+    let shared = Arc::new(Shared::default());
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register(signal, shared.stop.clone())?;
+    }
+    let names: Vec<String> = loaded.settings.strings.iter().map(|s| s.name.clone()).collect();
+    let listener = socket::listen(socket_path)?;
+    let cycle = Cycle::new(&loaded, locked.is_ok(), memory.image(), shared.clone())?;
+    let thread = thread::Builder::new()
+        .name("cycle".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || cycle.run())?;
+    let _ = writeln!(std::io::stdout(), "ready {}", socket_path.display());
+    socket::Server::new(listener, &names, memory.fd(), &shared).serve();
+    thread.join().map_err(|_| "the cycle thread panicked")?;
+    let _ = std::fs::remove_file(socket_path);
+    Ok(())
+}
+
+fn tell_fallback(loaded: &Loaded) {
+    if let Some(refusal) = &loaded.fallback {
+        let cause = std::error::Error::source(refusal).map(|c| format!(": {c}"));
+        let cause = cause.unwrap_or_default();
+        say(&format!("{refusal}{cause}; the last good settings are in force"));
+    }
+}
+
+/// Half a guard is worse than none: a panic anywhere ends the process, its
+/// supervisor starts it again, and meanwhile the modules drop their bypasses.
+fn abort_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        say(&panic.to_string());
+        std::process::abort();
+    }));
 }
 
 fn seal(file: &Path) -> Result<(), AnyError> {

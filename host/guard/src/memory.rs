@@ -6,12 +6,12 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicU32;
 
 /// Memory for one process image, mapped until the process ends.
 pub struct ImageMemory {
     fd: OwnedFd,
-    words: &'static [AtomicU64],
+    image: &'static [AtomicU32],
 }
 
 impl ImageMemory {
@@ -36,21 +36,21 @@ impl ImageMemory {
                 0,
             )?
         };
-        // SAFETY: the mapping is page-aligned, BYTES = WORDS · 8 long, zeroed,
+        // SAFETY: the mapping is page-aligned, BYTES = HALVES · 4 long, zeroed,
         // and never unmapped. It is shared with other processes, but through
         // atomics only; the size is sealed below, so no access can fault.
         let words =
-            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU64>(), image::WORDS) };
+            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::HALVES) };
         fcntl_add_seals(
             &fd,
             SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL,
         )?;
-        Ok(Self { fd, words })
+        Ok(Self { fd, image: words })
     }
 
-    /// The words of the image.
-    pub const fn words(&self) -> &'static [AtomicU64] {
-        self.words
+    /// The image.
+    pub const fn image(&self) -> &'static [AtomicU32] {
+        self.image
     }
 
     /// To hand to readers.

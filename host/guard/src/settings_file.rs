@@ -64,7 +64,7 @@ pub fn load(file: &Path, state_dir: &Path) -> Result<Loaded, Error> {
                 && let Err(error) = replace(&last_good, &text)
             {
                 // Protecting now matters more than being able to fall back later.
-                eprintln!("evenkeel-guard: {error}; there is no copy to fall back to");
+                crate::say(&format!("{error}; there is no copy to fall back to"));
             }
             Ok(Loaded { settings, crc, fallback: None })
         }

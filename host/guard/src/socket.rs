@@ -1,12 +1,12 @@
 //! The local socket: hands out the process image and takes requests.
 //!
 //! Served by the main thread alone, at ordinary priority. A request is checked
-//! here and put into a bounded queue that the cycle thread empties once per
-//! cycle; a client that is slow, silent or hostile costs a connection slot and
-//! nothing else.
+//! here and becomes a number that the cycle thread looks at once per cycle; a
+//! client that is slow, silent or hostile costs a connection slot for a while
+//! and nothing else.
 
-use crate::cycle::Change;
 use crate::port::now;
+use crate::shared::{Reporter, Shared};
 use evenkeel_core::command::{self, Answer, PAUSE_MAX_S, Request, VERSION};
 use evenkeel_core::time::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,35 +14,36 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::Ordering;
 
-/// Changes that may wait for the next cycle.
-pub const QUEUE_MAX: usize = 16;
 const CLIENTS_MAX: usize = 8;
-/// How often the stop flag is looked at when no client says anything.
-const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// A client that has not said hello by then makes room.
+const HELLO_WITHIN: Nanos = Nanos::from_secs(2);
+/// How often the stop flag and the conditions are looked at when no client
+/// says anything.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-struct Client {
-    stream: UnixStream,
-    received: Vec<u8>,
-}
-
-/// Make the socket. A socket file left by a dead guard is replaced.
+/// Make the socket. A socket left by a dead guard is replaced.
 ///
 /// # Errors
-/// When another guard listens there, or the operating system refuses.
+/// When another guard listens there, something else lies there, or the
+/// operating system refuses.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     if UnixStream::connect(path).is_ok() {
         let text = format!("another guard already listens at {}", path.display());
         return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
     }
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => {
+            let text = format!("{} is no socket; it is left alone", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
     // The daemon runs under another user of the same group.
@@ -51,60 +52,84 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Serve clients until `stop`.
-///
-/// # Errors
-/// When waiting for clients itself fails.
-pub fn serve(
-    listener: &UnixListener,
-    strings: &[String],
-    image: BorrowedFd<'_>,
-    changes: &SyncSender<Change>,
-    stop: &AtomicBool,
-) -> io::Result<()> {
-    let mut clients: Vec<Client> = Vec::with_capacity(CLIENTS_MAX);
-    while !stop.load(Ordering::Relaxed) {
-        let ready = wait(listener, &clients)?;
-        let mut index = 0;
-        clients.retain_mut(|client| {
-            index += 1;
-            !ready[index] || client.talk(strings, image, changes)
-        });
-        if ready[0] {
-            accept(listener, &mut clients);
-        }
-    }
-    Ok(())
+/// Serves clients.
+pub struct Server<'a> {
+    listener: UnixListener,
+    strings: &'a [String],
+    image: BorrowedFd<'a>,
+    shared: &'a Shared,
+    clients: Vec<Client>,
+    reporter: Reporter,
 }
 
-/// Which of the listener and the clients are ready, in this order.
-fn wait(listener: &UnixListener, clients: &[Client]) -> io::Result<Vec<bool>> {
-    let mut fds = vec![PollFd::new(listener, PollFlags::IN)];
-    fds.extend(clients.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
-    match poll(&mut fds, Some(&STOP_CHECK)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => {
-            Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect())
-        }
-        Err(error) => Err(error.into()),
-    }
+struct Client {
+    stream: UnixStream,
+    since: Nanos,
+    greeted: bool,
+    received: Vec<u8>,
 }
 
-fn accept(listener: &UnixListener, clients: &mut Vec<Client>) {
-    let Ok((stream, _)) = listener.accept() else { return };
-    // One too many is closed at once: dropping the stream tells the client.
-    if clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
-        clients.push(Client { stream, received: Vec::with_capacity(command::MESSAGE_MAX + 2) });
+impl<'a> Server<'a> {
+    /// For clients of `listener`.
+    pub fn new(
+        listener: UnixListener,
+        strings: &'a [String],
+        image: BorrowedFd<'a>,
+        shared: &'a Shared,
+    ) -> Self {
+        let (clients, reporter) = (Vec::with_capacity(CLIENTS_MAX), Reporter::default());
+        Self { listener, strings, image, shared, clients, reporter }
+    }
+
+    /// Serve until told to stop.
+    pub fn serve(mut self) {
+        while !self.shared.stop.load(Ordering::Relaxed) {
+            self.reporter.look(self.shared);
+            let ready = self.wait();
+            let mut index = 0;
+            let (strings, image, shared) = (self.strings, self.image, self.shared);
+            self.clients.retain_mut(|client| {
+                index += 1;
+                if ready[index] {
+                    client.talk(strings, image, shared)
+                } else {
+                    client.greeted || now().since(client.since) < HELLO_WITHIN
+                }
+            });
+            if ready[0] {
+                self.accept();
+            }
+        }
+    }
+
+    /// Which of the listener and the clients are ready, in this order.
+    fn wait(&self) -> Vec<bool> {
+        let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        fds.extend(self.clients.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
+        // An interrupted or refused poll is a look at which nobody was ready.
+        match poll(&mut fds, Some(&LOOK)) {
+            Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
+            Err(_) => vec![false; fds.len()],
+        }
+    }
+
+    fn accept(&mut self) {
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        // One too many is closed at once: dropping the stream tells the client.
+        if self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+            self.clients.push(Client {
+                stream,
+                since: now(),
+                greeted: false,
+                received: Vec::new(),
+            });
+        }
     }
 }
 
 impl Client {
     /// Take what the client sent; false when it is gone or talks nonsense.
-    fn talk(
-        &mut self,
-        strings: &[String],
-        image: BorrowedFd<'_>,
-        changes: &SyncSender<Change>,
-    ) -> bool {
+    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
         let mut buffer = [0u8; 512];
         match self.stream.read(&mut buffer) {
             Ok(0) => return false,
@@ -115,15 +140,45 @@ impl Client {
             let Ok(len) = command::body_len(*prefix) else { return false };
             let Some(body) = rest.get(..len) else { break };
             let Ok(request) = command::decode::<Request>(body) else { return false };
-            let hello = matches!(request, Request::Hello { .. });
-            let answer = answer(&request, strings, changes);
-            let welcome = hello && matches!(answer, Answer::Welcome { .. });
+            let answer = self.answer(&request, strings, shared);
+            let welcome = matches!(answer, Answer::Welcome { .. });
             if self.send(&answer, welcome.then_some(image)).is_err() {
                 return false;
             }
             self.received.drain(..2 + len);
         }
         true
+    }
+
+    fn answer(&mut self, request: &Request, strings: &[String], shared: &Shared) -> Answer {
+        match *request {
+            Request::Hello { version: VERSION } => {
+                self.greeted = true;
+                Answer::Welcome { version: VERSION, strings: strings.to_vec() }
+            }
+            Request::Hello { version } => Answer::Refused(format!(
+                "this guard speaks protocol version {VERSION}, the client {version}"
+            )),
+            _ if !self.greeted => Answer::Refused("say hello first".to_owned()),
+            Request::Pause { seconds, .. } if !(1..=PAUSE_MAX_S).contains(&seconds) => {
+                Answer::Refused(format!("a pause lasts 1 to {PAUSE_MAX_S} seconds, not {seconds}"))
+            }
+            Request::Pause { string, .. } | Request::Resume { string }
+                if string == 0 || usize::from(string) > strings.len() =>
+            {
+                let last = strings.len();
+                Answer::Refused(format!("there is no string {string}; the strings are 1 to {last}"))
+            }
+            Request::Pause { string, seconds } => {
+                let until = now() + Nanos::from_secs(seconds.into());
+                shared.pause(usize::from(string) - 1, until);
+                Answer::Done
+            }
+            Request::Resume { string } => {
+                shared.pause(usize::from(string) - 1, Nanos(0));
+                Answer::Done
+            }
+        }
     }
 
     /// A client that does not read its answers loses its connection: the
@@ -142,45 +197,11 @@ impl Client {
     }
 }
 
-fn answer(request: &Request, strings: &[String], changes: &SyncSender<Change>) -> Answer {
-    let change = match *request {
-        Request::Hello { version: VERSION } => {
-            return Answer::Welcome { version: VERSION, strings: strings.to_vec() };
-        }
-        Request::Hello { version } => {
-            return Answer::Refused(format!(
-                "this guard speaks protocol version {VERSION}, the client {version}"
-            ));
-        }
-        Request::Pause { string, seconds } if (1..=PAUSE_MAX_S).contains(&seconds) => {
-            Change::Pause { string, until: now() + Nanos::from_secs(seconds.into()) }
-        }
-        Request::Pause { seconds, .. } => {
-            return Answer::Refused(format!(
-                "a pause lasts 1 to {PAUSE_MAX_S} seconds, not {seconds}"
-            ));
-        }
-        Request::Resume { string } => Change::Resume { string },
-    };
-    let (Change::Pause { string, .. } | Change::Resume { string }) = change;
-    if string == 0 || usize::from(string) > strings.len() {
-        return Answer::Refused(format!(
-            "there is no string {string}; the strings are 1 to {}",
-            strings.len()
-        ));
-    }
-    match changes.try_send(change) {
-        Ok(()) => Answer::Done,
-        Err(_) => Answer::Refused("too many requests in one cycle; ask again".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
     use std::sync::Arc;
-    use std::sync::mpsc::sync_channel;
 
     fn ask(stream: &mut UnixStream, request: &Request) -> Answer {
         stream.write_all(&command::encode(request).expect("short")).expect("sent");
@@ -192,46 +213,70 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_checked_queued_and_acknowledged() {
-        let dir = std::env::temp_dir().join(format!("evenkeel-socket-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a folder");
-        let path = dir.join("guard.sock");
+    fn requests_are_checked_and_acknowledged() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("guard.sock");
         let listener = listen(&path).expect("listening");
         assert!(listen(&path).is_err(), "one guard per socket");
-        let (sender, receiver) = sync_channel(QUEUE_MAX);
-        let stop = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::default());
         let server = std::thread::spawn({
-            let stop = stop.clone();
-            move || serve(&listener, &["A".into(), "B".into()], io::stdin().as_fd(), &sender, &stop)
+            let shared = shared.clone();
+            move || {
+                let names = ["A".to_owned(), "B".to_owned()];
+                Server::new(listener, &names, io::stdin().as_fd(), &shared).serve();
+            }
         });
         let mut stream = UnixStream::connect(&path).expect("connected");
-        let welcome = ask(&mut stream, &Request::Hello { version: VERSION });
-        assert_eq!(
-            welcome,
-            Answer::Welcome { version: VERSION, strings: vec!["A".into(), "B".into()] }
-        );
+        let pause = |string, seconds| Request::Pause { string, seconds };
+        assert!(matches!(ask(&mut stream, &pause(1, 60)), Answer::Refused(_)), "hello comes first");
+        let welcome = Answer::Welcome { version: VERSION, strings: vec!["A".into(), "B".into()] };
+        assert_eq!(ask(&mut stream, &Request::Hello { version: VERSION }), welcome);
         assert!(matches!(ask(&mut stream, &Request::Hello { version: 9 }), Answer::Refused(_)));
-        assert_eq!(ask(&mut stream, &Request::Pause { string: 2, seconds: 60 }), Answer::Done);
-        assert!(matches!(receiver.recv(), Ok(Change::Pause { string: 2, .. })));
-        for bad in [
-            Request::Pause { string: 3, seconds: 60 },
-            Request::Pause { string: 0, seconds: 60 },
-            Request::Pause { string: 1, seconds: 0 },
-            Request::Resume { string: 9 },
-        ] {
+        assert_eq!(ask(&mut stream, &pause(2, 60)), Answer::Done);
+        assert!(shared.paused_until(1) > now() + Nanos::from_secs(50));
+        assert_eq!(shared.paused_until(0), Nanos(0));
+        for bad in [pause(3, 60), pause(0, 60), pause(1, 0), Request::Resume { string: 9 }] {
             assert!(matches!(ask(&mut stream, &bad), Answer::Refused(_)), "{bad:?}");
         }
-        for _ in 0..QUEUE_MAX {
-            assert_eq!(ask(&mut stream, &Request::Resume { string: 1 }), Answer::Done);
-        }
-        assert!(matches!(ask(&mut stream, &Request::Resume { string: 1 }), Answer::Refused(_)));
+        assert_eq!(ask(&mut stream, &Request::Resume { string: 2 }), Answer::Done);
+        assert_eq!(shared.paused_until(1), Nanos(0));
 
         let mut garbage = UnixStream::connect(&path).expect("connected");
         garbage.write_all(&[0xFF; 64]).expect("sent");
         assert_eq!(garbage.read(&mut [0; 8]).expect("closed"), 0, "nonsense ends the connection");
         assert_eq!(ask(&mut stream, &Request::Hello { version: VERSION }), welcome);
-        stop.store(true, Ordering::Relaxed);
-        server.join().expect("ends").expect("no error");
-        std::fs::remove_dir_all(dir).expect("removed");
+        shared.stop.store(true, Ordering::Relaxed);
+        server.join().expect("ends");
+    }
+
+    #[test]
+    fn silent_clients_do_not_lock_others_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("guard.sock");
+        let listener = listen(&path).expect("listening");
+        let shared = Arc::new(Shared::default());
+        let server = std::thread::spawn({
+            let shared = shared.clone();
+            move || Server::new(listener, &[], io::stdin().as_fd(), &shared).serve()
+        });
+        let silent: Vec<_> = (0..CLIENTS_MAX).map(|_| UnixStream::connect(&path)).collect();
+        for client in silent.into_iter().flatten() {
+            // Blocks until the guard closes it.
+            assert_eq!((&client).read(&mut [0; 1]).expect("closed"), 0);
+        }
+        let mut late = UnixStream::connect(&path).expect("connected");
+        let hello = Request::Hello { version: VERSION };
+        assert!(matches!(ask(&mut late, &hello), Answer::Welcome { .. }));
+        shared.stop.store(true, Ordering::Relaxed);
+        server.join().expect("ends");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("precious");
+        std::fs::write(&path, "data").expect("written");
+        assert!(listen(&path).is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("still there"), "data");
     }
 }

@@ -58,7 +58,7 @@ impl Run {
     /// One cycle of the guard.
     fn step(&mut self) {
         let start = self.now;
-        self.master.start_cycle();
+        self.master.start_cycle(start + self.cycle);
         loop {
             match self.master.poll(self.now) {
                 Step::Send(bytes) => {
@@ -74,7 +74,10 @@ impl Run {
                     let duties = self.control.step(self.master.modules(), self.now).to_vec();
                     self.master.command(&duties);
                 }
-                Step::Idle => break,
+                Step::Idle => {
+                    self.control.commanded();
+                    break;
+                }
             }
         }
         assert!(self.now <= start + self.cycle, "the cycle took too long");

@@ -92,9 +92,9 @@ impl fmt::Display for Inhibits {
 
 /// Volts per lead cell below which a block is being discharged.
 const DISCHARGE_V_PER_CELL: f64 = 2.15;
-/// Fall of the mean from scan to scan, V per cell, that only a load explains:
-/// at C/2 the polarisation alone falls by 18 mV per cell and second.
-const FALL_V_PER_CELL: f64 = 0.010;
+/// Fall of the mean, V per cell and second, that only a load explains: at C/2
+/// the polarisation alone falls by 18 mV per cell and second.
+const FALL_V_PER_CELL_S: f64 = 0.010;
 /// Mean volts per cell from which a discharged string counts as back at float.
 const RECOVERED_V_PER_CELL: f64 = 2.20;
 /// Mean volts per cell above which a string is being boosted; back below
@@ -118,8 +118,8 @@ pub struct Survey {
     /// Mean of the usable blocks, V per cell; NaN when there is none.
     pub mean_v_per_cell: f64,
     /// Mean fall since the last scan of the blocks that were usable in both,
-    /// V per cell; NaN when there is none.
-    pub fall_v_per_cell: f64,
+    /// V per cell and second; NaN when there is none.
+    pub fall_v_per_cell_s: f64,
 }
 
 /// Block voltage, V, below which [`Survey::low`] counts a block of `cells` cells.
@@ -143,8 +143,10 @@ impl Detector {
         self.cycles = self.cycles.saturating_add(1);
         self.awaited |= survey.usable == survey.blocks || self.cycles > AWAIT_CYCLES;
         let mean = survey.mean_v_per_cell;
-        let falling = survey.fall_v_per_cell > FALL_V_PER_CELL;
-        let low = mean < DISCHARGE_V_PER_CELL || survey.low * 10 > survey.blocks;
+        let falling = survey.fall_v_per_cell_s > FALL_V_PER_CELL_S;
+        // One low block is a low block, not a discharge, however short the string.
+        let many_low = survey.low >= 2 && survey.low * 10 > survey.blocks;
+        let low = mean < DISCHARGE_V_PER_CELL || many_low;
         let in_discharge = low || falling;
         self.discharged = in_discharge || (self.discharged && mean < RECOVERED_V_PER_CELL);
         let boost_limit =
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     fn survey(usable: usize, low: usize, mean_v_per_cell: f64) -> Survey {
-        Survey { blocks: 32, usable, low, mean_v_per_cell, fall_v_per_cell: 0.0 }
+        Survey { blocks: 32, usable, low, mean_v_per_cell, fall_v_per_cell_s: 0.0 }
     }
 
     #[test]
@@ -201,10 +203,18 @@ mod tests {
     #[test]
     fn a_fast_fall_is_a_discharge_before_the_limit_is_reached() {
         let mut d = Detector::default();
-        let falling = |fall_v_per_cell| Survey { fall_v_per_cell, ..survey(32, 0, 2.27) };
+        let falling = |fall_v_per_cell_s| Survey { fall_v_per_cell_s, ..survey(32, 0, 2.27) };
         assert!(d.step(&falling(f64::NAN)).is_empty());
         assert_eq!(d.step(&falling(0.018)), Inhibits::DISCHARGE);
         assert!(d.step(&falling(0.005)).is_empty(), "a small step of the charger is none");
+    }
+
+    #[test]
+    fn one_low_block_of_four_is_no_discharge() {
+        let mut d = Detector::default();
+        let short = Survey { blocks: 4, usable: 4, low: 1, ..survey(4, 1, 2.25) };
+        assert!(d.step(&short).is_empty());
+        assert_eq!(d.step(&Survey { low: 2, ..short }), Inhibits::DISCHARGE);
     }
 
     #[test]

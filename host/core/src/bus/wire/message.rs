@@ -392,6 +392,26 @@ mod tests {
     }
 
     #[test]
+    fn worked_examples_of_a_reading_and_of_duties() {
+        let reading = Reading {
+            sample: 7,
+            voltage_mv: 13_620,
+            temperature_dc: 251,
+            duty: 128,
+            flags: Flags::default(),
+        };
+        assert_eq!(
+            wire_reply(&Reply::Reading { address: 2, reading }),
+            [0x03, 0x82, 0x02, 0x05, 0x07, 0x34, 0x35, 0xFB, 0x02, 0x80, 0x03, 0xFA, 0x98, 0x00]
+        );
+        let duties = DutyList::Owned(&[Duty::FULL, Duty::OFF]);
+        assert_eq!(
+            wire(&Request::Duties { first: 1, hold_ds: 30, duties }),
+            [0x03, 0x04, 0x01, 0x04, 0x1E, 0xFF, 0xFF, 0x01, 0x01, 0x02, 0xC9, 0x00]
+        );
+    }
+
+    #[test]
     fn reading_fits_its_slot_and_comes_back() {
         let reply = Reply::Reading {
             address: 512,

@@ -32,7 +32,23 @@
 //! | 0x82 | READING  | `sample: u8`, `voltage_mv: u16`, `temperature_dc: i16` (0.1 °C), `duty: u8` (applied, 255 = fully on), `flags: u8` |
 //! | 0x83 | IDENTITY | `type: u8` (module type code), `hw: u8`, `fw_major: u8`, `fw_minor: u8`, `serial: u32` |
 //!
-//! Multi-byte numbers are little-endian.
+//! Multi-byte numbers are little-endian. `duty` in a READING is what was
+//! applied just before its sample.
+//!
+//! `flags`:
+//!
+//! | bit | name | meaning |
+//! |----:|------|---------|
+//! | 0x01 | FLOOR | own voltage below the floor: duty refused |
+//! | 0x02 | DERATED | duty reduced because the heat sink is hot |
+//! | 0x04 | HOLD_EXPIRED | the last duty was too old: bypass dropped |
+//! | 0x08 | RESET | restarted since the last DUTIES |
+//! | 0x10 | EXTERNAL_SENSOR | the temperature comes from the external sensor |
+//! | 0x20 | SENSOR_FAULT | the temperature sensor is broken; the value means nothing |
+//! | 0x40 | BUTTON | the address button is pressed |
+//! | 0x80 | – | 0 |
+//!
+//! `type`: 20 C20 (12 V), 23 C23 (16 V), 30 C30 (6 V), 40 C40 (2 V), 41 C41 (4 V).
 //!
 //! # Slots
 //! The module with address `first + i` starts its reply to READ or IDENTIFY
@@ -54,7 +70,11 @@
 //!    75 °C and flag DERATED is set.
 //! 5. When `hold_ds` has passed since the last DUTIES for the module, the
 //!    bypass is off and flag HOLD_EXPIRED is set until the next one.
-//! 6. A frame with a wrong CRC, an unknown kind or a wrong length is ignored.
+//!    With `hold_ds` 0 the duties lapse at once.
+//! 6. Within a window: a new SAMPLE begins a new window and the old one is
+//!    forgotten; READ is answered with the result before it; DUTIES are taken
+//!    and applied when the window is over.
+//! 7. A frame with a wrong CRC, an unknown kind or a wrong length is ignored.
 //!
 //! # Worked examples
 //! SAMPLE number 7 with a window of 100 ms. Before encoding
@@ -62,8 +82,15 @@
 //! front: `08 01 FF FF 07 64 28 8A 00`.
 //!
 //! READ of modules 1 … 3: `02 01 00 03` + CRC `FB 6E`. The zero in the address
-//! becomes a COBS code: `03 02 01 04 03 FB 6E 00`. Both are checked byte
-//! by byte in this module's tests.
+//! becomes a COBS code: `03 02 01 04 03 FB 6E 00`.
+//!
+//! READING of module 2 for sample 7: 13.620 V, 25.1 °C, duty 128/255, no flag:
+//! plain `82 02 00 07 34 35 FB 00 80 00` + CRC `FA 98`, on the wire `03 82 02 05 07 34 35 FB 02 80 03 FA 98 00`.
+//!
+//! DUTIES for modules 1 and 2, good for 3.0 s, fully on and off: plain
+//! `04 01 00 1E FF FF 00 00` + CRC `00 C9`, on the wire `03 04 01 04 1E FF FF 01 01 02 C9 00`.
+//!
+//! All four are checked byte by byte in this module's tests.
 
 mod frame;
 mod message;
