@@ -41,11 +41,19 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     let programs = build_programs(root)?;
     let bundles = plugins::build(root)?;
     println!("── {} plugin(s) signed with the development key", bundles.len());
-    let stack = start(root, programs, arguments)?;
-    match arguments.seconds {
-        Some(seconds) => headless(stack, seconds, arguments.json.as_deref()),
-        None => interactive(stack),
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone())?;
     }
+    let mut stack = start(root, programs, arguments)?;
+    let outcome = match arguments.seconds {
+        Some(seconds) => headless(&mut stack, seconds, arguments.json.as_deref(), &stop),
+        None => interactive(&mut stack, &stop),
+    };
+    for program in [&mut stack.daemon, &mut stack.guard, &mut stack.sim] {
+        program.stop();
+    }
+    outcome
 }
 
 fn start(root: &Path, programs: PathBuf, arguments: &Arguments) -> Result<Stack, AnyError> {
@@ -77,11 +85,7 @@ pub fn stack(
     })?)
 }
 
-fn interactive(mut stack: Stack) -> Result<(), AnyError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
+fn interactive(stack: &mut Stack, stop: &AtomicBool) -> Result<(), AnyError> {
     println!("\n  console   {}", stack.address());
     println!("  user      admin");
     println!("  password  {}  (to be changed at the first login)", stack.first_password()?);
@@ -98,9 +102,6 @@ fn interactive(mut stack: Stack) -> Result<(), AnyError> {
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    stack.daemon.stop();
-    stack.guard.stop();
-    stack.sim.stop();
     Ok(())
 }
 
@@ -157,7 +158,12 @@ impl Watched {
     }
 }
 
-fn headless(mut stack: Stack, seconds: u64, json_file: Option<&Path>) -> Result<(), AnyError> {
+fn headless(
+    stack: &mut Stack,
+    seconds: u64,
+    json_file: Option<&Path>,
+    stop: &AtomicBool,
+) -> Result<(), AnyError> {
     let mut client = stack.sign_in()?;
     println!("── watching {} for {seconds} s", stack.address());
     let started = Instant::now();
@@ -165,6 +171,9 @@ fn headless(mut stack: Stack, seconds: u64, json_file: Option<&Path>) -> Result<
     let mut next_line = 0.0;
     while started.elapsed() < Duration::from_secs(seconds) {
         stack.check()?;
+        if stop.load(Ordering::Relaxed) {
+            return Err("interrupted".into());
+        }
         let at_s = started.elapsed().as_secs_f64();
         for (i, string) in array(&client.get("/api/v1/strings")?).iter().enumerate() {
             if strings.len() <= i {
@@ -209,8 +218,6 @@ fn headless(mut stack: Stack, seconds: u64, json_file: Option<&Path>) -> Result<
             None => println!("   {}: not in band, {:+.0} mV", string.name, string.last_mv),
         }
     }
-    stack.daemon.stop();
-    stack.guard.stop();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
 }
 

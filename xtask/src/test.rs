@@ -90,8 +90,9 @@ fn appliance(root: &Path) -> Result<(), AnyError> {
         .spawn()?;
     let end_to_end = run_cargo(END_TO_END);
     if end_to_end.is_err() {
-        // Its own failure is shown; the demo would only delay it.
-        demo.kill()?;
+        // Its own failure is shown; the demo would only delay it. It ends in
+        // order, so that its programs end with it.
+        exec(&mut command("kill", &["-TERM", &demo.id().to_string()]))?;
     }
     let status = demo.wait()?;
     end_to_end?;
