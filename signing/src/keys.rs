@@ -115,6 +115,15 @@ impl PublicKey {
         Self::parse(&read_bounded(file, path)?)
     }
 
+    /// Write the key to a new file. An existing file is never overwritten: it
+    /// may be the public half of another key.
+    ///
+    /// # Errors
+    /// [`KeyError::File`] when the file exists or cannot be written.
+    pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
+        write_new(path, 0o644, &self.to_text())
+    }
+
     /// The text of the key file, newline included.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -196,15 +205,7 @@ impl SecretKey {
     /// # Errors
     /// [`KeyError::File`] when the file exists or cannot be written.
     pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|source| cannot("create", path, source))?;
-        file.write_all(self.to_text().as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(|source| cannot("write", path, source))
+        write_new(path, 0o600, &self.to_text())
     }
 
     /// The text of the key file, newline included. It is the secret itself.
@@ -359,6 +360,18 @@ const SECRET_WORD: &str = "evenkeel-secret-key-1";
 const NAME_LEN_MAX: usize = 40;
 /// Room for the line and a page of comments.
 const FILE_LEN_MAX: u64 = 4096;
+
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), KeyError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .map_err(|source| cannot("create", path, source))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|source| cannot("write", path, source))
+}
 
 fn cannot(action: &'static str, path: &Path, source: io::Error) -> KeyError {
     KeyError::File { action, path: path.to_owned(), source }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
+use crate::text::is_printable;
 
 /// What a signed plugin bundle says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +136,7 @@ impl PluginManifest {
         rule(is_name(&self.name), "name", "1 to 40 of a-z, 0-9 and '-'")?;
         rule(semver::Version::parse(&self.version).is_ok(), "version", "must be like 1.2.3")?;
         rule(is_line(&self.vendor, 80), "vendor", LINE_80)?;
-        rule(is_line(&self.description, 200), "description", "one line of 1 to 200 bytes")?;
+        rule(is_line(&self.description, 200), "description", LINE_200)?;
         rule(is_interface(&self.world), "world", INTERFACE)?;
         self.check_interfaces()?;
         self.check_limits()?;
@@ -152,7 +153,7 @@ impl PluginManifest {
             rule(imported, "permissions.interface", "must be in the list of interfaces")?;
             rule(is_name(&permission.what), "permissions.what", "1 to 40 of a-z, 0-9 and '-'")?;
             let has_reason = is_line(&permission.reason, 200);
-            rule(has_reason, "permissions.reason", "one line of 1 to 200 bytes")?;
+            rule(has_reason, "permissions.reason", LINE_200)?;
         }
         let distinct: BTreeSet<_> =
             self.permissions.iter().map(|p| (&p.interface, &p.what)).collect();
@@ -203,7 +204,8 @@ pub enum ManifestError {
     },
 }
 
-const LINE_80: &str = "one line of 1 to 80 bytes";
+const LINE_80: &str = "one line of 1 to 80 bytes, all characters visible";
+const LINE_200: &str = "one line of 1 to 200 bytes, all characters visible";
 const INTERFACE: &str = "must be like namespace:package/interface@1.2.3";
 
 fn rule(holds: bool, field: &'static str, rule: &'static str) -> Result<(), ManifestError> {
@@ -215,9 +217,10 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// Text that can be shown on one line and cannot disguise itself.
+/// Text that can be shown on one line and cannot disguise itself: every
+/// character printable, and something to see.
 fn is_line(text: &str, len_max: usize) -> bool {
-    (1..=len_max).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=len_max).contains(&text.len()) && text.chars().all(is_printable) && !text.trim().is_empty()
 }
 
 fn is_interface(text: &str) -> bool {
@@ -270,6 +273,31 @@ pub(crate) mod tests {
             let text = text.replacen('{', &format!("{{{extra},"), 1);
             let error = PluginManifest::parse(text.as_bytes()).unwrap_err();
             assert!(matches!(error, ManifestError::Json { .. }), "{extra}: {error}");
+        }
+    }
+
+    #[test]
+    fn text_for_people_cannot_disguise_itself() {
+        type Put = fn(&mut PluginManifest, String);
+        let fields: [(&str, Put); 5] = [
+            ("vendor", |m, text| m.vendor = text),
+            ("description", |m, text| m.description = text),
+            ("permissions.reason", |m, text| m.permissions[0].reason = text),
+            ("models", |m, text| m.models[0].name = text),
+            ("models", |m, text| m.models[0].source = text),
+        ];
+        let model = Model { name: "A 1".into(), support: Support::Tested, source: "B".into() };
+        for (name, put) in fields {
+            for hidden in ["\u{202e}", "\u{2066}", "\u{200b}", "\u{61c}", "\u{feff}", "\u{85}"] {
+                let mut manifest = PluginManifest { models: vec![model.clone()], ..sample() };
+                put(&mut manifest, "Müller 25 °C".into());
+                manifest.check().unwrap();
+                put(&mut manifest, format!("Evil{hidden}Acme"));
+                match manifest.check() {
+                    Err(ManifestError::Field { field, .. }) => assert_eq!(field, name),
+                    other => panic!("{name} with {hidden:?}: {other:?}"),
+                }
+            }
         }
     }
 
