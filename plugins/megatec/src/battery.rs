@@ -57,13 +57,18 @@ impl Battery {
     }
 
     /// Charge in whole per cent for a reported voltage: a straight line from
-    /// low to high, clamped. It deserves no more digits.
-    pub(crate) fn charge(self, reading_v: f64) -> Option<Update> {
+    /// low to high, clamped. It deserves no more digits. Nothing where the
+    /// battery is not known; without a voltage it is bad.
+    pub(crate) fn charge(self, reading_v: Option<f64>) -> Option<Update> {
         let (packs, low, high) = (self.packs?, self.low_v?, self.high_v?);
         if high <= low {
             return None;
         }
-        let charge = (100.0 * (packs * reading_v - low) / (high - low)).clamp(0.0, 100.0);
+        let Some(volts) = reading_v else {
+            let unknown = Update::estimate("battery.charge", 0.0, "%");
+            return Some(Update { quality: Quality::Bad, ..unknown });
+        };
+        let charge = (100.0 * (packs * volts - low) / (high - low)).clamp(0.0, 100.0);
         Some(Update::estimate("battery.charge", charge.round_ties_even(), "%"))
     }
 }
@@ -105,13 +110,15 @@ mod tests {
     #[test]
     fn charge_is_a_clamped_line() {
         let battery = Battery::default().learn(Some(24.0), Some(2.05));
-        let charge = |volts| match battery.charge(volts).unwrap().value {
+        let charge = |volts| match battery.charge(Some(volts)).unwrap().value {
             Value::Number(number) => number,
             other => panic!("{other:?}"),
         };
         assert_eq!(charge(2.05), 73.0);
         assert_eq!(charge(1.0), 0.0);
         assert_eq!(charge(2.4), 100.0);
+        assert_eq!(battery.charge(None).unwrap().quality, Quality::Bad, "no voltage, no charge");
+        assert_eq!(Battery::default().charge(Some(2.05)), None);
     }
 
     #[test]

@@ -91,9 +91,7 @@ impl Family for Unit {
         let output = number(&updates, "output.voltage");
         updates.push(Update::text("ups.status", flags.status(input, output)));
         updates.push(Update::text("ups.alarm", flags.alarm()));
-        if let Some(voltage) = number(&updates, "battery.voltage") {
-            updates.extend(self.battery.charge(voltage));
-        }
+        updates.extend(self.battery.charge(number(&updates, "battery.voltage")));
         Ok(updates)
     }
 }
@@ -102,7 +100,8 @@ impl Family for Unit {
 mod tests {
     use std::path::Path;
 
-    use evenkeel_sdk::testkit::{Case, Fault, conformance, replay};
+    use evenkeel_sdk::host::Quality;
+    use evenkeel_sdk::testkit::{Case, Fault, Recorder, conformance, replay};
 
     use super::*;
 
@@ -113,6 +112,25 @@ mod tests {
     #[test]
     fn every_recorded_exchange_whole_cut_garbled_late_and_silent() {
         conformance::<Megatec>(testcases(), &[table::IDENTITY.send]);
+    }
+
+    #[test]
+    fn a_sensor_that_fails_takes_its_value_along() {
+        let case = Case::load(&testcases().join("worked_example")).unwrap();
+        let mut host = Recorder::new(&case, Fault::None);
+        let mut driver = Megatec::start(Settings::default()).unwrap();
+        driver.poll(&mut host);
+        let filler = b"(208.4 140.0 208.4 @@@ 59.9 @.@@ --.- 00110000\r";
+        host.set_fault(Fault::replace(table::STATUS.send, filler));
+        driver.poll(&mut host);
+        let quality = |name: &str| {
+            let update = host.published[1].iter().find(|update| update.name == name);
+            update.map(|update| update.quality)
+        };
+        for name in ["ups.load", "battery.voltage", "ups.temperature", "battery.charge"] {
+            assert_eq!(quality(name), Some(Quality::Bad), "{name}");
+        }
+        assert_eq!(quality("input.voltage"), Some(Quality::Good));
     }
 
     #[test]

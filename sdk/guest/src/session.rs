@@ -76,6 +76,11 @@ pub enum AskError {
         /// [`Request::name`].
         request: &'static str,
     },
+    /// The device answered, and the host did not take the values.
+    Publish {
+        /// The host's words.
+        reason: String,
+    },
 }
 
 impl std::fmt::Display for AskError {
@@ -85,6 +90,7 @@ impl std::fmt::Display for AskError {
             Self::Port { request, .. } => write!(f, "no reply to the {request} request"),
             Self::Reply { request, .. } => write!(f, "no usable reply to the {request} request"),
             Self::Refused { request } => write!(f, "the device refuses the {request} request"),
+            Self::Publish { reason } => write!(f, "the host refuses the values: {reason}"),
         }
     }
 }
@@ -94,7 +100,7 @@ impl std::error::Error for AskError {
         match self {
             Self::Open { source, .. } | Self::Port { source, .. } => Some(source),
             Self::Reply { source, .. } => Some(source),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::Publish { .. } => None,
         }
     }
 }
@@ -180,16 +186,18 @@ impl<F: Family> Session<F> {
     }
 
     /// Read the device once and publish. Returns the milliseconds to wait.
+    /// Values that the host refuses are a missed poll like no values: what
+    /// nobody renews must not stay good.
     pub fn poll(&mut self, host: &mut dyn Host) -> u32 {
-        match self.read(host) {
-            Ok(updates) => {
+        let published = self.read(host).and_then(|updates| {
+            host.publish(&updates).map_err(|reason| AskError::Publish { reason })
+        });
+        match published {
+            Ok(()) => {
                 if self.missed >= MISSED_MAX {
                     host.log(Level::Info, "the device answers again");
                 }
                 self.missed = 0;
-                if let Err(reason) = host.publish(&updates) {
-                    host.log(Level::Error, &format!("the host refuses the values: {reason}"));
-                }
             }
             Err(error) => self.miss(host, &error),
         }
@@ -218,6 +226,13 @@ impl<F: Family> Session<F> {
     fn miss(&mut self, host: &mut dyn Host, error: &AskError) {
         self.missed = self.missed.saturating_add(1);
         let reason = chain(error);
+        if matches!(error, AskError::Publish { .. }) {
+            // What only the identification brings was refused with the rest.
+            self.identified = false;
+            if self.missed == 1 {
+                host.log(Level::Error, &reason);
+            }
+        }
         match self.missed {
             MISSED_MAX => host.lost(&reason),
             1..MISSED_MAX => host.log(Level::Debug, &format!("missed a poll: {reason}")),
@@ -311,7 +326,9 @@ mod tests {
         opened: u32,
         asked: u32,
         published: u32,
+        refuses: bool,
         lost: Vec<String>,
+        errors: Vec<String>,
     }
 
     #[derive(Clone, Default)]
@@ -345,7 +362,11 @@ mod tests {
         }
 
         fn publish(&mut self, _updates: &[Update]) -> Result<(), String> {
-            self.0.borrow_mut().published += 1;
+            let mut world = self.0.borrow_mut();
+            if world.refuses {
+                return Err("no such point".into());
+            }
+            world.published += 1;
             Ok(())
         }
 
@@ -353,7 +374,37 @@ mod tests {
             self.0.borrow_mut().lost.push(reason.to_owned());
         }
 
-        fn log(&mut self, _level: Level, _message: &str) {}
+        fn log(&mut self, level: Level, message: &str) {
+            if level == Level::Error {
+                self.0.borrow_mut().errors.push(message.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn values_that_the_host_refuses_are_missed_polls() {
+        let mut fake = Fake::default();
+        let mut session = Session::new(Probe::default());
+        fake.answer(Ok(b"1"));
+        session.poll(&mut fake);
+        fake.0.borrow_mut().refuses = true;
+        for (polls, lost) in [(1, 0), (2, 0), (3, 1), (7, 1)] {
+            while session.missed < polls {
+                session.poll(&mut fake);
+            }
+            assert_eq!(fake.0.borrow().lost.len(), lost, "after {polls} refusals");
+        }
+        let words = "the host refuses the values: no such point";
+        assert_eq!(
+            (fake.0.borrow().lost[0].as_str(), &fake.0.borrow().errors[..]),
+            (words, &[words.to_owned()][..])
+        );
+        let identified = session.family.identified;
+        fake.0.borrow_mut().refuses = false;
+        session.poll(&mut fake);
+        assert_eq!(session.missed, 0);
+        assert_eq!(session.family.identified, identified + 1, "its values come again");
+        assert_eq!(fake.0.borrow().published, 2);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! that say which bytes are which point. Decoding is a pure function.
 //!
 //! Leniency ends where damage begins. A field that a device fills with `@`,
-//! `-`, `#` or spaces is *unavailable* and is skipped
-//! (facts/ups-serial-protocols.md §1). A field that is neither a number nor
+//! `-`, `#` or spaces is *unavailable*: its point is published empty and with
+//! quality bad (facts/ups-serial-protocols.md §1), so that no earlier value of
+//! it stays good. A field that is neither a number nor
 //! filler means that the line garbled the reply: then the whole reply is
 //! refused and asked for again, because its neighbours are no better.
 
@@ -146,8 +147,9 @@ impl Frame {
     }
 }
 
-/// Check a reply and read every row of the request from it. Points whose field
-/// the device left unavailable are absent from the result.
+/// Check a reply and read every row of the request from it: one update each.
+/// Where the device left the field unavailable, the value is 0 or an empty
+/// text, with quality bad.
 ///
 /// # Errors
 /// The first [`ReplyError`] found; then no value of the reply may be used.
@@ -159,14 +161,16 @@ pub fn decode(request: &Request, reply: &[u8]) -> Result<Vec<Update>, ReplyError
     };
     let mut updates = Vec::with_capacity(request.rows.len());
     for row in request.rows {
-        if let Some(value) = row.read(body)? {
-            updates.push(Update {
-                name: Cow::Borrowed(row.point),
-                value,
-                unit: row.unit,
-                quality: row.quality,
-            });
-        }
+        let update = Update {
+            name: Cow::Borrowed(row.point),
+            value: row.empty(),
+            unit: row.unit,
+            quality: row.quality,
+        };
+        updates.push(match row.read(body)? {
+            Some(value) => Update { value, ..update },
+            None => Update { quality: Quality::Bad, ..update },
+        });
     }
     Ok(updates)
 }
@@ -204,6 +208,14 @@ impl Row {
     ) -> Self {
         let (at, parse) = ((at, at + 1), Parse::Bit { zero, one });
         Self { point, unit: "", at, parse, quality: Quality::Good }
+    }
+
+    /// What stands where there is no value: never to be used.
+    fn empty(&self) -> Value {
+        match self.parse {
+            Parse::Number { .. } => Value::Number(0.0),
+            Parse::Text | Parse::Bit { .. } => Value::Text(Cow::Borrowed("")),
+        }
     }
 
     /// The value in `body`, or `None` when the device left it unavailable.
@@ -338,10 +350,15 @@ mod tests {
     }
 
     #[test]
-    fn filler_is_unavailable_and_nothing_else_is() {
+    fn filler_is_bad_and_nothing_else_is() {
         for filler in ["@@@.@", "-----", "###.#", "     "] {
             let reply = format!("({filler} 0 V1.2 \r");
-            assert_eq!(texts(reply.as_bytes()).unwrap().len(), 2, "{filler}");
+            let updates = decode(&REQUEST, reply.as_bytes()).unwrap();
+            assert_eq!(updates.len(), 3, "{filler}");
+            let voltage = &updates[0];
+            assert_eq!((&voltage.value, voltage.unit), (&Value::Number(0.0), "V"), "{filler}");
+            assert_eq!(voltage.quality, Quality::Bad, "{filler}");
+            assert_eq!(updates[1].quality, Quality::Good, "{filler}");
         }
         for garbage in [
             "2@8.4", "20?.4", ".....", "2 8.4", "208. ", "208.4\0", "1e2.0", "-08.4", "20814",

@@ -54,7 +54,8 @@ enum Action {
         /// Name for people, a-z 0-9 and '-'.
         #[arg(long)]
         name: String,
-        /// The secret key file; the public one ends in .pub.
+        /// The secret key file. The public one is named after it: acme.key
+        /// gives acme.pub, any other ending is kept and .pub added.
         #[arg(long)]
         out: PathBuf,
     },
@@ -123,14 +124,31 @@ fn build_plugin(folder: &Path, std: Source) -> Result<(), Box<dyn Error>> {
 }
 
 fn keygen(role: Role, name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
+    let public = public_path(out)?;
     let key = SecretKey::generate(role, name)?;
     key.write_new(out)?;
-    let public = out.with_extension("pub");
-    fs::write(&public, key.public().to_text())
-        .map_err(|error| format!("cannot write {}: {error}", public.display()))?;
+    if let Err(error) = key.public().write_new(&public) {
+        // Half a pair is of no use, and nothing was signed with it yet.
+        let _ = fs::remove_file(out);
+        return Err(error.into());
+    }
     eprintln!("secret key {}: keep it where only the signer can read it", out.display());
     eprintln!("public key {}, id {}", public.display(), key.public().id());
     Ok(())
+}
+
+/// `acme.key` → `acme.pub`, `acme.2027` → `acme.2027.pub`: two secret keys
+/// never share a public file.
+fn public_path(secret: &Path) -> Result<PathBuf, String> {
+    match secret.extension() {
+        Some(ending) if ending == "pub" => Err(format!(
+            "{} would be the secret key, and .pub is for public ones; \
+            use another ending, such as .key",
+            secret.display()
+        )),
+        Some(ending) if ending == "key" => Ok(secret.with_extension("pub")),
+        _ => Ok(secret.with_added_extension("pub")),
+    }
 }
 
 fn sign_plugin(key: &Path, out: Option<PathBuf>, folder: &Path) -> Result<(), Box<dyn Error>> {
@@ -177,4 +195,33 @@ fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_file_is_named_after_the_secret_one() {
+        let public = |secret: &str| public_path(Path::new(secret));
+        assert_eq!(public("a/acme.key"), Ok("a/acme.pub".into()));
+        assert_eq!(public("acme"), Ok("acme.pub".into()));
+        assert_eq!(public("acme.2027"), Ok("acme.2027.pub".into()));
+        assert!(public("acme.pub").unwrap_err().contains("use another ending"));
+    }
+
+    #[test]
+    fn a_key_overwrites_nothing_and_leaves_no_half_pair() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, public) = (dir.path().join("acme.key"), dir.path().join("acme.pub"));
+        let make = || keygen(Role::Plugin, "acme", &secret);
+        make().unwrap();
+        let (first, theirs) = (fs::read(&secret).unwrap(), fs::read(&public).unwrap());
+        assert!(make().is_err(), "both are there");
+        assert_eq!((fs::read(&secret).unwrap(), fs::read(&public).unwrap()), (first, theirs));
+        fs::remove_file(&secret).unwrap();
+        let error = make().unwrap_err().to_string();
+        assert!(error.contains("cannot create the key file") && error.contains("acme.pub"));
+        assert!(!secret.exists(), "no secret without its public half");
+    }
 }
