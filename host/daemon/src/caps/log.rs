@@ -7,9 +7,12 @@
 use super::bucket::Bucket;
 use super::{Who, one_line};
 use crate::clock;
-use crate::plugin::bindings::log::log::{Host, Level};
+use crate::plugin::bindings::log::log::Host;
 use evenkeel_core::time::Nanos;
+use std::sync::{Arc, Mutex, PoisonError};
 use tracing::{debug, error, info, warn};
+
+pub use crate::plugin::bindings::log::log::Level;
 
 /// Longest line in bytes.
 pub const LINE_BYTES_MAX: usize = 1_024;
@@ -18,10 +21,16 @@ pub const BURST: u32 = 50;
 /// Afterwards, one message per this time.
 pub const INTERVAL: Nanos = Nanos::from_millis(100);
 
-/// The log of one plugin.
-#[derive(Debug)]
+/// The log of one plugin, and of the host where a plugin makes it speak: both
+/// draw on one quota. Clones are the same log.
+#[derive(Clone, Debug)]
 pub struct Log {
     who: Who,
+    quota: Arc<Mutex<Quota>>,
+}
+
+#[derive(Debug)]
+struct Quota {
     bucket: Bucket,
     dropped: u64,
 }
@@ -30,23 +39,13 @@ impl Log {
     /// A log that speaks for `who`.
     #[must_use]
     pub fn new(who: Who) -> Self {
-        Self { who, bucket: Bucket::new(BURST, INTERVAL, clock::now()), dropped: 0 }
+        let bucket = Bucket::new(BURST, INTERVAL, clock::now());
+        Self { who, quota: Arc::new(Mutex::new(Quota { bucket, dropped: 0 })) }
     }
 
-    /// The line that stands for `message`, and how many were dropped before
-    /// it; `None` when this one is dropped as well.
-    fn admit(&mut self, message: &str, now: Nanos) -> Option<(String, u64)> {
-        if !self.bucket.admit(now) {
-            self.dropped += 1;
-            return None;
-        }
-        Some((one_line(message, LINE_BYTES_MAX), std::mem::take(&mut self.dropped)))
-    }
-}
-
-impl Host for Log {
-    fn write(&mut self, level: Level, message: String) {
-        let Some((line, dropped)) = self.admit(&message, clock::now()) else { return };
+    /// Say something about the plugin, as long as it is within the quota.
+    pub fn say(&self, level: Level, message: &str) {
+        let Some((line, dropped)) = self.admit(message, clock::now()) else { return };
         let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
         if dropped > 0 {
             warn!(plugin, points, "{dropped} messages of this plugin were dropped: too many");
@@ -58,6 +57,24 @@ impl Host for Log {
             Level::Debug => debug!(plugin, points, "{line}"),
         }
     }
+
+    /// The line that stands for `message`, and how many were dropped before
+    /// it; `None` when this one is dropped as well.
+    fn admit(&self, message: &str, now: Nanos) -> Option<(String, u64)> {
+        // A panic leaves whole values: each change is an assignment.
+        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        if !quota.bucket.admit(now) {
+            quota.dropped += 1;
+            return None;
+        }
+        Some((one_line(message, LINE_BYTES_MAX), std::mem::take(&mut quota.dropped)))
+    }
+}
+
+impl Host for Log {
+    fn write(&mut self, level: Level, message: String) {
+        self.say(level, &message);
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_dropped_and_counted() {
-        let mut log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
+        let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
         let now = clock::now();
         let passed = (0..1_000).filter(|_| log.admit("x", now).is_some()).count();
         assert_eq!(passed, BURST as usize);
@@ -77,8 +94,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clone_has_no_quota_of_its_own() {
+        let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
+        let (other, now) = (log.clone(), clock::now());
+        assert_eq!((0..1_000).filter(|_| log.admit("x", now).is_some()).count(), BURST as usize);
+        assert!(other.admit("x", now).is_none());
+    }
+
+    #[test]
     fn a_hundred_megabytes_become_a_line() {
-        let mut log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
+        let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
         let (line, _) = log.admit(&"x".repeat(100 << 20), clock::now()).expect("admitted");
         assert!(line.len() <= LINE_BYTES_MAX && line.ends_with('…'));
     }

@@ -13,6 +13,7 @@ pub mod points;
 pub mod serial;
 
 use core::fmt;
+use evenkeel_signing::is_printable;
 
 /// Who a plugin is, for messages: its name and the subtree that tells two
 /// copies of one plugin apart.
@@ -30,8 +31,8 @@ impl fmt::Display for Who {
     }
 }
 
-/// `text` as one line of at most `len_max` bytes: control characters and
-/// characters that reorder a line become `�`, the end is cut between
+/// `text` as one line of at most `len_max` bytes: characters that are not
+/// [printable](is_printable) become `�`, the end is cut between
 /// characters and marked with `…` (within `len_max`).
 #[must_use]
 pub fn one_line(text: &str, len_max: usize) -> String {
@@ -39,7 +40,8 @@ pub fn one_line(text: &str, len_max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(len_max));
     // Where the line must end if it turns out to be too long.
     let mut cut_at = 0;
-    for c in text.chars().map(printable) {
+    let shown = |c| if is_printable(c) { c } else { char::REPLACEMENT_CHARACTER };
+    for c in text.chars().map(shown) {
         if line.len() + c.len_utf8() > len_max {
             line.truncate(cut_at);
             if CUT.len_utf8() <= len_max {
@@ -53,14 +55,6 @@ pub fn one_line(text: &str, len_max: usize) -> String {
         }
     }
     line
-}
-
-/// Control characters and the bidirectional overrides would let a plugin write
-/// over what stands beside its text.
-fn printable(c: char) -> char {
-    let reorders =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if c.is_control() || reorders { char::REPLACEMENT_CHARACTER } else { c }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! else. A list of updates is checked whole before any of it is published.
 
 use super::bucket::Bucket;
+use super::log::{Level, Log};
 use super::{Who, one_line};
 use crate::clock;
 use crate::hub::Hub;
@@ -11,9 +12,9 @@ use crate::plugin::bindings::points::points as wit;
 use evenkeel_core::points::names::unit_of_ups_variable;
 use evenkeel_core::points::{Name, NameError, Point, Quality, Unit, Value};
 use evenkeel_core::time::Nanos;
+use evenkeel_signing::is_printable;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tracing::{info, warn};
 
 /// Points that one plugin may have.
 pub const POINTS_MAX: usize = 256;
@@ -26,6 +27,7 @@ pub const INTERVAL: Nanos = Nanos::from_millis(20);
 #[derive(Debug)]
 pub struct Points {
     who: Who,
+    log: Log,
     hub: Arc<Hub>,
     bucket: Bucket,
     /// Every name published so far, by earlier instances too.
@@ -83,8 +85,8 @@ pub enum PointsError {
         /// The name.
         name: String,
     },
-    /// Control characters.
-    #[error("the text for {name} contains a control character")]
+    /// Control characters and others that cannot be shown.
+    #[error("the text for {name} contains a control character or one that cannot be seen")]
     Control {
         /// The name.
         name: String,
@@ -101,7 +103,9 @@ pub enum PointsError {
     #[error("more than {POINTS_MAX} points")]
     Count,
     /// Too often.
-    #[error("published more often than {BURST} times at once and 50 times a second")]
+    #[error(
+        "published more often than {BURST} times at once and 50 times a second; poll less often"
+    )]
     Rate,
 }
 
@@ -119,11 +123,11 @@ impl PointsError {
 impl Points {
     /// Publish into `hub`, under `who.points`.
     #[must_use]
-    pub fn new(who: Who, hub: Arc<Hub>) -> Self {
+    pub fn new(who: Who, log: Log, hub: Arc<Hub>) -> Self {
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
         let earlier = hub.query(&who.points);
         let names = earlier.iter().filter_map(|(name, _)| Name::parse(name).ok()).collect();
-        Self { who, hub, bucket, names, answering: true }
+        Self { who, log, hub, bucket, names, answering: true }
     }
 
     fn accept(&mut self, updates: Vec<wit::Update>, now: Nanos) -> Result<(), PointsError> {
@@ -148,7 +152,7 @@ impl Points {
         self.hub.publish(&self.who.points, now, points);
         if !self.answering {
             self.answering = true;
-            info!(plugin = self.who.name, points = self.who.points, "the device answers again");
+            self.log.say(Level::Info, "the device answers again");
         }
         Ok(())
     }
@@ -163,8 +167,7 @@ impl wit::Host for Points {
     fn lost(&mut self, reason: String) {
         // Said at every poll while the device is away: told and marked once.
         if std::mem::replace(&mut self.answering, false) {
-            let reason = one_line(&reason, super::log::LINE_BYTES_MAX);
-            warn!(plugin = self.who.name, points = self.who.points, "device lost: {reason}");
+            self.log.say(Level::Warn, &format!("device lost: {reason}"));
             self.hub.mark_stale(&self.who.points);
         }
     }
@@ -217,7 +220,7 @@ fn check_value(name: &str, value: wit::Value, unit: Unit) -> Result<Value, Point
         wit::Value::Text(text) if text.len() > Value::TEXT_MAX => {
             Err(PointsError::Text { name: name(), len: text.len() })
         }
-        wit::Value::Text(text) if text.chars().any(char::is_control) => {
+        wit::Value::Text(text) if !text.chars().all(is_printable) => {
             Err(PointsError::Control { name: name() })
         }
         wit::Value::Text(text) => Ok(Value::Text(text)),
@@ -231,7 +234,7 @@ mod tests {
 
     fn points() -> Points {
         let who = Who { name: "megatec".into(), points: "ups.0".into() };
-        Points::new(who, Arc::new(Hub::default()))
+        Points::new(who.clone(), Log::new(who), Arc::new(Hub::default()))
     }
 
     fn update(name: &str, value: wit::Value, unit: &str) -> wit::Update {
@@ -269,6 +272,7 @@ mod tests {
             (update("battery.charge", number(f64::NAN), "%"), 2, "not finite"),
             (update("battery.charge", number(f64::INFINITY), "%"), 2, "not finite"),
             (update("ups.model", text("a\u{1b}[2J"), ""), 2, "control"),
+            (update("ups.model", text("a\u{202e}b"), ""), 2, "cannot be seen"),
             (update("ups.model", text(&"x".repeat(257)), ""), 3, "257 bytes"),
         ] {
             let mut points = points();
@@ -291,7 +295,8 @@ mod tests {
         points.publish(numbered(100..256)).expect("256 in all");
         points.publish(numbered(0..256)).expect("the same again");
         assert_eq!(points.hub.query("").len(), POINTS_MAX);
-        let mut restarted = Points::new(points.who.clone(), Arc::clone(&points.hub));
+        let mut restarted =
+            Points::new(points.who.clone(), points.log.clone(), Arc::clone(&points.hub));
         assert_eq!(restarted.publish(numbered(300..301)).map_err(|e| e.code), Err(3));
     }
 

@@ -6,7 +6,8 @@
 
 pub mod line;
 
-use super::Who;
+use super::bucket::Bucket;
+use super::log::{Level, Log};
 use crate::clock;
 use crate::plugin::bindings::serial::serial as wit;
 use crate::plugin::limits::HANDLES_MAX;
@@ -14,9 +15,8 @@ use crate::plugin::stop::Stop;
 use evenkeel_core::time::Nanos;
 use line::{Line, LineError, ReplyEnd, Settings};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tracing::info;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
 /// Longest request and longest reply in bytes.
@@ -26,10 +26,16 @@ pub const TIMEOUT_MS_MAX: u32 = 30_000;
 /// Lowest and highest speed in baud.
 pub const BAUD: core::ops::RangeInclusive<u32> = 50..=921_600;
 
+/// Times that a device may be opened at once. Opening sets DTR and RTS.
+pub const OPENS_BURST: u32 = 10;
+/// Afterwards, once per this time.
+pub const OPENS_INTERVAL: Nanos = Nanos::from_secs(1);
+
 /// The serial lines of one plugin.
 #[derive(Debug)]
 pub struct Serial {
-    who: Who,
+    log: Log,
+    opens: Bucket,
     lines: BTreeMap<String, PathBuf>,
     table: ResourceTable,
     stop: Arc<Stop>,
@@ -38,7 +44,6 @@ pub struct Serial {
 /// A line that a guest holds; the device behind it comes and goes.
 #[derive(Debug)]
 pub struct Port {
-    who: Who,
     path: PathBuf,
     settings: Settings,
     line: Option<Line>,
@@ -68,6 +73,12 @@ pub enum SerialError {
     /// Too many handles.
     #[error("more than {HANDLES_MAX} ports are open; drop one first")]
     Handles,
+    /// Opened again and again.
+    #[error(
+        "the device was opened more often than {OPENS_BURST} times at once and once a second; \
+        keep the port open, or poll less often"
+    )]
+    Opens,
     /// The line itself.
     #[error(transparent)]
     Line(#[from] LineError),
@@ -86,7 +97,7 @@ impl SerialError {
             Self::Line(LineError::TooLong { .. }) => 4,
             Self::Range { .. } => 5,
             Self::Line(_) => 6,
-            Self::Handles => 7,
+            Self::Handles | Self::Opens => 7,
         }
     }
 }
@@ -103,18 +114,19 @@ impl From<SerialError> for wit::Error {
 }
 
 impl Serial {
-    /// Lines by logical name, for `who`; waits end with `stop`.
+    /// Lines by logical name; waits end with `stop`.
     #[must_use]
-    pub fn new(who: Who, lines: BTreeMap<String, PathBuf>, stop: Arc<Stop>) -> Self {
+    pub fn new(log: Log, lines: BTreeMap<String, PathBuf>, stop: Arc<Stop>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        Self { who, lines, table, stop }
+        let opens = Bucket::new(OPENS_BURST, OPENS_INTERVAL, clock::now());
+        Self { log, opens, lines, table, stop }
     }
 
     fn port(&self, name: &str, line: &wit::Line) -> Result<Port, SerialError> {
         let denied = || SerialError::Denied { name: super::one_line(name, 80) };
         let path = self.lines.get(name).ok_or_else(denied)?.clone();
-        Ok(Port { who: self.who.clone(), path, settings: settings(line)?, line: None })
+        Ok(Port { path, settings: settings(line)?, line: None })
     }
 }
 
@@ -146,11 +158,14 @@ impl wit::HostPort for Serial {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let port = self.table.get_mut(&port)?;
+        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
         let reply = check(&tx, timeout_ms).and_then(|deadline| {
             let max = max.min(BYTES_MAX as u32);
             range("max", max.into(), 1, BYTES_MAX as u64)?;
             let end = reply_end(&end, max)?;
-            port.with_line(|line| line.transact(&tx, end, max as usize, deadline, &self.stop))
+            port.with_line(&mut opening, |line| {
+                line.transact(&tx, end, max as usize, deadline, &self.stop)
+            })
         });
         Ok(reply.map_err(Into::into))
     }
@@ -162,8 +177,10 @@ impl wit::HostPort for Serial {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
         let port = self.table.get_mut(&port)?;
-        let sent = check(&tx, timeout_ms)
-            .and_then(|deadline| port.with_line(|line| line.send(&tx, deadline, &self.stop)));
+        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
+        let sent = check(&tx, timeout_ms).and_then(|deadline| {
+            port.with_line(&mut opening, |line| line.send(&tx, deadline, &self.stop))
+        });
         Ok(sent.map_err(Into::into))
     }
 
@@ -173,21 +190,34 @@ impl wit::HostPort for Serial {
     }
 }
 
+/// What opening a device draws on.
+struct Opening<'a> {
+    quota: &'a mut Bucket,
+    log: &'a Log,
+}
+
+impl Opening<'_> {
+    fn open(&mut self, path: &Path, settings: &Settings) -> Result<Line, SerialError> {
+        if !self.quota.admit(clock::now()) {
+            return Err(SerialError::Opens);
+        }
+        let line = Line::open(path, settings)?;
+        self.log.say(Level::Info, &format!("serial line {} opened", path.display()));
+        Ok(line)
+    }
+}
+
 impl Port {
     /// Use the line, opening it first when need be; a line that vanished is
     /// closed, so that the next call opens whatever is there then.
     fn with_line<T>(
         &mut self,
+        opening: &mut Opening<'_>,
         call: impl FnOnce(&Line) -> Result<T, LineError>,
     ) -> Result<T, SerialError> {
         let line = match self.line.take() {
             Some(line) => line,
-            None => {
-                let line = Line::open(&self.path, &self.settings)?;
-                let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
-                info!(plugin, points, "serial line {} opened", self.path.display());
-                line
-            }
+            None => opening.open(&self.path, &self.settings)?,
         };
         let result = call(&line);
         if !matches!(result, Err(LineError::Vanished { .. })) {
@@ -249,6 +279,7 @@ mod tests {
     use super::line::tests::{Far, Pty};
     use super::wit::HostPort as _;
     use super::*;
+    use crate::caps::Who;
 
     const LINE: wit::Line = wit::Line {
         baud: 2_400,
@@ -260,9 +291,9 @@ mod tests {
     };
 
     fn serial(path: &std::path::Path) -> Serial {
-        let who = Who { name: "megatec".into(), points: "ups.0".into() };
+        let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
         let lines = BTreeMap::from([("ups".to_owned(), path.to_owned())]);
-        Serial::new(who, lines, Arc::new(Stop::new().expect("a descriptor")))
+        Serial::new(log, lines, Arc::new(Stop::new().expect("a descriptor")))
     }
 
     fn open(serial: &mut Serial) -> Resource<Port> {
@@ -325,6 +356,25 @@ mod tests {
         assert_eq!(ask(&mut serial, &port).map_err(|e| e.code), Err(2), "absent");
         let _far = Far::answer(Pty::linked(&link), |_| b"(230.0\r".to_vec());
         assert_eq!(ask(&mut serial, &port).expect("a reply"), b"(230.0\r");
+    }
+
+    #[test]
+    fn opening_in_a_loop_is_quota() {
+        let far = Far::answer(Pty::new(), |_| b"(208.4\r".to_vec());
+        let mut serial = serial(&far.path);
+        for _ in 0..OPENS_BURST {
+            let port = open(&mut serial);
+            ask(&mut serial, &port).expect("a reply");
+            serial.drop(port).expect("known");
+        }
+        let port = open(&mut serial);
+        assert_eq!(ask(&mut serial, &port).map_err(|e| e.code), Err(7));
+        // What it opened once, it may use as often as it likes.
+        let mut serial = super::tests::serial(&far.path);
+        let port = open(&mut serial);
+        for _ in 0..3 * OPENS_BURST {
+            ask(&mut serial, &port).expect("a reply");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use core::fmt;
 use evenkeel_core::time::Nanos;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::UpdateDeadline;
 
 /// CPU time for `start`.
@@ -21,6 +22,17 @@ pub const POLL_CPU_MAX: Nanos = Nanos::from_secs(1);
 /// Longest call, waits included. Four times the longest wait of a host
 /// function, so that no single transaction comes near it.
 pub const CALL_MAX: Nanos = Nanos::from_secs(120);
+
+/// Calls that compute are followed by a pause of this many times what they
+/// used, so that a plugin gets a fifth of a core and never more.
+pub const REST_FACTOR: u64 = 4;
+
+/// How long to wait after a call that used `cpu` when the plugin asked for
+/// `asked`.
+#[must_use]
+pub fn rest(asked: Duration, cpu: Nanos) -> Duration {
+    asked.max(Duration::from_nanos(cpu.0.saturating_mul(REST_FACTOR)))
+}
 
 /// Why a call was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +52,7 @@ impl fmt::Display for Cut {
             Self::Cpu(limit) => {
                 write!(f, "used more than its {} ms of processor time", limit.as_millis())
             }
-            Self::Wall(limit) => write!(f, "did not return within {} s", limit.as_millis() / 1_000),
+            Self::Wall(limit) => write!(f, "did not return within {} ms", limit.as_millis()),
         }
     }
 }
@@ -49,6 +61,7 @@ impl fmt::Display for Cut {
 #[derive(Debug)]
 pub struct Budget {
     stop: Arc<Stop>,
+    wall_max: Nanos,
     cpu_max: Nanos,
     cpu_at_start: Nanos,
     wall_at_start: Nanos,
@@ -59,11 +72,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget that is ended by `stop` being killed.
+    /// A budget that is ended by `stop` being killed, and in which no call
+    /// takes longer than `wall_max`, waits included.
     #[must_use]
-    pub const fn new(stop: Arc<Stop>) -> Self {
+    pub const fn new(stop: Arc<Stop>, wall_max: Nanos) -> Self {
         Self {
             stop,
+            wall_max,
             cpu_max: Nanos(0),
             cpu_at_start: Nanos(0),
             wall_at_start: Nanos(0),
@@ -124,7 +139,7 @@ impl Budget {
         match () {
             () if killed => Some(Cut::Killed),
             () if cpu > self.cpu_max => Some(Cut::Cpu(self.cpu_max)),
-            () if wall > CALL_MAX => Some(Cut::Wall(CALL_MAX)),
+            () if wall > self.wall_max => Some(Cut::Wall(self.wall_max)),
             () => None,
         }
     }
@@ -142,7 +157,7 @@ mod tests {
     use super::*;
 
     fn budget() -> Budget {
-        let mut budget = Budget::new(Arc::new(Stop::new().expect("a descriptor")));
+        let mut budget = Budget::new(Arc::new(Stop::new().expect("a descriptor")), CALL_MAX);
         budget.begin(Nanos::from_millis(100));
         budget
     }
@@ -156,6 +171,15 @@ mod tests {
         assert_eq!(budget.judge(ms(101), ms(101), false), Some(Cut::Cpu(ms(100))));
         assert_eq!(budget.judge(ms(1), Nanos::from_secs(121), false), Some(Cut::Wall(CALL_MAX)));
         assert_eq!(budget.judge(ms(0), ms(0), true), Some(Cut::Killed));
+    }
+
+    #[test]
+    fn a_plugin_gets_a_fifth_of_a_core_however_often_it_wants_to_run() {
+        let ms = Duration::from_millis;
+        assert_eq!(rest(ms(2_000), Nanos::from_millis(1)), ms(2_000));
+        assert_eq!(rest(ms(100), Nanos::from_millis(200)), ms(800));
+        assert_eq!(rest(ms(100), POLL_CPU_MAX), ms(4_000));
+        assert!(rest(ms(100), Nanos(u64::MAX)) > ms(100), "no overflow");
     }
 
     #[test]

@@ -27,6 +27,11 @@ pub(crate) struct Guest<'a> {
 pub(crate) const IDLE: Guest<'static> =
     Guest { start: "(i32.const 16)", poll: "(i32.const 1000)", extra: "", memory_pages: 1 };
 
+/// A `start` that answers with the text at 64, "no protocol".
+pub(crate) const DECLINE: &str = "(i32.store8 (i32.const 16) (i32.const 1))
+    (i32.store (i32.const 20) (i32.const 64)) (i32.store (i32.const 24) (i32.const 11))
+    (i32.const 16)";
+
 /// A `poll` that publishes `battery.charge` = 80 %.
 pub(crate) const PUBLISH: &str =
     "(call $publish (i32.const 512) (i32.const 1) (i32.const 1024)) (i32.const 100)";

@@ -12,7 +12,7 @@ use crate::caps::serial::Serial;
 use crate::caps::{Who, one_line};
 use crate::hub::Hub;
 use crate::plugin::bindings::{DeviceDriver, Setting};
-use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
+use crate::plugin::budget::{self, Budget, Cut, POLL_CPU_MAX, START_CPU};
 use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
 use crate::plugin::load::Package;
 use crate::plugin::stop::Stop;
@@ -53,6 +53,10 @@ pub struct Surroundings {
     pub epoch: Nanos,
     /// Shows its memory in bytes.
     pub memory: Arc<AtomicU64>,
+    /// Longest call, waits included; [`CALL_MAX`] but in tests.
+    ///
+    /// [`CALL_MAX`]: crate::plugin::budget::CALL_MAX
+    pub call_max: Nanos,
 }
 
 /// A running plugin. Belongs to one thread: its CPU clock is the budget.
@@ -73,7 +77,7 @@ pub enum Failure {
         detail: String,
     },
     /// It said so itself.
-    #[error("it does not accept its settings: {text}")]
+    #[error("it does not accept its settings, correct them and restart the daemon: {text}")]
     Declined {
         /// Its own words.
         text: String,
@@ -105,13 +109,15 @@ impl Instance {
     pub fn new(package: &Package, around: &Surroundings) -> Result<Self, Failure> {
         let limits = package.manifest.limits;
         let stop = || Arc::clone(&around.stop);
+        let log = Log::new(around.who.clone());
+        let hub = Arc::clone(&around.hub);
         let state = State {
-            log: Log::new(around.who.clone()),
             clock: Clock::new(around.epoch, stop()),
-            points: Points::new(around.who.clone(), Arc::clone(&around.hub)),
-            serial: Serial::new(around.who.clone(), package.granted.lines.clone(), stop()),
+            points: Points::new(around.who.clone(), log.clone(), hub),
+            serial: Serial::new(log.clone(), package.granted.lines.clone(), stop()),
+            log,
             limiter: MemoryLimiter::new(limits.memory_bytes as usize, Arc::clone(&around.memory)),
-            budget: Budget::new(stop()),
+            budget: Budget::new(stop(), around.call_max),
         };
         let mut store = Store::new(package.pre.engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -148,7 +154,8 @@ impl Instance {
         }
     }
 
-    /// The plugin's `poll`; returns the time until the next.
+    /// The plugin's `poll`; returns the time until the next: what it asks for,
+    /// or longer when it computed much.
     ///
     /// # Errors
     /// [`Failure`]; the instance is of no further use then.
@@ -158,7 +165,7 @@ impl Instance {
             Ok(ms) => {
                 self.tell_slow();
                 let ms = ms.clamp(*POLL_INTERVAL_MS.start(), *POLL_INTERVAL_MS.end());
-                Ok(Duration::from_millis(ms.into()))
+                Ok(budget::rest(Duration::from_millis(ms.into()), self.cpu_used()))
             }
             Err(error) => Err(failure(&self.store, "poll", &error)),
         }
@@ -225,7 +232,7 @@ fn called_by(trace: &WasmBacktrace) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::budget::thread_cpu;
+    use crate::plugin::budget::{CALL_MAX, thread_cpu};
     use crate::plugin::fixture::{self, Fixture, Guest, IDLE};
     use crate::plugin::grant::OFFERED;
     use evenkeel_core::points::Quality;
@@ -237,6 +244,10 @@ mod tests {
     }
 
     fn make(guest: &Guest) -> Result<Running, Failure> {
+        make_within(guest, CALL_MAX)
+    }
+
+    fn make_within(guest: &Guest, call_max: Nanos) -> Result<Running, Failure> {
         let fixture = Fixture::new();
         let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::driver(guest));
         let package =
@@ -247,6 +258,7 @@ mod tests {
             stop: Arc::new(Stop::new().expect("a descriptor")),
             epoch: crate::clock::now(),
             memory: Arc::default(),
+            call_max,
         };
         Ok(Running { instance: Instance::new(&package, &around)?, around })
     }
@@ -269,13 +281,13 @@ mod tests {
 
     #[test]
     fn settings_may_be_declined_in_the_plugin_s_own_words() {
-        // An error with the text at 64: "no protocol".
-        let start = "(i32.store8 (i32.const 16) (i32.const 1))
-            (i32.store (i32.const 20) (i32.const 64)) (i32.store (i32.const 24) (i32.const 11))
-            (i32.const 16)";
-        let mut running = make(&Guest { start, ..IDLE }).unwrap_or_else(|e| panic!("{e}"));
+        let mut running =
+            make(&Guest { start: fixture::DECLINE, ..IDLE }).unwrap_or_else(|e| panic!("{e}"));
         let error = running.instance.start(&BTreeMap::new()).expect_err("declined");
-        assert_eq!(error.to_string(), "it does not accept its settings: no protocol");
+        assert_eq!(
+            error.to_string(),
+            "it does not accept its settings, correct them and restart the daemon: no protocol"
+        );
     }
 
     #[test]
@@ -303,6 +315,36 @@ mod tests {
         assert_eq!(error.to_string(), "poll did not stop when told to");
         assert!(begun.elapsed() < Duration::from_secs(2));
         killer.join().expect("no panic");
+    }
+
+    #[test]
+    fn sleeping_for_ever_is_ended_by_the_clock_on_the_wall() {
+        let poll = "(loop $l (call $sleep (i32.const 20)) (br $l)) (i32.const 0)";
+        let made = make_within(&Guest { poll, ..IDLE }, Nanos::from_millis(200));
+        let mut running = made.unwrap_or_else(|e| panic!("{e}"));
+        let (begun, before) = (std::time::Instant::now(), thread_cpu());
+        let error = running.instance.poll().expect_err("ended");
+        assert_eq!(error.to_string(), "poll did not return within 200 ms");
+        assert!(begun.elapsed() >= Duration::from_millis(200));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(thread_cpu().since(before) < Nanos::from_millis(50), "not for computing");
+    }
+
+    #[test]
+    fn a_poll_that_computes_is_followed_by_four_times_that_in_rest() {
+        // Turns for well above the 25 ms that the shortest interval allows for,
+        // and well within the budget of 1 s.
+        let poll = "(local $n i32) (loop $l
+                (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                    (i32.const 250000000))))
+            (i32.const 0)";
+        let mut running = running(&Guest { poll, ..IDLE });
+        running.instance.poll_cpu_max = POLL_CPU_MAX;
+        let pause = running.instance.poll().expect("polls");
+        // The clock goes on after the call.
+        let used = running.instance.cpu_used();
+        assert!(pause > Duration::from_millis(100), "{pause:?}");
+        assert!(pause * 11 > Duration::from_nanos(used.0) * 40, "{pause:?} after {used:?}");
     }
 
     #[test]

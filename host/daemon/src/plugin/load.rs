@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -32,6 +33,8 @@ pub const KEY_EXTENSION: &str = "pub";
 
 /// A plugin that is verified, compiled and linked.
 pub struct Package {
+    /// Where it was read from.
+    pub file: PathBuf,
     /// What it says about itself; signed.
     pub manifest: PluginManifest,
     /// What it may do.
@@ -40,6 +43,19 @@ pub struct Package {
     pub signer: String,
     /// Ready to be instantiated, any number of times.
     pub pre: DeviceDriverPre<State>,
+    /// What it cost to come this far.
+    pub cost: Cost,
+}
+
+/// Time that the steps of [`load`] took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cost {
+    /// Reading, signature, manifest, hashes of the parts.
+    pub verify: Duration,
+    /// Turning the component into machine code.
+    pub compile: Duration,
+    /// Comparing imports with grants, and linking.
+    pub link: Duration,
 }
 
 /// A plugin file that is not run, and why.
@@ -165,13 +181,16 @@ pub fn load(
         signer: signer.clone(),
         reason,
     };
+    let mut cost = Cost::default();
+    let begun = Instant::now();
     let raw = read(file).map_err(|reason| refused(&signer, reason))?;
     let bundle = verify(&raw, keyring).map_err(|reason| refused(&signer, reason))?;
+    cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(|key| key.name().to_owned());
     let (granted, pre) =
-        prepare(engine, &bundle, grant).map_err(|reason| refused(&signer, reason))?;
-    let signer = signer.unwrap_or_default();
-    Ok(Package { manifest: bundle.manifest().clone(), granted, signer, pre })
+        prepare(engine, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
+    let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
+    Ok(Package { file, manifest: bundle.manifest().clone(), granted, signer, pre, cost })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -283,6 +302,7 @@ fn prepare(
     engine: &Engine,
     bundle: &PluginBundle<'_>,
     grant: &PluginGrant,
+    cost: &mut Cost,
 ) -> Result<(Granted, DeviceDriverPre<State>), Reason> {
     let manifest = bundle.manifest();
     if manifest.name != grant.name {
@@ -292,13 +312,17 @@ fn prepare(
         return Err(Reason::World { found: manifest.world.clone() });
     }
     let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
+    let begun = Instant::now();
     let component = Component::from_binary(engine, bundle.component())
         .map_err(|error| Reason::Invalid { detail: detail(&error) })?;
+    cost.compile = begun.elapsed();
+    let begun = Instant::now();
     check_imports(engine, &component, &granted.interfaces)?;
     check_memory(&component, manifest.limits.memory_bytes)?;
     let shape = |error: wasmtime::Error| Reason::Shape { detail: detail(&error) };
     let linker = link(engine, &granted.interfaces).map_err(shape)?;
     let pre = linker.instantiate_pre(&component).and_then(DeviceDriverPre::new).map_err(shape)?;
+    cost.link = begun.elapsed();
     Ok((granted, pre))
 }
 

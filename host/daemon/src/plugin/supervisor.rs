@@ -11,6 +11,7 @@ use crate::config::{Config, PluginGrant};
 use crate::hub::Hub;
 use crate::plugin::backoff::{Backoff, Next};
 use crate::plugin::board::Board;
+use crate::plugin::budget::CALL_MAX;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
 use crate::plugin::load::{self, Package, Refusal};
@@ -21,11 +22,11 @@ use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::Keyring;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::{error, info, warn};
 use wasmtime::Engine;
 
@@ -38,8 +39,10 @@ pub const GRACE: Duration = Duration::from_secs(2);
 pub const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Stack of a plugin's thread: the guest's part and room for the host's.
 const THREAD_STACK_BYTES: usize = 512 << 10;
-/// Plugins come after the rest of the daemon, and far after the guard.
-const NICE: i32 = 5;
+/// Plugins come after the rest of the daemon, and far after the guard. The same
+/// for loading and running: a thread inherits it, and nobody but root may go
+/// back to less.
+const NICE: i32 = 10;
 
 /// The plugins of this daemon.
 #[derive(Debug)]
@@ -82,6 +85,7 @@ struct Shared {
     hub: Arc<Hub>,
     events: EventSink,
     epoch: Nanos,
+    call_max: Nanos,
     /// Dropped with its thread.
     _ended: Sender<()>,
 }
@@ -94,6 +98,16 @@ impl Supervisor {
     /// [`StartError`] when no plugin could ever run. A plugin that is refused
     /// is an event and a status, not an error.
     pub fn start(config: &Config, hub: Arc<Hub>, events: EventSink) -> Result<Self, StartError> {
+        Self::start_within(config, hub, events, CALL_MAX)
+    }
+
+    /// [`Supervisor::start`] with another limit for the longest call.
+    fn start_within(
+        config: &Config,
+        hub: Arc<Hub>,
+        events: EventSink,
+        call_max: Nanos,
+    ) -> Result<Self, StartError> {
         let system = |source| StartError::System { source };
         let engine = engine::start().map_err(|source| StartError::Engine { source })?;
         let slots: Vec<_> = config
@@ -103,7 +117,7 @@ impl Supervisor {
             .collect::<Result<_, _>>()
             .map_err(system)?;
         let (sender, ended) = mpsc::channel();
-        let shared = Shared { hub, events, epoch: clock::now(), _ended: sender };
+        let shared = Shared { hub, events, epoch: clock::now(), call_max, _ended: sender };
         let loader = Loader {
             engine,
             plugin_dir: config.plugin_dir.clone(),
@@ -172,7 +186,7 @@ struct Loader {
 
 impl Loader {
     fn run(self) {
-        be_nice(2 * NICE);
+        be_nice();
         let (keyring, errors) = load::keyring(&self.trust_dir);
         for trust_error in errors {
             error!("{}", reason(&trust_error));
@@ -187,27 +201,22 @@ impl Loader {
                     slot.board.verified(&package.manifest);
                     spawn(slot, package, &self.shared);
                 }
-                Err(refusal) => {
-                    let (file, reason) = (refusal.file.display().to_string(), reason(&refusal));
-                    error!("{reason}");
-                    slot.board.error(&reason);
-                    slot.board.enter(PluginState::Refused);
-                    (self.shared.events)(Event::PluginRefused { file, reason });
-                }
+                Err(refusal) => refused(slot, &refusal.file, &reason(&refusal), &self.shared),
             }
         }
     }
 
     fn load(&self, keyring: &Keyring, slot: &Slot) -> Result<Package, Refusal> {
-        let begun = Instant::now();
         let file = load::find(&self.plugin_dir, &slot.grant.name)?;
         let package = load::load(&self.engine, keyring, &file, &slot.grant)?;
         info!(
             plugin = slot.grant.name,
             signer = package.signer,
-            "{} verified and compiled in {} ms",
+            "{} verified in {} ms, compiled in {} ms, linked in {} ms",
             file.display(),
-            begun.elapsed().as_millis()
+            package.cost.verify.as_millis(),
+            package.cost.compile.as_millis(),
+            package.cost.link.as_millis(),
         );
         Ok(package)
     }
@@ -227,9 +236,17 @@ fn spawn(slot: &Arc<Slot>, package: Package, shared: &Shared) {
     }
 }
 
+/// It is not run, and trying again would not help.
+fn refused(slot: &Slot, file: &Path, reason: &str, shared: &Shared) {
+    error!(plugin = slot.grant.name, points = slot.grant.points, "{reason}");
+    slot.board.error(reason);
+    slot.board.enter(PluginState::Refused);
+    let (file, reason) = (file.display().to_string(), reason.to_owned());
+    (shared.events)(Event::PluginRefused { file, reason });
+}
+
 /// A plugin's thread.
 fn run(slot: &Slot, package: &Package, shared: &Shared) {
-    be_nice(NICE);
     let mut backoff = Backoff::default();
     loop {
         let begun = clock::now();
@@ -237,6 +254,10 @@ fn run(slot: &Slot, package: &Package, shared: &Shared) {
         // Whatever ended it: nobody brings new values now.
         shared.hub.mark_stale(&slot.grant.points);
         let failure = match result {
+            // The settings do not change by waiting.
+            Err(declined @ Failure::Declined { .. }) => {
+                return refused(slot, &package.file, &reason(&declined), shared);
+            }
             Err(failure) if !slot.stop.is_requested() => failure,
             ended => return stopped(slot, ended, shared),
         };
@@ -279,6 +300,7 @@ fn session(slot: &Slot, package: &Package, shared: &Shared) -> Result<(), Failur
             stop: Arc::clone(&slot.stop),
             epoch: shared.epoch,
             memory: slot.board.memory(),
+            call_max: shared.call_max,
         },
     )?;
     instance.start(&slot.grant.settings)?;
@@ -312,8 +334,8 @@ fn stopped(slot: &Slot, ended: Result<(), Failure>, shared: &Shared) {
 }
 
 /// On Linux a "process" here is a thread, and none means this one.
-fn be_nice(nice: i32) {
-    if let Err(errno) = rustix::process::setpriority_process(None, nice) {
+fn be_nice() {
+    if let Err(errno) = rustix::process::setpriority_process(None, NICE) {
         warn!("the priority of a plugin thread cannot be lowered: {errno}");
     }
 }
@@ -324,6 +346,8 @@ mod tests {
     use crate::plugin::fixture::{self, Fixture, Guest, IDLE, PUBLISH};
     use crate::plugin::grant::OFFERED;
     use evenkeel_core::points::Quality;
+    use evenkeel_signing::PluginManifest;
+    use std::time::Instant;
 
     struct Running {
         supervisor: Supervisor,
@@ -341,6 +365,10 @@ mod tests {
     }
 
     fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
+        run_within(fixture, plugins, CALL_MAX)
+    }
+
+    fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> Running {
         let dir = fixture.dir.path();
         let config = Config {
             data_dir: dir.into(),
@@ -354,7 +382,8 @@ mod tests {
         let (hub, events) = (Arc::new(Hub::default()), Arc::new(Mutex::new(Vec::new())));
         let kept = Arc::clone(&events);
         let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
-        let supervisor = Supervisor::start(&config, Arc::clone(&hub), sink).expect("starts");
+        let supervisor = Supervisor::start_within(&config, Arc::clone(&hub), sink, call_max);
+        let supervisor = supervisor.expect("starts");
         Running { supervisor, hub, events, _fixture: fixture }
     }
 
@@ -444,6 +473,97 @@ mod tests {
         let status = running.wait("refused", |s| s.state == PluginState::Refused);
         assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
         assert!(matches!(&running.events()[..], [Event::PluginRefused { .. }]));
+    }
+
+    #[test]
+    fn declined_settings_are_final_at_once_and_no_trap() {
+        let running = run(&Guest { start: fixture::DECLINE, ..IDLE });
+        let status = running.wait("refused", |s| s.state == PluginState::Refused);
+        assert_eq!((status.traps, status.polls), (0, 0));
+        let words = "it does not accept its settings, correct them and restart the daemon";
+        assert!(status.last_error.is_some_and(|e| e.starts_with(words)));
+        thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(running.status().state, PluginState::Refused, "no second try");
+        match &running.events()[..] {
+            [Event::PluginRefused { file, reason }] => {
+                assert!(file.ends_with("megatec.evkp") && reason.ends_with("no protocol"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_thread_of_a_plugin_is_nice_without_a_second_request() {
+        let running = run(&IDLE);
+        running.wait("running", |s| s.state == PluginState::Running);
+        let mut checked = 0;
+        for task in std::fs::read_dir("/proc/self/task").expect("tasks") {
+            let task = task.expect("a task").path();
+            let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+            if name.trim() == "plugin-megatec" {
+                let stat = std::fs::read_to_string(task.join("stat")).expect("it runs");
+                let fields = stat.rsplit(") ").next().expect("fields after the name");
+                assert_eq!(fields.split(' ').nth(16), Some("10"), "{stat}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 0);
+    }
+
+    /// One neighbour that does its work, and every way to misbehave beside it.
+    #[test]
+    fn hostile_plugins_end_and_their_neighbour_polls_on() {
+        const SLEEPER_MAX: Nanos = Nanos::from_millis(400);
+        let grows = "(loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
+            unreachable";
+        let cases = [
+            ("neighbour", PUBLISH, "", ""),
+            ("computes", "(loop $l (br $l)) (i32.const 0)", "", "50 ms of processor time"),
+            ("grows", grows, "", "its limit is 1048576 bytes"),
+            ("recurses", "(call $r) (i32.const 0)", "(func $r (call $r))", "stack exhausted"),
+            ("aborts", "unreachable", "", "`unreachable`"),
+            (
+                "sleeps",
+                "(loop $l (call $sleep (i32.const 20)) (br $l)) (i32.const 0)",
+                "",
+                "did not return within 400 ms",
+            ),
+        ];
+        let fixture = Fixture::new();
+        fixture.trust();
+        for (name, poll, extra, _) in cases {
+            let manifest = PluginManifest { name: name.into(), ..fixture::manifest(&OFFERED) };
+            let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll, extra, ..IDLE }));
+            std::fs::write(fixture.dir.path().join(format!("{name}.evkp")), raw).expect("written");
+        }
+        let grant = |(i, (name, ..)): (usize, &(&str, &str, &str, &str))| PluginGrant {
+            name: (*name).into(),
+            points: format!("ups.{i}"),
+            ..fixture::grant("/dev/ttyS1")
+        };
+        let grants = cases.iter().enumerate().map(grant).collect();
+        let running = run_within(fixture, grants, SLEEPER_MAX);
+        let all = || running.supervisor.plugins();
+        let deadline = Instant::now() + Duration::from_secs(40);
+        // Each fails, comes back after its pause, and fails again.
+        while all().iter().skip(1).any(|plugin| plugin.traps < 2) {
+            assert!(Instant::now() < deadline, "{:#?}", all());
+            thread::sleep(Duration::from_millis(20));
+        }
+        for (plugin, (name, _, _, words)) in all().iter().zip(&cases).skip(1) {
+            let error = plugin.last_error.clone().unwrap_or_default();
+            assert!(plugin.name == *name && error.contains(words), "{name}: {error}");
+            assert!(plugin.memory_bytes <= 1 << 20, "{name}: {} bytes", plugin.memory_bytes);
+        }
+        let (before, begun) = (all().remove(0), Instant::now());
+        assert_eq!((before.state, before.traps), (PluginState::Running, 0));
+        thread::sleep(Duration::from_secs(3));
+        let (polls, due) = (all()[0].polls - before.polls, begun.elapsed().as_millis() / 100);
+        assert!(polls * 2 > due as u64, "{polls} polls of the neighbour, {due} were due");
+        assert_eq!(
+            running.hub.device("ups.0.battery.charge").map(|p| p.quality),
+            Some(Quality::Good)
+        );
     }
 
     #[test]

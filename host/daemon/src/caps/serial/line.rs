@@ -5,6 +5,12 @@
 //! set when the line is opened and then left alone, at closing too: many UPSes
 //! switch the load on such an edge.
 //!
+//! `TIOCEXCL` belongs to the device and not to the descriptor: on a
+//! pseudo-terminal, whose far end stays open, it would outlive the line and
+//! lock everybody out who is not root. A line takes it back when it is
+//! dropped, and throws away what was not sent: a request that goes out late
+//! is answered by nobody, and closing would wait for it.
+//!
 //! Every wait has an absolute deadline and ends at once when the plugin is
 //! told to stop.
 
@@ -16,7 +22,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, ioctl_tiocexcl,
-    tcflush, tcgetattr, tcsetattr,
+    ioctl_tiocnxcl, tcflush, tcgetattr, tcsetattr,
 };
 use serial2::SerialPort;
 use std::io;
@@ -76,10 +82,15 @@ pub enum LineError {
         source: io::Error,
     },
     /// Somebody else has it.
-    #[error("the line is in use by another plugin or program")]
+    #[error(
+        "the line is in use by another plugin or program; stop that one, or grant another line"
+    )]
     InUse,
     /// It cannot be set as asked.
-    #[error("the device {} cannot be opened as a serial line", path.display())]
+    #[error(
+        "the device {} cannot be opened as a serial line; check its permissions and that it \
+        is one", path.display()
+    )]
     Open {
         /// The device file.
         path: PathBuf,
@@ -160,20 +171,23 @@ impl Line {
         let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(refused)?;
         flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(refused)?;
         let attributes = tcgetattr(&fd).map_err(refused)?;
-        ioctl_tiocexcl(&fd).map_err(refused)?;
+        // From here on, whatever goes wrong, the drop releases the device. Not
+        // before: until the lock is ours, the flag is somebody else's.
+        let line = Self { port: SerialPort::from(fd) };
+        let fd = &line.port;
+        ioctl_tiocexcl(fd).map_err(refused)?;
         let wanted = attributes_for(attributes, settings).map_err(refused)?;
-        tcsetattr(&fd, OptionalActions::Flush, &wanted).map_err(refused)?;
+        tcsetattr(fd, OptionalActions::Flush, &wanted).map_err(refused)?;
         // The system accepts what it can and stays silent about the rest.
-        let got = tcgetattr(&fd).map_err(refused)?;
+        let got = tcgetattr(fd).map_err(refused)?;
         if got.output_speed() != settings.baud || frame(&got) != frame(&wanted) {
             let source =
                 io::Error::other("it does not support this speed, parity or character size");
             return Err(LineError::Open { path: path.to_owned(), source });
         }
-        let port = SerialPort::from(fd);
-        set_modem_line("DTR", port.set_dtr(settings.dtr), path)?;
-        set_modem_line("RTS", port.set_rts(settings.rts), path)?;
-        Ok(Self { port })
+        set_modem_line("DTR", line.port.set_dtr(settings.dtr), path)?;
+        set_modem_line("RTS", line.port.set_rts(settings.rts), path)?;
+        Ok(line)
     }
 
     /// Drop what was received, send `tx`, and read one reply of at most `max`
@@ -191,14 +205,27 @@ impl Line {
     ) -> Result<Vec<u8>, LineError> {
         tcflush(&self.port, QueueSelector::IFlush).map_err(|e| failed(e, Vec::new()))?;
         self.send(tx, deadline, stop)?;
-        self.reply(end, max, deadline, stop)
+        self.or_flush(self.reply(end, max, deadline, stop))
     }
 
-    /// Send `tx` before `deadline`.
+    /// Send `tx` before `deadline`. What could not be sent by then never is.
     ///
     /// # Errors
     /// As [`Line::transact`].
-    pub fn send(&self, mut tx: &[u8], deadline: Nanos, stop: &Stop) -> Result<(), LineError> {
+    pub fn send(&self, tx: &[u8], deadline: Nanos, stop: &Stop) -> Result<(), LineError> {
+        self.or_flush(self.write(tx, deadline, stop))
+    }
+
+    /// After a failure, throw away what waits to be sent.
+    fn or_flush<T>(&self, result: Result<T, LineError>) -> Result<T, LineError> {
+        if result.is_err() {
+            // The failure is told; a line that cannot be flushed is gone.
+            let _ = tcflush(&self.port, QueueSelector::OFlush);
+        }
+        result
+    }
+
+    fn write(&self, mut tx: &[u8], deadline: Nanos, stop: &Stop) -> Result<(), LineError> {
         while !tx.is_empty() {
             match self.wait(PollFlags::OUT, deadline, stop) {
                 Ok(true) => {}
@@ -269,6 +296,14 @@ impl Line {
             Woken::Stopped => Err(WaitError::Stopped),
             Woken::TimedOut => Ok(false),
         }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // A device that vanished answers neither; there is nobody to tell.
+        let _ = ioctl_tiocnxcl(&self.port);
+        let _ = tcflush(&self.port, QueueSelector::IOFlush);
     }
 }
 
@@ -373,6 +408,17 @@ pub(crate) mod tests {
             let _ = std::fs::remove_file(link);
             std::os::unix::fs::symlink(&pty.path, link).expect("linked");
             pty
+        }
+
+        /// What has arrived at the far end, after a moment.
+        fn take(&self) -> Vec<u8> {
+            std::thread::sleep(Duration::from_millis(100));
+            rustix::fs::fcntl_setfl(&self.master, OFlags::NONBLOCK).expect("set");
+            let (mut bytes, mut chunk) = (Vec::new(), [0; 4_096]);
+            while let Ok(count @ 1..) = rustix::io::read(&self.master, &mut chunk) {
+                bytes.extend_from_slice(&chunk[..count]);
+            }
+            bytes
         }
 
         fn put(&self, bytes: &[u8]) {
@@ -514,6 +560,77 @@ pub(crate) mod tests {
         assert!(matches!(Line::open(&pty.path, &SETTINGS), Err(LineError::InUse)));
         drop(line);
         open(&pty.path);
+    }
+
+    /// Runs `test` without the right to pass over `TIOCEXCL`, as the daemon
+    /// runs on the appliance. Rights belong to a thread.
+    fn unprivileged(test: impl FnOnce() + Send + 'static) {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        let run = move || {
+            let mut rights = capabilities(None).expect("known");
+            rights.effective.remove(CapabilitySet::SYS_ADMIN);
+            set_capabilities(None, rights).expect("given up");
+            test();
+        };
+        if let Err(panic) = std::thread::spawn(run).join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    #[test]
+    fn a_closed_line_can_be_opened_again_by_an_ordinary_user() {
+        unprivileged(|| {
+            let pty = Pty::new();
+            for _ in 0..3 {
+                let line = open(&pty.path);
+                assert!(matches!(Line::open(&pty.path, &SETTINGS), Err(LineError::InUse)));
+                drop(line);
+            }
+        });
+    }
+
+    #[test]
+    fn a_line_that_could_not_be_set_is_not_locked_for_ever() {
+        unprivileged(|| {
+            let pty = Pty::new();
+            // A pseudo-terminal has no parity.
+            let parity = Settings { parity: Parity::Even, ..SETTINGS };
+            for _ in 0..2 {
+                let refused = Line::open(&pty.path, &parity);
+                assert!(matches!(refused, Err(LineError::Open { .. })), "{refused:?}");
+            }
+            open(&pty.path);
+        });
+    }
+
+    #[test]
+    fn a_loser_does_not_unlock_the_winner_s_line() {
+        unprivileged(|| {
+            let pty = Pty::new();
+            let line = open(&pty.path);
+            assert!(Line::open(&pty.path, &SETTINGS).is_err());
+            let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+            let stranger = rustix::fs::open(&pty.path, flags, Mode::empty());
+            assert!(matches!(stranger, Err(Errno::BUSY)), "{stranger:?}");
+            drop(line);
+        });
+    }
+
+    #[test]
+    fn what_could_not_be_sent_is_never_sent() {
+        let pty = Pty::new();
+        let line = open(&pty.path);
+        // Far more than a pseudo-terminal holds while nobody reads.
+        let sent = line.send(&[b'x'; 1 << 17], soon(50), &stop());
+        assert!(matches!(sent, Err(LineError::Timeout { .. })), "{sent:?}");
+        let unanswered = line.transact(b"Q1\r", ReplyEnd::Length(1), 64, soon(50), &stop());
+        assert!(matches!(unanswered, Err(LineError::Timeout { .. })), "{unanswered:?}");
+        line.send(b"F\r", soon(1_000), &stop()).expect("sent");
+        // Up to 4 KiB had arrived when the rest was thrown away.
+        let arrived = pty.take();
+        let old = arrived.iter().take_while(|byte| **byte == b'x').count();
+        assert!(old <= 4_096, "{old} bytes of the first request");
+        assert_eq!(&arrived[old..], b"F\r");
     }
 
     #[test]

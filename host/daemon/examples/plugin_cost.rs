@@ -1,0 +1,205 @@
+//! What a plugin costs the appliance: time to verify, compile, link, start and
+//! poll, and memory per running copy.
+//!
+//! ```text
+//! cargo run --release -p evenkeeld --example plugin_cost -- \
+//!     target/plugins/megatec-0.1.0.evkp target/dev-keys/plugin.pub
+//! ```
+//!
+//! Runs the daemon's own path (`plugin::load`, `plugin::instance`) with the
+//! daemon's own engine. Every serial line in the manifest is granted as a
+//! pseudo-terminal at whose far end a device answers at once, as a Megatec UPS
+//! does, so that a poll shows the host's and the plugin's part and no waiting.
+//! Prints one `name: value unit` a line; times are medians.
+
+use evenkeel_core::time::Nanos;
+use evenkeel_signing::{Envelope, Keyring, Kind, PublicKey};
+use evenkeeld::caps::Who;
+use evenkeeld::config::PluginGrant;
+use evenkeeld::hub::Hub;
+use evenkeeld::plugin::budget::CALL_MAX;
+use evenkeeld::plugin::instance::{Instance, Surroundings};
+use evenkeeld::plugin::stop::Stop;
+use evenkeeld::plugin::{engine, load};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Failed = Box<dyn Error>;
+
+/// Times that the bundle is loaded and a copy made of it.
+const COPIES: usize = 20;
+/// Polls of one copy.
+const POLLS: usize = 200;
+/// What the device at the far end says.
+const REPLIES: [(&[u8], &[u8]); 3] = [
+    (b"Q1\r", b"(230.0 230.0 229.0 034 50.0 2.27 25.0 00000000\r"),
+    (b"F\r", b"#230.0 004 024.0 50.0\r"),
+    (b"I\r", b"#Evenkeel        Bench      1.0       \r"),
+];
+
+fn main() -> Result<(), Failed> {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
+    let [bundle, key] = arguments.as_slice() else {
+        return Err("give the bundle and the public key that signed it".into());
+    };
+    let begun = Instant::now();
+    let engine = engine::start()?;
+    println!("engine start: {} µs", begun.elapsed().as_micros());
+    let mut keyring = Keyring::new();
+    keyring.insert(PublicKey::read(key)?)?;
+    let grant = grant(bundle, &keyring)?;
+    println!("bundle: {} bytes", std::fs::metadata(bundle)?.len());
+
+    let mut costs = Costs::default();
+    let mut copies = Vec::new();
+    let mut resident = Vec::new();
+    for _ in 0..COPIES {
+        let before = resident_bytes()?;
+        let begun = Instant::now();
+        let package = load::load(&engine, &keyring, bundle, &grant)?;
+        let hub = Arc::new(Hub::default());
+        let mut copy = start(&package, &grant, &hub, &mut costs)?;
+        costs.install.push(begun.elapsed());
+        costs.verify.push(package.cost.verify);
+        costs.compile.push(package.cost.compile);
+        costs.link.push(package.cost.link);
+        // Its pages are touched; the line is held by the first copy.
+        copy.poll()?;
+        copies.push((package, copy, hub));
+        resident.push(resident_bytes()?.saturating_sub(before));
+    }
+    let (first, further) = resident.split_first().ok_or("no copies")?;
+    let [(_, copy, hub), ..] = copies.as_mut_slice() else { return Err("no copies".into()) };
+    if hub.query("").is_empty() {
+        return Err("the plugin read nothing; this device speaks Megatec only".into());
+    }
+    for _ in 0..POLLS {
+        let begun = Instant::now();
+        copy.poll()?;
+        costs.poll.push(begun.elapsed());
+        costs.poll_cpu.push(Duration::from_nanos(copy.cpu_used().0));
+    }
+    costs.print();
+    println!("resident, first copy: {} kB", first / 1_000);
+    println!("resident, each further copy: {} kB", mean(further) / 1_000);
+    println!("resident, process: {} kB", resident_bytes()? / 1_000);
+    Ok(())
+}
+
+/// Times by step.
+#[derive(Default)]
+struct Costs {
+    verify: Vec<Duration>,
+    compile: Vec<Duration>,
+    link: Vec<Duration>,
+    start: Vec<Duration>,
+    install: Vec<Duration>,
+    poll: Vec<Duration>,
+    poll_cpu: Vec<Duration>,
+}
+
+impl Costs {
+    fn print(mut self) {
+        let first = self.install.first().copied().unwrap_or_default();
+        println!("first install, all steps: {} µs", first.as_micros());
+        for (name, times) in [
+            ("verify", &mut self.verify),
+            ("compile", &mut self.compile),
+            ("link", &mut self.link),
+            ("instantiate and start", &mut self.start),
+            ("install, all steps", &mut self.install),
+            ("poll, immediate answer", &mut self.poll),
+            ("poll, processor time", &mut self.poll_cpu),
+        ] {
+            times.sort_unstable();
+            let median = times.get(times.len() / 2).copied().unwrap_or_default();
+            println!("{name}: {} µs", median.as_micros());
+        }
+    }
+}
+
+fn start(
+    package: &load::Package,
+    grant: &PluginGrant,
+    hub: &Arc<Hub>,
+    costs: &mut Costs,
+) -> Result<Instance, Failed> {
+    let begun = Instant::now();
+    let mut copy = Instance::new(
+        package,
+        &Surroundings {
+            who: Who { name: grant.name.clone(), points: grant.points.clone() },
+            hub: Arc::clone(hub),
+            stop: Arc::new(Stop::new()?),
+            epoch: Nanos(0),
+            memory: Arc::default(),
+            call_max: CALL_MAX,
+        },
+    )?;
+    copy.start(&grant.settings)?;
+    costs.start.push(begun.elapsed());
+    Ok(copy)
+}
+
+/// Everything that the manifest asks for: each line a device of its own.
+fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
+    let raw = std::fs::read(bundle)?;
+    let verified = Envelope::read(&raw)?.verify(keyring, Kind::Plugin)?;
+    let manifest = verified.plugin()?.manifest().clone();
+    let mut serial = BTreeMap::new();
+    for permission in manifest.permissions.iter().filter(|p| p.interface.contains("serial")) {
+        serial.insert(permission.what.clone(), device()?);
+    }
+    Ok(PluginGrant {
+        name: manifest.name,
+        enabled: true,
+        points: "ups.0".into(),
+        serial,
+        settings: BTreeMap::new(),
+    })
+}
+
+/// The near end of a line with a device on it, which answers at once.
+fn device() -> Result<PathBuf, Failed> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let path = PathBuf::from(ptsname(&master, Vec::new())?.into_string()?);
+    std::thread::spawn(move || answer(&master));
+    Ok(path)
+}
+
+fn answer(line: &OwnedFd) {
+    let (mut request, mut byte) = (Vec::new(), [0]);
+    loop {
+        match rustix::io::read(line, &mut byte) {
+            Ok(1) => request.push(byte[0]),
+            // Nobody holds the near end.
+            _ => std::thread::sleep(Duration::from_millis(1)),
+        }
+        if request.last() == Some(&b'\r') {
+            let known = REPLIES.iter().find(|(known, _)| request == *known);
+            let reply = known.map_or(request.as_slice(), |(_, reply)| *reply);
+            // A reader that went away shows at the next read.
+            let _ = rustix::io::write(line, reply);
+            request.clear();
+        }
+    }
+}
+
+/// Memory of this process that is in RAM.
+fn resident_bytes() -> Result<usize, Failed> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS in status")?;
+    Ok(kib.parse::<usize>()? * 1_024)
+}
+
+fn mean(of: &[usize]) -> usize {
+    of.iter().sum::<usize>() / of.len().max(1)
+}
