@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
-use wasmtime::{Config, Engine, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
 
 /// Interval at which a running plugin is looked at.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -76,6 +76,11 @@ pub fn config() -> Config {
     config.memory_reservation(16 << 20);
     config.memory_reservation_for_growth(0);
     config.memory_may_move(false);
+    // A driver waits for its line and computes some 20 µs per poll; compiling
+    // is what it costs. Without the optimiser that takes a quarter less, and a
+    // poll 10 µs more (`examples/plugin_cost.rs`). The register allocator stays
+    // the default one, which everybody tests: the sandbox rests on it.
+    config.cranelift_opt_level(OptLevel::None);
     // What a trap tells. `Disable` also keeps the environment out of it.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
