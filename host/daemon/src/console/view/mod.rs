@@ -104,8 +104,8 @@ impl View {
     }
 }
 
-/// The state of everything in one sentence, without numbers: it is read aloud
-/// whenever it changes.
+/// The state of everything in one sentence, the battery first, without
+/// numbers: it is read aloud whenever it changes.
 fn summary(
     strings: &[StringView],
     upses: &[UpsView],
@@ -115,9 +115,6 @@ fn summary(
 ) -> (Status, String) {
     let mut worst = guard.status;
     let mut parts = Vec::new();
-    if guard.status != Status::Ok {
-        parts.push(format!("guard: {}", guard.state.split(',').next().unwrap_or_default()));
-    }
     let uneasy = strings.iter().enumerate().filter(|(_, s)| s.status != Status::Ok);
     parts.extend(uneasy.map(|(i, s)| {
         format!(
@@ -129,6 +126,9 @@ fn summary(
     parts.extend(
         upses.iter().filter(|u| u.status != Status::Ok).map(|u| format!("UPS {}", u.state)),
     );
+    if guard.status != Status::Ok {
+        parts.push(format!("guard: {}", guard.state.split(',').next().unwrap_or_default()));
+    }
     let failing = plugins.iter().filter(|p| p.0 >= Status::Warning).count();
     if failing > 0 {
         parts.push("a plugin needs attention".into());
@@ -137,6 +137,10 @@ fn summary(
     let statuses = strings.iter().map(|s| s.status).chain(upses.iter().map(|u| u.status));
     let statuses = statuses.chain(plugins.iter().chain(notices).map(|row| row.0));
     worst = statuses.fold(worst, Status::max);
+    let in_band = !strings.is_empty() && strings.iter().all(|s| s.status == Status::Ok);
+    if in_band && !parts.is_empty() {
+        parts.insert(0, "all strings in band".into());
+    }
     if parts.is_empty() {
         let ups = if upses.is_empty() { "no UPS configured" } else { "UPS on mains" };
         return (worst, format!("All strings in band, {ups}."));
@@ -197,7 +201,10 @@ mod tests {
         let lost =
             GuardView { status: Status::Alarm, state: "does not answer, 3 s".into(), rows: vec![] };
         let (status, sentence) = summary(&[good], &[], &lost, &[], &[]);
-        assert_eq!((status, sentence.as_str()), (Status::Alarm, "Guard: does not answer."));
+        assert_eq!(
+            (status, sentence.as_str()),
+            (Status::Alarm, "All strings in band; guard: does not answer.")
+        );
     }
 
     #[test]
