@@ -1,8 +1,8 @@
 //! Passwords (facts/appliance-security.md §2.1, §2.2): argon2id, one hash at a
 //! time, and what a new password must be.
 
-use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 /// Fewest characters.
@@ -74,7 +74,14 @@ impl Hasher {
             let mut salt = [0; 16];
             getrandom::fill(&mut salt).map_err(failed)?;
             let salt = SaltString::encode_b64(&salt).map_err(failed)?;
-            let hash = argon()?.hash_password(password.as_bytes(), &salt).map_err(failed)?;
+            let params = params()?;
+            let hash = PasswordHash {
+                algorithm: Algorithm::Argon2id.ident(),
+                version: Some(Version::V0x13.into()),
+                params: (&params).try_into().map_err(failed)?,
+                salt: Some(salt.as_salt()),
+                hash: Some(output(password.as_bytes(), salt.as_salt(), params)?),
+            };
             Ok(hash.to_string())
         })
         .await
@@ -90,7 +97,12 @@ impl Hasher {
             let known = hash.is_some();
             let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
             let hash = PasswordHash::new(&hash).map_err(failed)?;
-            Ok(argon()?.verify_password(password.as_bytes(), &hash).is_ok() && known)
+            let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+                return Err(failed("the stored hash is cut"));
+            };
+            let params = Params::try_from(&hash).map_err(failed)?;
+            // Compares in constant time.
+            Ok(output(password.as_bytes(), salt, params)? == expected && known)
         })
         .await
     }
@@ -143,9 +155,29 @@ pub fn random() -> Result<String, getrandom::Error> {
         .join("-"))
 }
 
-fn argon() -> Result<Argon2<'static>, HashError> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(failed)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+fn params() -> Result<Params, HashError> {
+    Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(failed)
+}
+
+/// glibc gives a freed block back to the system when it was mapped for itself,
+/// and, after the first one of 32 MiB or less, takes blocks of that size from
+/// a heap that it keeps. So more is asked for than is used: what is not
+/// touched costs address space only.
+const BLOCKS_MIN: usize = 33 << 10;
+
+/// argon2id, in memory that the system has back afterwards.
+fn output(password: &[u8], salt: Salt<'_>, params: Params) -> Result<Output, HashError> {
+    let count = params.block_count();
+    let mut blocks = Vec::new();
+    blocks.try_reserve_exact(count.max(BLOCKS_MIN)).map_err(failed)?;
+    blocks.resize(count, Block::default());
+    let mut bytes = [0; Salt::MAX_LENGTH];
+    let salt = salt.decode_b64(&mut bytes).map_err(failed)?;
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    Output::init_with(argon.params().output_len().unwrap_or(32), |out| {
+        Ok(argon.hash_password_into_with_memory(password, salt, out, &mut blocks)?)
+    })
+    .map_err(failed)
 }
 
 fn failed(error: impl ToString) -> HashError {
@@ -221,6 +253,7 @@ fn longest_common(text: &str, row: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::PasswordVerifier as _;
 
     #[tokio::test]
     async fn a_hash_belongs_to_its_password_only() {
@@ -234,6 +267,26 @@ mod tests {
         assert!(!verify("Grüße vom Akku 🔋 ", Some(&hash)).await);
         assert!(!verify("", None).await);
         PasswordHash::new(NOBODY).expect("the hash of nobody is well formed");
+        // As the library itself makes and checks them.
+        let parsed = PasswordHash::new(&hash).expect("well formed");
+        let library = Argon2::default();
+        assert!(library.verify_password("Grüße vom Akku 🔋".as_bytes(), &parsed).is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_memory_goes_back_to_the_system() {
+        let hasher = Hasher::default();
+        let resident_kib = || {
+            let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+            let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("a line");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+        };
+        let before = resident_kib();
+        for _ in 0..3 {
+            hasher.verify("x".into(), None).await.expect("an answer");
+        }
+        let grown = resident_kib().saturating_sub(before);
+        assert!(grown < 8 << 10, "{grown} KiB more than before");
     }
 
     #[tokio::test]
