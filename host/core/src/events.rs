@@ -4,11 +4,14 @@
 //! An [`Event`] is data; its words are made when somebody reads it. Detectors
 //! are functions of (state, input, now) with hysteresis and hold times
 //! (DESIGN.md "Pure core"): [`Band`] watches a string's worst deviation,
-//! [`UpsWatch`] a UPS's status words.
+//! [`UpsWatch`] a UPS's status words, [`FailedSignIns`] adds up guessing.
+//! What flaps cannot fill the log: a [`Budget`] bounds how often one source
+//! is told of, and what was not told yet is told when it still holds.
 
 use crate::time::Nanos;
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How bad an event is. Ordered: later is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -67,6 +70,20 @@ pub enum Event {
         string: u16,
         /// Block, counted from 1.
         block: u16,
+    },
+    /// Several modules of a string stopped answering at the same time.
+    ModulesLost {
+        /// String, counted from 1.
+        string: u16,
+        /// Blocks, counted from 1, in order.
+        blocks: Vec<u16>,
+    },
+    /// Several modules of a string answer again.
+    ModulesBack {
+        /// String, counted from 1.
+        string: u16,
+        /// Blocks, counted from 1, in order.
+        blocks: Vec<u16>,
     },
     /// The UPS runs on its battery.
     UpsOnBattery {
@@ -145,6 +162,13 @@ pub enum Event {
         /// Its version.
         version: String,
     },
+    /// A new revision of settings was taken into force.
+    SettingsInForce {
+        /// Which settings.
+        what: String,
+        /// Its number; counts up.
+        revision: u64,
+    },
     /// Settings were refused; the last good ones are in force.
     SettingsRefused {
         /// Which settings.
@@ -194,6 +218,9 @@ pub enum Event {
         user: String,
         /// From which address.
         from: String,
+        /// How often; failures of one minute are one event.
+        #[serde(default = "once")]
+        count: u32,
     },
     /// A user changed their password.
     PasswordChanged {
@@ -202,9 +229,42 @@ pub enum Event {
         /// From which address.
         from: String,
     },
+    /// The console's certificate was made anew.
+    CertificateRenewed {
+        /// SHA-256 of the new one, as browsers show it.
+        fingerprint: String,
+    },
+    /// Written by another version of this program; its words are lost.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Events from before failures were counted.
+const fn once() -> u32 {
+    1
 }
 
 impl Event {
+    /// Modules of a string stopped answering; `None` for none.
+    #[must_use]
+    pub fn modules_lost(string: u16, blocks: Vec<u16>) -> Option<Self> {
+        match blocks[..] {
+            [] => None,
+            [block] => Some(Self::ModuleLost { string, block }),
+            _ => Some(Self::ModulesLost { string, blocks }),
+        }
+    }
+
+    /// Modules of a string answer again; `None` for none.
+    #[must_use]
+    pub fn modules_back(string: u16, blocks: Vec<u16>) -> Option<Self> {
+        match blocks[..] {
+            [] => None,
+            [block] => Some(Self::ModuleBack { string, block }),
+            _ => Some(Self::ModulesBack { string, blocks }),
+        }
+    }
+
     /// How bad it is.
     #[must_use]
     pub const fn severity(&self) -> Severity {
@@ -212,6 +272,7 @@ impl Event {
             Self::UpsBatteryLow { .. } | Self::GuardLost => Severity::Alarm,
             Self::StringOutOfBand { .. }
             | Self::ModuleLost { .. }
+            | Self::ModulesLost { .. }
             | Self::UpsOnBattery { .. }
             | Self::UpsLost { .. }
             | Self::PluginTrapped { .. }
@@ -222,6 +283,7 @@ impl Event {
             | Self::StoreDamaged { .. }
             | Self::StoreFailed { .. }
             | Self::EventsDropped { .. }
+            | Self::CertificateRenewed { .. }
             | Self::LoginFailed { .. } => Severity::Warning,
             _ => Severity::Info,
         }
@@ -234,7 +296,9 @@ impl Event {
             Self::StringOutOfBand { .. }
             | Self::StringInBand { .. }
             | Self::ModuleLost { .. }
-            | Self::ModuleBack { .. } => Category::Battery,
+            | Self::ModuleBack { .. }
+            | Self::ModulesLost { .. }
+            | Self::ModulesBack { .. } => Category::Battery,
             Self::UpsOnBattery { .. }
             | Self::UpsOnMains { .. }
             | Self::UpsBatteryLow { .. }
@@ -270,6 +334,12 @@ impl fmt::Display for Event {
             Self::ModuleBack { string, block } => {
                 write!(f, "string {string} block {block}: module answers again")
             }
+            Self::ModulesLost { string, blocks } => {
+                write!(f, "string {string} blocks {}: modules stopped answering", Ranges(blocks))
+            }
+            Self::ModulesBack { string, blocks } => {
+                write!(f, "string {string} blocks {}: modules answer again", Ranges(blocks))
+            }
             Self::UpsOnBattery { ups } => write!(f, "{ups} runs on battery"),
             Self::UpsOnMains { ups } => write!(f, "{ups} runs on mains"),
             Self::UpsBatteryLow { ups } => write!(f, "{ups} battery low"),
@@ -287,6 +357,9 @@ impl fmt::Display for Event {
             Self::GuardCondition { condition } => write!(f, "guard: {condition}"),
             Self::GuardConditionOver { condition } => write!(f, "guard: over: {condition}"),
             Self::DaemonStarted { version } => write!(f, "Evenkeel {version} started"),
+            Self::SettingsInForce { what, revision } => {
+                write!(f, "{what}: revision {revision} is in force")
+            }
             Self::SettingsRefused { what, reason } => {
                 write!(f, "{what} refused, the last good copy is in force: {reason}")
             }
@@ -302,13 +375,38 @@ impl fmt::Display for Event {
             Self::EventsDropped { count } => write!(f, "{count} events came too fast and are lost"),
             Self::Login { user, from } => write!(f, "{user} signed in from {from}"),
             Self::Logout { user, from } => write!(f, "{user} signed out from {from}"),
-            Self::LoginFailed { user, from } => {
+            Self::LoginFailed { user, from, count: 1 } => {
                 write!(f, "failed sign-in as {user:?} from {from}")
+            }
+            Self::LoginFailed { user, from, count } => {
+                write!(f, "{count} failed sign-ins as {user:?} from {from}")
             }
             Self::PasswordChanged { user, from } => {
                 write!(f, "{user} changed the password, from {from}")
             }
+            Self::CertificateRenewed { fingerprint } => {
+                write!(f, "new certificate for the console, SHA-256 {fingerprint}")
+            }
+            Self::Unknown => f.write_str("an event that this version of Evenkeel cannot read"),
         }
+    }
+}
+
+/// Ascending numbers for people: `1–32, 40`.
+struct Ranges<'a>(&'a [u16]);
+
+impl fmt::Display for Ranges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = self.0.chunk_by(|a, b| u32::from(*a) + 1 == u32::from(*b));
+        for (n, run) in runs.enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            match *run {
+                [first, .., last] => write!(f, "{comma}{first}\u{2013}{last}")?,
+                [only] => write!(f, "{comma}{only}")?,
+                [] => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -384,54 +482,171 @@ impl Band {
     }
 }
 
-/// Turns the status words of one UPS into events.
+/// So much at once, then one more each interval: bounds what a source that
+/// flaps may write to the flash.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    left: u32,
+    most: u32,
+    interval: Nanos,
+    filled: Nanos,
+}
+
+impl Budget {
+    /// Full at first. `interval` is at least 1 ns.
+    #[must_use]
+    pub const fn new(most: u32, interval: Nanos) -> Self {
+        let interval = if interval.0 == 0 { Nanos(1) } else { interval };
+        Self { left: most, most, interval, filled: Nanos(0) }
+    }
+
+    /// Spend one; false when there is none at `now`.
+    pub fn spend(&mut self, now: Nanos) -> bool {
+        let gained = now.since(self.filled).0 / self.interval.0;
+        if gained >= u64::from(self.most - self.left) {
+            self.left = self.most;
+            self.filled = self.filled.max(now);
+        } else {
+            self.left += gained as u32;
+            self.filled = self.filled + Nanos(gained * self.interval.0);
+        }
+        let some = self.left > 0;
+        self.left -= u32::from(some);
+        some
+    }
+}
+
+/// How long a UPS must say something before it is told: one garbled answer
+/// is no event.
+pub const UPS_HOLD: Nanos = Nanos::from_millis(1_500);
+/// Events of one UPS at once; then one each [`UPS_EVENT_EVERY`].
+const UPS_EVENTS: u32 = 12;
+const UPS_EVENT_EVERY: Nanos = Nanos::from_secs(30);
+
+/// Something that was told, and since when the input says otherwise.
+#[derive(Clone, Debug, Default)]
+struct Held<T> {
+    told: T,
+    leaning: Option<(T, Nanos)>,
+}
+
+impl<T: Copy + PartialEq> Held<T> {
+    /// One observation; `None` proves nothing. True when it becomes what is
+    /// told, which costs one of `budget`.
+    fn step(&mut self, says: Option<T>, now: Nanos, budget: &mut Budget) -> bool {
+        let Some(says) = says.filter(|says| *says != self.told) else {
+            self.leaning = None;
+            return false;
+        };
+        let since = match self.leaning {
+            Some((lean, since)) if lean == says => since,
+            _ => now,
+        };
+        self.leaning = Some((says, since));
+        if now.since(since) < UPS_HOLD || !budget.spend(now) {
+            return false;
+        }
+        *self = Self { told: says, leaning: None };
+        true
+    }
+}
+
+/// Turns the status words of one UPS into events. What holds for
+/// [`UPS_HOLD`] is told; a UPS that flaps is told of again when its budget
+/// allows, half a minute later at most.
 #[derive(Clone, Debug)]
 pub struct UpsWatch {
     ups: String,
-    lost: bool,
-    on_battery: Option<bool>,
-    low: bool,
+    lost: Held<bool>,
+    on_battery: Held<bool>,
+    low: Held<bool>,
+    budget: Budget,
 }
 
 impl UpsWatch {
     /// Watch the UPS whose subtree is `ups`.
     #[must_use]
-    pub const fn new(ups: String) -> Self {
-        Self { ups, lost: false, on_battery: None, low: false }
+    pub fn new(ups: String) -> Self {
+        let budget = Budget::new(UPS_EVENTS, UPS_EVENT_EVERY);
+        let (lost, on_battery, low) = Default::default();
+        Self { ups, lost, on_battery, low, budget }
     }
 
     /// One observation: the status words, or `None` when they are not fresh.
-    /// The first words tell where it stands; being on mains from the start is
-    /// no news.
-    pub fn step(&mut self, status: Option<&str>) -> Vec<Event> {
+    /// Being on mains from the start is no news.
+    pub fn step(&mut self, status: Option<&str>, now: Nanos) -> Vec<Event> {
         let mut events = Vec::new();
         let ups = || self.ups.clone();
-        let Some(status) = status else {
-            if !self.lost {
-                events.push(Event::UpsLost { ups: ups() });
-            }
-            self.lost = true;
-            return events;
-        };
-        if self.lost {
-            events.push(Event::UpsBack { ups: ups() });
+        let has = |word| status.map(|s| s.split_ascii_whitespace().any(|w| w == word));
+        let budget = &mut self.budget;
+        if self.lost.step(Some(status.is_none()), now, budget) {
+            events.push(match self.lost.told {
+                true => Event::UpsLost { ups: ups() },
+                false => Event::UpsBack { ups: ups() },
+            });
         }
-        let has = |word| status.split_ascii_whitespace().any(|w| w == word);
         // Neither word (a UPS that is off, or calibrating) is no news.
-        let on_battery = if has("OB") { Some(true) } else { has("OL").then_some(false) };
-        match (self.on_battery, on_battery) {
-            (Some(false) | None, Some(true)) => events.push(Event::UpsOnBattery { ups: ups() }),
-            (Some(true), Some(false)) => events.push(Event::UpsOnMains { ups: ups() }),
-            _ => {}
+        let on_battery = match (has("OB"), has("OL")) {
+            (Some(true), _) => Some(true),
+            (_, Some(true)) => Some(false),
+            _ => None,
+        };
+        if self.on_battery.step(on_battery, now, budget) {
+            events.push(match self.on_battery.told {
+                true => Event::UpsOnBattery { ups: ups() },
+                false => Event::UpsOnMains { ups: ups() },
+            });
         }
-        let low = has("LB");
-        if low && !self.low {
+        if self.low.step(has("LB"), now, budget) && self.low.told {
             events.push(Event::UpsBatteryLow { ups: ups() });
         }
-        self.lost = false;
-        self.on_battery = on_battery.or(self.on_battery);
-        self.low = low;
         events
+    }
+}
+
+/// Failures of one user and address in this time are one event.
+pub const SIGN_IN_WINDOW: Nanos = Nanos::from_secs(60);
+/// Users and addresses told apart at the same time; the others are one.
+const GUESSERS_MAX: usize = 4;
+
+/// Adds up failed sign-ins: the first is told at once, what follows within
+/// [`SIGN_IN_WINDOW`] as one event with a count.
+#[derive(Clone, Debug, Default)]
+pub struct FailedSignIns(BTreeMap<(String, String), Failures>);
+
+#[derive(Clone, Debug)]
+struct Failures {
+    since: Nanos,
+    untold: u32,
+}
+
+impl FailedSignIns {
+    /// Somebody failed. Returns what is to be told now.
+    pub fn failed(&mut self, user: &str, from: &str, now: Nanos) -> Option<Event> {
+        let mut key = (user.to_owned(), from.to_owned());
+        if !self.0.contains_key(&key) && self.0.len() >= GUESSERS_MAX {
+            key = ("several users".to_owned(), "many addresses".to_owned());
+        }
+        if let Some(known) = self.0.get_mut(&key) {
+            known.untold = known.untold.saturating_add(1);
+            return None;
+        }
+        let (user, from) = key.clone();
+        self.0.insert(key, Failures { since: now, untold: 0 });
+        Some(Event::LoginFailed { user, from, count: 1 })
+    }
+
+    /// What is to be told of windows that are over; call it every few seconds.
+    pub fn over(&mut self, now: Nanos) -> Vec<Event> {
+        let over = |f: &Failures| now.since(f.since) >= SIGN_IN_WINDOW;
+        let told = self.0.iter().filter(|(_, f)| over(f) && f.untold > 0);
+        let told = told.map(|((user, from), f)| {
+            let (user, from) = (user.clone(), from.clone());
+            Event::LoginFailed { user, from, count: f.untold }
+        });
+        let told = told.collect();
+        self.0.retain(|_, f| !over(f));
+        told
     }
 }
 
@@ -485,21 +700,95 @@ mod tests {
         assert_eq!(band.step(Some(i32::MIN), at(5)), Some(BandState::Out));
     }
 
+    /// Say `status` until it holds; what was told.
+    fn hold(watch: &mut UpsWatch, status: Option<&str>, second: u64) -> Vec<Event> {
+        assert_eq!(watch.step(status, at(second)), [], "not before it holds");
+        watch.step(status, at(second) + UPS_HOLD)
+    }
+
     #[test]
     fn ups_goes_to_battery_and_back() {
         let ups = || "ups.0".to_owned();
         let mut watch = UpsWatch::new(ups());
-        assert_eq!(watch.step(Some("OL")), []);
-        assert_eq!(watch.step(Some("OB")), [Event::UpsOnBattery { ups: ups() }]);
-        assert_eq!(watch.step(Some("OB LB")), [Event::UpsBatteryLow { ups: ups() }]);
-        assert_eq!(watch.step(Some("OB LB")), []);
-        assert_eq!(watch.step(None), [Event::UpsLost { ups: ups() }]);
-        assert_eq!(watch.step(None), []);
+        assert_eq!(hold(&mut watch, Some("OL"), 0), []);
+        assert_eq!(hold(&mut watch, Some("OB"), 10), [Event::UpsOnBattery { ups: ups() }]);
+        assert_eq!(hold(&mut watch, Some("OB LB"), 20), [Event::UpsBatteryLow { ups: ups() }]);
+        assert_eq!(hold(&mut watch, Some("OB LB"), 30), []);
+        assert_eq!(hold(&mut watch, None, 40), [Event::UpsLost { ups: ups() }]);
+        assert_eq!(hold(&mut watch, None, 50), []);
         assert_eq!(
-            watch.step(Some("OL CHRG")),
+            hold(&mut watch, Some("OL CHRG"), 60),
             [Event::UpsBack { ups: ups() }, Event::UpsOnMains { ups: ups() }]
         );
-        assert_eq!(watch.step(Some("BOLT")), [], "words are whole words");
+        assert_eq!(hold(&mut watch, Some("BOLT"), 70), [], "words are whole words");
+    }
+
+    #[test]
+    fn one_odd_answer_is_no_event() {
+        let mut watch = UpsWatch::new("ups.0".into());
+        for second in 0..100 {
+            let status = if second % 2 == 0 { Some("OL") } else { None };
+            assert_eq!(watch.step(status, at(second)), [], "second {second}");
+        }
+    }
+
+    #[test]
+    fn a_ups_that_flaps_is_told_of_twice_a_minute_and_truly() {
+        let mut watch = UpsWatch::new("ups.0".into());
+        let mut told = Vec::new();
+        for second in 0..3_600 {
+            let status = if second / 5 % 2 == 0 { "OL" } else { "OB LB" };
+            told.extend(watch.step(Some(status), at(second)));
+        }
+        let most = 12 + 2 * 60 + 1;
+        assert!((100..=most).contains(&told.len()), "{} events in an hour", told.len());
+        for second in 3_600..3_700 {
+            told.extend(watch.step(Some("OB LB"), at(second)));
+        }
+        let last =
+            |low| told.iter().rev().find(|e| matches!(e, Event::UpsBatteryLow { .. }) == low);
+        assert_eq!(last(false), Some(&Event::UpsOnBattery { ups: "ups.0".into() }));
+        assert!(last(true).is_some(), "the end is told");
+    }
+
+    #[test]
+    fn guessing_is_added_up() {
+        let mut guesses = FailedSignIns::default();
+        let failed = |user: &str, from: &str, count| Event::LoginFailed {
+            user: user.into(),
+            from: from.into(),
+            count,
+        };
+        assert_eq!(guesses.failed("admin", "::1", at(0)), Some(failed("admin", "::1", 1)));
+        for second in 1..30 {
+            assert_eq!(guesses.failed("admin", "::1", at(second)), None);
+        }
+        assert_eq!(guesses.over(at(59)), []);
+        assert_eq!(guesses.over(at(60)), [failed("admin", "::1", 29)]);
+        assert_eq!(guesses.over(at(120)), [], "told once");
+        let told: Vec<_> =
+            (0..200).filter_map(|n| guesses.failed("admin", &n.to_string(), at(200))).collect();
+        assert_eq!(told.len(), 5, "a crowd is told as one");
+        assert_eq!(guesses.over(at(260)), [failed("several users", "many addresses", 195)]);
+    }
+
+    #[test]
+    fn events_of_other_versions_can_be_read() {
+        let read = |text: &str| toml::from_str::<Event>(text).expect("readable");
+        let old = read("kind = 'login_failed'\nuser = 'a'\nfrom = 'b'");
+        assert_eq!(old, Event::LoginFailed { user: "a".into(), from: "b".into(), count: 1 });
+        assert_eq!(read("kind = 'comet_seen'\ntail = 3"), Event::Unknown);
+    }
+
+    #[test]
+    fn many_modules_are_one_event() {
+        assert_eq!(Event::modules_lost(1, vec![]), None);
+        assert_eq!(
+            Event::modules_lost(1, vec![4]),
+            Some(Event::ModuleLost { string: 1, block: 4 })
+        );
+        let text = Event::modules_back(2, vec![1, 2, 3, 7, 65_535]).expect("some").to_string();
+        assert!(text.contains("blocks 1\u{2013}3, 7, 65535:"), "{text}");
     }
 
     #[test]
@@ -508,7 +797,7 @@ mod tests {
             Event::StringOutOfBand { string: 1, deviation_mv: -905 },
             Event::GuardLost,
             Event::StoreRecovered { samples_lost: 2 },
-            Event::LoginFailed { user: "x".into(), from: "::1".into() },
+            Event::LoginFailed { user: "x".into(), from: "::1".into(), count: 2 },
         ] {
             assert!(event.to_string().len() > 8, "{event:?}");
         }

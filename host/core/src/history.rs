@@ -52,6 +52,11 @@ pub struct BlockSample {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample(Vec<u8>);
 
+/// The bytes of a sample, where they lie: reading one block of a string does
+/// not copy the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleView<'a>(&'a [u8]);
+
 /// Why bytes are no sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SampleError {
@@ -87,44 +92,52 @@ impl Sample {
         Self(bytes)
     }
 
-    /// Take bytes back from the store.
-    ///
-    /// # Errors
-    /// [`SampleError`] when they are no sample.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SampleError> {
-        match bytes {
-            [VERSION, ..]
-                if bytes.len() >= HEADER && (bytes.len() - HEADER).is_multiple_of(BLOCK) =>
-            {
-                Ok(Self(bytes.to_vec()))
-            }
-            [version, ..] if *version != VERSION => Err(SampleError::Version(*version)),
-            _ => Err(SampleError::Length(bytes.len())),
-        }
-    }
-
     /// The bytes for the store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    /// To read in.
+    #[must_use]
+    pub fn view(&self) -> SampleView<'_> {
+        SampleView(&self.0)
+    }
+}
+
+impl<'a> SampleView<'a> {
+    /// Take bytes back from the store.
+    ///
+    /// # Errors
+    /// [`SampleError`] when they are no sample.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, SampleError> {
+        match bytes {
+            [VERSION, ..]
+                if bytes.len() >= HEADER && (bytes.len() - HEADER).is_multiple_of(BLOCK) =>
+            {
+                Ok(Self(bytes))
+            }
+            [version, ..] if *version != VERSION => Err(SampleError::Version(*version)),
+            _ => Err(SampleError::Length(bytes.len())),
+        }
+    }
+
     /// Target of the string, mV.
     #[must_use]
-    pub fn target_mv(&self) -> Option<u32> {
+    pub fn target_mv(self) -> Option<u32> {
         let bytes = self.0.get(4..HEADER)?.try_into().ok()?;
         Some(u32::from_le_bytes(bytes)).filter(|mv| *mv != NO_TARGET)
     }
 
     /// Number of blocks.
     #[must_use]
-    pub fn blocks(&self) -> usize {
+    pub fn blocks(self) -> usize {
         self.0.len().saturating_sub(HEADER) / BLOCK
     }
 
     /// Block `index`, from 0.
     #[must_use]
-    pub fn block(&self, index: usize) -> Option<BlockSample> {
+    pub fn block(self, index: usize) -> Option<BlockSample> {
         let at = HEADER.checked_add(index.checked_mul(BLOCK)?)?;
         let b: [u8; BLOCK] = self.0.get(at..at + BLOCK)?.try_into().ok()?;
         Some(BlockSample {
@@ -226,7 +239,7 @@ mod tests {
         let blocks = [block(13_615, 254, 0), block(14_100, -101, u16::MAX)];
         let sample = Sample::of(&string, &blocks, |b| b.quality);
         assert_eq!(sample.as_bytes().len(), 8 + 2 * 8);
-        let sample = Sample::from_bytes(sample.as_bytes()).expect("what was written");
+        let sample = SampleView::parse(sample.as_bytes()).expect("what was written");
         assert_eq!(sample.target_mv(), Some(13_620));
         let second = sample.block(1).expect("two blocks");
         assert_eq!((second.voltage_mv, second.temperature_dc, second.duty), (14_100, -101, 65_535));
@@ -237,7 +250,7 @@ mod tests {
     #[test]
     fn no_target_is_not_a_number() {
         let string = StringRecord { target_v: f64::NAN, ..StringRecord::default() };
-        assert_eq!(Sample::of(&string, &[], |b| b.quality).target_mv(), None);
+        assert_eq!(Sample::of(&string, &[], |b| b.quality).view().target_mv(), None);
     }
 
     #[test]
@@ -250,7 +263,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_taken_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64), at in any::<usize>()) {
-            match Sample::from_bytes(&bytes) {
+            match SampleView::parse(&bytes) {
                 Ok(sample) => prop_assert_eq!(sample.block(at).is_some(), at < sample.blocks()),
                 Err(SampleError::Version(v)) => prop_assert_ne!(v, VERSION),
                 Err(SampleError::Length(n)) => prop_assert_eq!(n, bytes.len()),

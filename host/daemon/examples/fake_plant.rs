@@ -21,14 +21,18 @@ async fn main() {
     let store = Arc::new(Store::open(&dir, Limits::default()).expect("a store"));
     let hub = Arc::new(Hub::default());
     let plugins = Arc::new(vec![plugin()]);
-    let console = Console::new(hub.clone(), store.clone(), plugins, dir.clone(), Vec::new());
-    let console = console.await.expect("a console");
-    let identity = tls::identity(&dir, "fake").expect("a certificate");
+    let console = Console::new(hub.clone(), store.clone(), plugins, dir.clone(), Vec::new()).await;
+    let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     std::fs::write(dir.join("address"), address.to_string()).expect("written");
     println!("evenkeeld ready https://{address}");
-    tokio::spawn(evenkeeld::watch::run(hub.clone(), store, Duration::from_secs(60)));
+    tokio::spawn(evenkeeld::watch::run(
+        hub.clone(),
+        store,
+        Duration::from_secs(60),
+        vec!["ups.0".into()],
+    ));
     tokio::spawn(produce(hub));
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     server::serve(console, listener, &identity, stopped).await;

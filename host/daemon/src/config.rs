@@ -2,10 +2,10 @@
 //! that needs no further checking (STYLE.md "parse, don't validate").
 //!
 //! A file that cannot be used is refused with the line that is wrong, and the
-//! last good one is used instead: [`load`] keeps it as
-//! `<data_dir>/config.last-good.toml`. Where that is must be known even when
-//! the file is damaged, so [`load`] looks for the `data_dir` line by itself
-//! and, when that is damaged too, beside the file.
+//! last good one is used instead: the store keeps the revisions that were in
+//! force ([`in_force`]). Where the store is must be known even when the file is
+//! damaged, so [`read`] looks for the `data_dir` line by itself and, when that
+//! is damaged too, beside the file.
 //!
 //! ```toml
 //! data_dir = "/var/lib/evenkeel"
@@ -20,19 +20,19 @@
 //! serial.ups = "/dev/ttyS1"
 //! ```
 
+use crate::store::Revision;
 use evenkeel_core::points::Name;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
-/// Name of the kept copy in the data directory.
-pub const LAST_GOOD: &str = "config.last-good.toml";
+/// Name of the configuration among the settings in the store.
+pub const DOCUMENT: &str = "configuration";
 /// Time between two history samples when the file does not say.
 pub const HISTORY_PERIOD: Duration = Duration::from_secs(20 * 60);
 /// Most plugins in a configuration.
@@ -100,13 +100,24 @@ pub enum ConfigError {
     },
 }
 
+/// A file that cannot be used.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: ConfigError,
+    /// Where the store should be, as far as the file tells.
+    pub data_dir: PathBuf,
+}
+
 /// A configuration, and whether it is the one that was asked for.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct InForce {
     /// What to run with.
     pub config: Config,
-    /// Why the file was refused, when `config` is the last good copy.
+    /// Why the file was refused, when `config` is an older revision.
     pub refused: Option<ConfigError>,
+    /// That revision.
+    pub revision: Option<u64>,
 }
 
 impl Config {
@@ -132,42 +143,43 @@ impl Config {
     }
 }
 
-/// Load `path`; when it is refused, the last good copy.
+/// Read `path`: the configuration, and the text to keep of it.
 ///
 /// # Errors
-/// Why `path` was refused, when there is no usable copy either.
-pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    let mut text = String::new();
-    let parsed = read(path).and_then(|found| {
-        text = found;
-        Config::parse(&text)
-    });
-    parsed.map(|config| Loaded { config, refused: None }).or_else(|refused| {
-        let beside = path.parent().unwrap_or(Path::new("."));
-        let dir = salvage_data_dir(&text).unwrap_or_else(|| beside.to_owned());
-        match read(&dir.join(LAST_GOOD)).and_then(|copy| Config::parse(&copy)) {
-            Ok(config) => Ok(Loaded { config, refused: Some(refused) }),
-            Err(_) => Err(refused),
+/// [`Refused`].
+pub fn read(path: &Path) -> Result<(Config, String), Refused> {
+    let beside = || path.parent().unwrap_or(Path::new(".")).to_owned();
+    let text = std::fs::read_to_string(path).map_err(|source| Refused {
+        error: ConfigError::Read { path: path.to_owned(), source },
+        data_dir: beside(),
+    })?;
+    match Config::parse(&text) {
+        Ok(config) => Ok((config, text)),
+        Err(error) => {
+            Err(Refused { error, data_dir: salvage_data_dir(&text).unwrap_or_else(beside) })
         }
-    })
+    }
 }
 
-/// Keep `path`, which was just loaded, as the last good copy. The copy is
-/// replaced in one step: power may fail at any time.
+/// What to run with: the file, or the newest of `kept` that can be read.
 ///
 /// # Errors
-/// What the system says; the previous copy is still there then.
-pub fn keep_last_good(path: &Path, data_dir: &Path) -> io::Result<()> {
-    let text = std::fs::read(path)?;
-    let (target, fresh) = (data_dir.join(LAST_GOOD), data_dir.join("config.fresh"));
-    if std::fs::read(&target).is_ok_and(|kept| kept == text) {
-        return Ok(());
-    }
-    let mut file = File::create(&fresh)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, &target)?;
-    File::open(data_dir)?.sync_all()
+/// Why the file was refused, when there is no older revision either.
+pub fn in_force(
+    asked: Result<Config, Refused>,
+    kept: impl IntoIterator<Item = Revision>,
+) -> Result<InForce, ConfigError> {
+    let refused = match asked {
+        Ok(config) => return Ok(InForce { config, refused: None, revision: None }),
+        Err(refused) => refused,
+    };
+    let good = kept
+        .into_iter()
+        .find_map(|kept| Config::parse(&kept.text).ok().map(|config| (config, kept.revision)));
+    let Some((mut config, revision)) = good else { return Err(refused.error) };
+    // Where that revision was found.
+    config.data_dir = refused.data_dir;
+    Ok(InForce { config, refused: Some(refused.error), revision: Some(revision) })
 }
 
 /// The file as it is written; [`Config`] is what it means.
@@ -187,11 +199,6 @@ struct ConfigFile {
     history_period_s: Option<Duration>,
     #[serde(default)]
     plugin: Vec<Spanned<PluginGrant>>,
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is
@@ -343,21 +350,25 @@ settings = { protocol = "Q1" }
     }
 
     #[test]
-    fn a_damaged_file_falls_back_to_the_last_good_one() {
+    fn a_damaged_file_falls_back_to_the_newest_good_revision() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("evenkeeld.toml");
         let text = GOOD.replace("/var/lib/evenkeel", &dir.path().display().to_string());
         std::fs::write(&file, &text).expect("written");
-        let first = load(&file).expect("a good file");
-        assert!(first.refused.is_none());
-        assert!(load(&dir.path().join("missing.toml")).is_err(), "nothing was kept yet");
-        keep_last_good(&file, dir.path()).expect("kept");
+        let (first, kept) = read(&file).expect("a good file");
+        assert_eq!(kept, text);
+        let revision = |revision, text: &str| Revision { revision, unix_ms: 0, text: text.into() };
 
         for damaged in [text.replacen("listen", "lis\u{7}ten", 1), "data".into(), String::new()] {
             std::fs::write(&file, &damaged).expect("written");
-            let loaded = load(&file).expect("the last good copy");
-            assert_eq!(loaded.config, first.config);
-            assert!(loaded.refused.is_some(), "{damaged:?}");
+            let refused = || read(&file).map(|(config, _)| config);
+            assert_eq!(refused().expect_err("refused").data_dir, dir.path());
+            let kept = [revision(9, "of the future"), revision(8, &text), revision(7, GOOD)];
+            let now = in_force(refused(), kept).expect("an older revision");
+            assert_eq!((&now.config, now.revision), (&first, Some(8)));
+            assert!(now.refused.is_some(), "{damaged:?}");
+            assert!(in_force(refused(), []).is_err(), "nothing was kept yet");
         }
+        assert!(read(&dir.path().join("missing.toml")).is_err());
     }
 }

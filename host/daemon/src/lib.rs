@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod failure;
+pub mod files;
 pub mod guard;
 pub mod hub;
 pub mod plugin;

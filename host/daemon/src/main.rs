@@ -1,23 +1,30 @@
 //! `evenkeeld --config FILE`: wires the parts together, says when it is ready,
-//! and stops in order. Decides nothing.
+//! and stops in order. A part that cannot run is told of, and the others run.
 
 use clap::Parser;
 use evenkeel_core::events::Event;
-use evenkeeld::config::{self, Config};
+use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::Supervisor;
-use evenkeeld::store::{Limits, Store};
-use evenkeeld::{guard, watch};
+use evenkeeld::plugin_status::{PluginList, PluginStatus};
+use evenkeeld::store::{self, Limits, Store};
+use evenkeeld::{clock, files, guard, watch};
+use rustix::fs::Mode;
 use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch as flag;
+
+/// Time between two attempts to open the console.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Plugins, store and console of the Evenkeel appliance.
 #[derive(Parser)]
@@ -28,13 +35,26 @@ struct Arguments {
     config: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Why nobody can reach the console.
+#[derive(Debug, thiserror::Error)]
+enum ConsoleDown {
+    #[error("console has no certificate")]
+    Certificate(#[source] tls::TlsError),
+    #[error("console cannot listen on {address}; is the port taken, or the address not ours?")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+fn main() -> ExitCode {
+    // Before any file is made: what the daemon keeps is for its user alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
-    match run(&arguments.config).await {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done =
+        runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&arguments.config)));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", chain(&*error));
@@ -44,29 +64,22 @@ async fn main() -> ExitCode {
 }
 
 async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
-    let config::Loaded { config, refused } = config::load(path)?;
-    std::fs::create_dir_all(&config.data_dir)?;
-    let store = Arc::new(Store::open(&config.data_dir, Limits::default())?);
-    store.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
-    let notices = keep_or_report(path, &config, refused, &store);
-
+    let mut notices = Vec::new();
+    let (config, store) = begin(path, &mut notices).await?;
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
-    let sink = store.clone();
-    let events = Arc::new(move |event| sink.record(event));
-    let plugins = Arc::new(Supervisor::start(&config, hub.clone(), events)?);
-    let watch = tokio::spawn(watch::run(hub.clone(), store.clone(), config.history_period));
+    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
+    let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
+    let watching = tokio::spawn(watching);
 
-    let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), plugins.clone(), data_dir, notices).await?;
-    let identity = tls::identity(&config.data_dir, &host_name())?;
-    tracing::info!("certificate SHA-256 {}", identity.fingerprint);
-    let listener = TcpListener::bind(config.listen).await?;
-    let address = listener.local_addr()?;
-    announce(&config.data_dir, address)?;
-
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let serving = server::serve(console, listener, &identity, stopped);
+    let list: Arc<dyn PluginList> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(Vec::<PluginStatus>::new()),
+    };
+    let console = Console::new(hub, store.clone(), list, config.data_dir.clone(), notices).await;
+    let (stop, stopped) = flag::channel(false);
+    let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let signalled = async {
@@ -76,42 +89,142 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         let _ = stop.send(true);
     };
     tokio::join!(serving, signalled);
-    watch.abort();
-    // Joins threads: nothing else runs on this one any more.
-    plugins.stop();
-    drop(plugins);
+    watching.abort();
+    if let Some(plugins) = plugins {
+        // Joins threads: nothing else runs on this one any more.
+        plugins.stop();
+    }
     // The last holder of the store writes what waits; nothing holds it but this
     // function and the plugins' event sink.
     drop(store);
     Ok(())
 }
 
-/// Keep a good configuration as the last good one; tell of a refused one.
-fn keep_or_report(
+/// The configuration in force and the store, which depend on each other: the
+/// file says where the store is, and the store has the last good file.
+async fn begin(
     path: &Path,
-    config: &Config,
-    refused: Option<config::ConfigError>,
-    store: &Store,
-) -> Vec<String> {
-    let Some(refused) = refused else {
-        if let Err(e) = config::keep_last_good(path, &config.data_dir) {
-            tracing::warn!("no copy of the configuration is kept: {e}");
-        }
-        return Vec::new();
+    notices: &mut Vec<String>,
+) -> Result<(Config, Arc<Store>), Box<dyn Error>> {
+    let asked = config::read(path);
+    let data_dir = match &asked {
+        Ok((config, _)) => config.data_dir.clone(),
+        Err(refused) => refused.data_dir.clone(),
     };
-    let reason = chain(&refused);
-    tracing::error!("{reason}; running with the last good configuration");
-    store.record(Event::SettingsRefused { what: "configuration".into(), reason: reason.clone() });
-    vec![format!("The configuration was refused; the last good one is in force. {reason}")]
+    let asked = match asked {
+        // No new store where none is expected.
+        Err(refused) if !data_dir.join(store::FILE).exists() => return Err(refused.error.into()),
+        asked => asked,
+    };
+    if let Err(e) = files::private_dir(&data_dir) {
+        tracing::error!("data_dir {} cannot be closed to others: {e}", data_dir.display());
+    }
+    let store = Arc::new(Store::open(&data_dir, Limits::default())?);
+    store.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
+    let kept = match &asked {
+        Ok((_, text)) => {
+            if let Err(e) = store.keep_settings(config::DOCUMENT, text).done().await {
+                tracing::warn!("the configuration is not kept as the last good one: {}", chain(&e));
+            }
+            Vec::new()
+        }
+        Err(_) => store.settings(config::DOCUMENT).unwrap_or_else(|e| {
+            tracing::error!("no older configuration: {}", chain(&e));
+            Vec::new()
+        }),
+    };
+    let InForce { config, refused, revision } =
+        config::in_force(asked.map(|(config, _)| config), kept)?;
+    if let (Some(refused), Some(revision)) = (refused, revision) {
+        let reason = chain(&refused);
+        tracing::error!("{reason}; running with revision {revision} of the configuration");
+        let what = config::DOCUMENT.to_owned();
+        notices.push(format!(
+            "The configuration was refused; revision {revision}, the last good one, is in force. \
+             {reason}"
+        ));
+        store.record(Event::SettingsRefused { what, reason });
+    }
+    Ok((config, store))
+}
+
+/// The plugins; without an engine the appliance runs without them.
+fn start_plugins(
+    config: &Config,
+    hub: &Arc<Hub>,
+    store: &Arc<Store>,
+    notices: &mut Vec<String>,
+) -> Option<Arc<Supervisor>> {
+    let sink = store.clone();
+    let events = Arc::new(move |event| sink.record(event));
+    Supervisor::start(config, hub.clone(), events)
+        .map(Arc::new)
+        .map_err(|e| {
+            let reason = chain(&e);
+            tracing::error!("{reason}");
+            notices.push(format!("No plugin runs; restart the appliance. {reason}"));
+        })
+        .ok()
+}
+
+/// Serve the console as soon as it can be reached, until `stop` changes.
+async fn serve(
+    console: Arc<Console>,
+    config: &Config,
+    store: &Store,
+    mut stop: flag::Receiver<bool>,
+) {
+    let mut said = String::new();
+    loop {
+        match listen(config, store).await {
+            Ok((listener, identity)) => {
+                return server::serve(console, listener, &identity, stop).await;
+            }
+            Err(e) => {
+                let reason = chain(&e);
+                if reason != said {
+                    tracing::error!("{reason}; tried again every {} s", RETRY.as_secs());
+                    said = reason;
+                }
+            }
+        }
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(RETRY) => {}
+        }
+    }
+}
+
+async fn listen(
+    config: &Config,
+    store: &Store,
+) -> Result<(TcpListener, tls::Identity), ConsoleDown> {
+    let identity = tls::identity(&config.data_dir, &host_name(), clock::unix_ms())
+        .map_err(ConsoleDown::Certificate)?;
+    if identity.renewed {
+        let fingerprint = identity.fingerprint.clone();
+        store.record(Event::CertificateRenewed { fingerprint });
+    }
+    let failed = |source| ConsoleDown::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    tracing::info!("certificate SHA-256 {}", identity.fingerprint);
+    announce(&config.data_dir, address);
+    Ok((listener, identity))
 }
 
 /// Say on standard output and in a file where the console is: scripts that let
 /// the system choose the port read it there.
-fn announce(data_dir: &Path, address: SocketAddr) -> std::io::Result<()> {
-    std::fs::write(data_dir.join("address"), format!("{address}\n"))?;
+fn announce(data_dir: &Path, address: SocketAddr) {
+    let file = data_dir.join("address");
+    if let Err(e) = std::fs::write(&file, format!("{address}\n")) {
+        tracing::warn!("{} cannot be written, check the disk: {e}", file.display());
+    }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "evenkeeld ready https://{address}")?;
-    out.flush()
+    let said = writeln!(out, "evenkeeld ready https://{address}").and_then(|()| out.flush());
+    if let Err(e) = said {
+        tracing::warn!("standard output is closed: {e}");
+    }
 }
 
 fn host_name() -> String {

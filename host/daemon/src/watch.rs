@@ -6,33 +6,59 @@
 use crate::clock;
 use crate::hub::{Hub, Plant};
 use crate::store::{Store, recent};
-use evenkeel_core::events::{Band, BandState, Event, UpsWatch};
+use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::{Sample, Spread};
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
-use evenkeel_core::points::{Quality, Value};
+use evenkeel_core::points::{Point, Quality, Value};
 use evenkeel_core::time::Nanos;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shortest time between two looks at the hub.
+/// Longest time between two looks at the hub.
 const TICK: Duration = Duration::from_secs(1);
+/// Shortest time between two looks, whatever the plugins publish.
+const SPACING: Duration = Duration::from_millis(250);
 /// Cycles after which a module that never answered counts as lost.
 const AWAIT_CYCLES: u64 = 10;
+/// Events about the guard, or about the modules of one string, at once …
+const EVENTS: u32 = 20;
+/// … and then one in this time. What could not be told yet is told then.
+const EVENT_EVERY: Nanos = Nanos::from_secs(15);
 
-/// What was seen so far.
-#[derive(Default)]
+/// What was seen and told so far.
 pub struct Watch {
-    bands: Vec<Band>,
-    lost_blocks: BTreeSet<(u16, u16)>,
-    upses: BTreeMap<String, UpsWatch>,
+    strings: Vec<StringWatch>,
+    upses: Vec<Ups>,
     guard: Option<bool>,
+    guard_budget: Budget,
     conditions: u64,
 }
 
-/// Watch until the task is dropped.
-pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration) {
-    let mut watch = Watch::default();
+struct StringWatch {
+    band: Band,
+    /// Blocks whose modules were told lost.
+    lost: BTreeSet<u16>,
+    budget: Budget,
+}
+
+struct Ups {
+    /// The point with its status words.
+    status: String,
+    /// It was published at least once.
+    seen: bool,
+    watch: UpsWatch,
+}
+
+/// Watch until the task is dropped. `subtrees` are those that the
+/// configuration grants to plugins: a UPS is looked for at the root of each.
+pub async fn run(
+    hub: Arc<Hub>,
+    store: Arc<Store>,
+    history_period: Duration,
+    subtrees: Vec<String>,
+) {
+    let mut watch = Watch::new(subtrees);
     let mut changes = hub.changes();
     let (mut sampled, mut spread_at) = (clock::now(), Nanos(0));
     let history_period = Nanos(history_period.as_nanos() as u64);
@@ -47,106 +73,144 @@ pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration) {
             tracing::info!("{event}");
             store.record(event);
         }
-        let Some(plant) = hub.plant().filter(|p| p.connected) else { continue };
-        if now.since(spread_at) >= Nanos::from_millis(recent::PERIOD_MS) {
-            spread_at = now;
-            for (index, spread) in spreads(&plant, clock::unix_ms()) {
-                store.recent().push(index, spread);
+        if let Some(plant) = hub.plant().filter(|p| p.connected) {
+            if now.since(spread_at) >= Nanos::from_millis(recent::PERIOD_MS) {
+                spread_at = now;
+                for (index, spread) in spreads(&plant, clock::unix_ms()) {
+                    store.recent().push(index, spread);
+                }
+            }
+            if now.since(sampled) >= history_period {
+                sampled = now;
+                store.append(clock::unix_ms(), samples(&plant));
             }
         }
-        if now.since(sampled) >= history_period {
-            sampled = now;
-            store.append(clock::unix_ms(), samples(&plant));
-        }
+        tokio::time::sleep(SPACING).await;
     }
 }
 
 impl Watch {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(subtrees: Vec<String>) -> Self {
+        let ups = |subtree: String| Ups {
+            status: format!("{subtree}.ups.status"),
+            seen: false,
+            watch: UpsWatch::new(subtree),
+        };
+        Self {
+            strings: Vec::new(),
+            upses: subtrees.into_iter().map(ups).collect(),
+            guard: None,
+            guard_budget: Budget::new(EVENTS, EVENT_EVERY),
+            conditions: 0,
+        }
+    }
+
     /// What happened since the last look.
     pub fn step(&mut self, hub: &Hub, now: Nanos) -> Vec<Event> {
         let mut events = Vec::new();
         if let Some(plant) = hub.plant() {
-            self.guard(&plant, &mut events);
+            self.guard(&plant, now, &mut events);
             if plant.connected {
-                self.bands(&plant, now, &mut events);
-                self.blocks(&plant, &mut events);
+                self.strings.resize_with(plant.snapshot.strings.len(), StringWatch::default);
+                for (index, string) in self.strings.iter_mut().enumerate() {
+                    events.extend(string.band(&plant, index, now));
+                    events.extend(string.modules(&plant, index, now));
+                }
             }
         }
-        self.ups(hub, &mut events);
+        events.extend(self.upses.iter_mut().flat_map(|ups| ups.step(hub, now)));
         events
     }
 
-    fn guard(&mut self, plant: &Plant, events: &mut Vec<Event>) {
-        match (self.guard, plant.connected) {
-            (None | Some(false), true) => events.push(Event::GuardBack),
-            (None | Some(true), false) => events.push(Event::GuardLost),
-            _ => {}
+    fn guard(&mut self, plant: &Plant, now: Nanos, events: &mut Vec<Event>) {
+        if self.guard != Some(plant.connected) && self.guard_budget.spend(now) {
+            self.guard = Some(plant.connected);
+            events.push(if plant.connected { Event::GuardBack } else { Event::GuardLost });
         }
-        self.guard = Some(plant.connected);
         let conditions = plant.snapshot.cycle.conditions;
         for condition in Condition::ALL {
             let bit = condition as u64;
-            let text = || condition.text().to_owned();
-            match (self.conditions & bit != 0, conditions & bit != 0) {
-                (false, true) => events.push(Event::GuardCondition { condition: text() }),
-                (true, false) => events.push(Event::GuardConditionOver { condition: text() }),
-                _ => {}
+            if (self.conditions ^ conditions) & bit == 0 || !self.guard_budget.spend(now) {
+                continue;
             }
-        }
-        self.conditions = conditions;
-    }
-
-    fn bands(&mut self, plant: &Plant, now: Nanos, events: &mut Vec<Event>) {
-        self.bands.resize_with(plant.snapshot.strings.len(), Band::default);
-        for (i, (band, string)) in self.bands.iter_mut().zip(&plant.snapshot.strings).enumerate() {
-            let worst = string.worst_v.is_finite().then(|| (string.worst_v * 1e3).round() as i32);
-            let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
-            let string = number(i);
-            events.extend(match band.step(fresh, now) {
-                Some(BandState::In) => Some(Event::StringInBand { string }),
-                Some(BandState::Out) => {
-                    let deviation_mv = fresh.unwrap_or_default();
-                    Some(Event::StringOutOfBand { string, deviation_mv })
-                }
-                Some(BandState::Unknown) | None => None,
+            self.conditions ^= bit;
+            let condition = condition.text().to_owned();
+            events.push(match conditions & bit != 0 {
+                true => Event::GuardCondition { condition },
+                false => Event::GuardConditionOver { condition },
             });
         }
     }
+}
 
-    fn blocks(&mut self, plant: &Plant, events: &mut Vec<Event>) {
-        let awaited = plant.snapshot.cycle.cycles > AWAIT_CYCLES;
-        for s in 0..plant.snapshot.strings.len() {
-            for (b, record) in plant.snapshot.blocks_of(s).iter().enumerate() {
-                let (string, block) = (number(s), number(b));
-                match record.fault {
-                    Fault::Silent => {}
-                    Fault::NeverSeen if awaited => {}
-                    Fault::NeverSeen => continue,
-                    _ => {
-                        if self.lost_blocks.remove(&(string, block)) {
-                            events.push(Event::ModuleBack { string, block });
-                        }
-                        continue;
-                    }
-                }
-                if self.lost_blocks.insert((string, block)) {
-                    events.push(Event::ModuleLost { string, block });
-                }
+impl Default for StringWatch {
+    fn default() -> Self {
+        let budget = Budget::new(EVENTS, EVENT_EVERY);
+        Self { band: Band::default(), lost: BTreeSet::new(), budget }
+    }
+}
+
+impl StringWatch {
+    fn band(&mut self, plant: &Plant, index: usize, now: Nanos) -> Option<Event> {
+        let worst_v = plant.snapshot.strings[index].worst_v;
+        let worst = worst_v.is_finite().then(|| (worst_v * 1e3).round() as i32);
+        let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
+        let string = number(index);
+        match self.band.step(fresh, now)? {
+            BandState::In => Some(Event::StringInBand { string }),
+            BandState::Out => {
+                Some(Event::StringOutOfBand { string, deviation_mv: fresh.unwrap_or_default() })
             }
+            BandState::Unknown => None,
         }
     }
 
-    fn ups(&mut self, hub: &Hub, events: &mut Vec<Event>) {
-        for (name, point) in hub.query("ups") {
-            let Some(ups) = name.strip_suffix(".ups.status") else { continue };
-            let fresh = matches!(point.quality, Quality::Good | Quality::Estimated);
-            let status = match &point.value {
-                Value::Text(words) if fresh => Some(words.as_str()),
-                _ => None,
+    /// Which modules went and came: at most one event each, however many.
+    fn modules(&mut self, plant: &Plant, index: usize, now: Nanos) -> Vec<Event> {
+        let awaited = plant.snapshot.cycle.cycles > AWAIT_CYCLES;
+        let (mut gone, mut back) = (Vec::new(), Vec::new());
+        for (b, record) in plant.snapshot.blocks_of(index).iter().enumerate() {
+            let block = number(b);
+            let silent = match record.fault {
+                Fault::Silent => true,
+                Fault::NeverSeen if awaited => true,
+                Fault::NeverSeen => continue,
+                _ => false,
             };
-            let watch = self.upses.entry(ups.to_owned());
-            events.extend(watch.or_insert_with_key(|ups| UpsWatch::new(ups.clone())).step(status));
+            match (self.lost.contains(&block), silent) {
+                (false, true) => gone.push(block),
+                (true, false) => back.push(block),
+                _ => {}
+            }
         }
+        let mut events = Vec::new();
+        if !gone.is_empty() && self.budget.spend(now) {
+            self.lost.extend(&gone);
+            events.extend(Event::modules_lost(number(index), gone));
+        }
+        if !back.is_empty() && self.budget.spend(now) {
+            self.lost.retain(|block| !back.contains(block));
+            events.extend(Event::modules_back(number(index), back));
+        }
+        events
+    }
+}
+
+impl Ups {
+    fn step(&mut self, hub: &Hub, now: Nanos) -> Vec<Event> {
+        let point = hub.device(&self.status);
+        self.seen |= point.is_some();
+        if !self.seen {
+            return Vec::new();
+        }
+        let fresh = |p: &Point| matches!(p.quality, Quality::Good | Quality::Estimated);
+        let words = match point.filter(fresh).map(|p| p.value) {
+            Some(Value::Text(words)) => Some(words),
+            _ => None,
+        };
+        self.watch.step(words.as_deref(), now)
     }
 }
 
@@ -182,7 +246,7 @@ fn number(index: usize) -> u16 {
 mod tests {
     use super::*;
     use evenkeel_core::image::{Snapshot, StringRecord};
-    use evenkeel_core::points::{Name, Point, Unit};
+    use evenkeel_core::points::{Name, Unit};
 
     fn plant(worst_v: f64, fault: Fault, connected: bool) -> Plant {
         let block = |mv| BlockRecord {
@@ -208,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_string_closes_and_loses_its_modules_and_its_guard() {
-        let (hub, mut watch) = (Hub::default(), Watch::default());
+        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         assert_eq!(watch.step(&hub, Nanos(0)), []);
         assert_eq!(step(&mut watch, &hub, plant(0.9, Fault::None, true), 1), [Event::GuardBack]);
         assert_eq!(
@@ -220,8 +284,7 @@ mod tests {
             step(&mut watch, &hub, plant(-0.010, Fault::None, true), 12),
             [Event::StringInBand { string: 1 }]
         );
-        let lost =
-            [Event::ModuleLost { string: 1, block: 1 }, Event::ModuleLost { string: 1, block: 2 }];
+        let lost = [Event::ModulesLost { string: 1, blocks: vec![1, 2] }];
         assert_eq!(step(&mut watch, &hub, plant(f64::NAN, Fault::Silent, true), 13), lost);
         assert_eq!(step(&mut watch, &hub, plant(f64::NAN, Fault::Silent, true), 60), []);
         assert_eq!(
@@ -229,12 +292,27 @@ mod tests {
             [Event::GuardLost],
             "without the guard nobody knows about modules"
         );
-        assert_eq!(step(&mut watch, &hub, plant(0.0, Fault::None, true), 62).len(), 3);
+        assert_eq!(step(&mut watch, &hub, plant(0.0, Fault::None, true), 62).len(), 2);
+    }
+
+    #[test]
+    fn a_module_that_flaps_does_not_fill_the_log() {
+        let (hub, mut watch) = (Hub::default(), Watch::new(vec![]));
+        let fault = |on| if on { Fault::Silent } else { Fault::None };
+        let hour = (0..3_600)
+            .flat_map(|s| step(&mut watch, &hub, plant(f64::NAN, fault(s % 2 == 0), true), s));
+        let told = hour.count();
+        assert!((200..=20 + 3_600 / 15 + 1).contains(&told), "{told} events in an hour");
+        let end: Vec<_> = (3_600..3_630)
+            .flat_map(|s| step(&mut watch, &hub, plant(f64::NAN, fault(true), true), s))
+            .collect();
+        assert!(end.len() <= 1, "{end:?}");
+        assert_eq!(watch.strings[0].lost.len(), 2, "the end is told");
     }
 
     #[test]
     fn conditions_of_the_guard_are_told_once_each_way() {
-        let (hub, mut watch) = (Hub::default(), Watch::default());
+        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         let mut lost = plant(0.0, Fault::None, true);
         lost.snapshot.cycle.conditions = Condition::PortLost as u64;
         assert_eq!(step(&mut watch, &hub, lost.clone(), 1).len(), 2);
@@ -245,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_ups_is_found_by_its_status() {
-        let (hub, mut watch) = (Hub::default(), Watch::default());
+        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         let name = Name::parse("ups.0.ups.status").expect("a good name");
         let status = |words: &str, quality| Point {
             value: Value::Text(words.to_owned()),
@@ -253,11 +331,44 @@ mod tests {
             quality,
             at: Nanos(1),
         };
+        assert_eq!(watch.step(&hub, Nanos::from_secs(1)), [], "never heard of is not lost");
         hub.publish("ups.0", Nanos(0), [(name.clone(), status("OB DISCHRG", Quality::Good))]);
         let ups = || "ups.0".to_owned();
-        assert_eq!(watch.step(&hub, Nanos(1)), [Event::UpsOnBattery { ups: ups() }]);
+        assert_eq!(watch.step(&hub, Nanos::from_secs(2)), []);
+        assert_eq!(watch.step(&hub, Nanos::from_secs(4)), [Event::UpsOnBattery { ups: ups() }]);
         hub.mark_stale("ups.0");
-        assert_eq!(watch.step(&hub, Nanos(2)), [Event::UpsLost { ups: ups() }]);
+        assert_eq!(watch.step(&hub, Nanos::from_secs(5)), []);
+        assert_eq!(watch.step(&hub, Nanos::from_secs(7)), [Event::UpsLost { ups: ups() }]);
+    }
+
+    #[test]
+    fn a_plugin_cannot_make_up_upses() {
+        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
+        let point = |n: u64| {
+            let name = Name::parse(&format!("ups.0.x{n}.ups.status")).expect("a good name");
+            let value = Value::Text("OB LB".into());
+            (name, Point { value, unit: Unit::None, quality: Quality::Good, at: Nanos(1) })
+        };
+        hub.publish("ups.0", Nanos(0), (0..500).map(point));
+        for second in 0..10 {
+            assert_eq!(watch.step(&hub, Nanos::from_secs(second)), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_changes_is_looked_at_four_times_a_second() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
+        let hub = Arc::new(Hub::default());
+        let task = tokio::spawn(run(hub.clone(), store.clone(), Duration::from_nanos(1), vec![]));
+        for n in 0..1_000 {
+            hub.set_plant(plant(0.0, Fault::None, n % 2 == 0));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        task.abort();
+        // What was recorded goes through the writer's thread first.
+        store.record_acknowledged(Event::Unknown).done().await.expect("on the disk");
+        assert!(store.latest(64).len() <= 1 + 5, "{:?}", store.latest(64));
     }
 
     #[tokio::test]
@@ -266,12 +377,12 @@ mod tests {
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
         hub.set_plant(plant(0.05, Fault::None, true));
-        let task = tokio::spawn(run(hub, store.clone(), Duration::from_millis(1)));
+        let task = tokio::spawn(run(hub, store.clone(), Duration::from_millis(1), vec![]));
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let samples = store.samples(1, 0, u64::MAX, 9).expect("readable");
-            if let [(_, sample), ..] = &samples[..] {
-                assert_eq!(sample.block(1).expect("two blocks").voltage_mv, 13_700);
+            let past = store.history(1, 1, 0..=u64::MAX, 9).expect("readable");
+            if let [sample, ..] = &past[..] {
+                assert_eq!(sample.block.voltage_mv, 13_700);
                 assert_eq!(store.recent().of(0)[0].width_mv(), 100);
                 task.abort();
                 return;

@@ -9,8 +9,9 @@ use super::gate::Peer;
 use super::password::{self, HashError};
 use super::problem::Problem;
 use super::session::{Caller, Token};
-use super::{Console, ConsoleError, page, tls};
+use super::{Console, ConsoleError, page};
 use crate::clock;
+use crate::files::write_private;
 use crate::store::StoreError;
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{Extension, Form, Json, State};
@@ -19,6 +20,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use evenkeel_core::events::Event;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -78,9 +80,9 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
     }
     let failed = |e: &dyn ToString| ConsoleError::FirstPassword(e.to_string());
     let first = password::random().map_err(|e| failed(&e))?;
-    let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
     let path = console.data_dir.join(FIRST_PASSWORD);
-    tls::write_private(&path, &format!("{first}\n")).map_err(|e| failed(&e))?;
+    let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
+    write_private(&path, &format!("{first}\n")).map_err(|e| failed(&e))?;
     let user = User { hash, must_change: true, changed_unix_ms: clock::unix_ms() };
     keep(console, FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
     tracing::info!("first user is {FIRST_USER:?}, its password is in {}", path.display());
@@ -155,6 +157,13 @@ pub async fn password_form(
     }
 }
 
+/// Who is signed in. Asking is no activity: it does not prolong the session.
+#[utoipa::path(get, path = "/api/v1/session", tag = "access",
+    responses((status = 200, body = SignedIn), (status = 401, body = Problem)))]
+pub async fn session(Extension(caller): Extension<Caller>) -> Json<SignedIn> {
+    Json(SignedIn { user: caller.user, must_change_password: caller.must_change })
+}
+
 /// Sign out; ends the session and its streams.
 #[utoipa::path(post, path = "/api/v1/logout", tag = "access",
     responses((status = 204, description = "Signed out")))]
@@ -177,19 +186,19 @@ pub async fn logout_form(
 
 async fn sign_in(
     console: &Console,
-    from: std::net::IpAddr,
+    from: IpAddr,
     login: Login,
 ) -> Result<(Cookie, SignedIn), Problem> {
     let name = login.user;
     // One name for all that cannot be a user: they share one throttle.
     let account = if is_user_name(&name) { name.clone() } else { String::new() };
-    console.throttle().attempt(&account, from, clock::now()).map_err(|w| throttled(w.seconds))?;
     let user = user(console, &account)?;
     let hash = user.as_ref().map(|u| u.hash.clone());
-    let right = verify(console, login.password, hash).await?;
+    let right = judged(console, &account, from, login.password, hash).await?;
     let (true, Some(user)) = (right, user) else {
-        let known = known_name(console, &account);
-        console.store.record(Event::LoginFailed { user: known, from: from.to_string() });
+        // People type passwords into name fields.
+        let known = if known(console, &account) { &account } else { "unknown user" };
+        console.sign_in_failed(known, from);
         return Err(wrong("Wrong user or password"));
     };
     console.throttle().succeeded(&account, from, clock::now());
@@ -200,7 +209,7 @@ async fn sign_in(
 
 async fn change(
     console: &Console,
-    from: std::net::IpAddr,
+    from: IpAddr,
     caller: &Caller,
     wish: NewPassword,
 ) -> Result<Cookie, Problem> {
@@ -209,10 +218,9 @@ async fn change(
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", "The new password is refused")
             .detail(weak.to_string())
     })?;
-    console.throttle().attempt(name, from, clock::now()).map_err(|w| throttled(w.seconds))?;
     let hash = user(console, name)?.map(|u| u.hash);
-    if !verify(console, wish.old, hash).await? {
-        console.store.record(Event::LoginFailed { user: name.clone(), from: from.to_string() });
+    if !judged(console, name, from, wish.old, hash).await? {
+        console.sign_in_failed(name, from);
         return Err(wrong("The present password is wrong"));
     }
     console.throttle().succeeded(name, from, clock::now());
@@ -223,14 +231,34 @@ async fn change(
         // Already gone after the first change.
         let _ = std::fs::remove_file(console.data_dir.join(FIRST_PASSWORD));
     }
+    console.throttle().password_changed(name, from);
     console.sessions().end_all(name);
     console.store.record(Event::PasswordChanged { user: name.clone(), from: from.to_string() });
     begin(console, name, false)
 }
 
+/// True when the password is right, as often as somebody may ask. An answer
+/// that the appliance could not give is not charged to them.
+async fn judged(
+    console: &Console,
+    account: &str,
+    from: IpAddr,
+    password: String,
+    hash: Option<String>,
+) -> Result<bool, Problem> {
+    console.throttle().attempt(account, from, clock::now()).map_err(|w| throttled(w.seconds))?;
+    // Longer than any password: the same answer without the length's work.
+    let password = if password.len() > 4 * password::CHARS_MAX { String::new() } else { password };
+    let answer = console.hasher.verify(password, hash).await;
+    answer.map_err(|e| {
+        console.throttle().not_judged(account, from);
+        hash_problem(e)
+    })
+}
+
 fn sign_out(
     console: &Console,
-    from: std::net::IpAddr,
+    from: IpAddr,
     caller: Caller,
 ) -> AppendHeaders<[(HeaderName, String); 2]> {
     console.sessions().end(caller.session);
@@ -243,16 +271,6 @@ fn begin(console: &Console, name: &str, must_change: bool) -> Result<Cookie, Pro
     let token = Token::random().map_err(|e| hash_problem(HashError::Failed(e.to_string())))?;
     console.sessions().begin(&token, name, must_change, clock::now());
     Ok(AppendHeaders([(SET_COOKIE, token.set_cookie())]))
-}
-
-async fn verify(
-    console: &Console,
-    password: String,
-    hash: Option<String>,
-) -> Result<bool, Problem> {
-    // Longer than any password: the same answer without the length's work.
-    let password = if password.len() > 4 * password::CHARS_MAX { String::new() } else { password };
-    console.hasher.verify(password, hash).await.map_err(hash_problem)
 }
 
 fn user(console: &Console, name: &str) -> Result<Option<User>, Problem> {
@@ -269,10 +287,8 @@ async fn keep(console: &Console, name: &str, user: &User) -> Result<(), StoreErr
     console.store.put_user(name, record).done().await
 }
 
-/// A name that exists, for the log; people type passwords into name fields.
-fn known_name(console: &Console, name: &str) -> String {
-    let known = console.store.user(name).is_ok_and(|u| u.is_some());
-    if known { name.to_owned() } else { "unknown user".to_owned() }
+fn known(console: &Console, name: &str) -> bool {
+    console.store.user(name).is_ok_and(|u| u.is_some())
 }
 
 fn is_user_name(name: &str) -> bool {

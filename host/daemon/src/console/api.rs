@@ -6,7 +6,7 @@ use super::problem::Problem;
 use crate::clock;
 use crate::hub::Plant;
 use crate::plugin_status::PluginStatus;
-use crate::store::StoredEvent;
+use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -308,7 +308,8 @@ pub async fn events(
 ) -> Answer<Vec<EventOut>> {
     let Query(query) = query.map_err(bad_query)?;
     let limit = query.limit.unwrap_or(100).clamp(1, EVENTS_MAX);
-    let events = off_thread(move || console.store.events(query.after, limit)).await?;
+    let store = console.store.clone();
+    let events = off_thread(&console, move || store.events(query.after, limit)).await?;
     let now = clock::unix_ms();
     Ok(Json(events.into_iter().map(|event| event_out(event, now)).collect()))
 }
@@ -324,18 +325,18 @@ pub async fn history(
     let index = usize::from(query.block).checked_sub(1);
     let index = index.ok_or_else(|| Problem::bad_request("blocks are counted from 1"))?;
     let (from, to) = (query.from.unwrap_or(0), query.to.unwrap_or(u64::MAX));
-    let string = query.string;
-    let samples = off_thread(move || console.store.samples(string, from, to, SAMPLES_MAX)).await?;
+    let (string, store) = (query.string, console.store.clone());
+    let read = move || store.history(string, index, from..=to, SAMPLES_MAX);
+    let past = off_thread(&console, read).await?.map_err(|e| Problem::store(&e))?;
     let mut out = HistoryOut { string, block: query.block, ..HistoryOut::default() };
-    for (unix_ms, sample) in samples {
-        let Some(block) = sample.block(index) else { continue };
+    for PastBlock { unix_ms, target_mv, block } in past {
         let usable = block.quality != Quality::Bad;
         out.unix_ms.push(unix_ms);
         out.voltage_mv.push(usable.then_some(block.voltage_mv));
         out.temperature_c.push(usable.then(|| f64::from(block.temperature_dc) / 10.0));
         out.duty.push(f64::from(block.duty) / f64::from(u16::MAX));
         out.quality.push(block.quality.into());
-        out.target_mv.push(sample.target_mv());
+        out.target_mv.push(target_mv);
     }
     out.age_ms = out.unix_ms.last().map(|newest| clock::unix_ms().saturating_sub(*newest));
     Ok(Json(out))
@@ -483,13 +484,14 @@ fn event_out(stored: StoredEvent, now: u64) -> EventOut {
     }
 }
 
-/// Reads from the disk do not hold up other requests.
+/// Reads from the disk do not hold up other requests, and are few at a time.
 async fn off_thread<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, crate::store::StoreError> + Send + 'static,
+    console: &Console,
+    read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    let done = tokio::task::spawn_blocking(read).await;
-    let failed = |_| Problem::store(&crate::store::StoreError::Closed);
-    done.map_err(failed)?.map_err(|e| Problem::store(&e))
+    let closed = || Problem::store(&StoreError::Closed);
+    let _turn = console.reads.acquire().await.map_err(|_| closed())?;
+    tokio::task::spawn_blocking(read).await.map_err(|_| closed())
 }
 
 fn bad_query(rejection: QueryRejection) -> Problem {

@@ -22,14 +22,24 @@ mod throttle;
 pub mod tls;
 pub mod view;
 
+use crate::clock;
+use crate::failure::chain;
 use crate::hub::Hub;
 use crate::plugin_status::PluginList;
 use crate::store::{Store, StoreError};
+use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use throttle::Throttle;
 use tokio::sync::Semaphore;
+
+/// Reads from the disk at the same time.
+const READS_MAX: usize = 2;
+/// Time between two rounds of [`Console::run`].
+const CHORES_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that a request may need.
 pub struct Console {
@@ -43,33 +53,34 @@ pub struct Console {
     hasher: password::Hasher,
     live: stream::Live,
     stream_slots: Arc<Semaphore>,
+    failed: Mutex<FailedSignIns>,
+    /// Reads from the disk at the same time: each holds its answer in memory.
+    reads: Semaphore,
 }
 
-/// Why the console cannot start.
+/// Why there is no first user.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// The users cannot be read or kept.
-    #[error("the users cannot be kept in the store")]
+    #[error("the first user cannot be kept in the store")]
     Users(#[source] StoreError),
     /// The first user cannot be made.
-    #[error("the first password cannot be made: {0}")]
+    #[error("the first password cannot be made, check the disk: {0}")]
     FirstPassword(String),
 }
 
 impl Console {
     /// A console for this hub, store and these plugins. Without any user it
-    /// makes the first one ([`access::ensure_first_user`]). `notices` stay on
-    /// the page until the restart.
-    ///
-    /// # Errors
-    /// [`ConsoleError`].
+    /// makes the first one ([`access::ensure_first_user`]); while the store
+    /// cannot take it, it is tried again ([`run`](Self::run)). `notices` stay
+    /// on the page until the restart.
     pub async fn new(
         hub: Arc<Hub>,
         store: Arc<Store>,
         plugins: Arc<dyn PluginList>,
         data_dir: PathBuf,
         notices: Vec<String>,
-    ) -> Result<Arc<Self>, ConsoleError> {
+    ) -> Arc<Self> {
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -82,9 +93,33 @@ impl Console {
             hasher: password::Hasher::default(),
             live: stream::Live::default(),
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
+            failed: Mutex::default(),
+            reads: Semaphore::new(READS_MAX),
         });
-        access::ensure_first_user(&console).await?;
-        Ok(console)
+        if let Err(e) = access::ensure_first_user(&console).await {
+            tracing::error!("{}; nobody can sign in until it works", chain(&e));
+        }
+        console
+    }
+
+    /// What is to be done every few seconds, until the task is dropped.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(CHORES_EVERY).await;
+            // Why not was told at the start, and by the store's health since.
+            let _ = access::ensure_first_user(&self).await;
+            self.tell_failed_sign_ins();
+        }
+    }
+
+    fn sign_in_failed(&self, user: &str, from: IpAddr) {
+        let told = lock(&self.failed).failed(user, &from.to_string(), clock::now());
+        told.into_iter().for_each(|event| self.store.record(event));
+    }
+
+    fn tell_failed_sign_ins(&self) {
+        let told = lock(&self.failed).over(clock::now());
+        told.into_iter().for_each(|event| self.store.record(event));
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

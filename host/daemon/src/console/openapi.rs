@@ -21,6 +21,7 @@ pub static TEXT: LazyLock<String> =
         access::login,
         access::password,
         access::logout,
+        access::session,
         api::points,
         api::strings,
         api::plugins,

@@ -60,9 +60,9 @@ impl Problem {
     /// The store failed.
     #[must_use]
     pub fn store(error: &crate::store::StoreError) -> Self {
-        tracing::error!("{error}");
+        tracing::error!("{}", crate::failure::chain(error));
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", "The store cannot be used")
-            .detail("try again; the log of the appliance says more")
+            .detail("try again; when it goes on, check the appliance's disk and its log")
             .retry_after(5)
     }
 

@@ -55,6 +55,7 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/password", Session, post(access::password)),
         write("/api/v1/logout", Session, post(access::logout)),
+        read("/api/v1/session", SignedInPassive, get(access::session)),
         read("/api/v1/points", SignedIn, get(api::points)),
         read("/api/v1/strings", SignedIn, get(api::strings)),
         read("/api/v1/plugins", SignedIn, get(api::plugins)),

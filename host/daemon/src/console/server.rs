@@ -3,7 +3,8 @@
 //! permit per connection, a signal in to stop, and nothing left behind.
 
 use super::gate::Peer;
-use super::{Console, routes, tls};
+use super::throttle::Source;
+use super::{Console, lock, routes, tls};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,11 +12,12 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -24,8 +26,10 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service as _;
 
-/// Connections at the same time.
+/// Connections at the same time …
 const CONNECTIONS_MAX: usize = 128;
+/// … of which from one source: one client does not keep the others out.
+const PER_SOURCE_MAX: usize = 32;
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const HEADER_TIME: Duration = Duration::from_secs(10);
 /// A connection without a request for this long is closed.
@@ -46,7 +50,9 @@ pub async fn serve(
     let acceptor = TlsAcceptor::from(identity.config.clone());
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
-    let live = tokio::spawn(super::stream::run(console));
+    let sources = Sources::default();
+    let live = tokio::spawn(super::stream::run(console.clone()));
+    let chores = tokio::spawn(console.run());
     loop {
         while connections.try_join_next().is_some() {}
         let permit = permits.clone().acquire_owned();
@@ -64,10 +70,14 @@ pub async fn serve(
                 }
             }
         };
+        let Some(place) = sources.place(peer.ip()) else {
+            tracing::debug!("{peer}: closed, {PER_SOURCE_MAX} connections from there already");
+            continue;
+        };
         let connection = connection(acceptor.clone(), router.clone(), stream, peer, stop.clone());
         connections.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, place));
         });
     }
     let drained = async { while connections.join_next().await.is_some() {} };
@@ -75,6 +85,39 @@ pub async fn serve(
         connections.shutdown().await;
     }
     live.abort();
+    chores.abort();
+}
+
+/// How many connections each source has.
+#[derive(Clone, Default)]
+struct Sources(Arc<Mutex<HashMap<Source, usize>>>);
+
+/// One connection's place; given back when dropped.
+struct Place(Sources, Source);
+
+impl Sources {
+    fn place(&self, from: IpAddr) -> Option<Place> {
+        let source = Source::of(from);
+        let mut open = lock(&self.0);
+        let count = open.entry(source).or_default();
+        if *count >= PER_SOURCE_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Place(self.clone(), source))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = lock(&self.0.0);
+        if let Some(count) = open.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
 }
 
 /// One connection, from its handshake to its end.
@@ -172,5 +215,22 @@ impl Use {
             seen = total;
             sleep(IDLE_TIME).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_source_leaves_room_for_the_others() {
+        let sources = Sources::default();
+        let from = |n| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, n]);
+        let places: Vec<_> = (0..40).filter_map(|n| sources.place(from(n))).collect();
+        assert_eq!(places.len(), PER_SOURCE_MAX, "a /64 is one source");
+        assert!(sources.place([192, 0, 2, 1].into()).is_some());
+        drop(places);
+        assert!(sources.place(from(1)).is_some());
+        assert!(lock(&sources.0).is_empty(), "nothing is remembered of who is gone");
     }
 }

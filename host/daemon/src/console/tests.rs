@@ -96,7 +96,6 @@ impl Bench {
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
         let console = Console::new(hub.clone(), store.clone(), plugins, path, notices).await;
-        let console = console.expect("a console");
         let router = routes::router(&console);
         Self { dir, hub, store, console, router }
     }
@@ -389,7 +388,7 @@ async fn history_comes_as_columns() {
     let blocks = &plant.snapshot.blocks;
     let sample = evenkeel_core::history::Sample::of(string, blocks, |b| plant.quality(b));
     bench.store.append(5_000, vec![(1, sample)]);
-    bench.store.put_settings("x", vec![]).done().await.expect("after the sample");
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the sample");
     let history = bench.get("/api/v1/history?string=1&block=1", &cookie).await.json();
     assert_eq!(history["unix_ms"], json!([5_000]));
     assert_eq!(history["voltage_mv"], json!([13_612]));
@@ -502,7 +501,8 @@ fn document_and_routes_name_the_same_paths() {
 #[tokio::test]
 async fn over_a_real_tls_socket() {
     let bench = Bench::new().await;
-    let identity = tls::identity(bench.dir.path(), "ups").expect("an identity");
+    let identity =
+        tls::identity(bench.dir.path(), "ups", crate::clock::unix_ms()).expect("an identity");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = tokio::sync::watch::channel(false);

@@ -2,14 +2,22 @@
 //! SEC-030, SEC-031), as a function of (state, account, source, now).
 //!
 //! - Per account: after 5 failures in a row 1, 2, 4 … 60 s between attempts;
-//!   after 100 nobody gets in from an unknown source until restart.
+//!   after 100 only a trusted source gets in, until one does or the daemon is
+//!   restarted.
 //! - Per source (IPv4 address or IPv6 /64): 10 attempts a minute.
 //! - All sources together: 30 attempts a minute.
-//! - A source with a good sign-in in the last day is not held up by what others
-//!   do to the account: it has a small bucket of its own instead.
+//! - A source is trusted for an account for a day from its last good sign-in.
+//!   It is not held up by what others do, and is not in the counts above: it
+//!   has 5 attempts a minute of its own, and loses the trust with the 20th
+//!   failure or when the password is changed from elsewhere.
+//!
+//! What is remembered is bounded. The accounts with the fewest failures are
+//! forgotten first: inventing names does not forget the failures of a real one.
 
 use evenkeel_core::time::Nanos;
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 
 /// Failures in a row without a delay.
@@ -18,7 +26,9 @@ const FREE_FAILURES: u32 = 5;
 const FAILURES_MAX: u32 = 100;
 const DELAY_MAX: Nanos = Nanos::from_secs(60);
 const TRUST_FOR: Nanos = Nanos::from_secs(24 * 3_600);
-/// Accounts and sources remembered; then the least recently used one goes.
+/// Failures of a trusted source with which it loses the trust.
+const TRUSTED_FAILURES_MAX: u32 = 20;
+/// Accounts, sources and trusted sources remembered, each.
 const TABLE_MAX: usize = 1_024;
 
 /// What is remembered.
@@ -26,7 +36,7 @@ const TABLE_MAX: usize = 1_024;
 pub struct Throttle {
     accounts: HashMap<String, Account>,
     sources: HashMap<Source, Bucket>,
-    trusted: HashMap<(Source, String), Bucket>,
+    trusted: HashMap<(Source, String), Trust>,
     all: Bucket,
 }
 
@@ -43,9 +53,21 @@ struct Account {
     last: Nanos,
 }
 
+/// A source with a good sign-in.
+#[derive(Debug)]
+struct Trust {
+    /// When that was; failures do not renew it.
+    since: Nanos,
+    failures: u32,
+    bucket: Bucket,
+}
+
+/// Where somebody comes from: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
+pub enum Source {
+    /// An address.
     V4(u32),
+    /// The upper half of an address.
     V6(u64),
 }
 
@@ -74,19 +96,22 @@ impl Throttle {
     /// [`succeeded`](Self::succeeded), so that attempts at the same time count.
     ///
     /// # Errors
-    /// [`Wait`] when they must not try yet; then nothing was counted.
+    /// [`Wait`] when they must not try yet; that is no failure of the account.
     pub fn attempt(&mut self, account: &str, from: IpAddr, now: Nanos) -> Result<(), Wait> {
         let source = Source::of(from);
-        if let Some(bucket) = self.trusted.get_mut(&(source, account.to_owned())) {
-            if now.since(bucket.last) < TRUST_FOR {
-                return bucket.take(now);
+        let key = (source, account.to_owned());
+        if let Some(trust) = self.trusted.get_mut(&key) {
+            if now.since(trust.since) < TRUST_FOR && trust.failures < TRUSTED_FAILURES_MAX {
+                trust.bucket.take(now)?;
+                trust.failures += 1;
+                return Ok(());
             }
-            self.trusted.remove(&(source, account.to_owned()));
+            self.trusted.remove(&key);
         }
-        make_room(&mut self.accounts, |a| a.last);
-        let state = self.accounts.entry(account.to_owned()).or_default();
+        make_room(&mut self.accounts, account, |a| (a.failures, a.last));
+        let state = self.accounts.entry(key.1).or_default();
         state.check(now)?;
-        make_room(&mut self.sources, |b| b.last);
+        make_room(&mut self.sources, &source, |b| b.last);
         let bucket = self.sources.entry(source).or_insert_with(|| Bucket::new(10.0, 10.0 / 60.0));
         bucket.take(now)?;
         self.all.take(now)?;
@@ -95,13 +120,36 @@ impl Throttle {
         Ok(())
     }
 
+    /// The attempt could not be judged: the appliance was at fault.
+    pub fn not_judged(&mut self, account: &str, from: IpAddr) {
+        let source = Source::of(from);
+        if let Some(trust) = self.trusted.get_mut(&(source, account.to_owned())) {
+            trust.failures = trust.failures.saturating_sub(1);
+            return trust.bucket.put_back();
+        }
+        if let Some(state) = self.accounts.get_mut(account) {
+            state.failures = state.failures.saturating_sub(1);
+        }
+        if let Some(bucket) = self.sources.get_mut(&source) {
+            bucket.put_back();
+        }
+        self.all.put_back();
+    }
+
     /// The attempt was a good one.
     pub fn succeeded(&mut self, account: &str, from: IpAddr, now: Nanos) {
         self.accounts.remove(account);
-        make_room(&mut self.trusted, |b| b.last);
+        let key = (Source::of(from), account.to_owned());
+        make_room(&mut self.trusted, &key, |t| t.since);
         let mut bucket = Bucket::new(5.0, 5.0 / 60.0);
         bucket.last = now;
-        self.trusted.insert((Source::of(from), account.to_owned()), bucket);
+        self.trusted.insert(key, Trust { since: now, failures: 0, bucket });
+    }
+
+    /// A new password: whoever knew the old one from elsewhere is a stranger.
+    pub fn password_changed(&mut self, account: &str, from: IpAddr) {
+        let source = Source::of(from);
+        self.trusted.retain(|(other, name), _| name != account || *other == source);
     }
 }
 
@@ -135,6 +183,10 @@ impl Bucket {
         self.tokens -= 1.0;
         Ok(())
     }
+
+    fn put_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.room);
+    }
 }
 
 impl Wait {
@@ -147,7 +199,9 @@ impl Wait {
 }
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
+    /// Of an address; an IPv4 address in IPv6 form is the IPv4 address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4.to_bits()),
             IpAddr::V6(v6) => Self::V6((v6.to_bits() >> 64) as u64),
@@ -155,14 +209,18 @@ impl Source {
     }
 }
 
-fn make_room<K: Clone + Eq + std::hash::Hash, V>(
-    table: &mut HashMap<K, V>,
-    last: impl Fn(&V) -> Nanos,
-) {
+/// Forget what is worth least when `key` would be one too many.
+fn make_room<K, V, Q, W>(table: &mut HashMap<K, V>, key: &Q, worth: impl Fn(&V) -> W)
+where
+    K: Clone + Eq + Hash + Borrow<Q>,
+    Q: Eq + Hash + ?Sized,
+    W: Ord,
+{
     if table.len() >= TABLE_MAX
-        && let Some(oldest) = table.iter().min_by_key(|(_, v)| last(v)).map(|(k, _)| k.clone())
+        && !table.contains_key(key)
+        && let Some(least) = table.iter().min_by_key(|(_, v)| worth(v)).map(|(k, _)| k.clone())
     {
-        table.remove(&oldest);
+        table.remove(least.borrow());
     }
 }
 
@@ -237,6 +295,67 @@ mod tests {
         assert!(t.attempt("admin", address(9), now).is_err());
         let good = (0..20).filter(|_| t.attempt("admin", address(1), now).is_ok()).count();
         assert_eq!(good, 5, "but a stolen workstation has few guesses");
+    }
+
+    #[test]
+    fn trust_ends_after_a_day_whatever_is_tried_and_after_twenty_failures() {
+        let trusted = |t: &Throttle| t.trusted.len();
+        let mut t = Throttle::default();
+        t.succeeded("admin", address(1), at(0));
+        for hour in 1..=5 {
+            t.attempt("admin", address(1), at(hour * 4 * 3_600_000)).expect("trusted");
+        }
+        t.attempt("admin", address(1), at(24 * 3_600_000)).expect("as a stranger");
+        assert_eq!(trusted(&t), 0, "attempts do not renew it");
+
+        t.succeeded("admin", address(1), at(0));
+        for n in 0..20 {
+            t.attempt("admin", address(1), at(n * 60_000)).expect("trusted");
+        }
+        assert_eq!(trusted(&t), 1);
+        t.attempt("admin", address(1), at(20 * 60_000)).expect("as a stranger");
+        assert_eq!(trusted(&t), 0);
+    }
+
+    #[test]
+    fn a_new_password_makes_strangers_of_the_others() {
+        let mut t = Throttle::default();
+        for n in 1..4 {
+            t.succeeded("admin", address(n), at(0));
+        }
+        t.succeeded("other", address(1), at(0));
+        t.password_changed("admin", address(2));
+        let mut left: Vec<_> = t.trusted.keys().map(|(_, name)| name.as_str()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["admin", "other"]);
+        assert!(t.trusted.contains_key(&(Source::of(address(2)), "admin".into())));
+    }
+
+    #[test]
+    fn invented_names_do_not_forget_the_failures_of_a_real_one() {
+        let mut t = Throttle::default();
+        for _ in 0..5 {
+            t.attempt("admin", address(1), at(0)).expect("free");
+        }
+        for n in 0..3_000_u64 {
+            let source = IpAddr::from([(n >> 16) as u8, (n >> 8) as u8, n as u8, 1]);
+            t.attempt(&format!("u{n}"), source, at(100 + n * 10_000)).expect("slow enough");
+        }
+        assert_eq!(t.accounts["admin"].failures, 5);
+    }
+
+    #[test]
+    fn an_attempt_that_could_not_be_judged_costs_nothing() {
+        let mut t = Throttle::default();
+        for _ in 0..100 {
+            t.attempt("admin", address(1), at(0)).expect("never used up");
+            t.not_judged("admin", address(1));
+        }
+        t.succeeded("admin", address(1), at(0));
+        for _ in 0..100 {
+            t.attempt("admin", address(1), at(0)).expect("never used up");
+            t.not_judged("admin", address(1));
+        }
     }
 
     #[test]

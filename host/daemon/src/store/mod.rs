@@ -8,23 +8,30 @@
 //!   queue, and whatever waits there is committed as one group.
 //! - A damaged file is never silently replaced: it is moved aside, and an
 //!   event says so ([`open`]).
-//! - A disk that is full or failing does not stop the daemon: events stay in
-//!   memory and are written when it works again ([`writer`]).
+//! - A disk that is full or failing does not stop the daemon, not even at its
+//!   start: events stay in memory and are written when it works again
+//!   ([`writer`]); users and the newest events are read from memory.
+//! - What another version wrote does not stop it either: an event that cannot
+//!   be read is [`Event::Unknown`], a sample that cannot is left out.
 //!
 //! Follows DESIGN.md "Store".
 
+mod fault;
 mod open;
 pub mod recent;
+mod table;
 mod writer;
 
 pub use recent::Recent;
 
-use evenkeel_core::events::Event;
-use evenkeel_core::history::{Ring, Sample};
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
+use evenkeel_core::events::{Category, Event};
+use evenkeel_core::history::{BlockSample, Ring, Sample, SampleView};
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -32,16 +39,6 @@ use tokio::sync::{oneshot, watch};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "evenkeel.redb";
-
-/// Event id → [`StoredEvent`] as JSON.
-const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
-/// User name → the user's record as JSON.
-const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
-/// Key of a settings document → the document.
-const SETTINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("settings");
-/// (ms since 1970, string counted from 1) → [`Sample`]. Time first, so that
-/// the oldest sample of all is the first row.
-const SAMPLES: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");
 
 /// Jobs that may wait for the writer.
 const QUEUE_MAX: usize = 1_024;
@@ -51,15 +48,19 @@ const LATEST_MAX: usize = 64;
 /// How much is kept; the oldest goes first.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most events.
+    /// Most events that are not about access.
     pub events: u64,
+    /// Most events about access: a flood of either kind leaves the other.
+    pub access: u64,
     /// Most history samples, of all strings together.
     pub samples: u64,
+    /// Most revisions of a settings document.
+    pub revisions: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 20_000, samples: 100_000 }
+        Self { events: 20_000, access: 10_000, samples: 100_000, revisions: 50 }
     }
 }
 
@@ -72,6 +73,28 @@ pub struct StoredEvent {
     pub unix_ms: u64,
     /// What.
     pub event: Event,
+}
+
+/// A revision of a settings document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Counts up from 1.
+    pub revision: u64,
+    /// When it was first in force, ms since 1970.
+    pub unix_ms: u64,
+    /// The document.
+    pub text: String,
+}
+
+/// One block of a history sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastBlock {
+    /// When, ms since 1970.
+    pub unix_ms: u64,
+    /// Target of its string, mV.
+    pub target_mv: Option<u32>,
+    /// The block.
+    pub block: BlockSample,
 }
 
 /// Why the store did not do it.
@@ -93,19 +116,19 @@ pub enum StoreError {
         source: Box<redb::Error>,
     },
     /// Reading failed.
-    #[error("store cannot be read")]
+    #[error("store cannot be read; check the disk")]
     Read(#[source] Box<redb::Error>),
     /// Writing failed; says why, since several callers share one commit.
-    #[error("store cannot be written: {0}")]
+    #[error("store cannot be written, check the disk: {0}")]
     Write(Arc<str>),
     /// The disk failed and the file is closed until it works again.
-    #[error("store is closed after a disk error; it is tried again by itself")]
+    #[error("store is closed after a disk error; it is tried again by itself, check the disk")]
     Closed,
     /// The writer's queue is full.
     #[error("store is overloaded; try again")]
     Overloaded,
     /// A record in the store makes no sense.
-    #[error("store holds a {what} that cannot be read")]
+    #[error("store holds a {what} that cannot be read; was it written by a newer version?")]
     Record {
         /// Which kind.
         what: &'static str,
@@ -134,13 +157,18 @@ pub struct Ack<T>(oneshot::Receiver<Result<T, StoreError>>);
 
 /// What writer and readers share.
 struct Shared {
+    path: PathBuf,
     database: RwLock<Option<Arc<Database>>>,
+    /// As in the file; `None` until it was open once.
+    users: Mutex<Option<BTreeMap<String, Vec<u8>>>>,
     latest: Mutex<Ring<StoredEvent>>,
     unsaved: Mutex<VecDeque<StoredEvent>>,
     health: Mutex<Health>,
     recent: Recent,
     /// Events that found the queue full, not yet reported.
     dropped: Mutex<u64>,
+    /// A record that cannot be read was met, and the log says so.
+    unreadable: AtomicBool,
     changed: watch::Sender<u64>,
 }
 
@@ -154,66 +182,46 @@ enum Job {
         unix_ms: u64,
         samples: Vec<(u16, Sample)>,
     },
-    Put {
-        table: Documents,
-        key: String,
-        value: Vec<u8>,
+    User {
+        name: String,
+        record: Vec<u8>,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Settings {
+        what: String,
+        unix_ms: u64,
+        text: String,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
 }
 
-/// The tables of documents by key.
-#[derive(Clone, Copy)]
-enum Documents {
-    Users,
-    Settings,
-}
-
-impl Documents {
-    const fn table(self) -> TableDefinition<'static, &'static str, &'static [u8]> {
-        match self {
-            Self::Users => USERS,
-            Self::Settings => SETTINGS,
-        }
-    }
-}
-
 impl Store {
-    /// Open the store in `dir`, or begin one. A damaged file is moved aside.
+    /// Open the store in `dir`, or begin one. A damaged file is moved aside; a
+    /// disk that fails is tried again later ([`health`](Self::health)).
     ///
     /// # Errors
-    /// [`StoreError::InUse`] or [`StoreError::Open`].
+    /// [`StoreError::InUse`], or no thread could be started.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
-        let (database, damaged) = open::open(&path)?;
-        let store = Self::start(database, limits, Box::new(move || open::reopen(&path)))?;
-        if let Some(event) = damaged {
-            store.record(event);
-        }
-        Ok(store)
+        Self::start(path.clone(), limits, Box::new(move || open::open(&path)))
     }
 
-    fn start(
-        database: Database,
-        limits: Limits,
-        reopen: writer::Reopen,
-    ) -> Result<Self, StoreError> {
+    fn start(path: PathBuf, limits: Limits, opener: writer::Opener) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
-            database: RwLock::new(Some(Arc::new(database))),
+            path,
+            database: RwLock::default(),
+            users: Mutex::default(),
             latest: Mutex::new(Ring::new(LATEST_MAX)),
             unsaved: Mutex::default(),
             health: Mutex::default(),
             recent: Recent::default(),
             dropped: Mutex::new(0),
+            unreadable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
         });
-        let newest = shared.stored_events(None, LATEST_MAX)?;
-        let next_id = newest.last().map_or(1, |e| e.id + 1);
-        for event in newest {
-            lock(&shared.latest).push(event);
-        }
+        let mut writer = writer::Writer::new(shared.clone(), limits, opener);
+        writer.begin()?;
         let (queue, jobs) = sync_channel(QUEUE_MAX);
-        let writer = writer::Writer::new(shared.clone(), limits, next_id, reopen);
         let writer = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.run(&jobs))
@@ -247,59 +255,74 @@ impl Store {
 
     /// Keep a user's record.
     pub fn put_user(&self, name: &str, record: Vec<u8>) -> Ack<()> {
-        self.put(Documents::Users, name, record)
+        let (ack, done) = oneshot::channel();
+        self.send_or_refuse(Job::User { name: name.to_owned(), record, ack });
+        Ack(done)
     }
 
-    /// A user's record.
+    /// A user's record, from memory.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// [`StoreError::Closed`] while the file could not be opened yet.
     pub fn user(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.document(Documents::Users, name)
+        let users = lock(&self.shared.users);
+        Ok(users.as_ref().ok_or(StoreError::Closed)?.get(name).cloned())
     }
 
     /// True when there is no user at all: first start.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// [`StoreError::Closed`] while the file could not be opened yet.
     pub fn no_users(&self) -> Result<bool, StoreError> {
-        let read = self.shared.database()?.begin_read().map_err(read_error)?;
-        match read.open_table(USERS) {
-            Ok(users) => Ok(users.first().map_err(read_error)?.is_none()),
-            Err(TableError::TableDoesNotExist(_)) => Ok(true),
-            Err(e) => Err(read_error(e)),
-        }
+        Ok(lock(&self.shared.users).as_ref().ok_or(StoreError::Closed)?.is_empty())
     }
 
-    /// Keep a settings document.
-    pub fn put_settings(&self, key: &str, document: Vec<u8>) -> Ack<()> {
-        self.put(Documents::Settings, key, document)
+    /// Keep a settings document as a new revision when it differs from the
+    /// last one, and record that it is in force.
+    pub fn keep_settings(&self, what: &str, text: &str) -> Ack<()> {
+        let (ack, done) = oneshot::channel();
+        let (what, text) = (what.to_owned(), text.to_owned());
+        let unix_ms = crate::clock::unix_ms();
+        self.send_or_refuse(Job::Settings { what, unix_ms, text, ack });
+        Ack(done)
     }
 
-    /// A settings document.
+    /// The revisions of a settings document, newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn settings(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.document(Documents::Settings, key)
+    pub fn settings(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
+        let rows = self.shared.read(|read| {
+            let Some(table) = table::open(read, table::SETTINGS)? else { return Ok(Vec::new()) };
+            let rows = table.range((what, 0)..=(what, u64::MAX))?.rev();
+            rows.map(|row| Ok(row?.1.value().to_vec())).collect::<Result<_, redb::Error>>()
+        })?;
+        // A revision in another form is as good as none.
+        Ok(rows.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect())
     }
 
     /// Events, oldest first: the first `limit` with ids above `after`, or the
-    /// newest `limit`.
-    ///
-    /// # Errors
-    /// When the store cannot be read; the newest events are in
-    /// [`latest`](Self::latest) even then.
-    pub fn events(&self, after: Option<u64>, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut events = self.shared.stored_events(after, limit)?;
+    /// newest `limit`. While the file cannot be read, those in memory.
+    #[must_use]
+    pub fn events(&self, after: Option<u64>, limit: usize) -> Vec<StoredEvent> {
+        let mut events = self.shared.stored_events(after, limit).unwrap_or_else(|e| {
+            tracing::warn!("events are read from memory: {}", crate::failure::chain(&e));
+            let latest = lock(&self.shared.latest);
+            latest.iter().filter(|e| after.is_none_or(|id| e.id > id)).cloned().collect()
+        });
+        let first = events.first().map_or(u64::MAX, |e| e.id);
         let known = events.last().map(|e| e.id).or(after).unwrap_or(0);
-        let unsaved = lock(&self.shared.unsaved);
-        events.extend(unsaved.iter().filter(|e| e.id > known).cloned());
+        let unsaved = lock(&self.shared.unsaved).clone().into_iter();
+        let older_or_newer = |e: &StoredEvent| {
+            e.id > known || e.id < first && after.is_none_or(|after| e.id > after)
+        };
+        events.extend(unsaved.filter(older_or_newer));
+        events.sort_by_key(|e| e.id);
         match after {
             Some(_) => events.truncate(limit),
             None => drop(events.drain(..events.len().saturating_sub(limit))),
         }
-        Ok(events)
+        events
     }
 
     /// The newest events, from memory, newest first.
@@ -308,39 +331,44 @@ impl Store {
         lock(&self.shared.latest).iter().rev().take(limit).cloned().collect()
     }
 
-    /// Samples of one string (counted from 1) from `from` to `to` (ms since
-    /// 1970), oldest first, at most `limit` — the newest ones.
+    /// The past of one block (counted from 0) of a string (counted from 1),
+    /// oldest first, at most `limit` samples: the newest ones.
     ///
     /// # Errors
-    /// When the store cannot be read or a sample is damaged.
-    pub fn samples(
+    /// When the store cannot be read.
+    pub fn history(
         &self,
         string: u16,
-        from: u64,
-        to: u64,
+        block: usize,
+        times: RangeInclusive<u64>,
         limit: usize,
-    ) -> Result<Vec<(u64, Sample)>, StoreError> {
-        let read = self.shared.database()?.begin_read().map_err(read_error)?;
-        let table = match read.open_table(SAMPLES) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(e) => return Err(read_error(e)),
-        };
-        let mut samples = Vec::new();
-        for row in table.range((from, 0)..=(to, u16::MAX)).map_err(read_error)?.rev() {
-            let (key, value) = row.map_err(read_error)?;
-            let (unix_ms, of) = key.value();
-            if of == string {
-                let sample = Sample::from_bytes(value.value())
-                    .map_err(|_| StoreError::Record { what: "history sample" })?;
-                samples.push((unix_ms, sample));
-                if samples.len() >= limit {
+    ) -> Result<Vec<PastBlock>, StoreError> {
+        if times.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut past = self.shared.read(|read| {
+            let Some(table) = table::open(read, table::SAMPLES)? else { return Ok(Vec::new()) };
+            let mut past = Vec::new();
+            for row in table.range((*times.start(), 0)..=(*times.end(), u16::MAX))?.rev() {
+                let (key, value) = row?;
+                let (unix_ms, of) = key.value();
+                if of != string {
+                    continue;
+                }
+                let Ok(sample) = SampleView::parse(value.value()) else {
+                    self.shared.say_unreadable("a history sample");
+                    continue;
+                };
+                let Some(block) = sample.block(block) else { continue };
+                past.push(PastBlock { unix_ms, target_mv: sample.target_mv(), block });
+                if past.len() >= limit {
                     break;
                 }
             }
-        }
-        samples.reverse();
-        Ok(samples)
+            Ok(past)
+        })?;
+        past.reverse();
+        Ok(past)
     }
 
     /// How the store is doing.
@@ -359,12 +387,6 @@ impl Store {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
-    }
-
-    fn put(&self, table: Documents, key: &str, value: Vec<u8>) -> Ack<()> {
-        let (ack, done) = oneshot::channel();
-        self.send_or_refuse(Job::Put { table, key: key.to_owned(), value, ack });
-        Ack(done)
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -418,16 +440,14 @@ impl Shared {
         database.clone().ok_or(StoreError::Closed)
     }
 
-    fn document(&self, table: Documents, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Read from the file. A panic meanwhile has it checked at the next start.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let _doing = fault::doing(&self.path, fault::Stage::Using);
         let read = self.database()?.begin_read().map_err(read_error)?;
-        match read.open_table(table.table()) {
-            Ok(table) => {
-                let value = table.get(key).map_err(read_error)?;
-                Ok(value.map(|v| v.value().to_vec()))
-            }
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            Err(e) => Err(read_error(e)),
-        }
+        work(&read).map_err(read_error)
     }
 
     fn stored_events(
@@ -435,26 +455,27 @@ impl Shared {
         after: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        let read = self.database()?.begin_read().map_err(read_error)?;
-        let table = match read.open_table(EVENTS) {
-            Ok(table) => table,
-            Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(e) => return Err(read_error(e)),
-        };
-        let first = after.map_or(0, |id| id.saturating_add(1));
-        let mut rows = table.range(first..).map_err(read_error)?;
-        let mut events = Vec::new();
-        while events.len() < limit {
-            let row = if after.is_some() { rows.next() } else { rows.next_back() };
-            let Some(row) = row else { break };
-            let (_, value) = row.map_err(read_error)?;
-            let event = serde_json::from_slice(value.value());
-            events.push(event.map_err(|_| StoreError::Record { what: "event" })?);
+        let rows = self.read(|read| table::events(read, after, limit))?;
+        Ok(rows.into_iter().map(|(id, bytes)| self.event(id, &bytes)).collect())
+    }
+
+    /// An event from its bytes; from another version's, what can be known.
+    fn event(&self, id: u64, bytes: &[u8]) -> StoredEvent {
+        #[derive(Deserialize)]
+        struct When {
+            unix_ms: u64,
         }
-        if after.is_none() {
-            events.reverse();
+        serde_json::from_slice(bytes).unwrap_or_else(|_| {
+            self.say_unreadable("an event");
+            let when = serde_json::from_slice(bytes).map_or(0, |when: When| when.unix_ms);
+            StoredEvent { id, unix_ms: when, event: Event::Unknown }
+        })
+    }
+
+    fn say_unreadable(&self, what: &str) {
+        if !self.unreadable.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the store holds {what} of another version that cannot be read");
         }
-        Ok(events)
     }
 }
 
@@ -483,7 +504,8 @@ mod tests {
     }
 
     fn open(dir: &Path) -> Store {
-        Store::open(dir, Limits { events: 10, samples: 5 }).expect("a store")
+        Store::open(dir, Limits { events: 10, access: 5, samples: 5, revisions: 3 })
+            .expect("a store")
     }
 
     #[test]
@@ -493,19 +515,17 @@ mod tests {
         assert!(store.no_users().expect("readable"));
         let id = store.record_acknowledged(started(1)).wait().expect("on the disk");
         store.put_user("admin", b"{}".to_vec()).wait().expect("on the disk");
-        store.put_settings("console", b"x = 1".to_vec()).wait().expect("on the disk");
         store.append(1_000, vec![(1, sample(13.6)), (2, sample(13.7))]);
         drop(store);
 
         let store = open(dir.path());
-        assert_eq!(store.events(None, 9).expect("readable")[0].id, id);
+        assert_eq!(store.events(None, 9)[0].id, id);
         assert_eq!(store.latest(9)[0].event, started(1));
         assert!(!store.no_users().expect("readable"));
         assert_eq!(store.user("admin").expect("readable").as_deref(), Some(&b"{}"[..]));
         assert_eq!(store.user("root").expect("readable"), None);
-        assert_eq!(store.settings("console").expect("readable").as_deref(), Some(&b"x = 1"[..]));
-        let samples = store.samples(2, 0, u64::MAX, 9).expect("readable");
-        assert_eq!(samples[0].1.target_mv(), Some(13_700));
+        let past = store.history(2, 0, 0..=u64::MAX, 9).expect("readable");
+        assert_eq!(past[0].target_mv, Some(13_700));
         let next = store.record_acknowledged(started(2)).wait().expect("on the disk");
         assert!(next > id, "ids count on");
     }
@@ -519,15 +539,88 @@ mod tests {
             store.append(u64::from(n), vec![(1, sample(13.6))]);
         }
         store.record_acknowledged(started(25)).wait().expect("on the disk");
-        let ids: Vec<_> =
-            store.events(None, 99).expect("readable").into_iter().map(|e| e.id).collect();
+        let ids: Vec<_> = store.events(None, 99).into_iter().map(|e| e.id).collect();
         assert_eq!(ids, (17..=26).collect::<Vec<_>>());
-        let after = store.events(Some(20), 2).expect("readable");
+        let after = store.events(Some(20), 2);
         assert_eq!(after.iter().map(|e| e.id).collect::<Vec<_>>(), [21, 22]);
-        let times: Vec<_> =
-            store.samples(1, 0, 99, 99).expect("readable").into_iter().map(|s| s.0).collect();
+        let past = store.history(1, 0, 0..=99, 99).expect("readable");
+        let times: Vec<_> = past.iter().map(|s| s.unix_ms).collect();
         assert_eq!(times, [20, 21, 22, 23, 24]);
-        assert_eq!(store.samples(1, 0, 22, 2).expect("readable").len(), 2);
+        assert_eq!(store.history(1, 0, 0..=22, 2).expect("readable").len(), 2);
+        #[expect(clippy::reversed_empty_ranges, reason = "a client may ask for it")]
+        let backwards = store.history(1, 0, 22..=0, 2).expect("readable");
+        assert_eq!(backwards, [], "no panic");
+    }
+
+    #[test]
+    fn guessing_does_not_push_out_the_rest_and_is_not_pushed_out() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        let login = |n: u32| Event::Login { user: n.to_string(), from: "::1".into() };
+        store.record(started(0));
+        for n in 0..30 {
+            store.record_acknowledged(login(n)).wait().expect("on the disk");
+        }
+        let kinds = |store: &Store| {
+            let events = store.events(None, 99);
+            assert!(events.is_sorted_by_key(|e| e.id));
+            let access = events.iter().filter(|e| e.event.category() == Category::Access).count();
+            (access, events.len() - access)
+        };
+        assert_eq!(kinds(&store), (5, 1));
+        for n in 0..30 {
+            store.record_acknowledged(started(n)).wait().expect("on the disk");
+        }
+        assert_eq!(kinds(&store), (5, 10));
+        assert_eq!(
+            store.events(Some(29), 3).iter().map(|e| e.id).collect::<Vec<_>>(),
+            [30, 31, 52]
+        );
+    }
+
+    #[test]
+    fn what_another_version_wrote_is_kept_as_unknown() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(open(dir.path()));
+        let database = Database::create(dir.path().join(FILE)).expect("a database");
+        let write = database.begin_write().expect("writable");
+        {
+            let mut events = write.open_table(table::EVENTS[0]).expect("a table");
+            events.insert(7, &br#"{"unix_ms": 5, "event": [1, 2]}"#[..]).expect("inserted");
+            events.insert(8, &b"\xff"[..]).expect("inserted");
+            let mut samples = write.open_table(table::SAMPLES).expect("a table");
+            samples.insert((5, 1), &[9; 99][..]).expect("inserted");
+        }
+        write.commit().expect("committed");
+        drop(database);
+
+        let store = open(dir.path());
+        let next = store.record_acknowledged(started(1)).wait().expect("on the disk");
+        assert_eq!(next, 9, "ids count on behind what cannot be read");
+        let events = store.events(None, 9);
+        assert_eq!(events[0], StoredEvent { id: 7, unix_ms: 5, event: Event::Unknown });
+        assert_eq!((events[1].id, &events[1].event), (8, &Event::Unknown));
+        assert_eq!(store.history(1, 0, 0..=u64::MAX, 9).expect("readable"), []);
+    }
+
+    #[test]
+    fn settings_are_kept_revision_by_revision() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        assert_eq!(store.settings("x").expect("readable"), []);
+        for text in ["a", "a", "b", "c", "d", "d", "a"] {
+            store.keep_settings("x", text).wait().expect("on the disk");
+        }
+        store.keep_settings("y", "other").wait().expect("on the disk");
+        store.record_acknowledged(started(1)).wait().expect("after the events");
+        drop(store);
+        let store = open(dir.path());
+        let kept = store.settings("x").expect("readable");
+        let kept: Vec<_> = kept.iter().map(|r| (r.revision, r.text.as_str())).collect();
+        assert_eq!(kept, [(5, "a"), (4, "d"), (3, "c")], "newest first, the oldest went");
+        let told = store.events(None, 99).into_iter().map(|e| e.event);
+        let told = told.filter(|e| matches!(e, Event::SettingsInForce { .. })).count();
+        assert_eq!(told, 6, "a document that stays is no news");
     }
 
     #[test]

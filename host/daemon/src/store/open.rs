@@ -1,12 +1,12 @@
 //! Opening the store's file, and what to do when it is damaged: move it aside
 //! under a name that says so, begin a new one, and tell it in an event.
 //!
-//! redb panics on some damage. Where panics unwind it is caught here; where
-//! they abort (release), `<file>.opening` counts the openings that never
-//! ended, and the third one is taken for damage. A power cut while opening
-//! counts as one, so one alone proves nothing.
+//! After a kill or a power cut redb walks all pages by itself while it opens
+//! the file. After a panic in the use of the file every page is read here;
+//! after a panic in that, the file is taken for damaged ([`super::fault`]).
 
 use super::StoreError;
+use super::fault::{self, Stage};
 use evenkeel_core::events::Event;
 use redb::{Database, DatabaseError, StorageError};
 use std::io;
@@ -14,21 +14,28 @@ use std::path::{Path, PathBuf};
 
 /// Pages kept in memory; the default of redb is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
-/// Openings that may die before the file is taken for damaged.
-const ATTEMPTS_MAX: u8 = 2;
 
-/// Open or begin the store at `path`. The event tells when the file there was
-/// damaged.
-pub fn open(path: &Path) -> Result<(Database, Option<Event>), StoreError> {
-    let attempts = Attempts::begin(path);
-    let checked = if attempts.failed >= ATTEMPTS_MAX {
-        Err(StorageError::Corrupted("opening it kills the daemon".to_owned()).into())
-    } else {
-        checked(path)
+/// An open file.
+pub struct Opened {
+    pub database: Database,
+    /// Tells that another file was there, damaged.
+    pub damaged: Option<Event>,
+}
+
+/// Open or begin the store at `path`.
+pub fn open(path: &Path) -> Result<Opened, StoreError> {
+    let checked = match fault::last(path) {
+        Some(Stage::Opening) => {
+            Err(StorageError::Corrupted("opening it stopped the daemon".to_owned()).into())
+        }
+        Some(Stage::Using) => guarded(path, true),
+        None => guarded(path, false),
     };
-    attempts.end();
     let damage = match checked {
-        Ok(database) => return Ok((database, None)),
+        Ok(database) => {
+            fault::forget(path);
+            return Ok(Opened { database, damaged: None });
+        }
         Err(DatabaseError::DatabaseAlreadyOpen) => {
             return Err(StoreError::InUse { path: path.to_owned() });
         }
@@ -38,49 +45,31 @@ pub fn open(path: &Path) -> Result<(Database, Option<Event>), StoreError> {
     let aside = free_name(path);
     tracing::error!("store {} is damaged: {damage}; moved to {}", path.display(), aside.display());
     std::fs::rename(path, &aside).map_err(|e| error(path, StorageError::Io(e).into()))?;
-    let database = reopen(path).map_err(|e| error(path, e))?;
+    fault::forget(path);
+    let database = create(path).map_err(|e| error(path, e))?;
     let moved_to = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((database, Some(Event::StoreDamaged { moved_to, reason: damage })))
+    Ok(Opened { database, damaged: Some(Event::StoreDamaged { moved_to, reason: damage }) })
 }
 
-/// Open a file that was good before.
-pub fn reopen(path: &Path) -> Result<Database, DatabaseError> {
+fn create(path: &Path) -> Result<Database, DatabaseError> {
     Database::builder().set_cache_size(CACHE_BYTES).create(path)
 }
 
-/// Open and read every page: damage shows now and not in a month.
-fn checked(path: &Path) -> Result<Database, DatabaseError> {
-    let check = || {
-        let mut database = reopen(path)?;
-        if !database.check_integrity()? {
-            tracing::warn!("store {} was repaired after an interrupted write", path.display());
+/// Open, and read every page when asked to. Where panics unwind, one of redb's
+/// is damage; where they do not, the next start finds the note of it.
+fn guarded(path: &Path, every_page: bool) -> Result<Database, DatabaseError> {
+    let work = || {
+        let _doing = fault::doing(path, Stage::Opening);
+        let mut database = create(path)?;
+        if every_page && !database.check_integrity()? {
+            tracing::warn!("store {} was repaired", path.display());
         }
         Ok(database)
     };
     // Nothing of a half-opened database outlives the panic.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or_else(|_| {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(StorageError::Corrupted("its pages contradict each other".to_owned()).into())
     })
-}
-
-/// Counts openings that did not come to an end, in a file of its own.
-struct Attempts {
-    file: PathBuf,
-    failed: u8,
-}
-
-impl Attempts {
-    fn begin(path: &Path) -> Self {
-        let file = with_suffix(path, ".opening");
-        let failed = std::fs::read(&file).ok().and_then(|b| b.first().copied()).unwrap_or(0);
-        // A disk that cannot take one byte shows when the store is opened.
-        let _ = std::fs::write(&file, [failed.saturating_add(1)]);
-        Self { file, failed }
-    }
-
-    fn end(self) {
-        let _ = std::fs::remove_file(self.file);
-    }
 }
 
 /// True when the file's content is at fault, not the disk or a permission.
@@ -133,11 +122,13 @@ mod tests {
     fn a_damaged_file_is_moved_aside_and_told() {
         let (dir, file) = filled();
         std::fs::write(&file, b"this is no database, it is a line of text").expect("written");
+        let mut last = 200;
         for n in 1..=2 {
             let store = Store::open(dir.path(), Limits::default()).expect("a new store");
             let told = store.record_acknowledged(Event::GuardBack).wait().expect("on the disk");
-            assert_eq!(told, 2);
-            let events = store.events(None, 9).expect("readable");
+            assert!(told > last, "ids are never used twice: {told}, {last}");
+            last = told;
+            let events = store.events(None, 9);
             let Event::StoreDamaged { moved_to, .. } = &events[0].event else {
                 panic!("{:?} tells nothing", events[0]);
             };
@@ -149,18 +140,41 @@ mod tests {
     }
 
     #[test]
-    fn an_opening_that_keeps_dying_is_damage() {
+    fn a_panic_in_use_has_the_file_checked_and_one_in_opening_moved_aside() {
         let (dir, file) = filled();
-        for (died, kept) in [(1, true), (2, false)] {
-            std::fs::write(with_suffix(&file, ".opening"), [died]).expect("written");
+        for (stage, kept) in [(Stage::Using, true), (Stage::Opening, false)] {
+            let thread = std::thread::spawn({
+                let file = file.clone();
+                move || {
+                    let _doing = fault::doing(&file, stage);
+                    panic!("as redb does on damage");
+                }
+            });
+            assert!(thread.join().is_err());
+            assert_eq!(fault::last(&file), Some(stage));
             let store = Store::open(dir.path(), Limits::default()).expect("a store");
-            assert_eq!(store.events(None, 300).expect("readable").len() >= 200, kept);
-            assert!(!with_suffix(&file, ".opening").exists());
+            assert_eq!(store.events(None, 300).len() >= 200, kept);
+            assert_eq!(fault::last(&file), None);
         }
     }
 
     #[test]
-    fn no_damage_makes_it_panic_or_vanish() {
+    fn interrupted_openings_prove_nothing() {
+        let (dir, file) = filled();
+        for _ in 0..5 {
+            // A file that was not closed: as after a power cut.
+            let store = Store::open(dir.path(), Limits::default()).expect("a store");
+            let bytes = std::fs::read(&file).expect("readable");
+            drop(store);
+            std::fs::write(&file, bytes).expect("written");
+        }
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        assert!(store.events(None, 300).len() >= 200);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
+    }
+
+    #[test]
+    fn no_damage_makes_it_vanish_silently_or_stop_for_good() {
         let (dir, file) = filled();
         let good = std::fs::read(&file).expect("readable");
         for step in 0..64 {
@@ -173,11 +187,16 @@ mod tests {
                 bytes[at..end].iter_mut().for_each(|b| *b ^= 0x55);
             }
             std::fs::write(&file, bytes).expect("written");
-            let store = Store::open(dir.path(), Limits::default()).expect("a store");
-            let events = store.events(None, 300).expect("readable").len();
+            // A panic stops the daemon; the second start knows of the first,
+            // the third of the second.
+            let starts = (0..3).find_map(|_| {
+                let start =
+                    || Store::open(dir.path(), Limits::default()).map(|s| s.events(None, 300));
+                std::panic::catch_unwind(start).ok()
+            });
+            let events = starts.expect("no endless crash").expect("a store").len();
             let aside = std::fs::read_dir(dir.path()).expect("readable").count() - 1;
             assert!(events >= 200 || aside > 0, "step {step}: {events} events, nothing told");
-            drop(store);
             for entry in std::fs::read_dir(dir.path()).expect("readable") {
                 std::fs::remove_file(entry.expect("an entry").path()).expect("removed");
             }

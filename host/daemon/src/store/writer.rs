@@ -9,20 +9,25 @@
 //!                      (tried with every job and every few seconds)
 //! ```
 
+use super::open::Opened;
 use super::{
-    Documents, EVENTS, Health, Job, Limits, SAMPLES, Shared, StoreError, StoredEvent, lock,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, lock, table,
 };
+use crate::clock;
+use crate::failure::chain;
 use evenkeel_core::events::Event;
 use evenkeel_core::history::Sample;
-use redb::{Database, DatabaseError, Durability, ReadableTableMetadata as _, WriteTransaction};
+use redb::{
+    Database, Durability, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction,
+};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Opens the file again after a disk error.
-pub type Reopen = Box<dyn Fn() -> Result<Database, DatabaseError> + Send>;
+/// Opens the file, at the start and after a disk error.
+pub type Opener = Box<dyn FnMut() -> Result<Opened, StoreError> + Send>;
 
 /// Jobs in one commit.
 const GROUP_MAX: usize = 256;
@@ -36,7 +41,8 @@ pub struct Writer {
     shared: Arc<Shared>,
     limits: Limits,
     next_id: u64,
-    reopen: Reopen,
+    opener: Opener,
+    opened_once: bool,
     samples_lost: u64,
 }
 
@@ -45,31 +51,60 @@ pub struct Writer {
 struct Group {
     events: VecDeque<StoredEvent>,
     samples: Vec<(u64, u16, Sample)>,
-    documents: Vec<(Documents, String, Vec<u8>)>,
+    users: Vec<(String, Vec<u8>)>,
+    settings: Vec<(String, u64, String)>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
-    put_acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
 impl Writer {
-    pub fn new(shared: Arc<Shared>, limits: Limits, next_id: u64, reopen: Reopen) -> Self {
-        Self { shared, limits, next_id, reopen, samples_lost: 0 }
+    pub fn new(shared: Arc<Shared>, limits: Limits, opener: Opener) -> Self {
+        Self { shared, limits, next_id: 1, opener, opened_once: false, samples_lost: 0 }
+    }
+
+    /// Open the file for the first time. A disk that fails is only told.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`]: somebody else writes this file.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        match self.open() {
+            Ok(_) => Ok(()),
+            Err(in_use @ StoreError::InUse { .. }) => Err(in_use),
+            Err(e) => {
+                // Behind all ids of a file that cannot be read now.
+                self.next_id = self.next_id.max(clock::unix_ms());
+                self.failed(Group::default(), &chain(&e), false);
+                Ok(())
+            }
+        }
     }
 
     /// Until every sender is gone and everything is written.
     pub fn run(mut self, jobs: &Receiver<Job>) {
+        let path = self.shared.path.clone();
+        let _doing = fault::doing(&path, fault::Stage::Using);
         loop {
             let first = match jobs.recv_timeout(RETRY) {
                 Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) if lock(&self.shared.unsaved).is_empty() => continue,
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => break,
             };
+            if first.is_none() && lock(&self.shared.unsaved).is_empty() {
+                continue;
+            }
+            if !self.opened_once {
+                // Before anything gets an id; why not is told when writing.
+                let _ = self.database();
+            }
             let mut group = Group::default();
             for job in first.into_iter().chain(jobs.try_iter()).take(GROUP_MAX) {
                 self.take(job, &mut group);
             }
             self.report_dropped(&mut group);
             self.write(group);
+        }
+        if !lock(&self.shared.unsaved).is_empty() {
+            self.write(Group::default());
         }
     }
 
@@ -82,9 +117,13 @@ impl Writer {
             Job::Samples { unix_ms, samples } => {
                 group.samples.extend(samples.into_iter().map(|(s, sample)| (unix_ms, s, sample)));
             }
-            Job::Put { table, key, value, ack } => {
-                group.documents.push((table, key, value));
-                group.put_acks.push(ack);
+            Job::User { name, record, ack } => {
+                group.users.push((name, record));
+                group.acks.push(ack);
+            }
+            Job::Settings { what, unix_ms, text, ack } => {
+                group.settings.push((what, unix_ms, text));
+                group.acks.push(ack);
             }
         }
     }
@@ -103,40 +142,57 @@ impl Writer {
     fn report_dropped(&mut self, group: &mut Group) {
         let count = std::mem::take(&mut *lock(&self.shared.dropped));
         if count > 0 {
-            self.add(Event::EventsDropped { count }, crate::clock::unix_ms(), group);
+            self.add(Event::EventsDropped { count }, clock::unix_ms(), group);
         }
     }
 
     fn write(&mut self, mut group: Group) {
-        let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
         let was_failing = lock(&self.shared.health).error.is_some();
-        let fresh = std::mem::replace(&mut group.events, kept);
-        group.events.extend(fresh);
-        let outcome = self.database().and_then(|database| {
+        let outcome = self.database().map_err(|e| chain(&e)).and_then(|database| {
+            let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
+            let fresh = std::mem::replace(&mut group.events, kept);
+            group.events.extend(fresh);
             commit(&database, &group, &self.limits).map_err(|e| e.to_string())
         });
         match outcome {
-            Ok(()) => {
+            Ok(revisions) => {
+                *lock(&self.shared.health) = Health::default();
+                if let Some(users) = lock(&self.shared.users).as_mut() {
+                    users.extend(group.users);
+                }
                 for (id, ack) in group.event_acks {
                     let _ = ack.send(Ok(id));
                 }
-                for ack in group.put_acks {
+                for ack in group.acks {
                     let _ = ack.send(Ok(()));
                 }
                 if was_failing {
                     self.recovered();
                 }
+                self.tell(revisions);
             }
             Err(reason) => self.failed(group, &reason, was_failing),
         }
     }
 
+    /// New settings are in force.
+    fn tell(&mut self, revisions: Vec<(String, u64)>) {
+        if revisions.is_empty() {
+            return;
+        }
+        let mut group = Group::default();
+        for (what, revision) in revisions {
+            let event = Event::SettingsInForce { what, revision };
+            self.add(event, clock::unix_ms(), &mut group);
+        }
+        self.write(group);
+    }
+
     fn recovered(&mut self) {
-        *lock(&self.shared.health) = Health::default();
         let samples_lost = std::mem::take(&mut self.samples_lost);
         tracing::warn!("store can be written again; {samples_lost} history samples were lost");
         let mut group = Group::default();
-        self.add(Event::StoreRecovered { samples_lost }, crate::clock::unix_ms(), &mut group);
+        self.add(Event::StoreRecovered { samples_lost }, clock::unix_ms(), &mut group);
         self.write(group);
     }
 
@@ -147,67 +203,162 @@ impl Writer {
         for (_, ack) in std::mem::take(&mut group.event_acks) {
             let _ = ack.send(Err(StoreError::Write(told.clone())));
         }
-        for ack in std::mem::take(&mut group.put_acks) {
+        for ack in std::mem::take(&mut group.acks) {
             let _ = ack.send(Err(StoreError::Write(told.clone())));
         }
         self.samples_lost += group.samples.len() as u64;
         if !was_failing {
             tracing::error!("store cannot be written: {reason}");
             let event = Event::StoreFailed { reason: reason.to_owned() };
-            self.add(event, crate::clock::unix_ms(), &mut group);
+            self.add(event, clock::unix_ms(), &mut group);
         }
-        while group.events.len() > UNSAVED_MAX {
-            group.events.pop_front();
+        let mut kept = lock(&self.shared.unsaved);
+        kept.extend(group.events);
+        while kept.len() > UNSAVED_MAX {
+            kept.pop_front();
             *lock(&self.shared.dropped) += 1;
         }
-        let unsaved = group.events.len();
-        *lock(&self.shared.unsaved) = group.events;
+        let unsaved = kept.len();
+        drop(kept);
         *lock(&self.shared.health) = Health { error: Some(reason.to_owned()), unsaved };
     }
 
     /// The database, opened again when a disk error closed it.
-    fn database(&self) -> Result<Arc<Database>, String> {
-        if let Ok(database) = self.shared.database() {
-            return Ok(database);
+    fn database(&mut self) -> Result<Arc<Database>, StoreError> {
+        self.shared.database().or_else(|_| self.open())
+    }
+
+    /// Open the file and read what is kept in memory. Ids go on behind those
+    /// in the file, and behind those of a file that was lost.
+    fn open(&mut self) -> Result<Arc<Database>, StoreError> {
+        let Opened { database, damaged } = (self.opener)()?;
+        let database = Arc::new(database);
+        let place = || self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
+        *place() = Some(database.clone());
+        let last = self.load().inspect_err(|_| *place() = None)?;
+        if !self.opened_once {
+            self.opened_once = true;
+            self.renumber(last);
         }
-        let database = Arc::new((self.reopen)().map_err(|e| e.to_string())?);
-        let mut place = self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(place.insert(database).clone())
+        self.next_id = self.next_id.max(last.saturating_add(1));
+        if let Some(event) = damaged {
+            self.next_id = self.next_id.max(clock::unix_ms());
+            let mut told = Group::default();
+            self.add(event, clock::unix_ms(), &mut told);
+            lock(&self.shared.unsaved).extend(told.events);
+        }
+        Ok(database)
+    }
+
+    /// Users and newest events into memory; the last id in the file.
+    fn load(&self) -> Result<u64, StoreError> {
+        let (last, users) = self.shared.read(|read| {
+            let users = match table::open(read, table::USERS)? {
+                None => Ok(Default::default()),
+                Some(table) => table
+                    .iter()?
+                    .map(|row| row.map(|(k, v)| (k.value().to_owned(), v.value().to_vec())))
+                    .collect(),
+            };
+            Ok((table::last_id(read)?, users?))
+        })?;
+        *lock(&self.shared.users) = Some(users);
+        let newest = self.shared.stored_events(None, LATEST_MAX)?;
+        let mut latest = lock(&self.shared.latest);
+        if latest.iter().len() == 0 {
+            newest.into_iter().for_each(|event| drop(latest.push(event)));
+        }
+        Ok(last)
+    }
+
+    /// Events from before the file could be read, on a clock that was set
+    /// back, get ids behind those in the file.
+    fn renumber(&mut self, last: u64) {
+        let mut unsaved = lock(&self.shared.unsaved);
+        if unsaved.front().is_none_or(|first| first.id > last) {
+            return;
+        }
+        for event in unsaved.iter_mut() {
+            event.id += last;
+        }
+        self.next_id += last;
     }
 }
 
-fn commit(database: &Database, group: &Group, limits: &Limits) -> Result<(), redb::Error> {
+/// Returns the settings documents that were new, with their revisions.
+fn commit(
+    database: &Database,
+    group: &Group,
+    limits: &Limits,
+) -> Result<Vec<(String, u64)>, redb::Error> {
     let mut write = database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
-    write_events(&write, group, limits.events)?;
+    write_events(&write, group, limits)?;
     write_samples(&write, group, limits.samples)?;
-    for (table, key, value) in &group.documents {
-        write.open_table(table.table())?.insert(key.as_str(), value.as_slice())?;
+    for (name, record) in &group.users {
+        write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
+    }
+    let mut new = Vec::new();
+    for (what, unix_ms, text) in &group.settings {
+        let revision = write_settings(&write, what, *unix_ms, text, limits.revisions)?;
+        new.extend(revision.map(|revision| (what.clone(), revision)));
     }
     write.commit()?;
+    Ok(new)
+}
+
+fn write_events(write: &WriteTransaction, group: &Group, most: &Limits) -> Result<(), redb::Error> {
+    for (index, most) in [most.events, most.access].into_iter().enumerate() {
+        let here = |e: &&StoredEvent| table::of(e.event.category()) == index;
+        let mut events = group.events.iter().filter(here).peekable();
+        if events.peek().is_none() {
+            continue;
+        }
+        let mut table = write.open_table(table::EVENTS[index])?;
+        for event in events {
+            table.insert(event.id, json(event)?.as_slice())?;
+        }
+        while table.len()? > most {
+            table.pop_first()?;
+        }
+    }
     Ok(())
 }
 
-fn write_events(write: &WriteTransaction, group: &Group, most: u64) -> Result<(), redb::Error> {
-    if group.events.is_empty() {
-        return Ok(());
+/// The number of the new revision; `None` when the last one is the same.
+fn write_settings(
+    write: &WriteTransaction,
+    what: &str,
+    unix_ms: u64,
+    text: &str,
+    most: u64,
+) -> Result<Option<u64>, redb::Error> {
+    let mut table = write.open_table(table::SETTINGS)?;
+    let mut newest = 0;
+    if let Some(row) = table.range((what, 0)..=(what, u64::MAX))?.next_back() {
+        let (key, value) = row?;
+        newest = key.value().1;
+        if serde_json::from_slice(value.value()).is_ok_and(|last: Revision| last.text == text) {
+            return Ok(None);
+        }
     }
-    let mut table = write.open_table(EVENTS)?;
-    for event in &group.events {
-        let json = serde_json::to_vec(event).map_err(|e| redb::Error::Io(e.into()))?;
-        table.insert(event.id, json.as_slice())?;
-    }
-    while table.len()? > most {
-        table.pop_first()?;
-    }
-    Ok(())
+    let revision = newest + 1;
+    let document = json(&Revision { revision, unix_ms, text: text.to_owned() })?;
+    table.insert((what, revision), document.as_slice())?;
+    let oldest = (revision + 1).saturating_sub(most);
+    table.retain_in((what, 0)..(what, oldest), |_, _| false)?;
+    Ok(Some(revision))
+}
+
+fn json(record: &impl serde::Serialize) -> Result<Vec<u8>, redb::Error> {
+    serde_json::to_vec(record).map_err(|e| redb::Error::Io(e.into()))
 }
 
 fn write_samples(write: &WriteTransaction, group: &Group, most: u64) -> Result<(), redb::Error> {
     if group.samples.is_empty() {
         return Ok(());
     }
-    let mut table = write.open_table(SAMPLES)?;
+    let mut table = write.open_table(table::SAMPLES)?;
     for (unix_ms, string, sample) in &group.samples {
         table.insert((*unix_ms, *string), sample.as_bytes())?;
     }
@@ -221,10 +372,10 @@ fn write_samples(write: &WriteTransaction, group: &Group, most: u64) -> Result<(
 mod tests {
     use super::super::{FILE, Store};
     use super::*;
-    use redb::StorageBackend;
     use redb::backends::FileBackend;
+    use redb::{DatabaseError, StorageBackend};
     use std::io;
-    use std::path::PathBuf;
+    use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// A disk that can be full.
@@ -267,7 +418,7 @@ mod tests {
         }
     }
 
-    fn open_disk(path: &PathBuf, full: &Arc<AtomicBool>) -> Result<Database, DatabaseError> {
+    fn open_disk(path: &Path, full: &Arc<AtomicBool>) -> Result<Database, DatabaseError> {
         let mut options = std::fs::OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         let disk = Disk { file: FileBackend::new(file)?, full: full.clone() };
@@ -279,18 +430,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join(FILE);
         let full = Arc::new(AtomicBool::new(false));
-        let database = open_disk(&path, &full).expect("a database");
-        let reopen: Reopen = {
-            let (path, full) = (path.clone(), full.clone());
-            Box::new(move || open_disk(&path, &full))
-        };
-        let store = Store::start(database, Limits::default(), reopen).expect("a store");
+        let store = start(&path, &full);
         store.record_acknowledged(Event::GuardBack).wait().expect("on the disk");
+        store.put_user("admin", b"1".to_vec()).wait().expect("on the disk");
 
         full.store(true, Ordering::Relaxed);
         let refused = store.record_acknowledged(Event::GuardLost).wait();
         assert!(matches!(refused, Err(StoreError::Write(_))), "{refused:?}");
         assert!(store.put_user("a", vec![]).wait().is_err());
+        assert_eq!(store.user("admin").expect("in memory").as_deref(), Some(&b"1"[..]));
+        assert_eq!(store.user("a").expect("in memory"), None, "not acknowledged, not there");
+        let shown: Vec<_> = store.events(None, 99).into_iter().map(|e| e.event).collect();
+        assert!(matches!(
+            shown[..],
+            [Event::GuardBack, Event::GuardLost, Event::StoreFailed { .. }]
+        ));
         assert!(store.health().error.is_some() && store.health().unsaved >= 2);
         assert!(store.latest(9).iter().any(|e| e.event == Event::GuardLost), "shown anyway");
 
@@ -298,12 +452,74 @@ mod tests {
         store.record_acknowledged(Event::GuardBack).wait().expect("on the disk again");
         drop(store);
         let store = Store::open(dir.path(), Limits::default()).expect("a store");
-        let events = store.events(None, 99).expect("readable");
+        let events = store.events(None, 99);
         let ids: Vec<_> = events.iter().map(|e| e.id).collect();
         assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>());
         assert_eq!(events[1].event, Event::GuardLost);
         assert!(matches!(events[2].event, Event::StoreFailed { .. }));
         let last = &events.last().expect("events").event;
         assert!(matches!(last, Event::StoreRecovered { .. }), "{last:?}");
+    }
+
+    /// A store on a disk that may be full.
+    fn start(path: &Path, full: &Arc<AtomicBool>) -> Store {
+        let (file, full) = (path.to_owned(), full.clone());
+        let opener: Opener = Box::new(move || {
+            let failed = |e: DatabaseError| StoreError::Open {
+                path: file.clone(),
+                source: Box::new(e.into()),
+            };
+            let database = open_disk(&file, &full).map_err(failed)?;
+            Ok(Opened { database, damaged: None })
+        });
+        Store::start(path.to_owned(), Limits::default(), opener).expect("a store")
+    }
+
+    #[test]
+    fn a_disk_that_is_full_at_the_start_loses_no_event_either() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let full = Arc::new(AtomicBool::new(true));
+        let store = start(&path, &full);
+        assert!(store.health().error.is_some_and(|e| e.contains("check the disk")));
+        assert!(matches!(store.user("admin"), Err(StoreError::Closed)));
+        assert!(store.record_acknowledged(Event::GuardLost).wait().is_err());
+        assert_eq!(store.events(None, 9).len(), 2, "the failure and what happened since");
+
+        full.store(false, Ordering::Relaxed);
+        store.put_user("admin", b"1".to_vec()).wait().expect("on the disk");
+        assert_eq!(store.health(), Health::default());
+        drop(store);
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        assert!(store.user("admin").expect("loaded").is_some());
+        let events: Vec<_> = store.events(None, 9).into_iter().map(|e| e.event).collect();
+        assert!(matches!(
+            events[..],
+            [Event::StoreFailed { .. }, Event::GuardLost, Event::StoreRecovered { .. }]
+        ));
+    }
+
+    #[test]
+    fn ids_from_memory_come_behind_those_in_the_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join(FILE);
+        let database = Database::create(&path).expect("a database");
+        let write = database.begin_write().expect("writable");
+        let far = clock::unix_ms() * 2;
+        write
+            .open_table(table::EVENTS[1])
+            .expect("a table")
+            .insert(far, &b"{}"[..])
+            .expect("inserted");
+        write.commit().expect("committed");
+        drop(database);
+        let full = Arc::new(AtomicBool::new(true));
+        let store = start(&path, &full);
+        full.store(false, Ordering::Relaxed);
+        let id = store.record_acknowledged(Event::GuardBack).wait().expect("on the disk");
+        assert!(id > far, "{id}");
+        let ids: Vec<_> = store.events(None, 9).iter().map(|e| e.id).collect();
+        assert_eq!(ids[0], far, "{ids:?}");
+        assert_eq!(ids[2], id, "after the failure: {ids:?}");
     }
 }

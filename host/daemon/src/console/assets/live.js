@@ -133,7 +133,7 @@ function connect() {
     const wait = Math.min(30000, 1000 * 2 ** attempt++) * (0.7 + 0.6 * Math.random());
     clearTimeout(retry);
     retry = setTimeout(connect, wait);
-    const answer = await fetch("/api/v1/guard").catch(() => null);
+    const answer = await fetch("/api/v1/session").catch(() => null);
     if (answer?.status === 401) location.assign("/login");
   };
 }
