@@ -4,12 +4,15 @@
 //! After a kill or a power cut redb walks all pages by itself while it opens
 //! the file. After a panic in the use of the file every page is read here;
 //! after a panic in that, the file is taken for damaged ([`super::fault`]).
+//! A file that was never begun, because the disk was full or the power failed,
+//! holds nothing and is begun again.
 
 use super::StoreError;
 use super::fault::{self, Stage};
 use evenkeel_core::events::Event;
 use redb::{Database, DatabaseError, StorageError};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 /// Pages kept in memory; the default of redb is a gigabyte.
@@ -24,6 +27,11 @@ pub struct Opened {
 
 /// Open or begin the store at `path`.
 pub fn open(path: &Path) -> Result<Opened, StoreError> {
+    let begun = holds_something(path).map_err(|e| error(path, StorageError::Io(e).into()))?;
+    if !begun {
+        // There may be no file at all.
+        let _ = std::fs::remove_file(path);
+    }
     let checked = match fault::last(path) {
         Some(Stage::Opening) => {
             Err(StorageError::Corrupted("opening it stopped the daemon".to_owned()).into())
@@ -38,6 +46,11 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
         }
         Err(DatabaseError::DatabaseAlreadyOpen) => {
             return Err(StoreError::InUse { path: path.to_owned() });
+        }
+        Err(e) if !begun => {
+            // Half a new file; its own failure is what counts.
+            let _ = std::fs::remove_file(path);
+            return Err(error(path, e));
         }
         Err(e) if !is_damage(&e) => return Err(error(path, e)),
         Err(e) => e.to_string(),
@@ -70,6 +83,24 @@ fn guarded(path: &Path, every_page: bool) -> Result<Database, DatabaseError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(StorageError::Corrupted("its pages contradict each other".to_owned()).into())
     })
+}
+
+/// False when there is no file, or one in which nothing was ever written: the
+/// first thing that redb does is to make it large.
+fn holds_something(path: &Path) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let mut piece = [0; 4_096];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(false),
+            n if piece[..n].iter().any(|byte| *byte != 0) => return Ok(true),
+            _ => {}
+        }
+    }
 }
 
 /// True when the file's content is at fault, not the disk or a permission.
@@ -155,6 +186,19 @@ mod tests {
             let store = Store::open(dir.path(), Limits::default()).expect("a store");
             assert_eq!(store.events(None, 300).len() >= 200, kept);
             assert_eq!(fault::last(&file), None);
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_never_begun_is_no_damage() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join(FILE);
+        for bytes in [&[][..], &[0; 1 << 20]] {
+            std::fs::write(&file, bytes).expect("written");
+            let store = Store::open(dir.path(), Limits::default()).expect("a store");
+            assert_eq!(store.events(None, 9), [], "nothing to tell");
+            drop(store);
+            assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
         }
     }
 
