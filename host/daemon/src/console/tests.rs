@@ -498,6 +498,37 @@ fn document_and_routes_name_the_same_paths() {
     assert_eq!(documented, routes);
 }
 
+#[test]
+fn a_page_left_open_does_not_keep_its_session_alive() {
+    let script = include_str!("assets/live.js");
+    let asked: Vec<_> = script.split('"').filter(|t| t.starts_with("/api/")).collect();
+    assert!(!asked.is_empty());
+    for path in asked {
+        let route = routes::table().into_iter().find(|r| r.path == path).expect(path);
+        assert_eq!(route.permission, Permission::SignedInPassive, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_can_be_asked() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let session = bench.get("/api/v1/session", &cookie).await.json();
+    assert_eq!(session, json!({"user": "admin", "must_change_password": false}));
+}
+
+#[tokio::test]
+async fn guessing_is_one_event_and_one_more_a_minute() {
+    let bench = Bench::new().await;
+    for _ in 0..4 {
+        bench.login("admin", "x").await;
+    }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the others");
+    let events = bench.store.latest(64);
+    let failures = events.iter().filter(|e| matches!(e.event, Event::LoginFailed { .. }));
+    assert_eq!(failures.count(), 1, "{events:?}");
+}
+
 #[tokio::test]
 async fn over_a_real_tls_socket() {
     let bench = Bench::new().await;
