@@ -30,8 +30,11 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         );
     }
     for bundle in bundles {
-        let len = std::fs::metadata(&bundle)?.len();
-        println!("{}: {len} bytes", bundle.file_name().unwrap_or_default().to_string_lossy());
+        step(&format!("cost of {}", bundle.display()), || {
+            let example = ["run", "--release", "--package", "evenkeeld", "--example"];
+            let key = root.join("target/dev-keys/plugin.pub");
+            exec(cargo(&example).args(["plugin_cost", "--"]).arg(&bundle).arg(key))
+        })?;
     }
     measure(root, "idle", arguments.seconds, 0)?;
     measure(root, "both cores busy", arguments.seconds, 2)?;

@@ -22,7 +22,7 @@ pub enum PluginState {
     Backoff,
     /// Failed too often; stays off until a person acts.
     Quarantined,
-    /// Not run: signature, manifest or grant is not in order.
+    /// Not run: signature, manifest, grant or settings are not in order.
     Refused,
     /// Switched off in the configuration.
     Disabled,

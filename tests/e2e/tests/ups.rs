@@ -157,16 +157,23 @@ fn going_on_battery_and_back_are_events() {
     };
     await_points(&mut client, "on mains", status("OL"));
     stack.control("mains off").expect("obeyed");
-    await_points(&mut client, "on battery", status("OB"));
+    await_events(&mut client, "on battery", |events| events.contains("ups_on_battery"));
+    assert!(status("OB")(&points(&mut client)));
     stack.control("mains on").expect("obeyed");
-    await_points(&mut client, "on mains", status("OL"));
-    let deadline = Instant::now() + Duration::from_secs(10);
+    // Oldest first: back on mains comes after on battery.
+    await_events(&mut client, "back on mains", |events| {
+        events.rfind("ups_on_mains") > events.find("ups_on_battery")
+    });
+}
+
+fn await_events(client: &mut Client, what: &str, wanted: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();
-        if events.contains("ups_on_battery") && events.contains("ups_on_mains") {
-            break;
+        if wanted(&events) {
+            return;
         }
-        assert!(Instant::now() < deadline, "no events in {events}");
+        assert!(Instant::now() < deadline, "not {what} in {events}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
