@@ -1,7 +1,10 @@
 //! The guard as a process: it goes on whatever happens around it.
 
+use evenkeel_core::command::{self, Answer, Request, VERSION};
 use evenkeel_e2e::{Client, Stack};
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// Ask until `wanted` holds; the answer in which it does.
@@ -106,6 +109,36 @@ fn bus_faults_are_shown_and_survived() {
     for kind in ["module_lost", "module_back"] {
         assert!(events.contains(kind), "{kind} in {events}");
     }
+}
+
+fn ask(socket: &mut UnixStream, request: &Request) -> Answer {
+    socket.write_all(&command::encode(request).expect("short")).expect("sent");
+    let mut prefix = [0; 2];
+    socket.read_exact(&mut prefix).expect("answered");
+    let mut body = vec![0; command::body_len(prefix).expect("short")];
+    socket.read_exact(&mut body).expect("answered");
+    command::decode(&body).expect("an answer")
+}
+
+#[test]
+fn a_paused_string_sheds_nothing_until_the_pause_ends() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    let duty = |s: &Value, string: usize| s[string]["mean_duty"].as_f64().unwrap_or(0.0);
+    await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) > 0.1 && duty(s, 1) > 0.1);
+
+    let mut socket = UnixStream::connect(dir.path().join("guard/guard.sock")).expect("reached");
+    let welcome = ask(&mut socket, &Request::Hello { version: VERSION });
+    assert!(matches!(welcome, Answer::Welcome { .. }), "{welcome:?}");
+    assert_eq!(ask(&mut socket, &Request::Pause { string: 1, seconds: 4 }), Answer::Done);
+    let strings = await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) == 0.0);
+    assert_eq!(strings[0]["inhibits"][0], "paused by a user", "{:#}", strings[0]["inhibits"]);
+    assert!(duty(&strings, 1) > 0.1, "the other string goes on");
+    // The simulated modules obey: nothing is shed by the paused string.
+    let status = stack.control("status").expect("told");
+    assert!(status.contains("string.0.duty.mean=0.0000"), "{status}");
+    await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) > 0.1);
 }
 
 #[test]

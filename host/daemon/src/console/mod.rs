@@ -12,7 +12,7 @@ pub mod api;
 mod gate;
 mod openapi;
 pub mod page;
-mod password;
+pub mod password;
 mod problem;
 pub mod routes;
 pub mod server;
