@@ -4,7 +4,7 @@
 //
 // usage: node console.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
 import { createConnection } from "node:net";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
@@ -161,5 +161,7 @@ await page.waitForSelector("#password");
 await page.goto(base);
 check((await page.locator("#password").count()) === 1, "signed out, but still let in");
 await browser.close();
-console.log(JSON.stringify({ weight, apart, seconds_to_band: closing / 1000, ms_mains_off_to_screen: toBattery, problems }, null, 1));
+const report = { weight, apart, seconds_to_band: closing / 1000, ms_mains_off_to_screen: toBattery, problems };
+writeFileSync(`${shots}/report.json`, JSON.stringify(report, null, 1));
+console.log(JSON.stringify(report, null, 1));
 process.exit(problems.length === 0 ? 0 : 1);
