@@ -6,7 +6,7 @@
 //! strings did not close or the UPS was not read.
 
 use crate::plugins;
-use crate::run::{AnyError, build_programs};
+use crate::run::{AnyError, build_programs, programs};
 use evenkeel_e2e::{Options, Stack};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Write what was seen (with --seconds).
     #[arg(long, requires = "seconds")]
     json: Option<PathBuf>,
+    /// Use the programs and plugins that are built already.
+    #[arg(long)]
+    no_build: bool,
     /// Port of the console; 0 lets the system choose.
     #[arg(long, default_value_t = 8443)]
     port: u16,
@@ -38,9 +41,12 @@ pub struct Arguments {
 }
 
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
-    let programs = build_programs(root)?;
-    let bundles = plugins::build(root)?;
-    println!("── {} plugin(s) signed with the development key", bundles.len());
+    if !arguments.no_build {
+        build_programs()?;
+        let bundles = plugins::build(root)?;
+        println!("── {} plugin(s) signed with the development key", bundles.len());
+    }
+    let programs = programs(root);
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, stop.clone())?;

@@ -56,7 +56,7 @@ fn run(command: Command) -> Result<(), AnyError> {
         Command::Demo(arguments) => demo::run(&root, &arguments),
         Command::Test(arguments) => test::run(&root, &arguments),
         Command::Plugins => {
-            run::build_programs(&root)?;
+            run::build_programs()?;
             for bundle in plugins::build(&root)? {
                 println!("{}", bundle.display());
             }

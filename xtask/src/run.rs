@@ -45,12 +45,11 @@ fn line(command: &Command) -> String {
 }
 
 /// Build the programs of the appliance, the simulator and the tools.
-pub fn build_programs(root: &Path) -> Result<PathBuf, AnyError> {
+pub fn build_programs() -> Result<(), AnyError> {
     step("build programs (the first time this takes minutes)", || {
         let options = ["build", "--workspace", "--bins", "--exclude", "evenkeel-plugin-*"];
         exec(cargo(&options).args(["--exclude", "evenkeel-fuzz"]))
-    })?;
-    Ok(programs(root))
+    })
 }
 
 /// Where `cargo build` puts programs.

@@ -2,7 +2,7 @@
 //! fails fastest. Installs what is missing and says what it installs; a tool
 //! that cannot be had is a failure, never a skip.
 
-use crate::run::{AnyError, build_programs, cargo, command, exec, step};
+use crate::run::{AnyError, build_programs, cargo, command, exec, programs, step};
 use crate::{fuzz, plugins};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -37,7 +37,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     step("clippy, warnings are errors", || {
         run_cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
     })?;
-    build_programs(root)?;
+    build_programs()?;
     step("build and sign the plugins", || Ok(plugins::build(root).map(|_| ())?))?;
     step("unit, property, simulation, conformance, hostile and tidy tests", || {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
@@ -79,8 +79,9 @@ fn appliance(root: &Path) -> Result<(), AnyError> {
     run_cargo(&[END_TO_END, &["--no-run"]].concat())?;
     let log = root.join("target/demo-test.log");
     let output = std::fs::File::create(&log)?;
-    let arguments = ["demo", "--seconds", DEMO_SECONDS, "--port", "0", "--json"];
-    let mut demo = Command::new(std::env::current_exe()?)
+    let arguments = ["demo", "--no-build", "--seconds", DEMO_SECONDS, "--port", "0", "--json"];
+    // Not the file that runs us: building the workspace has replaced that one.
+    let mut demo = Command::new(programs(root).join("xtask"))
         .args(arguments)
         .arg(root.join("target/demo-test.json"))
         .arg("--dir")
