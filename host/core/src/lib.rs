@@ -28,5 +28,6 @@ pub mod events;
 pub mod history;
 pub mod image;
 pub mod points;
+pub mod scan;
 pub mod settings;
 pub mod time;

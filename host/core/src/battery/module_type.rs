@@ -1,4 +1,4 @@
-//! Module types and what a reading of each may be.
+//! Types of bus modules and what a reading of each may be.
 //!
 //! Ranges and bypass currents: PRODUCT row B2, facts/battery-science.md §1.1.
 
