@@ -1,10 +1,13 @@
 //! Monotonic time as a plain number, so that a test can own the clock.
 
 use core::ops::{Add, Sub};
+use serde::{Deserialize, Serialize};
 
 /// Nanoseconds on the system's monotonic clock (`CLOCK_MONOTONIC`, one epoch
 /// for all processes of a boot). Never wall-clock time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Nanos(pub u64);
 
 impl Nanos {

@@ -7,7 +7,7 @@
 
 use crate::hub::{Hub, Plant};
 use evenkeel_core::command::{self, Answer, Request, VERSION};
-use evenkeel_core::image::{self, Snapshot};
+use evenkeel_core::image::{self, Cycle, Reader};
 use evenkeel_core::time::Nanos;
 use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
@@ -92,7 +92,7 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         Err(error) => return LinkError::Map(error),
     };
     tracing::info!("guard reached, {} strings", strings.len());
-    let (mut snapshot, mut seen) = (Snapshot::default(), None);
+    let (mut reader, mut cycle, mut seen) = (Reader::default(), Cycle::default(), None);
     // Until the first cycle is seen, its age counts from here.
     let mut heard = crate::clock::now();
     loop {
@@ -101,11 +101,10 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         }
         let sequence = image::sequence(mapped.image);
         if sequence.is_some() && seen != sequence {
-            match image::read(mapped.image, &mut snapshot) {
-                Ok(()) => {
-                    seen = sequence;
-                    heard = snapshot.cycle.published;
-                    let snapshot = snapshot.clone();
+            match reader.read(mapped.image) {
+                Ok(snapshot) => {
+                    (seen, cycle) = (sequence, snapshot.cycle);
+                    heard = cycle.published;
                     hub.set_plant(Plant { snapshot, strings: strings.clone(), connected: true });
                 }
                 // A collision with the guard; the next look is soon.
@@ -116,7 +115,7 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
             }
         }
         let silent = crate::clock::now().since(heard);
-        let allowed = Nanos(snapshot.cycle.period.0 * SILENT_CYCLES).max(SILENT_MIN);
+        let allowed = Nanos(cycle.period.0 * SILENT_CYCLES).max(SILENT_MIN);
         if silent > allowed {
             return LinkError::Silent(silent.as_millis());
         }
@@ -194,13 +193,13 @@ impl Image {
         let address = unsafe {
             mmap(std::ptr::null_mut(), image::BYTES, ProtFlags::READ, MapFlags::SHARED, fd, 0)?
         };
-        // SAFETY: the mapping is page-aligned and BYTES = HALVES · 4 long. Its
+        // SAFETY: the mapping is page-aligned and BYTES = WORDS · 4 long. Its
         // size is sealed, so no access can fault. It changes under our eyes,
         // but is only ever read, by relaxed loads of 32-bit atomics, which are
         // defined for read-only memory. It lives until `drop`, and `image`
         // does not leave this struct's owner.
         let image =
-            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::HALVES) };
+            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::WORDS) };
         Ok(Self { image })
     }
 }

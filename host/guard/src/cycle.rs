@@ -14,7 +14,7 @@ use crate::settings_file::Loaded;
 use crate::shared::Shared;
 use evenkeel_core::bus::master::{BuildError, Master, Step};
 use evenkeel_core::control::Control;
-use evenkeel_core::image::{self, Condition};
+use evenkeel_core::image::{Condition, Publisher};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 use rustix::thread::{ClockId, Timespec, clock_nanosleep_absolute};
@@ -29,6 +29,7 @@ pub struct Cycle {
     control: Control,
     shared: Arc<Shared>,
     image: &'static [AtomicU32],
+    publisher: Publisher,
     /// Good frames when the port was opened: it counts as back once there are more.
     frames_at_open: u64,
     port_errno: i32,
@@ -61,6 +62,7 @@ impl Cycle {
             control,
             shared,
             image,
+            publisher: Publisher::default(),
             frames_at_open: 0,
             port_errno: 0,
         };
@@ -197,7 +199,8 @@ impl Cycle {
         cycle.bad_frames = counters.bad_frames;
         cycle.unexpected_frames = counters.unexpected;
         cycle.missed_replies = counters.missed;
-        image::publish(self.image, &self.control.snapshot);
+        // Settings with more strings or blocks than fit are refused at start.
+        let _ = self.publisher.publish(self.image, &self.control.snapshot);
     }
 
     /// Before leaving: all bypasses off. Should this fail, the modules do it

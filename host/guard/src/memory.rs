@@ -36,11 +36,11 @@ impl ImageMemory {
                 0,
             )?
         };
-        // SAFETY: the mapping is page-aligned, BYTES = HALVES · 4 long, zeroed,
+        // SAFETY: the mapping is page-aligned, BYTES = WORDS · 4 long, zeroed,
         // and never unmapped. It is shared with other processes, but through
         // atomics only; the size is sealed below, so no access can fault.
         let words =
-            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::HALVES) };
+            unsafe { std::slice::from_raw_parts(address.cast::<AtomicU32>(), image::WORDS) };
         fcntl_add_seals(
             &fd,
             SealFlags::SHRINK | SealFlags::GROW | SealFlags::FUTURE_WRITE | SealFlags::SEAL,

@@ -11,9 +11,10 @@
 //! Boost is a band of its own above the float window.
 
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Reasons for which every bypass of a string is off. Empty: equalizing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inhibits(u32);
 
 impl Inhibits {

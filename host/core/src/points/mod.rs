@@ -9,11 +9,12 @@ pub mod names;
 
 use crate::time::Nanos;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 pub use names::{Name, NameError, Unit};
 
 /// What a reader may do with a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Quality {
     /// Measured, in range, fresh.
     Good,
