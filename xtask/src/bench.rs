@@ -2,11 +2,11 @@
 //! the release build. Prints one line per figure; nothing is asserted here.
 
 use crate::demo::stack;
+use crate::load::Load;
 use crate::plugins;
 use crate::run::{AnyError, cargo, exec, step};
 use serde_json::Value;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -92,7 +92,7 @@ fn measure(root: &Path, title: &str, seconds: u64, busy: usize) -> Result<(), An
     Ok(())
 }
 
-fn print_guard(guard: &Value, scans_us: &mut [f64]) {
+pub fn print_guard(guard: &Value, scans_us: &mut [f64]) {
     println!(
         "cycles {}, deadline misses {}, wake-up jitter µs: p50 {:.0}, p99.9 {:.0}, max {:.0}",
         guard["cycles"],
@@ -115,28 +115,4 @@ fn at(values: &mut [f64], q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let index = (values.len() as f64 * q) as usize;
     values.get(index.min(values.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
-}
-
-/// Processes that keep the cores busy; ended when dropped.
-struct Load(Vec<Child>);
-
-impl Load {
-    fn start(count: usize) -> Result<Self, AnyError> {
-        let mut load = Self(Vec::new());
-        for _ in 0..count {
-            let mut busy = Command::new("sha256sum");
-            load.0.push(busy.arg("/dev/zero").stdout(Stdio::null()).spawn()?);
-        }
-        Ok(load)
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            // Both fail only when it has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
 }

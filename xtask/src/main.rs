@@ -3,8 +3,10 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod load;
 mod plugins;
 mod run;
+mod soak;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +32,8 @@ enum Command {
     Plugins,
     /// Measure what DESIGN.md budgets, on this machine.
     Bench(bench::Arguments),
+    /// Run the guard under load for an hour, killing the daemon again and again.
+    Soak(soak::Arguments),
     /// Run the fuzz targets of tests/fuzz (coverage-guided).
     Fuzz(fuzz::Arguments),
 }
@@ -63,6 +67,7 @@ fn run(command: Command) -> Result<(), AnyError> {
             Ok(())
         }
         Command::Bench(arguments) => bench::run(&root, &arguments),
+        Command::Soak(arguments) => soak::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
     }
 }

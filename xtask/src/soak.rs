@@ -1,0 +1,87 @@
+//! `cargo xtask soak`: the hour-long form of what `test` checks in minutes.
+//! Run by hand; the figures go into the release notes.
+
+use crate::bench::print_guard;
+use crate::demo::stack;
+use crate::load::Load;
+use crate::plugins;
+use crate::run::{AnyError, cargo, exec, step};
+use evenkeel_e2e::Stack;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How long.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
+    /// Kill the daemon this often, seconds; 0: never.
+    #[arg(long, default_value_t = 30)]
+    kill_every: u64,
+    /// Endless loops beside it.
+    #[arg(long, default_value_t = 2)]
+    busy: usize,
+    /// Use the release programs and plugins that are built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// The guard under load, its daemon killed again and again: no missed cycle.
+pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
+    if !arguments.no_build {
+        step("build, release", || {
+            let programs = ["evenkeel-guard", "evenkeeld", "evenkeel-sim", "evenkeel-plugin"];
+            let packages = programs.iter().flat_map(|p| ["--package", p]);
+            exec(cargo(&["build", "--release"]).args(packages))
+        })?;
+        plugins::build(root)?;
+    }
+    let dir = root.join("target/soak");
+    // Absent at the first run.
+    let _ = std::fs::remove_dir_all(&dir);
+    let mut stack = stack(root, root.join("target/release"), dir, 0, 1)?;
+    let started = Instant::now();
+    let end = started + Duration::from_secs(60 * arguments.minutes);
+    let load = Load::start(arguments.busy)?;
+    let (mut kills, mut told) = (0, 0);
+    while Instant::now() < end {
+        let left = end.saturating_duration_since(Instant::now());
+        let pause = if arguments.kill_every == 0 { 10 } else { arguments.kill_every };
+        std::thread::sleep(left.min(Duration::from_secs(pause)));
+        stack.check()?;
+        if arguments.kill_every > 0 {
+            stack.daemon.kill();
+            stack.restart_daemon()?;
+            kills += 1;
+        }
+        let minutes = started.elapsed().as_secs() / 60;
+        if minutes >= told + 5 {
+            told = minutes;
+            println!("{minutes} min, {kills} kills, guard {:?} kB", stack.guard.resident_kb());
+        }
+    }
+    drop(load);
+    report(&mut stack, kills)
+}
+
+fn report(stack: &mut Stack, kills: u32) -> Result<(), AnyError> {
+    let mut client = stack.sign_in()?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let guard = loop {
+        match client.get("/api/v1/guard") {
+            Ok(guard) => break guard,
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            // The daemon has just been started and has not heard the guard yet.
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    };
+    print_guard(&guard, &mut []);
+    println!("daemon killed {kills} times; guard {:?} kB", stack.guard.resident_kb());
+    for program in [&mut stack.daemon, &mut stack.guard, &mut stack.sim] {
+        program.stop();
+    }
+    match guard["deadline_misses"].as_u64() {
+        Some(0) => Ok(()),
+        misses => Err(format!("the guard missed {misses:?} cycles").into()),
+    }
+}
