@@ -9,11 +9,14 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guard answers only its own.
-pub const VERSION: u16 = 1;
-/// Longest encoded message: a welcome with 32 names of 60 characters.
-pub const MESSAGE_MAX: usize = 8192;
+pub const VERSION: u16 = 2;
+/// Longest encoded message: a chunk of a discharge record, or a welcome with
+/// 32 names of 60 characters.
+pub const MESSAGE_MAX: usize = 40 * 1024;
 /// Longest pause of equalization, seconds (7 days).
 pub const PAUSE_MAX_S: u32 = 7 * 24 * 3600;
+/// Longest time that a lamp may say "here I am", seconds.
+pub const LOCATE_MAX_S: u8 = 250;
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,22 +26,166 @@ pub enum Request {
         /// [`VERSION`] of the client.
         version: u16,
     },
+    /// Do this; carried out in the next cycle.
+    Order(Order),
+}
+
+/// Something that a person, or the daemon for one, wants done. Strings,
+/// blocks, buses, devices and outputs are counted from 1, as people do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
     /// Switch the bypasses of a string off for a while.
     Pause {
-        /// String, counted from 1.
+        /// The string.
         string: u16,
-        /// Seconds, 1 … [`PAUSE_MAX_S`].
+        /// 1 … [`PAUSE_MAX_S`].
         seconds: u32,
     },
     /// End a pause.
     Resume {
-        /// String, counted from 1.
+        /// The string.
         string: u16,
+    },
+    /// Let a tripped string be connected again: its cause is over, and its
+    /// breaker may be closed by hand.
+    Reset {
+        /// The string.
+        string: u16,
+    },
+    /// Silence the buzzer until something new happens.
+    Mute,
+    /// Put the general alarm relay: `false` lets it drop although nothing is
+    /// wrong, until it is put back or an alarm comes and goes.
+    AlarmRelay {
+        /// Picked up (healthy) or dropped.
+        healthy: bool,
+    },
+    /// Switch an output that no breaker uses (B9).
+    Output {
+        /// Device, in the settings' order.
+        device: u16,
+        /// Its output.
+        output: u8,
+        /// On or off.
+        on: bool,
+    },
+    /// Let the lamp of a module or device say "here I am".
+    Locate {
+        /// The bus.
+        bus: u8,
+        /// Its address.
+        address: u16,
+        /// 1 … [`LOCATE_MAX_S`]; 0 ends it.
+        seconds: u8,
+    },
+    /// Measure the internal resistance of a block as soon as it is allowed.
+    Measure {
+        /// The string.
+        string: u16,
+        /// The block.
+        block: u16,
+    },
+    /// Begin a battery test of a string, if the rules allow one.
+    Test {
+        /// The string.
+        string: u16,
+    },
+    /// End a battery test.
+    StopTest {
+        /// The string.
+        string: u16,
+    },
+    /// Commissioning, see [`Commission`].
+    Commission(Commission),
+    /// Rows of the present or last discharge record of a string.
+    Rows {
+        /// The string.
+        string: u16,
+        /// First row wanted.
+        from: u32,
     },
 }
 
+/// Work on the bus that needs a person beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Commission {
+    /// Find every module and device, whatever its address.
+    Discover {
+        /// The bus.
+        bus: u8,
+    },
+    /// Give out addresses by button press, one after the other.
+    Address {
+        /// The bus.
+        bus: u8,
+        /// First address.
+        first: u16,
+        /// How many.
+        count: u16,
+    },
+    /// Give the address of a block whose module is gone to the new module
+    /// whose button is pressed.
+    Swap {
+        /// The bus.
+        bus: u8,
+        /// The address.
+        address: u16,
+    },
+    /// Find the place at which a line or ring is broken.
+    LocateBreak {
+        /// The bus.
+        bus: u8,
+    },
+    /// End whatever of this is going on.
+    Stop {
+        /// The bus.
+        bus: u8,
+    },
+}
+
+/// Why an order is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such string.
+    #[error("there is no string {0}; the strings are 1 to {1}")]
+    NoString(u16, u16),
+    /// No such block.
+    #[error("string {0} has no block {1}")]
+    NoBlock(u16, u16),
+    /// No such bus.
+    #[error("there is no bus {0}")]
+    NoBus(u8),
+    /// No such device or output.
+    #[error("there is no output {1} of device {0}")]
+    NoOutput(u16, u8),
+    /// A breaker's relay is nobody else's.
+    #[error("output {1} of device {0} belongs to a breaker or to the alarms")]
+    Reserved(u16, u8),
+    /// A number is out of range.
+    #[error("{what} is {low} to {high}, not {got}")]
+    Range {
+        /// Which.
+        what: &'static str,
+        /// Least.
+        low: u32,
+        /// Most.
+        high: u32,
+        /// What was asked for.
+        got: u32,
+    },
+    /// The state does not allow it.
+    #[error("{0}")]
+    NotNow(&'static str),
+    /// Nothing to tell.
+    #[error("there is no discharge record of string {0}")]
+    NoRecord(u16),
+    /// More orders than a cycle takes.
+    #[error("the guard is busy with other orders; try again in a second")]
+    Busy,
+}
+
 /// What the guard answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// To [`Request::Hello`]; the image's file descriptor comes with it.
     Welcome {
@@ -46,9 +193,13 @@ pub enum Answer {
         version: u16,
         /// Names of the strings, in the image's order.
         strings: Vec<String>,
+        /// Names of the devices, in the image's order.
+        devices: Vec<String>,
     },
-    /// Done, and in force from the next cycle on.
+    /// Done.
     Done,
+    /// To [`Order::Rows`]: `postcard` of [`crate::discharge::Chunk`].
+    Rows(Vec<u8>),
     /// Not done, and why.
     Refused(String),
 }
@@ -107,8 +258,8 @@ mod tests {
     fn messages_come_back() {
         for request in [
             Request::Hello { version: VERSION },
-            Request::Pause { string: 2, seconds: 3_600 },
-            Request::Resume { string: 2 },
+            Request::Order(Order::Pause { string: 2, seconds: 3_600 }),
+            Request::Order(Order::Commission(Commission::Swap { bus: 1, address: 17 })),
         ] {
             let bytes = encode(&request).expect("short message");
             let (prefix, body) = bytes.split_first_chunk::<2>().expect("a prefix");
@@ -120,7 +271,8 @@ mod tests {
     #[test]
     fn the_longest_names_fit_a_welcome() {
         let strings = vec!["\u{1F50B}".repeat(60); crate::image::STRINGS_MAX];
-        assert!(encode(&Answer::Welcome { version: VERSION, strings }).is_ok());
+        let devices = vec!["D".repeat(20); crate::settings::DEVICES_MAX];
+        assert!(encode(&Answer::Welcome { version: VERSION, strings, devices }).is_ok());
     }
 
     #[test]

@@ -9,11 +9,41 @@
 //! does not fit was damaged or edited by hand; [`GuardSettings::load`] refuses
 //! it, and the guard goes on with the last good one. `evenkeel-guard seal FILE`
 //! writes the seal.
+//!
+//! ```toml
+//! cycle_ms = 1000                  # every cycle scans all modules
+//!
+//! [[bus]]                          # one or two
+//! port = "/dev/ttyS2"
+//!
+//! [[battery]]                      # types of block, see `battery::BatteryType`
+//! name = "NP7-12"
+//! chemistry = "agm"
+//! cells = 6
+//! capacity_ah = 7.0
+//!
+//! [[device]]                       # everything on a bus that is no block module
+//! name = "I1"
+//! kind = "current-200"             # see `settings::kind_name`
+//! address = 1025
+//!
+//! [[string]]                       # in the order in which people count them
+//! name = "A"
+//! module = "C20"
+//! battery = "NP7-12"
+//! first_address = 1
+//! blocks = 32
+//! current_sensor = "I1"
+//! ```
 
-use crate::battery::ModuleKind;
-use crate::bus::master::Timing;
-use crate::bus::wire::ADDRESS_MAX;
-use crate::equalize;
+mod device;
+mod string;
+
+pub use device::{AnalogSettings, Channel, ChannelIndex, DeviceSettings, Signal, Use, find, kind_name};
+pub use string::{Run, StringSettings};
+
+use crate::battery::BatteryType;
+use crate::bus::master::{Load, Timing};
 use crate::image::{BLOCKS_MAX, STRINGS_MAX};
 use crate::time::Nanos;
 use crc::{CRC_32_ISO_HDLC, Crc};
@@ -28,19 +58,34 @@ const WINDOW_MS: u8 = 100;
 const SLACK_MIN: Nanos = Nanos::from_millis(5);
 const SLACK_MAX: Nanos = Nanos::from_millis(250);
 const SEAL: &str = "# evenkeel guard settings, crc32 ";
+/// Most buses of an appliance, and most devices on all of them.
+pub const BUSES_MAX: usize = 2;
+/// See [`BUSES_MAX`].
+pub const DEVICES_MAX: usize = 64;
 
 /// Everything the guard needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardSettings {
-    /// The battery bus.
-    pub bus: BusSettings,
+    /// Length of a cycle, ms: 500 … 8,000 (three cycles are the longest hold
+    /// time that a DUTIES frame can say). Every cycle scans all modules.
+    #[serde(default = "default_cycle_ms")]
+    pub cycle_ms: u32,
+    /// The battery buses.
+    #[serde(rename = "bus")]
+    pub buses: Vec<BusSettings>,
+    /// Types of block.
+    #[serde(rename = "battery")]
+    pub batteries: Vec<BatteryType>,
+    /// What else is on the buses.
+    #[serde(default, rename = "device", skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DeviceSettings>,
     /// The strings, in the order in which people count them.
     #[serde(rename = "string")]
     pub strings: Vec<StringSettings>,
 }
 
-/// The battery bus.
+/// A battery bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BusSettings {
@@ -49,29 +94,9 @@ pub struct BusSettings {
     /// Line speed, bit/s: 9,600 … 921,600.
     #[serde(default = "default_baud")]
     pub baud: u32,
-    /// Length of a cycle, ms: 500 … 8,000 (three cycles are the longest hold
-    /// time that a DUTIES frame can say). Every cycle scans all modules.
-    #[serde(default = "default_cycle_ms")]
-    pub cycle_ms: u32,
-}
-
-/// A string of equal blocks, one module each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StringSettings {
-    /// For people, 1 … 60 characters.
-    pub name: String,
-    /// Module type on its blocks.
-    pub module: ModuleKind,
-    /// Bus address of its first module; the others follow one by one.
-    pub first_address: u16,
-    /// Number of blocks, 1 … 1,024.
-    pub blocks: u16,
-    /// Rated capacity at the 20 h rate, Ah: 1 … 10,000.
-    pub capacity_ah: f64,
-    /// Equalize this string.
-    #[serde(default = "default_equalize")]
-    pub equalize: bool,
+    /// The line comes back to the appliance, so that a break separates nobody.
+    #[serde(default)]
+    pub ring: bool,
 }
 
 fn default_baud() -> u32 {
@@ -82,8 +107,9 @@ fn default_cycle_ms() -> u32 {
     1_000
 }
 
-fn default_equalize() -> bool {
-    true
+/// Buses and numbers of people begin with 1.
+pub(crate) fn first() -> u8 {
+    1
 }
 
 /// Why settings are refused: says where and what to do.
@@ -165,87 +191,170 @@ impl GuardSettings {
     /// Length of a cycle.
     #[must_use]
     pub const fn cycle(&self) -> Nanos {
-        Nanos::from_millis(self.bus.cycle_ms as u64)
+        Nanos::from_millis(self.cycle_ms as u64)
     }
 
-    /// Addresses of all modules, ascending.
+    /// Addresses of the modules on a bus (from 0), ascending.
     #[must_use]
-    pub fn addresses(&self) -> Vec<u16> {
-        let runs = self.strings.iter().map(|s| s.first_address..=s.last_address());
+    pub fn modules_of(&self, bus: usize) -> Vec<u16> {
+        let strings = self.strings.iter().filter(|s| usize::from(s.bus) == bus + 1);
+        let runs = strings.map(|s| s.first_address..=s.last_address());
         let mut addresses: Vec<u16> = runs.flatten().collect();
         addresses.sort_unstable();
         addresses
     }
 
-    /// How the bus master talks to the modules.
+    /// Addresses and kinds of the devices on a bus (from 0), ascending.
     #[must_use]
-    pub fn timing(&self) -> Timing {
-        let timing = Timing {
-            baud: self.bus.baud,
+    pub fn devices_of(&self, bus: usize) -> Vec<(u16, DeviceKind)> {
+        let devices = self.devices.iter().filter(|d| usize::from(d.bus) == bus + 1);
+        let mut devices: Vec<_> = devices.map(|d| (d.address, d.kind)).collect();
+        devices.sort_unstable();
+        devices
+    }
+
+    /// The battery type of that name; settings that were checked have it.
+    #[must_use]
+    pub fn battery(&self, name: &str) -> Option<&BatteryType> {
+        self.batteries.iter().find(|b| b.name == name)
+    }
+
+    /// How the master of a bus (from 0) talks to its modules.
+    #[must_use]
+    pub fn timing(&self, bus: usize) -> Timing {
+        let least = self.least_timing(bus);
+        // Half of the time that the line is free in a cycle may be waited away
+        // for modules that do not answer, in equal parts per burst.
+        let (busy, bursts) = least.load(&self.load(bus));
+        let free = self.cycle().since(busy);
+        let slack = Nanos(free.0 / (2 * u64::from(bursts)));
+        Timing { slack: slack.clamp(SLACK_MIN, SLACK_MAX), ..least }
+    }
+
+    fn least_timing(&self, bus: usize) -> Timing {
+        Timing {
+            baud: self.buses.get(bus).map_or_else(default_baud, |b| b.baud),
             window_ms: WINDOW_MS,
             slack: SLACK_MIN,
             // Three cycles, in tenths of a second, rounded up.
-            hold_ds: (3 * self.bus.cycle_ms).div_ceil(100).min(255) as u8,
-        };
-        // Half of the time that the line is free in a cycle may be waited away
-        // for modules that do not answer, in equal parts per burst.
-        let runs: Vec<usize> = self.strings.iter().map(|s| s.blocks.into()).collect();
-        let (busy, bursts) = timing.load(&runs);
-        let free = self.cycle().since(busy);
-        let slack = Nanos(free.0 / (2 * u64::from(bursts)));
-        Timing { slack: slack.clamp(SLACK_MIN, SLACK_MAX), ..timing }
+            hold_ds: (3 * self.cycle_ms).div_ceil(100).min(255) as u8,
+        }
     }
 
     fn check(&self) -> Result<(), SettingsError> {
         let bad = |place: &str, problem: String| {
             Err(SettingsError::Value { place: place.to_owned(), problem })
         };
-        if !(9_600..=921_600).contains(&self.bus.baud) {
-            return bad("bus.baud", format!("{} is not in 9600 … 921600", self.bus.baud));
+        if !(500..=8_000).contains(&self.cycle_ms) {
+            return bad("cycle_ms", format!("{} is not in 500 … 8000", self.cycle_ms));
         }
-        if !(500..=8_000).contains(&self.bus.cycle_ms) {
-            return bad("bus.cycle_ms", format!("{} is not in 500 … 8000", self.bus.cycle_ms));
+        let buses = self.buses.len();
+        if buses == 0 || buses > BUSES_MAX {
+            return bad("bus", format!("{buses} buses; 1 … {BUSES_MAX} are possible"));
         }
-        if self.strings.is_empty() || self.strings.len() > STRINGS_MAX {
-            let n = self.strings.len();
-            return bad("string", format!("{n} strings; 1 … {STRINGS_MAX} are possible"));
+        for (i, bus) in self.buses.iter().enumerate() {
+            if !(9_600..=921_600).contains(&bus.baud) {
+                let place = format!("bus {}, baud", i + 1);
+                return bad(&place, format!("{} is not in 9600 … 921600", bus.baud));
+            }
+            if self.buses[..i].iter().any(|other| other.port == bus.port) {
+                let place = format!("bus {}, port", i + 1);
+                return bad(&place, format!("{} is in use already", bus.port.display()));
+            }
         }
-        for (i, string) in self.strings.iter().enumerate() {
-            string.check(&format!("string {}", i + 1))?;
-        }
-        self.check_addresses()?;
-        let blocks: usize = self.strings.iter().map(|s| usize::from(s.blocks)).sum();
-        if blocks > BLOCKS_MAX {
-            return bad("string", format!("{blocks} blocks in all; {BLOCKS_MAX} are possible"));
-        }
-        let needed = self.cycle_needed();
-        if self.cycle() < needed {
-            let (blocks, ms) = (blocks, needed.as_millis() + 1);
-            let baud = self.bus.baud;
-            return bad(
-                "bus.cycle_ms",
-                format!(
-                    "scanning {blocks} blocks at {baud} bit/s takes {ms} ms; set it to that or more"
-                ),
-            );
+        self.check_batteries()?;
+        self.check_devices()?;
+        self.check_strings()?;
+        (0..buses).try_for_each(|bus| self.check_time(bus))
+    }
+
+    fn check_batteries(&self) -> Result<(), SettingsError> {
+        for (i, battery) in self.batteries.iter().enumerate() {
+            let place = format!("battery {}", i + 1);
+            let value = |place: String, problem: String| SettingsError::Value { place, problem };
+            battery.check().map_err(|e| value(format!("{place}, {}", e.field), e.problem))?;
+            let characters = battery.name.chars().count();
+            if characters == 0 || characters > 60 || battery.name.chars().any(char::is_control) {
+                let problem = "1 to 60 printable characters".to_owned();
+                return Err(value(format!("{place}, name"), problem));
+            }
+            if self.batteries[..i].iter().any(|other| other.name == battery.name) {
+                let problem = format!("there are two types \"{}\"", battery.name);
+                return Err(value(format!("{place}, name"), problem));
+            }
         }
         Ok(())
     }
 
-    /// The shortest cycle in which everybody can answer, with the least slack.
-    fn cycle_needed(&self) -> Nanos {
-        let runs: Vec<usize> = self.strings.iter().map(|s| s.blocks.into()).collect();
-        let least =
-            Timing { baud: self.bus.baud, window_ms: WINDOW_MS, slack: SLACK_MIN, hold_ds: 0 };
-        let (busy, bursts) = least.load(&runs);
-        busy + Nanos(SLACK_MIN.0 * u64::from(bursts))
+    fn check_devices(&self) -> Result<(), SettingsError> {
+        let bad = |place: String, problem: String| Err(SettingsError::Value { place, problem });
+        if self.devices.len() > DEVICES_MAX {
+            let problem = format!("{} devices; {DEVICES_MAX} are possible", self.devices.len());
+            return bad("device".to_owned(), problem);
+        }
+        for (i, device) in self.devices.iter().enumerate() {
+            let place = format!("device {}", i + 1);
+            device.check(&place, self.buses.len())?;
+            for other in &self.devices[..i] {
+                if other.name == device.name {
+                    let problem = format!("there are two devices \"{}\"", device.name);
+                    return bad(format!("{place}, name"), problem);
+                }
+                if (other.bus, other.address) == (device.bus, device.address) {
+                    let problem = format!("{} is that of \"{}\"", device.address, other.name);
+                    return bad(format!("{place}, address"), problem);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Strings may stand in any order on the bus but may not share modules.
+    fn check_strings(&self) -> Result<(), SettingsError> {
+        let bad = |place: &str, problem: String| {
+            Err(SettingsError::Value { place: place.to_owned(), problem })
+        };
+        let strings = self.strings.len();
+        if strings == 0 || strings > STRINGS_MAX {
+            return bad("string", format!("{strings} strings; 1 … {STRINGS_MAX} are possible"));
+        }
+        for (i, string) in self.strings.iter().enumerate() {
+            string.check(&format!("string {}", i + 1), self)?;
+        }
+        self.check_addresses()?;
+        let blocks: usize = self.strings.iter().map(|s| usize::from(s.blocks())).sum();
+        if blocks > BLOCKS_MAX {
+            return bad("string", format!("{blocks} blocks in all; {BLOCKS_MAX} are possible"));
+        }
+        Ok(())
+    }
+
+    /// Every bus must be able to scan all its stations in a cycle.
+    fn check_time(&self, bus: usize) -> Result<(), SettingsError> {
+        let load = self.load(bus);
+        let (busy, bursts) = self.least_timing(bus).load(&load);
+        let needed = busy + Nanos(SLACK_MIN.0 * u64::from(bursts));
+        if needed <= self.cycle() {
+            return Ok(());
+        }
+        let (stations, ms) = (load.stations(), needed.as_millis() + 1);
+        let baud = self.buses.get(bus).map_or_else(default_baud, |b| b.baud);
+        Err(SettingsError::Value {
+            place: "cycle_ms".to_owned(),
+            problem: format!(
+                "scanning {stations} stations on bus {} at {baud} bit/s takes {ms} ms; set it to \
+                 that or more",
+                bus + 1
+            ),
+        })
+    }
+
+    /// Strings may stand in any order on a bus but may not share modules.
     fn check_addresses(&self) -> Result<(), SettingsError> {
         for (i, a) in self.strings.iter().enumerate() {
             for (j, b) in self.strings.iter().enumerate().skip(i + 1) {
-                if a.first_address <= b.last_address() && b.first_address <= a.last_address() {
+                let apart =
+                    a.first_address > b.last_address() || b.first_address > a.last_address();
+                if a.bus == b.bus && !apart {
                     return Err(SettingsError::Value {
                         place: format!("string {}", j + 1),
                         problem: format!(
@@ -259,48 +368,6 @@ impl GuardSettings {
                     });
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-impl StringSettings {
-    /// Address of the last module.
-    #[must_use]
-    pub const fn last_address(&self) -> u16 {
-        self.first_address.saturating_add(self.blocks).saturating_sub(1)
-    }
-
-    /// The equalizer's view of this string.
-    #[must_use]
-    pub fn equalizer(&self, cycle: Nanos) -> equalize::Config {
-        equalize::Config {
-            blocks: self.blocks.into(),
-            module: self.module,
-            cells: self.module.data().lead_cells.into(),
-            capacity_ah: self.capacity_ah,
-            cycle,
-            enabled: self.equalize,
-        }
-    }
-
-    fn check(&self, place: &str) -> Result<(), SettingsError> {
-        let bad = |field: &str, problem: String| {
-            Err(SettingsError::Value { place: format!("{place}, {field}"), problem })
-        };
-        let characters = self.name.chars().count();
-        if characters == 0 || characters > 60 || self.name.chars().any(char::is_control) {
-            return bad("name", "1 to 60 printable characters".to_owned());
-        }
-        if self.blocks == 0 || usize::from(self.blocks) > BLOCKS_MAX {
-            return bad("blocks", format!("{} is not in 1 … {BLOCKS_MAX}", self.blocks));
-        }
-        if self.first_address == 0 || self.last_address() > ADDRESS_MAX {
-            let (first, last) = (self.first_address, self.last_address());
-            return bad("first_address", format!("{first} … {last} is not in 1 … {ADDRESS_MAX}"));
-        }
-        if !(1.0..=10_000.0).contains(&self.capacity_ah) {
-            return bad("capacity_ah", format!("{} is not in 1 … 10000", self.capacity_ah));
         }
         Ok(())
     }
