@@ -23,6 +23,7 @@ pub mod battery;
 pub mod bus;
 pub mod command;
 pub mod control;
+pub mod discharge;
 pub mod equalize;
 pub mod events;
 pub mod history;
