@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod battery;
+pub mod battery_test;
 pub mod bus;
 pub mod command;
 pub mod control;
