@@ -67,3 +67,36 @@ impl TestCommand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A UPS that tests its battery only while it is allowed to.
+    struct Ups {
+        allowed: bool,
+        on_test: bool,
+    }
+
+    impl TestActuator for Ups {
+        fn start(&mut self) -> Result<(), Refusal> {
+            self.on_test = self.allowed;
+            if self.allowed { Ok(()) } else { Err(Refusal::Denied) }
+        }
+
+        fn stop(&mut self) {
+            self.on_test = false;
+        }
+    }
+
+    #[test]
+    fn commands_reach_the_ups_and_refusals_come_back() {
+        let mut ups = Ups { allowed: true, on_test: false };
+        assert_eq!(TestCommand::Start.give(&mut ups), Ok(()));
+        assert!(ups.on_test);
+        ups.allowed = false;
+        assert_eq!(TestCommand::Stop.give(&mut ups), Ok(()));
+        assert!(!ups.on_test);
+        assert_eq!(TestCommand::Start.give(&mut ups), Err(Refusal::Denied));
+    }
+}

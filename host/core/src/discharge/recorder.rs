@@ -151,7 +151,7 @@ impl Recorder {
     }
 
     /// Rows of the course from number `from_row` (from 0) that fit into
-    /// `bytes_max` when encoded: 56 bytes and 3 per block at least for one row.
+    /// `bytes_max` when encoded; one row needs 64 bytes and 3 per block.
     #[must_use]
     pub fn chunk(&self, from_row: usize, bytes_max: usize) -> Chunk<'_> {
         self.rows.chunk(self.record.id, from_row, bytes_max)

@@ -90,8 +90,8 @@ pub fn rows_within(bytes: usize, blocks: usize, before_rows: u16) -> usize {
     (bytes / row).saturating_sub(before_rows.into()).max(ROWS_MIN)
 }
 
-/// Bytes of memory, and at most on the wire, that a chunk is counted with.
-const CHUNK_HEAD_BYTES: usize = 32;
+/// At most so many bytes does a chunk take in front of its rows, lengths included.
+const CHUNK_HEAD_BYTES: usize = 40;
 
 /// At most so many bytes does a row take in a chunk encoded by postcard.
 const fn row_wire_bytes(blocks: usize) -> usize {
