@@ -20,9 +20,11 @@
 #![forbid(unsafe_code)]
 
 pub mod battery;
+pub mod battery_test;
 pub mod bus;
 pub mod command;
 pub mod control;
+pub mod discharge;
 pub mod equalize;
 pub mod events;
 pub mod history;
