@@ -18,5 +18,7 @@
 //! 64 replies. The duties are good for a hold time of three cycles; a module
 //! that hears no newer ones drops its bypass by itself.
 
+pub mod errand;
 pub mod master;
-pub mod wire;
+pub mod timing;
+pub use evenkeel_wire as wire;

@@ -79,7 +79,8 @@ impl Sense for Plant {
     fn sense(&self, module: usize) -> Sensed {
         self.index.get(module).map_or(Sensed::DISCONNECTED, |(string, place)| {
             let place = &self.strings[*string].places()[*place];
-            Sensed { volts: place.volts(), celsius: place.block().celsius() }
+            let block = place.block();
+            Sensed { volts: place.volts(), celsius: block.celsius(), ohm: block.ohm() }
         })
     }
 }
