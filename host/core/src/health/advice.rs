@@ -395,6 +395,8 @@ fn year_month(wall_s: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::battery::Chemistry;
+    use crate::health::hints::Observed;
     use crate::health::resistance::Baseline;
     use proptest::prelude::*;
 
@@ -526,6 +528,43 @@ mod tests {
             ));
             prop_assert!(!sooner(before.action, after.action), "{before:?} {after:?}");
             prop_assert!((0.0..=1.0).contains(&after.confidence));
+        }
+
+        /// Warmth speaks against some suspicions: they must not be all that
+        /// the advice stood on.
+        #[test]
+        fn worse_signs_never_improve_the_advice(
+            share in 0.0..1.2f64, more in 0.0..0.5f64, own in any::<bool>(),
+            warmer_k in -1.0..5.0f64, hotter in 0.0..4.0f64,
+            float_v in -2.5..0.2f64, lower in 0.0..0.5f64,
+            idle_days in 0.0..20.0f64, chemistry in 0..7usize,
+            sags in any::<bool>(), early in any::<bool>(), drifts in any::<bool>(),
+        ) {
+            let evidence = |share, warmer_k, float_v: f64, idle_days, sags, drifts| {
+                let outliers = Outliers::NONE
+                    .with(Outliers::DISCHARGE_LOW, sags)
+                    .with(Outliers::RECHARGE_HIGH, early)
+                    .with(Outliers::FLOAT_LOW, float_v < -0.1);
+                let observed = Observed {
+                    chemistry: Chemistry::ALL[chemistry],
+                    cells: 6.0,
+                    rise: rise(share, own),
+                    growth_percent_year: 0.0,
+                    warmer_k,
+                    float_v,
+                    idle_days,
+                    outliers,
+                    drifts,
+                    capacity: f64::NAN,
+                };
+                let hints = observed.hints();
+                Evidence { rise: observed.rise, hints, outliers, drifts, ..NOTHING }
+            };
+            let before = evidence(share, warmer_k, float_v, idle_days, sags, drifts);
+            let after =
+                evidence(share + more, warmer_k + hotter, float_v - lower, idle_days + 3.0, true, true);
+            let (before, after) = (advise(&before), advise(&after));
+            prop_assert!(!sooner(before.action, after.action), "{before:?} {after:?}");
         }
     }
 }

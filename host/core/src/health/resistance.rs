@@ -389,6 +389,21 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "the figures for the report"]
+    fn how_sure_a_trend_is_after_120_days() {
+        for sigma in [0.01, 0.02, 0.05] {
+            let (mut covered, mut width) = (0, 0.0);
+            for seed in 0..1_000 {
+                let trend = year(120, sigma, 0.10, seed).trend();
+                covered += u32::from(trend.low <= 10.0 && 10.0 <= trend.high);
+                width += (trend.high - trend.low) / 2.0 / 1_000.0;
+            }
+            println!("noise {sigma}: ±{width:.1} %/year, true in {covered} of 1000");
+            assert!(covered >= 900);
+        }
+    }
+
+    #[test]
     fn a_decade_of_readings_stays_in_its_space_and_follows_a_late_knee() {
         let mut history = year(3_300, 0.01, 0.02, 7);
         assert!(history.trend().high < 5.0, "{:?}", history.trend());

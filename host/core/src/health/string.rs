@@ -37,6 +37,8 @@ const SERVICE_DAYS_MAX: f64 = 60.0 * DAYS_PER_YEAR;
 const YOUNG_DAYS: f64 = 730.0;
 /// Blocks that a string needs to give a median to measure one by.
 const CROWD: usize = 4;
+/// Share of the blocks that must have a new resistance before they are compared.
+const ROUND_SHARE: f64 = 0.9;
 /// Milder advice waits so long, days.
 const HOLD_DAYS: f64 = 7.0;
 /// Duty below which a block needs no bypass, and the others' at which that is odd.
@@ -128,7 +130,7 @@ struct Live {
     /// The same of the last whole day; NaN before there was one.
     warmer_k: f64,
     float_v: f64,
-    /// A resistance arrived this day.
+    /// A resistance arrived since the string's were last compared.
     measured: bool,
     trend: Trend,
     /// The advice would be milder since this day.
@@ -162,6 +164,8 @@ pub struct StringHealth {
     clock_days: f64,
     /// Restart time still to be added, once the wall clock is set.
     restart_from_s: Option<u64>,
+    /// The own clock at the restart.
+    restart_days: f64,
     wall_s: Option<u64>,
     /// Days in service before the string's own clock began; `None`: not known.
     unseen_days: Option<f64>,
@@ -197,6 +201,7 @@ impl StringHealth {
             last: None,
             clock_days,
             restart_from_s: wall_s,
+            restart_days: clock_days,
             wall_s: None,
             unseen_days: None,
             phase: Phase::Unknown,
@@ -265,8 +270,9 @@ impl StringHealth {
         let mut days = dt.as_secs_f64() / SECONDS_PER_DAY;
         if let (Some(from), Some(to)) = (self.restart_from_s, wall_s) {
             self.restart_from_s = None;
-            let away = to.saturating_sub(from) as f64 / SECONDS_PER_DAY;
-            days += if away <= RESTART_DAYS_MAX { away } else { 0.0 };
+            let ran = self.clock_days + days - self.restart_days;
+            let away = to.saturating_sub(from) as f64 / SECONDS_PER_DAY - ran;
+            days += if (0.0..=RESTART_DAYS_MAX).contains(&away) { away } else { 0.0 };
         }
         self.clock_days += days.min(RESTART_DAYS_MAX);
         self.wall_s = wall_s;
@@ -387,14 +393,18 @@ impl StringHealth {
     }
 
     fn close_day(&mut self) {
-        let measured = self.states.iter().zip(&self.live);
-        let values = measured.map(|(s, l)| s.resistance.last().filter(|_| l.measured));
-        self.crowd.sample(Quantity::Resistance, values);
+        // Blocks take turns, perhaps over many days: one sample is one round.
+        let round = self.live.iter().filter(|l| l.measured).count();
+        if round as f64 >= ROUND_SHARE * self.live.len() as f64 {
+            let measured = self.states.iter().zip(&self.live);
+            let values = measured.map(|(s, l)| s.resistance.last().filter(|_| l.measured));
+            self.crowd.sample(Quantity::Resistance, values);
+            self.live.iter_mut().for_each(|l| l.measured = false);
+        }
         self.scratch.clear();
         self.scratch.extend(self.live.iter().filter_map(|l| l.day.duty.get()));
         let duty_median = stats::median(&mut self.scratch);
         for (state, live) in self.states.iter_mut().zip(&mut self.live) {
-            live.measured = false;
             let duty = live.day.duty.take();
             // A bypass that works warms its own sensor; that says nothing.
             let own_heat = duty.zip(duty_median).is_some_and(|(d, m)| d > m + 0.2);
@@ -541,6 +551,9 @@ impl BlockHealthState {
         }
         if !(0.0..=1_000.0).contains(&self.idle_days) {
             self.idle_days = 0.0;
+        }
+        if !possible(self.replace_day.into()) {
+            self.replace_day = f32::NAN;
         }
         self
     }
