@@ -15,8 +15,9 @@
 //! possible, [`equalize`] turns readings into bypass duties, [`control`] does both for
 //! all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
-//! else names it, [`events`] decides what is worth telling and [`history`] what
-//! is kept, [`settings`] and [`command`] are the two ways in.
+//! else names it, [`health`] judges the blocks over years, [`events`] decides
+//! what is worth telling and [`history`] what is kept, [`settings`] and
+//! [`command`] are the two ways in.
 #![forbid(unsafe_code)]
 
 pub mod battery;
@@ -27,6 +28,7 @@ pub mod control;
 pub mod discharge;
 pub mod equalize;
 pub mod events;
+pub mod health;
 pub mod history;
 pub mod image;
 pub mod points;
