@@ -24,6 +24,7 @@ pub mod bus;
 pub mod command;
 pub mod control;
 pub mod equalize;
+pub mod estimate;
 pub mod events;
 pub mod history;
 pub mod image;
