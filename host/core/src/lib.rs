@@ -27,6 +27,7 @@ pub mod command;
 pub mod control;
 pub mod discharge;
 pub mod equalize;
+pub mod estimate;
 pub mod events;
 pub mod health;
 pub mod history;

@@ -1,0 +1,484 @@
+//! The estimator of a string: from scans to [`StringEstimate`].
+//!
+//! The string is fitted as a whole whenever its curve has a new point or two
+//! per cent of the time left have passed; blocks take turns, a few per scan,
+//! so that a scan's work is bounded. Between fits the runtime counts down.
+
+use crate::battery::BatteryType;
+use crate::scan::{Phase, StringScan};
+use crate::time::Nanos;
+
+use super::charge::{ChargeCounter, Missing};
+use super::curve::{Curve, POINTS, Point};
+use super::fit::{CapacityPrior, Fitter, Load, Normal1, Posterior, Task};
+use super::load::LoadMeter;
+use super::report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
+
+/// A type's capacity before anything was learned, over the rated one: most
+/// likely value, and deviations towards less and towards more.
+const UNLEARNED: (f64, f64, f64) = (0.95, 0.25, 0.10);
+/// Width of a curve's first points, share of the rated capacity.
+const POINT_WIDTH: f64 = 0.001;
+/// A discharge shallower than this teaches nothing.
+const LEARN_DEPTH: f64 = 0.10;
+/// A learned capacity loses certainty, relative deviation per root of a year.
+const FORGET_PER_ROOT_YEAR: f64 = 0.08;
+/// Loads closer than this are the same load.
+const SAME_LOAD: f64 = 0.05;
+/// Share of the time left after which the string is fitted again.
+const REFIT: f64 = 0.02;
+
+/// What a string is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Its blocks, all of this type.
+    pub battery: BatteryType,
+    /// How many in series.
+    pub blocks: usize,
+    /// End of the discharge, V of the whole string; `None`: the type's.
+    pub cutoff_v: Option<f64>,
+    /// Blocks fitted per scan at most.
+    pub block_fits: usize,
+}
+
+impl Config {
+    /// A string of so many blocks that ends at the type's cut-off.
+    #[must_use]
+    pub fn new(battery: BatteryType, blocks: usize) -> Self {
+        Self { battery, blocks, cutoff_v: None, block_fits: 1 }
+    }
+
+    fn cutoff_v_per_cell(&self) -> f64 {
+        let cells = self.battery.cells_f64() * self.blocks.max(1) as f64;
+        self.cutoff_v.map_or(self.battery.cutoff_v() / self.battery.cells_f64(), |v| v / cells)
+    }
+}
+
+/// Estimates a string.
+#[derive(Clone, Debug)]
+pub struct StringEstimator {
+    config: Config,
+    fitter: Fitter,
+    counter: ChargeCounter,
+    learned: Learned,
+    last: Option<Nanos>,
+    discharge: Discharge,
+    blocks: Vec<BlockState>,
+    next_block: usize,
+    estimate: StringEstimate,
+}
+
+/// The discharge under way.
+#[derive(Clone, Debug)]
+struct Discharge {
+    active: bool,
+    curve: Curve,
+    load: LoadMeter,
+    drawn_ah: f64,
+    /// Charge that was missing when it began.
+    before: Missing,
+    celsius: f64,
+    noise: Noise,
+    focus: Option<Normal1>,
+    /// The last fit of the string, counted down since.
+    fit: Option<Posterior>,
+    since_fit_s: f64,
+    /// Load for which the shown runtime was promised, W.
+    promised_w: f64,
+}
+
+/// A block during a discharge.
+#[derive(Clone, Copy, Debug)]
+struct BlockState {
+    focus: Option<Normal1>,
+    fit: Option<Posterior>,
+    since_fit_s: f64,
+}
+
+/// Noise of the string's voltage, from what follows one another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Noise {
+    last_v: f64,
+    step_v: f64,
+    square: f64,
+    samples: f64,
+}
+
+impl Noise {
+    /// Deviation of a sample, V per cell.
+    fn sigma(&self) -> f64 {
+        // A second difference of white noise has six times its variance.
+        if self.samples < 3.0 { 0.004 } else { (self.square / 6.0).sqrt().clamp(0.0003, 0.05) }
+    }
+
+    fn push(&mut self, volts: f64) {
+        let step_v = volts - self.last_v;
+        if self.samples >= 2.0 {
+            let bend = (step_v - self.step_v).clamp(-0.1, 0.1);
+            self.square += (bend * bend - self.square) / (self.samples - 1.0).min(60.0);
+        }
+        (self.last_v, self.step_v) = (volts, step_v);
+        self.samples += 1.0;
+    }
+}
+
+impl StringEstimator {
+    /// With what was learned before; what cannot be is ignored.
+    #[must_use]
+    pub fn new(config: Config, learned: &Learned) -> Self {
+        let rated_ah = config.battery.capacity_ah;
+        let keep = |l: Option<LearnedCapacity>| l.filter(|l| l.plausible(rated_ah));
+        let mut blocks = learned.blocks.clone();
+        blocks.resize(config.blocks, None);
+        let learned =
+            Learned { whole: keep(learned.whole), blocks: blocks.into_iter().map(keep).collect() };
+        Self {
+            fitter: Fitter::new(&config.battery),
+            counter: ChargeCounter::new(),
+            last: None,
+            discharge: Discharge::new(rated_ah, config.blocks),
+            blocks: vec![BlockState::NEW; config.blocks],
+            next_block: 0,
+            estimate: StringEstimate {
+                runtime_s: None,
+                runtime_low_s: f32::NAN,
+                runtime_high_s: f32::NAN,
+                runtime_confidence: 0.0,
+                limiting_block: None,
+                load_w: f32::NAN,
+                whole: BlockEstimate::UNKNOWN,
+                blocks: vec![BlockEstimate::UNKNOWN; config.blocks],
+            },
+            learned,
+            config,
+        }
+    }
+
+    /// What discharges have taught: to be kept over a restart.
+    #[must_use]
+    pub const fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// One scan.
+    pub fn step(&mut self, scan: &StringScan<'_>, phase: Phase) -> &StringEstimate {
+        let dt_s = self.last.map_or(0.0, |last| scan.now.since(last).as_secs_f64());
+        self.last = Some(scan.now);
+        let cells = self.config.battery.cells_f64() * self.config.blocks as f64;
+        let string_v = scan.sum_v().or(scan.string_v).filter(|v| v.is_finite());
+        let cell_v = string_v.map(|v| v / cells);
+        let current_a = scan.current_a.filter(|a| a.is_finite());
+        let drawn_ah = match current_a {
+            Some(amps) => self.counter.push(&self.config.battery, phase, amps, cell_v, dt_s),
+            None => {
+                self.counter.interrupt();
+                0.0
+            }
+        };
+        let amps = current_a.map_or(f64::NAN, |a| -self.counter.corrected_a(a));
+        self.estimate.load_w = string_v.map_or(f64::NAN, |v| (v * amps).max(0.0)) as f32;
+        if phase == Phase::Discharge {
+            if !self.discharge.active {
+                self.begin();
+            }
+            self.discharge(scan, cell_v, amps, drawn_ah, dt_s);
+        } else if self.discharge.active {
+            self.learn(scan.wall_s);
+            self.discharge.active = false;
+        }
+        self.report(scan.wall_s);
+        &self.estimate
+    }
+
+    fn begin(&mut self) {
+        // The counter has already counted this scan; what it counted is small.
+        let before = self.counter.missing;
+        let rated_ah = self.config.battery.capacity_ah;
+        self.discharge.begin(rated_ah, before);
+        self.blocks.fill(BlockState::NEW);
+        self.next_block = 0;
+    }
+
+    fn discharge(
+        &mut self,
+        scan: &StringScan<'_>,
+        cell_v: Option<f64>,
+        amps: f64,
+        drawn_ah: f64,
+        dt_s: f64,
+    ) {
+        let d = &mut self.discharge;
+        d.celsius = mean_c(scan).unwrap_or(d.celsius);
+        d.drawn_ah += drawn_ah.max(0.0);
+        d.since_fit_s += dt_s;
+        self.blocks.iter_mut().for_each(|b| b.since_fit_s += dt_s);
+        let (Some(volts), true) = (cell_v, amps > 0.0) else { return };
+        d.noise.push(volts);
+        let cells = self.config.battery.cells_f64();
+        let blocks = scan.blocks.iter().map(|b| b.voltage_v.map(|v| v / cells));
+        let opened = d.curve.push(d.drawn_ah, volts, amps, blocks);
+        let changed = d.load.push(d.drawn_ah, amps, amps * volts, dt_s);
+        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[1]);
+        if opened || changed || d.since_fit_s > REFIT * left_s {
+            self.fit_string();
+        }
+        self.fit_blocks();
+    }
+
+    fn fit_string(&mut self) {
+        let d = &mut self.discharge;
+        let (starts, count) = starts(&d.before, self.config.battery.capacity_ah);
+        let task = Task {
+            points: d.curve.points(),
+            drawn_ah: d.drawn_ah,
+            load: d.load.load(d.curve.points()),
+            amps: d.load.amps(),
+            celsius: d.celsius,
+            cutoff_v: self.config.cutoff_v_per_cell(),
+            noise_v: d.noise.sigma(),
+            capacity: prior(&self.config.battery, self.learned.whole, None),
+            starts: &starts[..count],
+        };
+        if let Some(fit) = self.fitter.fit(&task, &mut d.focus) {
+            d.fit = Some(fit);
+            d.since_fit_s = 0.0;
+        }
+    }
+
+    /// Fit a few blocks, in turn.
+    fn fit_blocks(&mut self) {
+        let d = &self.discharge;
+        let (starts, count) = starts(&d.before, self.config.battery.capacity_ah);
+        let per_root_block = (self.config.blocks as f64).sqrt();
+        let mut points = [Point::default(); POINTS];
+        for _ in 0..self.config.block_fits.min(self.config.blocks) {
+            let index = self.next_block;
+            self.next_block = (index + 1) % self.config.blocks.max(1);
+            let measured = d.curve.block(index, &mut points);
+            let Some(last) = points[..measured].last() else { continue };
+            // The string's load, as this block feels it.
+            let watts = d.load.amps() * last.volts;
+            let load = match d.load.load(d.curve.points()) {
+                Load::Amps(amps) => Load::Amps(amps),
+                Load::Watts(_) => Load::Watts(watts),
+            };
+            let task = Task {
+                points: &points[..measured],
+                drawn_ah: d.drawn_ah,
+                load,
+                amps: d.load.amps(),
+                celsius: d.celsius,
+                cutoff_v: self.config.battery.cutoff_v() / self.config.battery.cells_f64(),
+                noise_v: d.noise.sigma() * per_root_block,
+                capacity: prior(&self.config.battery, self.learned.blocks[index], None),
+                starts: &starts[..count],
+            };
+            let state = &mut self.blocks[index];
+            if let Some(fit) = self.fitter.fit(&task, &mut state.focus) {
+                state.fit = Some(fit);
+                state.since_fit_s = 0.0;
+            }
+        }
+    }
+
+    /// The discharge has ended: keep what it taught.
+    fn learn(&mut self, wall_s: Option<u64>) {
+        let drawn_ah = self.discharge.drawn_ah;
+        let lesson = |fit: Option<Posterior>, old: Option<LearnedCapacity>| {
+            let Some(capacity) = fit.map(|fit| fit.capacity) else { return old };
+            let depth = drawn_ah / capacity.mean;
+            if depth.is_nan() || depth < LEARN_DEPTH {
+                return old;
+            }
+            Some(LearnedCapacity {
+                capacity_ah: capacity.mean as f32,
+                sigma_ah: capacity.sigma as f32,
+                depth: old.map_or(0.0, |old| old.depth).max(depth.min(1.5) as f32),
+                wall_s: wall_s.unwrap_or(0),
+            })
+        };
+        self.learned.whole = lesson(self.discharge.fit, self.learned.whole);
+        for (block, learned) in self.blocks.iter().zip(&mut self.learned.blocks) {
+            *learned = lesson(block.fit, *learned);
+        }
+    }
+
+    fn report(&mut self, wall_s: Option<u64>) {
+        let battery = &self.config.battery;
+        let active = self.discharge.active;
+        let missing = self.counter.missing;
+        let describe = |fit: Option<Posterior>, learned: Option<LearnedCapacity>, late_s: f64| {
+            let fit = fit.filter(|_| active);
+            let capacity =
+                fit.map_or_else(|| prior(battery, learned, wall_s).normal(), |f| f.capacity);
+            let depth = fit.map_or(0.0, |f| self.discharge.drawn_ah / f.capacity.mean) as f32;
+            let depth = if f64::from(depth) < LEARN_DEPTH { 0.0 } else { depth };
+            let (soc, soc_sigma) = soc(battery, missing, capacity, fit);
+            BlockEstimate {
+                soc: soc as f32,
+                soc_sigma: soc_sigma as f32,
+                capacity_ah: capacity.mean as f32,
+                capacity_sigma_ah: capacity.sigma as f32,
+                learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
+                learned_wall_s: learned.map_or(0, |l| l.wall_s),
+                runtime_s: fit.map_or(f64::NAN, |f| (f.runtime_s[1] - late_s).max(0.0)) as f32,
+            }
+        };
+        let d = &self.discharge;
+        self.estimate.whole = describe(d.fit, self.learned.whole, d.since_fit_s);
+        let blocks = self.blocks.iter().zip(&self.learned.blocks);
+        for ((state, learned), slot) in blocks.zip(&mut self.estimate.blocks) {
+            *slot = match state.fit {
+                Some(_) => describe(state.fit, *learned, state.since_fit_s),
+                None if active => self.estimate.whole,
+                None => describe(None, learned.or(self.learned.whole), 0.0),
+            };
+        }
+        self.report_runtime();
+    }
+
+    /// The first to end decides; under a constant load nothing rises.
+    fn report_runtime(&mut self) {
+        let (d, e) = (&mut self.discharge, &mut self.estimate);
+        let fit = d.fit.filter(|_| d.active);
+        let Some(fit) = fit else {
+            (e.runtime_s, e.runtime_low_s, e.runtime_high_s) = (None, f32::NAN, f32::NAN);
+            (e.runtime_confidence, e.limiting_block) = (0.0, None);
+            return;
+        };
+        let (mut first, mut late_s, mut limiting) = (fit, d.since_fit_s, None);
+        for (index, block) in self.blocks.iter().enumerate() {
+            let Some(fit) = block.fit else { continue };
+            if fit.runtime_s[1] - block.since_fit_s < first.runtime_s[1] - late_s {
+                (first, late_s, limiting) = (fit, block.since_fit_s, Some(index as u16));
+            }
+        }
+        let [low, value, _, high] = first.runtime_s.map(|s| (s - late_s).max(0.0) as f32);
+        let watts = d.load.watts();
+        let same = (watts / d.promised_w - 1.0).abs() < SAME_LOAD;
+        let value = match e.runtime_s {
+            Some(before) if same => value.min(before),
+            _ => {
+                d.promised_w = watts;
+                value
+            }
+        };
+        e.runtime_s = Some(value);
+        (e.runtime_low_s, e.runtime_high_s) = (low.min(value), high.max(value));
+        let span = e.runtime_high_s - e.runtime_low_s;
+        e.runtime_confidence = (1.0 - 0.5 * span / value.max(1.0)).clamp(0.0, 1.0);
+        e.limiting_block = limiting;
+    }
+}
+
+impl Discharge {
+    fn new(rated_ah: f64, blocks: usize) -> Self {
+        Self {
+            active: false,
+            curve: Curve::new(POINT_WIDTH * rated_ah, blocks),
+            load: LoadMeter::default(),
+            drawn_ah: 0.0,
+            before: Missing::Unknown,
+            celsius: 25.0,
+            noise: Noise::default(),
+            focus: None,
+            fit: None,
+            since_fit_s: 0.0,
+            promised_w: f64::NAN,
+        }
+    }
+
+    fn begin(&mut self, rated_ah: f64, before: Missing) {
+        self.curve.clear(POINT_WIDTH * rated_ah);
+        self.load = LoadMeter::default();
+        (self.active, self.drawn_ah, self.before) = (true, 0.0, before);
+        (self.noise, self.focus, self.fit) = (Noise::default(), None, None);
+        (self.since_fit_s, self.promised_w) = (0.0, f64::NAN);
+    }
+}
+
+impl BlockState {
+    const NEW: Self = Self { focus: None, fit: None, since_fit_s: 0.0 };
+}
+
+impl CapacityPrior {
+    fn normal(&self) -> Normal1 {
+        let spread = 0.5 * (self.below + self.above);
+        let mean = self.ah * (1.0 - 0.8 * (self.below - self.above));
+        Normal1 { mean, sigma: spread * mean }
+    }
+}
+
+/// What is believed of a capacity before a discharge.
+fn prior(
+    battery: &BatteryType,
+    learned: Option<LearnedCapacity>,
+    wall_s: Option<u64>,
+) -> CapacityPrior {
+    let Some(learned) = learned else {
+        let (mode, below, above) = UNLEARNED;
+        return CapacityPrior { ah: mode * battery.capacity_ah, below, above };
+    };
+    let ah = f64::from(learned.capacity_ah);
+    let years = match wall_s {
+        Some(now) if learned.wall_s > 0 => {
+            now.saturating_sub(learned.wall_s) as f64 / (365.25 * 86_400.0)
+        }
+        _ => 0.5,
+    };
+    let own = (f64::from(learned.sigma_ah) / ah).max(0.03);
+    let spread = own.hypot(FORGET_PER_ROOT_YEAR * years.sqrt()).min(0.25);
+    CapacityPrior { ah, below: spread, above: spread.min(0.12) }
+}
+
+/// Shares of the charge that may have been missing when a discharge began,
+/// with the logarithm of how likely.
+fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); 4], usize) {
+    let mut starts = [(0.0, 0.0); 4];
+    let around = |share: f64| [(share - 0.06).max(0.0), share, (share + 0.06).min(0.95)];
+    match before {
+        Missing::Counted(ah) if *ah < 0.02 * rated_ah => (starts, 1),
+        Missing::Counted(ah) => {
+            starts[0].0 = (ah / (0.9 * rated_ah)).min(0.95);
+            (starts, 1)
+        }
+        Missing::Rest(share) if *share == 0.0 => (starts, 1),
+        Missing::Rest(share) => {
+            for (slot, share) in starts.iter_mut().zip(around(*share)) {
+                *slot = (share, -0.5);
+            }
+            starts[1].1 = 0.0;
+            (starts, 3)
+        }
+        Missing::Unknown => ([(0.0, -0.1), (0.15, -3.0), (0.30, -3.3), (0.50, -3.6)], 4),
+    }
+}
+
+/// State of charge and its deviation.
+fn soc(
+    battery: &BatteryType,
+    missing: Missing,
+    capacity: Normal1,
+    fit: Option<Posterior>,
+) -> (f64, f64) {
+    let relative = capacity.sigma / capacity.mean;
+    match missing {
+        Missing::Counted(ah) => {
+            let share = (ah / capacity.mean).min(1.0);
+            (1.0 - share, 0.01_f64.hypot(share * relative))
+        }
+        Missing::Rest(share) => {
+            // Counted against the rated capacity.
+            let share = (share * battery.capacity_ah / capacity.mean).min(1.0);
+            (1.0 - share, 0.08_f64.hypot(share * relative))
+        }
+        Missing::Unknown => fit.map_or((f64::NAN, f64::NAN), |fit| (1.0 - fit.missing, 0.25)),
+    }
+}
+
+/// Mean temperature of the blocks, else of the air, °C.
+fn mean_c(scan: &StringScan<'_>) -> Option<f64> {
+    let (sum, count) = scan.temperatures().fold((0.0, 0.0), |(s, n), (_, c)| (s + c, n + 1.0));
+    let mean = if count > 0.0 { Some(sum / count) } else { scan.ambient_c };
+    mean.filter(|c| (-40.0..=90.0).contains(c))
+}

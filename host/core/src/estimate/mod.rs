@@ -1,0 +1,36 @@
+//! Estimators: state of charge, capacity and runtime of a string and its
+//! blocks. Once per scan: (scan, state) → (estimates, state).
+//!
+//! - [`StringEstimator::step`]: the only entry.
+//! - `charge`: what was drawn and not given back; sensor offset.
+//! - `load`: what is fed, at constant power or constant current.
+//! - `curve`: the discharge so far in bounded memory.
+//! - `shape`, `rate`: what batteries do, from published curves and tables.
+//! - `fit`, `solve`: which of these this battery does, and how sure that is.
+//!
+//! # What it assumes
+//! - Blocks in series carry one current; parallel strings are separate.
+//! - Capacity is the rated one's equal: Ah at the rated time and 25 °C to the
+//!   type's end voltage. From another rate and temperature it is converted
+//!   with the maker's table, else with that of a typical block.
+//! - State of charge is charge: 1 − (missing Ah / capacity). A battery that a
+//!   strong load brought to its cut-off is not at 0 %.
+//! - Runtime is at the present load, to the cut-off of the first block or of
+//!   the string. Under a constant load it never rises.
+//! - Before anything was learned, a battery has anything from 60 to 100 % of
+//!   its rated capacity; the spread says so.
+//!
+//! Theory and the figures it is judged by: facts/battery-science.md §2.4–2.6, §5.
+
+mod charge;
+mod curve;
+mod estimator;
+mod fit;
+mod load;
+mod rate;
+mod report;
+mod shape;
+mod solve;
+
+pub use estimator::{Config, StringEstimator};
+pub use report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};

@@ -1,0 +1,11 @@
+//! The user's offline tool: what the appliance would have said about a
+//! recorded discharge.
+//!
+//! [`battery_file`] reads what the battery is, [`trace`] the recording line by
+//! line, [`replay`] runs the appliance's own estimator over it and [`summary`]
+//! compares what it said with what happened.
+
+pub mod battery_file;
+pub mod replay;
+pub mod summary;
+pub mod trace;

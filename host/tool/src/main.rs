@@ -1,0 +1,160 @@
+//! `evenkeel`: the user's offline tool.
+//!
+//! `evenkeel replay --battery FILE.toml trace.csv` prints what the appliance's
+//! estimators say about a recorded discharge. Results go to standard output,
+//! everything for people to standard error.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use evenkeel::battery_file::ReplayBattery;
+use evenkeel::replay::Replay;
+use evenkeel::summary::Summary;
+use evenkeel::trace::{Sample, Trace};
+use evenkeel_core::estimate::{BlockEstimate, StringEstimate};
+use evenkeel_core::scan::Phase;
+
+/// The user's offline tool of the Evenkeel battery monitor.
+#[derive(Parser)]
+#[command(name = "evenkeel", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Estimate state of charge, capacity and runtime over a recorded discharge.
+    #[command(after_help = REPLAY_HELP)]
+    Replay(ReplayArguments),
+}
+
+#[derive(Args)]
+struct ReplayArguments {
+    /// What the battery is (TOML, see below).
+    #[arg(long, value_name = "FILE.toml")]
+    battery: PathBuf,
+    /// Print a line only every so many seconds of the recording.
+    #[arg(long, value_name = "SECONDS")]
+    every: Option<f64>,
+    /// Print only how wrong the runtime was, once the recording has run to its end.
+    #[arg(long)]
+    summary: bool,
+    /// The recording (CSV, see below); "-" is standard input.
+    trace: PathBuf,
+}
+
+const REPLAY_HELP: &str = include_str!("replay_help.txt");
+
+fn main() -> ExitCode {
+    let Action::Replay(arguments) = Arguments::parse().command;
+    match replay(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough.
+        Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("evenkeel: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {
+    let named =
+        |path: &Path, problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let path = &arguments.battery;
+    let text = fs::read_to_string(path).map_err(|e| named(path, &e))?;
+    let battery = ReplayBattery::parse(&text).map_err(|e| named(path, &e))?;
+    if arguments.every.is_some_and(|s| s.is_nan() || s < 0.0) {
+        return Err("--every: seconds must be 0 or more".into());
+    }
+    let path = &arguments.trace;
+    let source: Box<dyn BufRead> = if path.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(|e| named(path, &e))?))
+    };
+    let mut trace = Trace::new(source).map_err(|e| named(path, &e))?;
+    let mut replay = Replay::new(&battery, trace.blocks()).map_err(|e| named(path, &e))?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut summary = Summary::default();
+    if !arguments.summary {
+        print_header(&mut out, trace.blocks())?;
+    }
+    let (mut sample, mut due_s, mut phase) = (Sample::default(), f64::NEG_INFINITY, Phase::Unknown);
+    while trace.read(&mut sample).map_err(|e| named(path, &e))? {
+        let estimate = replay
+            .step(&sample)
+            .map_err(|e| format!("{}: line {}: {e}", path.display(), trace.line()))?
+            .clone();
+        if replay.phase() == Phase::Discharge && phase != Phase::Discharge {
+            summary.restart();
+        }
+        phase = replay.phase();
+        summary.push(sample.time_s, estimate.runtime_s, estimate.whole.capacity_ah);
+        if !arguments.summary && sample.time_s >= due_s {
+            print_line(&mut out, sample.time_s, &estimate, trace.blocks())?;
+            due_s = sample.time_s + arguments.every.unwrap_or(0.0);
+        }
+    }
+    if arguments.summary {
+        let figures = summary.figures().ok_or("the recording holds no discharge")?;
+        write!(out, "{figures}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn print_header(out: &mut impl Write, blocks: usize) -> io::Result<()> {
+    write!(
+        out,
+        "time_s,soc_percent,soc_sigma_percent,capacity_ah,capacity_sigma_ah,\
+         learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence"
+    )?;
+    for n in 1..=blocks {
+        write!(
+            out,
+            ",block_{n}_soc_percent,block_{n}_capacity_ah,block_{n}_capacity_sigma_ah,block_{n}_runtime_s"
+        )?;
+    }
+    writeln!(out)
+}
+
+fn print_line(
+    out: &mut impl Write,
+    time_s: f64,
+    estimate: &StringEstimate,
+    blocks: usize,
+) -> io::Result<()> {
+    let BlockEstimate { soc, soc_sigma, capacity_ah, capacity_sigma_ah, learned_depth, .. } =
+        estimate.whole;
+    write!(out, "{time_s}")?;
+    field(out, 100.0 * soc, 2)?;
+    field(out, 100.0 * soc_sigma, 2)?;
+    field(out, capacity_ah, 3)?;
+    field(out, capacity_sigma_ah, 3)?;
+    field(out, 100.0 * learned_depth, 1)?;
+    field(out, estimate.runtime_s.unwrap_or(f32::NAN), 1)?;
+    field(out, estimate.runtime_low_s, 1)?;
+    field(out, estimate.runtime_s.map_or(f32::NAN, |_| estimate.runtime_confidence), 3)?;
+    for block in &estimate.blocks[..blocks] {
+        field(out, 100.0 * block.soc, 2)?;
+        field(out, block.capacity_ah, 3)?;
+        field(out, block.capacity_sigma_ah, 3)?;
+        field(out, block.runtime_s, 1)?;
+    }
+    writeln!(out)
+}
+
+/// A field; empty for what is not known.
+fn field(out: &mut impl Write, value: f32, decimals: usize) -> io::Result<()> {
+    if value.is_finite() { write!(out, ",{value:.decimals$}") } else { write!(out, ",") }
+}
