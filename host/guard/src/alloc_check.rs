@@ -13,9 +13,9 @@ thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Count the calling thread's allocations from now on.
-pub fn watch_this_thread() {
-    WATCHED.set(true);
+/// Count the calling thread's allocations from now on, or no more.
+pub fn watch_this_thread(on: bool) {
+    WATCHED.set(on);
 }
 
 /// Allocations, reallocations and releases by watched threads so far; `None`
@@ -79,10 +79,12 @@ mod tests {
         std::thread::spawn(|| {
             drop(vec![1u8; 100]);
             assert_eq!(count(), Some(0), "not watched yet");
-            watch_this_thread();
+            watch_this_thread(true);
             let mut grown = std::hint::black_box(vec![1u8; 100]);
             grown.extend_from_slice(&[2; 4000]);
             drop(std::hint::black_box(grown));
+            watch_this_thread(false);
+            drop(vec![1u8; 100]);
             assert_eq!(count(), Some(3), "taken, grown, released");
         })
         .join()

@@ -86,7 +86,7 @@ impl Cycle {
             } else {
                 self.feed_watchdog();
             }
-            alloc_check::watch_this_thread();
+            alloc_check::watch_this_thread(true);
             start = end;
             // Starved or stopped for long: lost cycles are not made up for,
             // and none starts in a period that is nearly over.
@@ -96,6 +96,7 @@ impl Cycle {
             }
         }
         self.release();
+        alloc_check::watch_this_thread(false);
     }
 
     /// Scan and command; returns the time spent waiting for the line.

@@ -155,6 +155,9 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     let listener = socket::listen(socket_path)?;
     let (watchdog, unwatched) = open_watchdog(options, &loaded.settings);
     let ports = vec![loaded.settings.bus.port.clone()];
+    if user.is_none() && rustix::process::geteuid().is_root() {
+        say("runs as root; --user NAME gives that up");
+    }
     let mut unconfined = user.is_some_and(|user| {
         refused(
             "user cannot be changed",

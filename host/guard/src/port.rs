@@ -45,8 +45,10 @@ impl PortError {
 
     /// What a number from [`Self::errno`] means, for people.
     pub fn describe(errno: i32) -> String {
+        if errno == 0 {
+            return "hung up".to_owned();
+        }
         match Errno::from_raw_os_error(errno) {
-            _ if errno == 0 => "hung up".to_owned(),
             Errno::ISDIR => "is a folder, not a serial port".to_owned(),
             Errno::NOTTY => "is not a serial port".to_owned(),
             Errno::WOULDBLOCK => "is held by another program".to_owned(),
@@ -178,9 +180,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let file = dir.path().join("file");
         std::fs::write(&file, "precious").expect("written");
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
         assert_eq!(refusal(dir.path()), "is a folder, not a serial port");
         assert_eq!(refusal(&file), "is not a serial port");
         assert_eq!(refusal(Path::new("/dev/null")), "is not a serial port");
+        // What a device that is going away says, too (ENXIO).
+        assert!(refusal(&socket).contains("No such device or address"));
         assert!(refusal(&dir.path().join("absent")).contains("No such file"));
         assert_eq!(std::fs::read_to_string(&file).expect("readable"), "precious");
         let (_ours, path) = pair();

@@ -1,24 +1,24 @@
 //! Giving up what the guard no longer needs: its user, its right to gain
 //! others, and the system calls and files that it never uses.
 //!
-//! The order matters. While there is one thread: limits are raised, so that
-//! the unprivileged user may still have real-time priority and locked memory;
-//! the user is changed; Landlock is put in force, which later threads inherit.
-//! Once the cycle thread is ready: seccomp for all threads.
+//! The order matters. While there is one thread: the user is changed, keeping
+//! the rights to real-time priority and locked memory alone; Landlock is put in force, which later threads inherit.
+//! Once the cycle thread has its priority: the right to it goes too, and
+//! seccomp is installed for all threads.
 
-use crate::realtime::PRIORITY;
 use crate::{landlock, seccomp, sys};
-use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
+use rustix::process::{Gid, Resource, Rlimit, Uid, getrlimit, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
 };
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// File descriptors that the guard ever has: ports, clients, image, watchdog,
-/// kept state, and the three standard ones, with room to spare.
-const FILES_MAX: u64 = 64;
+/// File descriptors that the guard may ever have. It needs about twenty; the
+/// same limit counts images on their way to clients that never fetch them.
+const FILES_MAX: u64 = 1024;
 
 /// A user to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,15 +92,15 @@ impl User {
     /// # Errors
     /// The operating system's refusal: usually not started as root.
     pub fn assume(&self) -> io::Result<()> {
-        let at_most = |n| Rlimit { current: n, maximum: n };
-        setrlimit(Resource::Rtprio, at_most(Some(PRIORITY.unsigned_abs().into())))?;
-        setrlimit(Resource::Memlock, at_most(None))?;
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         let groups: Vec<Gid> = self.groups.iter().map(|g| Gid::from_raw(*g)).collect();
         set_thread_groups(&groups)?;
         set_thread_res_gid(gid, gid, gid)?;
-        // Leaving root takes all capabilities away.
+        // Leaving root takes all capabilities away but what is asked for here.
+        set_keep_capabilities(true)?;
         set_thread_res_uid(uid, uid, uid)?;
+        set_keep_capabilities(false)?;
+        keep_only(CapabilitySet::SYS_NICE | CapabilitySet::IPC_LOCK)?;
         if set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_ok() {
             return Err(io::Error::other("root can be regained"));
         }
@@ -125,7 +125,9 @@ pub struct Folders<'a> {
 /// What the operating system refused, for people.
 pub fn confine_files(folders: Folders<'_>) -> Result<(), String> {
     let refused = |what: &str, error: io::Error| format!("{what}: {error}");
-    let files = Rlimit { current: Some(FILES_MAX), maximum: Some(FILES_MAX) };
+    // Where the limit is lower already, it cannot be raised and need not be.
+    let most = getrlimit(Resource::Nofile).maximum.unwrap_or(FILES_MAX).min(FILES_MAX);
+    let files = Rlimit { current: Some(most), maximum: Some(most) };
     setrlimit(Resource::Nofile, files).map_err(|e| refused("limit of open files", e.into()))?;
     set_no_new_privs(true).map_err(|e| refused("no new privileges", e.into()))?;
     // A port's path is often a link: to a device, wherever the link lies.
@@ -146,11 +148,7 @@ pub fn confine_files(folders: Folders<'_>) -> Result<(), String> {
 /// The operating system's refusal.
 pub fn drop_capabilities() -> io::Result<()> {
     clear_ambient_capability_set()?;
-    let needed = CapabilitySet::IPC_LOCK | CapabilitySet::DAC_OVERRIDE;
-    let kept = capabilities(None)?.permitted & needed;
-    let inheritable = CapabilitySet::empty();
-    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable };
-    set_capabilities(None, sets).map_err(Into::into)
+    keep_only(CapabilitySet::IPC_LOCK | CapabilitySet::DAC_OVERRIDE)
 }
 
 /// Limit the system calls of all threads.
@@ -160,6 +158,14 @@ pub fn drop_capabilities() -> io::Result<()> {
 pub fn confine_calls() -> Result<(), String> {
     sys::install_filter(&seccomp::filter(), true)
         .map_err(|e| format!("limited system calls (seccomp): {e}"))
+}
+
+/// Keep these capabilities of the calling thread, where it has them.
+fn keep_only(wanted: CapabilitySet) -> io::Result<()> {
+    let kept = capabilities(None)?.permitted & wanted;
+    let inheritable = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable };
+    set_capabilities(None, sets).map_err(Into::into)
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -4,7 +4,7 @@ use std::io;
 
 /// Priority of the cycle thread among real-time threads, 1 … 99: above
 /// everything of ours, below the kernel's own interrupt threads (50).
-pub const PRIORITY: i32 = 40;
+const PRIORITY: i32 = 40;
 
 /// Give the calling thread real-time priority (`SCHED_FIFO`).
 ///

@@ -78,6 +78,8 @@ struct Client {
     stream: UnixStream,
     since: Nanos,
     greeted: bool,
+    /// It was given the image.
+    served: bool,
     received: [u8; REQUEST_MAX],
     len: usize,
     /// Requests that it may make now, and when it was granted the last one.
@@ -107,11 +109,9 @@ impl<'a> Server<'a> {
             let (strings, image, shared) = (self.strings, self.image, self.shared);
             self.clients.retain_mut(|client| {
                 index += 1;
-                if ready[index] {
-                    client.talk(strings, image, shared)
-                } else {
-                    client.greeted || now().since(client.since) < HELLO_WITHIN
-                }
+                (!ready[index] || client.receive())
+                    && client.talk(strings, image, shared)
+                    && (client.greeted || now().since(client.since) < HELLO_WITHIN)
             });
             if ready[0] {
                 self.accept();
@@ -126,7 +126,8 @@ impl<'a> Server<'a> {
         let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
         for client in &mut self.clients {
             client.grant(time);
-            let wanted = if client.requests > 0 { PollFlags::IN } else { PollFlags::empty() };
+            let room = client.requests > 0 && client.len < REQUEST_MAX;
+            let wanted = if room { PollFlags::IN } else { PollFlags::empty() };
             fds.push(PollFd::new(&client.stream, wanted));
         }
         // An interrupted or refused poll is a look at which nobody was ready.
@@ -147,6 +148,7 @@ impl<'a> Server<'a> {
                 stream,
                 since: now(),
                 greeted: false,
+                served: false,
                 received: [0; REQUEST_MAX],
                 len: 0,
                 requests: BURST_MAX,
@@ -165,13 +167,22 @@ impl Client {
         self.requests = self.requests.saturating_add(more).min(BURST_MAX);
     }
 
-    /// Take what the client sent; false when it is gone or talks nonsense.
-    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
+    /// Take what the client sent; false when it is gone.
+    fn receive(&mut self) -> bool {
         match self.stream.read(&mut self.received[self.len..]) {
-            Ok(0) => return false,
-            Ok(n) => self.len += n,
-            Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
+            // No room is no end: what is there has to be answered first.
+            Ok(0) => self.len == REQUEST_MAX,
+            Ok(n) => {
+                self.len += n;
+                true
+            }
+            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
         }
+    }
+
+    /// Answer the whole requests that it sent, as many as it may make now;
+    /// false when it talks nonsense or does not read.
+    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
         while self.requests > 0 {
             let received = &self.received[..self.len];
             let Some((prefix, rest)) = received.split_first_chunk::<2>() else { break };
@@ -185,10 +196,13 @@ impl Client {
             self.len -= 2 + len;
             self.requests -= 1;
             let answer = self.answer(&request, strings, shared);
-            let welcome = matches!(answer, Answer::Welcome { .. });
-            if self.send(&answer, welcome.then_some(image)).is_err() {
+            // Once per connection: the kernel counts descriptors that nobody
+            // has taken yet, and hands out no more when there are too many.
+            let hand_out = !self.served && matches!(answer, Answer::Welcome { .. });
+            if self.send(&answer, hand_out.then_some(image)).is_err() {
                 return false;
             }
+            self.served |= hand_out;
         }
         true
     }
