@@ -2,6 +2,7 @@
 //! debug assertions every call of the allocator by a watched thread is
 //! counted. Release builds use the system's allocator and watch nothing.
 
+#[cfg(debug_assertions)]
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,12 +26,14 @@ pub fn count() -> Option<u64> {
 }
 
 /// The system's allocator behind a counter.
+#[cfg(debug_assertions)]
 struct Counting;
 
 #[cfg(debug_assertions)]
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+#[cfg(debug_assertions)]
 fn note() {
     // A thread that is ending has no locals left, and is not watched.
     if WATCHED.try_with(Cell::get).unwrap_or(false) {
@@ -40,8 +43,8 @@ fn note() {
 
 // SAFETY: every call goes to the system's allocator unchanged, which keeps
 // the contract; `note` neither allocates nor unwinds.
+#[cfg(debug_assertions)]
 #[expect(unsafe_code, reason = "the allocator's interface is unsafe")]
-#[cfg_attr(not(debug_assertions), expect(dead_code, reason = "only debug builds count"))]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();
