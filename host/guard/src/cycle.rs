@@ -8,11 +8,13 @@
 //!
 //! Nothing here allocates, logs or takes a lock once it runs.
 
-use crate::port::{Port, PortError, now};
-use crate::realtime;
+use crate::alloc_check;
+use crate::converse::{Line, converse};
+use crate::port::now;
 use crate::settings_file::Loaded;
 use crate::shared::Shared;
-use evenkeel_core::bus::master::{BuildError, Master, Step};
+use crate::watchdog::Watchdog;
+use evenkeel_core::bus::master::{BuildError, Counters, Master};
 use evenkeel_core::control::Control;
 use evenkeel_core::image::{Condition, Publisher};
 use evenkeel_core::settings::GuardSettings;
@@ -24,15 +26,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The state of the cycle thread.
 pub struct Cycle {
     settings: GuardSettings,
-    port: Option<Port>,
-    master: Master,
+    lines: Vec<Line>,
+    masters: Vec<Master>,
+    watchdog: Option<Watchdog>,
     control: Control,
     shared: Arc<Shared>,
     image: &'static [AtomicU32],
     publisher: Publisher,
-    /// Good frames when the port was opened: it counts as back once there are more.
-    frames_at_open: u64,
-    port_errno: i32,
 }
 
 impl Cycle {
@@ -43,7 +43,7 @@ impl Cycle {
     /// checked never are.
     pub fn new(
         loaded: &Loaded,
-        locked: bool,
+        watchdog: Option<Watchdog>,
         image: &'static [AtomicU32],
         shared: Arc<Shared>,
     ) -> Result<Self, BuildError> {
@@ -56,25 +56,24 @@ impl Cycle {
         cycle.started = now();
         cycle.settings_crc = loaded.crc.into();
         let mut this = Self {
+            lines: vec![Line::new(&settings.bus.port, settings.bus.baud)],
             settings,
-            port: None,
-            master,
+            masters: vec![master],
+            watchdog,
             control,
             shared,
             image,
             publisher: Publisher::default(),
-            frames_at_open: 0,
-            port_errno: 0,
         };
         this.set_condition(Condition::SettingsFallback, loaded.fallback.is_some());
-        this.set_condition(Condition::NotLocked, !locked);
         Ok(this)
     }
 
-    /// Run until told to stop.
-    pub fn run(mut self) {
-        let refused = realtime::become_real_time().is_err();
-        self.set_condition(Condition::NotRealTime, refused);
+    /// Run until told to stop, under these conditions.
+    pub fn run(mut self, conditions: &[(Condition, bool)]) {
+        for (condition, holds) in conditions {
+            self.set_condition(*condition, *holds);
+        }
         let period = self.settings.cycle();
         let mut start = now();
         while self.sleep_until(start) {
@@ -84,7 +83,12 @@ impl Cycle {
             let waited = self.cycle(woken, start + period);
             self.publish(woken, waited);
             let end = start + period;
-            self.control.snapshot.cycle.deadline_misses += u64::from(now() > end);
+            if now() > end {
+                self.control.snapshot.cycle.deadline_misses += 1;
+            } else {
+                self.feed_watchdog();
+            }
+            alloc_check::watch_this_thread(true);
             start = end;
             // Starved or stopped for long: lost cycles are not made up for,
             // and none starts in a period that is nearly over.
@@ -94,92 +98,26 @@ impl Cycle {
             }
         }
         self.release();
+        alloc_check::watch_this_thread(false);
     }
 
     /// Scan and command; returns the time spent waiting for the line.
     fn cycle(&mut self, woken: Nanos, end: Nanos) -> Nanos {
-        let mut waited = Nanos(0);
-        let outcome = self.open_port().and_then(|()| self.converse(woken, end, &mut waited));
-        match outcome {
-            Ok(true) => {}
-            // Nobody was heard: readings age, and the image says so.
-            Ok(false) => _ = self.control.step(self.master.modules(), now()),
-            Err(error) => {
-                self.lose_port(&error);
-                self.control.step(self.master.modules(), now());
+        let control = &mut self.control;
+        let decide = |masters: &mut [Master], time: Nanos| {
+            for master in masters {
+                let duties = control.step(master.modules(), time);
+                master.command(duties);
             }
+        };
+        let outcome = converse(&mut self.lines, &mut self.masters, woken, end, decide);
+        self.control.snapshot.cycle.scan = outcome.scan;
+        if self.lines.iter().all(Line::commanded) {
+            self.control.commanded();
         }
-        if self.port.is_some() && self.master.counters().good_frames > self.frames_at_open {
-            self.regain_port();
-        }
-        waited
-    }
-
-    /// Talk to the modules; true when the scan came to its end.
-    fn converse(
-        &mut self,
-        woken: Nanos,
-        end: Nanos,
-        waited: &mut Nanos,
-    ) -> Result<bool, PortError> {
-        let Some(port) = &mut self.port else { return Ok(false) };
-        let mut scanned = false;
-        let mut buffer = [0u8; 512];
-        // What came after the last cycle's patience is a reading all the same.
-        loop {
-            let late = port.read(&mut buffer, woken)?;
-            if late == 0 {
-                break;
-            }
-            self.master.receive(&buffer[..late]);
-        }
-        self.master.start_cycle(end);
-        loop {
-            let time = now();
-            if time >= end {
-                return Ok(scanned);
-            }
-            match self.master.poll(time) {
-                Step::Send(frame) => port.write(frame, end)?,
-                Step::Wait(until) => {
-                    let read = port.read(&mut buffer, until.min(end))?;
-                    *waited = *waited + now().since(time);
-                    self.master.receive(&buffer[..read]);
-                }
-                Step::Scanned => {
-                    scanned = true;
-                    self.control.snapshot.cycle.scan = time.since(woken);
-                    let duties = self.control.step(self.master.modules(), time);
-                    self.master.command(duties);
-                }
-                Step::Idle => {
-                    self.control.commanded();
-                    return Ok(scanned);
-                }
-            }
-        }
-    }
-
-    fn open_port(&mut self) -> Result<(), PortError> {
-        if self.port.is_none() {
-            let bus = &self.settings.bus;
-            self.port = Some(Port::open(&bus.port, bus.baud)?);
-            self.frames_at_open = self.master.counters().good_frames;
-        }
-        Ok(())
-    }
-
-    fn lose_port(&mut self, error: &PortError) {
-        self.port = None;
-        self.port_errno = error.errno();
-        self.set_condition(Condition::PortLost, true);
-    }
-
-    /// A module was heard through it: only now it is back.
-    fn regain_port(&mut self) {
-        let lost = self.control.snapshot.cycle.conditions & Condition::PortLost as u64 != 0;
-        self.control.snapshot.cycle.port_reopens += u64::from(lost);
-        self.set_condition(Condition::PortLost, false);
+        let lost = self.lines.iter().any(|line| line.lost().is_some());
+        self.set_condition(Condition::PortLost, lost);
+        outcome.waited
     }
 
     fn apply_pauses(&mut self) {
@@ -190,17 +128,30 @@ impl Cycle {
     }
 
     fn publish(&mut self, woken: Nanos, waited: Nanos) {
-        let counters = self.master.counters();
         let time = now();
+        let sum = |count: fn(Counters) -> u64| {
+            self.masters.iter().map(|master| count(master.counters())).sum()
+        };
+        let (bad, unexpected) = (sum(|c| c.bad_frames), sum(|c| c.unexpected));
+        let missed = sum(|c| c.missed);
         let cycle = &mut self.control.snapshot.cycle;
         cycle.cycles += 1;
         cycle.published = time;
         cycle.work = time.since(woken).since(waited);
-        cycle.bad_frames = counters.bad_frames;
-        cycle.unexpected_frames = counters.unexpected;
-        cycle.missed_replies = counters.missed;
+        cycle.bad_frames = bad;
+        cycle.unexpected_frames = unexpected;
+        cycle.missed_replies = missed;
+        cycle.port_reopens = self.lines.iter().map(Line::reopens).sum();
         // Settings with more strings or blocks than fit are refused at start.
         let _ = self.publisher.publish(self.image, &self.control.snapshot);
+    }
+
+    /// This cycle has published in time: the only reason to feed.
+    fn feed_watchdog(&mut self) {
+        if let Some(watchdog) = &mut self.watchdog {
+            let lost = watchdog.feed().is_err();
+            self.set_condition(Condition::WatchdogLost, lost);
+        }
     }
 
     /// Before leaving: all bypasses off. Should this fail, the modules do it
@@ -212,6 +163,9 @@ impl Cycle {
             self.control.set_pause(string, end + end);
         }
         self.cycle(woken, end);
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.disarm();
+        }
     }
 
     /// False when it is time to stop.
@@ -233,6 +187,6 @@ impl Cycle {
         let conditions = &mut self.control.snapshot.cycle.conditions;
         *conditions &= !(condition as u64);
         *conditions |= if holds { condition as u64 } else { 0 };
-        self.shared.tell(*conditions, self.port_errno);
+        self.shared.tell(*conditions, self.lines.iter().map(Line::lost));
     }
 }

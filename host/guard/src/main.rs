@@ -2,31 +2,49 @@
 //! equalizes, and publishes what it knows — and needs nobody for it: no disk,
 //! no network, no plugin, no daemon.
 //!
+//! Before it begins it gives up every right that it does not need
+//! ([`privilege`]); a watchdog sees to it that it goes on ([`watchdog`]).
+//!
 //! One thread does all of that ([`cycle`]); the main thread answers the local
-//! socket ([`socket`]) and says on standard error what there is to say. The
+//! socket ([`socket`]), keeps what outlives a restart ([`kept`]), and says on
+//! standard error what there is to say. The
 //! two meet in a few numbers ([`shared`]) and in the process image, and
 //! neither ever waits for the other.
 
+mod alloc_check;
+mod converse;
 mod cycle;
+mod kept;
+mod landlock;
 mod memory;
 mod port;
+mod privilege;
 mod realtime;
+mod seccomp;
 mod settings_file;
 mod shared;
 mod socket;
+mod state_file;
+mod sys;
+mod watchdog;
 
 use cycle::Cycle;
+use evenkeel_core::image::Condition;
 use evenkeel_core::settings::GuardSettings;
+use kept::Record;
 use memory::ImageMemory;
+use privilege::{Folders, User};
 use settings_file::Loaded;
-use shared::Shared;
+use shared::{Reporter, Shared};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
+use watchdog::Watchdog;
 
 /// Stack of the cycle thread; all of it is locked in memory.
 const STACK_BYTES: usize = 128 * 1024;
@@ -36,13 +54,17 @@ evenkeel-guard: scans, equalizes and protects the battery strings
 
 Usage:
   evenkeel-guard run --settings FILE --state DIR --socket PATH
+                     [--user NAME] [--watchdog PATH]
   evenkeel-guard seal FILE        check settings and write their seal
   evenkeel-guard check FILE       check sealed settings, change nothing
 
 Options of run:
   --settings FILE   sealed settings (TOML, see `seal`)
-  --state DIR       where the last good settings are kept
+  --state DIR       where the last good settings and learned state are kept
   --socket PATH     local socket for the daemon
+  --user NAME       user (name or number) to become when started as root
+  --watchdog PATH   watchdog device, fed by each cycle that is in time
+  --watchdog-fake PATH   for tests: any file, which records the feeds
 ";
 
 fn main() -> ExitCode {
@@ -62,33 +84,43 @@ fn main() -> ExitCode {
 
 type AnyError = Box<dyn std::error::Error>;
 
+/// What `run` was told.
+#[derive(Debug, Default)]
+struct Options {
+    settings: Option<PathBuf>,
+    state: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    user: Option<String>,
+    watchdog: Option<(PathBuf, watchdog::Kind)>,
+}
+
 fn run(args: impl Iterator<Item = OsString>) -> Result<(), AnyError> {
-    use lexopt::prelude::{Long, Short, Value};
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
     let mut parser = lexopt::Parser::from_args(args);
-    let (mut words, mut settings, mut state, mut socket) = (Vec::new(), None, None, None);
+    let (mut words, mut options) = (Vec::new(), Options::default());
     while let Some(arg) = parser.next()? {
         match arg {
             Long("help") | Short('h') => {
                 print!("{HELP}");
                 return Ok(());
             }
-            Long("settings") => settings = Some(PathBuf::from(parser.value()?)),
-            Long("state") => state = Some(PathBuf::from(parser.value()?)),
-            Long("socket") => socket = Some(PathBuf::from(parser.value()?)),
+            Long("settings") => options.settings = Some(parser.value()?.into()),
+            Long("state") => options.state = Some(parser.value()?.into()),
+            Long("socket") => options.socket = Some(parser.value()?.into()),
+            Long("user") => options.user = Some(parser.value()?.string()?),
+            Long("watchdog") => {
+                options.watchdog = Some((parser.value()?.into(), watchdog::Kind::Device));
+            }
+            Long("watchdog-fake") => {
+                options.watchdog = Some((parser.value()?.into(), watchdog::Kind::Fake));
+            }
             Value(word) => words.push(word),
             _ => return Err(arg.unexpected().into()),
         }
     }
     let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
     match words.iter().map(AsRef::as_ref).collect::<Vec<_>>().as_slice() {
-        ["run"] => {
-            let missing = |what: &str| format!("run needs {what}; see --help");
-            guard(
-                &settings.ok_or_else(|| missing("--settings FILE"))?,
-                &state.ok_or_else(|| missing("--state DIR"))?,
-                &socket.ok_or_else(|| missing("--socket PATH"))?,
-            )
-        }
+        ["run"] => guard(&options),
         ["seal", file] => seal(Path::new(file)),
         ["check", file] => check(Path::new(file)),
         _ => Err("say run, seal FILE or check FILE; see --help".into()),
@@ -102,7 +134,12 @@ fn say(text: &str) {
 }
 
 /// Run the guard until it is told to stop.
-fn guard(settings: &Path, state_dir: &Path, socket_path: &Path) -> Result<(), AnyError> {
+fn guard(options: &Options) -> Result<(), AnyError> {
+    let missing = |what: &str| format!("run needs {what}; see --help");
+    let settings = options.settings.as_deref().ok_or_else(|| missing("--settings FILE"))?;
+    let state_dir = options.state.as_deref().ok_or_else(|| missing("--state DIR"))?;
+    let socket_path = options.socket.as_deref().ok_or_else(|| missing("--socket PATH"))?;
+    let user = options.user.as_deref().map(User::find).transpose()?;
     if let Err(error) = std::fs::create_dir_all(state_dir) {
         say(&format!("state folder {} cannot be made: {error}", state_dir.display()));
     }
@@ -110,26 +147,106 @@ fn guard(settings: &Path, state_dir: &Path, socket_path: &Path) -> Result<(), An
     tell_fallback(&loaded);
     abort_on_panic();
     let memory = ImageMemory::new()?;
-    let locked = realtime::lock_memory();
-    if let Err(error) = &locked {
-        say(&format!("memory is not locked: {error}; a page fault may delay a cycle"));
-    }
+    let unlocked = refused("memory is not locked", realtime::lock_memory());
     let shared = Arc::new(Shared::default());
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, shared.stop.clone())?;
     }
-    let names: Vec<String> = loaded.settings.strings.iter().map(|s| s.name.clone()).collect();
     let listener = socket::listen(socket_path)?;
-    let cycle = Cycle::new(&loaded, locked.is_ok(), memory.image(), shared.clone())?;
-    let thread = thread::Builder::new()
-        .name("cycle".into())
-        .stack_size(STACK_BYTES)
-        .spawn(move || cycle.run())?;
+    let (watchdog, unwatched) = open_watchdog(options, &loaded.settings);
+    let ports = vec![loaded.settings.bus.port.clone()];
+    if user.is_none() && rustix::process::geteuid().is_root() {
+        say("runs as root; --user NAME gives that up");
+    }
+    let mut unconfined = user.is_some_and(|user| {
+        refused(
+            "user cannot be changed",
+            hand_over(&user, state_dir, socket_path).and_then(|()| user.assume()),
+        )
+    });
+    let folders = Folders { ports: &ports, state: state_dir, socket: socket_path };
+    unconfined |= refused("not confined", privilege::confine_files(folders));
+    let mut record = Record::open(state_dir, memory.image());
+    let names: Vec<String> = loaded.settings.strings.iter().map(|s| s.name.clone()).collect();
+    let cycle = Cycle::new(&loaded, watchdog, memory.image(), shared.clone())?;
+    let conditions = [
+        (Condition::NotLocked, unlocked),
+        (Condition::WatchdogLost, unwatched),
+        (Condition::NotConfined, unconfined),
+    ];
+    let thread = start(cycle, conditions)?;
     let _ = writeln!(std::io::stdout(), "ready {}", socket_path.display());
-    socket::Server::new(listener, &names, memory.fd(), &shared).serve();
+    let mut reporter = Reporter::new(ports);
+    socket::Server::new(listener, &names, memory.fd(), &shared).serve(|| {
+        reporter.look(&shared);
+        record.look();
+    });
     thread.join().map_err(|_| "the cycle thread panicked")?;
+    reporter.look(&shared);
+    record.close();
+    if let Some(count) = alloc_check::count() {
+        say(&format!("allocations of the running cycle thread: {count}"));
+    }
     let _ = std::fs::remove_file(socket_path);
     Ok(())
+}
+
+/// Say that something was refused; true when it was.
+fn refused(what: &str, result: Result<(), impl std::fmt::Display>) -> bool {
+    if let Err(error) = &result {
+        say(&format!("{what}: {error}"));
+    }
+    result.is_err()
+}
+
+/// A guard whose watchdog fails still protects.
+fn open_watchdog(options: &Options, settings: &GuardSettings) -> (Option<Watchdog>, bool) {
+    let Some((path, kind)) = &options.watchdog else { return (None, false) };
+    match Watchdog::open(path, *kind, settings.cycle()) {
+        Ok(watchdog) => (Some(watchdog), false),
+        Err(error) => {
+            say(&format!("watchdog {} is not armed: {error}", path.display()));
+            (None, true)
+        }
+    }
+}
+
+/// Let the user that the guard becomes write its state and own its socket.
+fn hand_over(user: &User, state_dir: &Path, socket_path: &Path) -> std::io::Result<()> {
+    for path in [state_dir, socket_path] {
+        std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid))?;
+    }
+    Ok(())
+}
+
+/// Start the cycle thread, and once it has what it needs take the right to
+/// get it away from the whole process.
+fn start(
+    cycle: Cycle,
+    conditions: [(Condition, bool); 3],
+) -> Result<thread::JoinHandle<()>, AnyError> {
+    let gate = Arc::new(Barrier::new(2));
+    let confined = Arc::new(AtomicBool::new(false));
+    let thread = thread::Builder::new().name("cycle".into()).stack_size(STACK_BYTES).spawn({
+        let (gate, confined) = (gate.clone(), confined.clone());
+        move || {
+            let not_real_time = realtime::become_real_time().is_err();
+            let dropped = privilege::drop_capabilities().is_ok();
+            gate.wait();
+            // Meanwhile the main thread confines both.
+            gate.wait();
+            let [locked, watched, (condition, unconfined)] = conditions;
+            let unconfined = unconfined || !dropped || !confined.load(Ordering::Relaxed);
+            let real_time = (Condition::NotRealTime, not_real_time);
+            cycle.run(&[real_time, locked, watched, (condition, unconfined)]);
+        }
+    })?;
+    gate.wait();
+    let kept = refused("capabilities are kept", privilege::drop_capabilities());
+    let open = refused("not confined", privilege::confine_calls());
+    confined.store(!kept && !open, Ordering::Relaxed);
+    gate.wait();
+    Ok(thread)
 }
 
 fn tell_fallback(loaded: &Loaded) {

@@ -1,8 +1,11 @@
 //! What the cycle thread and the socket thread share: plain numbers, each
 //! written by one side and read by the other. Neither ever waits.
 
+use crate::alloc_check;
+use crate::port::{PORTS_MAX, PortError};
 use evenkeel_core::image::{Condition, STRINGS_MAX};
 use evenkeel_core::time::Nanos;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
@@ -15,8 +18,9 @@ pub struct Shared {
     paused_until: [AtomicU64; STRINGS_MAX],
     /// Conditions as in the process image.
     conditions: AtomicU64,
-    /// Why the port is lost, as the operating system's number; 0 is a hang-up.
-    port_errno: AtomicI32,
+    /// Per port: 0 while it is there, else one more than the operating
+    /// system's number for why it is not (which is 0 for a hang-up).
+    ports: [AtomicI32; PORTS_MAX],
 }
 
 impl Shared {
@@ -30,40 +34,68 @@ impl Shared {
         Nanos(self.paused_until[string].load(Ordering::Relaxed))
     }
 
-    /// The cycle thread's conditions, and why the port is lost.
-    pub fn tell(&self, conditions: u64, port_errno: i32) {
-        self.port_errno.store(port_errno, Ordering::Relaxed);
+    /// The cycle thread's conditions, and why its ports are lost, if they are.
+    pub fn tell(&self, conditions: u64, lost: impl Iterator<Item = Option<PortError>>) {
+        for (port, lost) in self.ports.iter().zip(lost) {
+            port.store(lost.map_or(0, |error| error.errno() + 1), Ordering::Relaxed);
+        }
         self.conditions.store(conditions, Ordering::Release);
     }
 }
 
 /// Says on standard error what the cycle thread must not say itself: writing
 /// may block or fail, and there it may do neither.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reporter {
+    ports: Vec<PathBuf>,
     told: u64,
+    told_ports: [i32; PORTS_MAX],
+    told_allocations: u64,
 }
 
 impl Reporter {
+    /// For a guard with these ports.
+    pub fn new(ports: Vec<PathBuf>) -> Self {
+        Self { ports, told: 0, told_ports: [0; PORTS_MAX], told_allocations: 0 }
+    }
+
     /// Say what has changed since the last look.
     pub fn look(&mut self, shared: &Shared) {
         let conditions = shared.conditions.load(Ordering::Acquire);
-        for condition in Condition::ALL {
+        // Ports are told one by one, with their reasons.
+        for condition in Condition::ALL.into_iter().filter(|c| *c != Condition::PortLost) {
             let bit = condition as u64;
-            let cause = match shared.port_errno.load(Ordering::Relaxed) {
-                _ if condition != Condition::PortLost => String::new(),
-                0 => ": hung up; tried again every cycle".to_owned(),
-                errno => {
-                    let error = std::io::Error::from_raw_os_error(errno);
-                    format!(": {error}; tried again every cycle")
-                }
-            };
             match (self.told & bit != 0, conditions & bit != 0) {
-                (false, true) => crate::say(&format!("{}{cause}", condition.text())),
+                (false, true) => crate::say(condition.text()),
                 (true, false) => crate::say(&format!("over: {}", condition.text())),
                 _ => {}
             }
         }
         self.told = conditions;
+        self.look_at_ports(shared);
+        let allocations = alloc_check::count().unwrap_or(0);
+        if allocations != self.told_allocations {
+            crate::say(&format!("the cycle thread has allocated: {allocations} times so far"));
+            self.told_allocations = allocations;
+        }
+    }
+
+    fn look_at_ports(&mut self, shared: &Shared) {
+        let ports = self.ports.iter().zip(&shared.ports).zip(&mut self.told_ports);
+        for ((path, port), told) in ports {
+            let lost = port.load(Ordering::Relaxed);
+            let path = path.display();
+            match lost {
+                _ if lost == *told => {}
+                0 => crate::say(&format!("battery bus port {path} is back")),
+                _ => {
+                    let why = PortError::describe(lost - 1);
+                    crate::say(&format!(
+                        "battery bus port {path} is lost: {why}; tried again every cycle"
+                    ));
+                }
+            }
+            *told = lost;
+        }
     }
 }

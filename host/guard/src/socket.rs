@@ -1,15 +1,19 @@
 //! The local socket: hands out the process image and takes requests.
 //!
 //! Served by the main thread alone, at ordinary priority. A request is checked
-//! here and becomes a number that the cycle thread looks at once per cycle; a
-//! client that is slow, silent or hostile costs a connection slot for a while
-//! and nothing else.
+//! here and becomes a number that the cycle thread looks at once per cycle.
+//!
+//! Everything about a client is bounded: their number, the length of a
+//! request, requests per second, and what the kernel keeps of answers that it
+//! does not read. One that is slow, silent or hostile costs a connection slot
+//! for a while and nothing else.
 
 use crate::port::now;
-use crate::shared::{Reporter, Shared};
+use crate::shared::Shared;
 use evenkeel_core::command::{self, Answer, PAUSE_MAX_S, Request, VERSION};
 use evenkeel_core::time::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
@@ -22,6 +26,15 @@ use std::sync::atomic::Ordering;
 const CLIENTS_MAX: usize = 8;
 /// A client that has not said hello by then makes room.
 const HELLO_WITHIN: Nanos = Nanos::from_secs(2);
+/// Longest request, bytes with its length in front; the longest that there is
+/// takes a fraction of it.
+const REQUEST_MAX: usize = 1024;
+/// Requests that a client may make at once, and how fast it may go on.
+const BURST_MAX: u32 = 32;
+const REQUEST_EVERY: Nanos = Nanos::from_millis(50);
+/// What the kernel may keep of answers that a client does not read, bytes; a
+/// few of the longest answer.
+const UNREAD_MAX: usize = 32 * 1024;
 /// How often the stop flag and the conditions are looked at when no client
 /// says anything.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
@@ -59,14 +72,19 @@ pub struct Server<'a> {
     image: BorrowedFd<'a>,
     shared: &'a Shared,
     clients: Vec<Client>,
-    reporter: Reporter,
 }
 
 struct Client {
     stream: UnixStream,
     since: Nanos,
     greeted: bool,
-    received: Vec<u8>,
+    /// It was given the image.
+    served: bool,
+    received: [u8; REQUEST_MAX],
+    len: usize,
+    /// Requests that it may make now, and when it was granted the last one.
+    requests: u32,
+    granted: Nanos,
 }
 
 impl<'a> Server<'a> {
@@ -77,24 +95,23 @@ impl<'a> Server<'a> {
         image: BorrowedFd<'a>,
         shared: &'a Shared,
     ) -> Self {
-        let (clients, reporter) = (Vec::with_capacity(CLIENTS_MAX), Reporter::default());
-        Self { listener, strings, image, shared, clients, reporter }
+        let clients = Vec::with_capacity(CLIENTS_MAX);
+        Self { listener, strings, image, shared, clients }
     }
 
-    /// Serve until told to stop.
-    pub fn serve(mut self) {
+    /// Serve until told to stop; between requests, several times a second, do
+    /// the main thread's `chores`.
+    pub fn serve(mut self, mut chores: impl FnMut()) {
         while !self.shared.stop.load(Ordering::Relaxed) {
-            self.reporter.look(self.shared);
+            chores();
             let ready = self.wait();
             let mut index = 0;
             let (strings, image, shared) = (self.strings, self.image, self.shared);
             self.clients.retain_mut(|client| {
                 index += 1;
-                if ready[index] {
-                    client.talk(strings, image, shared)
-                } else {
-                    client.greeted || now().since(client.since) < HELLO_WITHIN
-                }
+                (!ready[index] || client.receive())
+                    && client.talk(strings, image, shared)
+                    && (client.greeted || now().since(client.since) < HELLO_WITHIN)
             });
             if ready[0] {
                 self.accept();
@@ -102,10 +119,17 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Which of the listener and the clients are ready, in this order.
-    fn wait(&self) -> Vec<bool> {
+    /// Which of the listener and the clients are ready, in this order. A
+    /// client that has used up its requests is not looked at for a while.
+    fn wait(&mut self) -> Vec<bool> {
+        let time = now();
         let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
-        fds.extend(self.clients.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
+        for client in &mut self.clients {
+            client.grant(time);
+            let room = client.requests > 0 && client.len < REQUEST_MAX;
+            let wanted = if room { PollFlags::IN } else { PollFlags::empty() };
+            fds.push(PollFd::new(&client.stream, wanted));
+        }
         // An interrupted or refused poll is a look at which nobody was ready.
         match poll(&mut fds, Some(&LOOK)) {
             Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
@@ -116,36 +140,69 @@ impl<'a> Server<'a> {
     fn accept(&mut self) {
         let Ok((stream, _)) = self.listener.accept() else { return };
         // One too many is closed at once: dropping the stream tells the client.
-        if self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+        if self.clients.len() < CLIENTS_MAX
+            && stream.set_nonblocking(true).is_ok()
+            && set_socket_send_buffer_size(&stream, UNREAD_MAX).is_ok()
+        {
             self.clients.push(Client {
                 stream,
                 since: now(),
                 greeted: false,
-                received: Vec::new(),
+                served: false,
+                received: [0; REQUEST_MAX],
+                len: 0,
+                requests: BURST_MAX,
+                granted: now(),
             });
         }
     }
 }
 
 impl Client {
-    /// Take what the client sent; false when it is gone or talks nonsense.
-    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
-        let mut buffer = [0u8; 512];
-        match self.stream.read(&mut buffer) {
-            Ok(0) => return false,
-            Ok(n) => self.received.extend_from_slice(&buffer[..n]),
-            Err(e) => return e.kind() == io::ErrorKind::WouldBlock,
+    /// Grant the requests that time has brought.
+    fn grant(&mut self, time: Nanos) {
+        let more = time.since(self.granted).0 / REQUEST_EVERY.0;
+        self.granted = self.granted + Nanos(more * REQUEST_EVERY.0);
+        let more = u32::try_from(more).unwrap_or(BURST_MAX);
+        self.requests = self.requests.saturating_add(more).min(BURST_MAX);
+    }
+
+    /// Take what the client sent; false when it is gone.
+    fn receive(&mut self) -> bool {
+        match self.stream.read(&mut self.received[self.len..]) {
+            // No room is no end: what is there has to be answered first.
+            Ok(0) => self.len == REQUEST_MAX,
+            Ok(n) => {
+                self.len += n;
+                true
+            }
+            Err(e) => e.kind() == io::ErrorKind::WouldBlock,
         }
-        while let Some((prefix, rest)) = self.received.split_first_chunk::<2>() {
+    }
+
+    /// Answer the whole requests that it sent, as many as it may make now;
+    /// false when it talks nonsense or does not read.
+    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
+        while self.requests > 0 {
+            let received = &self.received[..self.len];
+            let Some((prefix, rest)) = received.split_first_chunk::<2>() else { break };
             let Ok(len) = command::body_len(*prefix) else { return false };
-            let Some(body) = rest.get(..len) else { break };
-            let Ok(request) = command::decode::<Request>(body) else { return false };
-            let answer = self.answer(&request, strings, shared);
-            let welcome = matches!(answer, Answer::Welcome { .. });
-            if self.send(&answer, welcome.then_some(image)).is_err() {
+            if len > REQUEST_MAX - 2 {
                 return false;
             }
-            self.received.drain(..2 + len);
+            let Some(body) = rest.get(..len) else { break };
+            let Ok(request) = command::decode::<Request>(body) else { return false };
+            self.received.copy_within(2 + len..self.len, 0);
+            self.len -= 2 + len;
+            self.requests -= 1;
+            let answer = self.answer(&request, strings, shared);
+            // Once per connection: the kernel counts descriptors that nobody
+            // has taken yet, and hands out no more when there are too many.
+            let hand_out = !self.served && matches!(answer, Answer::Welcome { .. });
+            if self.send(&answer, hand_out.then_some(image)).is_err() {
+                return false;
+            }
+            self.served |= hand_out;
         }
         true
     }
@@ -223,7 +280,7 @@ mod tests {
             let shared = shared.clone();
             move || {
                 let names = ["A".to_owned(), "B".to_owned()];
-                Server::new(listener, &names, io::stdin().as_fd(), &shared).serve();
+                Server::new(listener, &names, io::stdin().as_fd(), &shared).serve(|| ());
             }
         });
         let mut stream = UnixStream::connect(&path).expect("connected");
@@ -257,7 +314,7 @@ mod tests {
         let shared = Arc::new(Shared::default());
         let server = std::thread::spawn({
             let shared = shared.clone();
-            move || Server::new(listener, &[], io::stdin().as_fd(), &shared).serve()
+            move || Server::new(listener, &[], io::stdin().as_fd(), &shared).serve(|| ())
         });
         let silent: Vec<_> = (0..CLIENTS_MAX).map(|_| UnixStream::connect(&path)).collect();
         for client in silent.into_iter().flatten() {

@@ -52,12 +52,22 @@ pub enum Condition {
     NotRealTime = 4,
     /// Memory is not locked: the operating system refused it.
     NotLocked = 8,
+    /// The guard could not give up all rights that it does not need.
+    NotConfined = 16,
+    /// The watchdog cannot be opened or fed.
+    WatchdogLost = 32,
 }
 
 impl Condition {
     /// All conditions.
-    pub const ALL: [Self; 4] =
-        [Self::PortLost, Self::SettingsFallback, Self::NotRealTime, Self::NotLocked];
+    pub const ALL: [Self; 6] = [
+        Self::PortLost,
+        Self::SettingsFallback,
+        Self::NotRealTime,
+        Self::NotLocked,
+        Self::NotConfined,
+        Self::WatchdogLost,
+    ];
 
     /// For people.
     #[must_use]
@@ -67,6 +77,8 @@ impl Condition {
             Self::SettingsFallback => "settings file refused, last good settings in force",
             Self::NotRealTime => "no real-time priority",
             Self::NotLocked => "memory not locked",
+            Self::NotConfined => "guard not fully confined",
+            Self::WatchdogLost => "watchdog not armed or not taking its feed",
         }
     }
 }

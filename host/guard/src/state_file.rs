@@ -1,0 +1,296 @@
+//! State that outlives the guard: two copies of a small value, each whole or
+//! refused, written in turn so that a power cut or a bad sector costs at most
+//! the newer one.
+//!
+//! # Format of a copy
+//! | bytes | meaning |
+//! |------:|---------|
+//! | 4 | `EVKS` |
+//! | 2 | version of the content, little-endian |
+//! | 2 | zero |
+//! | 8 | generation, little-endian: the greater one is newer |
+//! | n | the value, `postcard` |
+//! | 4 | CRC-32 (ISO-HDLC) of all the above, little-endian |
+//!
+//! Only the main thread comes here; the cycle thread never touches a disk.
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+use evenkeel_core::time::Nanos;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+const MAGIC: &[u8; 4] = b"EVKS";
+const HEAD: usize = 16;
+/// Longest copy, bytes.
+const COPY_MAX: usize = 1 << 20;
+const NAMES: [&str; 2] = ["guard-kept.a", "guard-kept.b"];
+
+/// How often changed values are written when nothing is urgent.
+const EVERY: Nanos = Nanos::from_secs(600);
+/// How often urgent ones are, at most: a latch that flutters does not wear
+/// the flash out. A first one is written at once.
+const URGENT_EVERY: Nanos = Nanos::from_secs(10);
+
+/// Why a copy is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// It cannot be read.
+    #[error("cannot be read")]
+    Read(#[source] io::Error),
+    /// Its check sum does not fit, or it is none of ours.
+    #[error("is damaged")]
+    Damaged,
+    /// Another version of the guard wrote it.
+    #[error("is of version {found}, not {expected}")]
+    Version {
+        /// Version found.
+        found: u16,
+        /// Version of this guard.
+        expected: u16,
+    },
+}
+
+/// Keeps a value in a folder.
+#[derive(Debug)]
+pub struct Keeper<T> {
+    folder: PathBuf,
+    version: u16,
+    /// Of the newest copy, and which of the two it is.
+    generation: u64,
+    newest: usize,
+    /// The value last written or read, encoded.
+    written: Vec<u8>,
+    /// When was last written, or tried.
+    tried: Option<Nanos>,
+    value: PhantomData<fn(T) -> T>,
+}
+
+/// What was found at the start.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// The newest whole value.
+    pub value: Option<T>,
+    /// Copies that are there but not used: place and reason.
+    pub refused: Vec<(PathBuf, CopyError)>,
+}
+
+impl<T: Serialize + DeserializeOwned> Keeper<T> {
+    /// Open the state in `folder`: the newest whole copy counts, a damaged one
+    /// is reported and will be written over first.
+    pub fn open(folder: &Path, version: u16) -> (Self, Found<T>) {
+        let mut found = Found { value: None, refused: Vec::new() };
+        let mut keeper = Self {
+            folder: folder.to_owned(),
+            version,
+            generation: 0,
+            newest: 1,
+            written: Vec::new(),
+            tried: None,
+            value: PhantomData,
+        };
+        for (place, name) in NAMES.iter().enumerate() {
+            let path = folder.join(name);
+            match read(&path).and_then(|copy| take_apart::<T>(&copy, version)) {
+                Ok((generation, value, body)) if generation > keeper.generation => {
+                    (keeper.generation, keeper.newest, keeper.written) = (generation, place, body);
+                    found.value = Some(value);
+                }
+                Ok(_) => {}
+                Err(CopyError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => found.refused.push((path, error)),
+            }
+        }
+        (keeper, found)
+    }
+
+    /// Offer the present value: it is written when it has changed and the time
+    /// has come. True when it was written.
+    ///
+    /// # Errors
+    /// When it cannot be encoded or written; it is tried again in its time,
+    /// and the other copy stays.
+    pub fn offer(&mut self, now: Nanos, value: &T, urgent: bool) -> io::Result<bool> {
+        let pause = if urgent { URGENT_EVERY } else { EVERY };
+        if self.tried.is_some_and(|tried| now.since(tried) < pause) {
+            return Ok(false);
+        }
+        let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
+        if body == self.written {
+            return Ok(false);
+        }
+        self.tried = Some(now);
+        self.write(body)?;
+        Ok(true)
+    }
+
+    /// Write the value now, before an orderly stop.
+    ///
+    /// # Errors
+    /// As [`Self::offer`].
+    pub fn close(mut self, value: &T) -> io::Result<()> {
+        let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
+        if body == self.written { Ok(()) } else { self.write(body) }
+    }
+
+    fn write(&mut self, body: Vec<u8>) -> io::Result<()> {
+        let (generation, place) = (self.generation + 1, 1 - self.newest);
+        let mut copy = Vec::with_capacity(HEAD + body.len() + 4);
+        copy.extend_from_slice(MAGIC);
+        copy.extend_from_slice(&self.version.to_le_bytes());
+        copy.extend_from_slice(&[0; 2]);
+        copy.extend_from_slice(&generation.to_le_bytes());
+        copy.extend_from_slice(&body);
+        copy.extend_from_slice(&CRC32.checksum(&copy).to_le_bytes());
+        if copy.len() > COPY_MAX {
+            return Err(io::Error::other(format!("state of more than {COPY_MAX} bytes")));
+        }
+        replace(&self.folder, NAMES[place], &copy)?;
+        (self.generation, self.newest, self.written) = (generation, place, body);
+        Ok(())
+    }
+}
+
+/// Replace a file, whole or not at all, whatever happens in between.
+fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let fresh = folder.join("guard-kept.new");
+    let mut file = fs::File::create(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, folder.join(name))?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CopyError> {
+    let mut copy = Vec::new();
+    let file = fs::File::open(path).map_err(CopyError::Read)?;
+    file.take(COPY_MAX as u64 + 1).read_to_end(&mut copy).map_err(CopyError::Read)?;
+    Ok(copy)
+}
+
+/// Generation, value, and the value as bytes.
+fn take_apart<T: DeserializeOwned>(
+    copy: &[u8],
+    expected: u16,
+) -> Result<(u64, T, Vec<u8>), CopyError> {
+    let (content, crc) = copy.split_last_chunk::<4>().ok_or(CopyError::Damaged)?;
+    let (head, body) = content.split_first_chunk::<HEAD>().ok_or(CopyError::Damaged)?;
+    if copy.len() > COPY_MAX || CRC32.checksum(content) != u32::from_le_bytes(*crc) {
+        return Err(CopyError::Damaged);
+    }
+    let [m0, m1, m2, m3, v0, v1, _, _, generation @ ..] = *head;
+    if [m0, m1, m2, m3] != *MAGIC {
+        return Err(CopyError::Damaged);
+    }
+    let found = u16::from_le_bytes([v0, v1]);
+    if found != expected {
+        return Err(CopyError::Version { found, expected });
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((value, [])) => Ok((u64::from_le_bytes(generation), value, body.to_vec())),
+        _ => Err(CopyError::Damaged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type State = (u64, Vec<Option<f32>>);
+
+    fn state(n: u64) -> State {
+        (n, vec![Some(n as f32), None])
+    }
+
+    fn open(folder: &Path) -> (Keeper<State>, Found<State>) {
+        Keeper::open(folder, 3)
+    }
+
+    /// A folder with generations 1 (copy a) … n, the last one newest.
+    fn folder(generations: u64) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut keeper, found) = open(dir.path());
+        assert!(found.value.is_none() && found.refused.is_empty());
+        for n in 1..=generations {
+            assert!(keeper.offer(Nanos(n * EVERY.0), &state(n), false).expect("written"));
+        }
+        dir
+    }
+
+    #[test]
+    fn the_newest_value_comes_back() {
+        for generations in 1..=4 {
+            let dir = folder(generations);
+            let (_, found) = open(dir.path());
+            assert_eq!(found.value, Some(state(generations)));
+            assert!(found.refused.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_damage_to_the_newer_copy_falls_back_to_the_other_and_is_said() {
+        let dir = folder(2);
+        let newer = dir.path().join(NAMES[1]);
+        let good = fs::read(&newer).expect("readable");
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(&newer, &bad).expect("written");
+            let (_, found) = open(dir.path());
+            assert_eq!(found.value, Some(state(1)), "byte {at}");
+            assert_eq!(found.refused.len(), 1);
+            fs::write(&newer, &good[..at]).expect("written");
+            assert_eq!(open(dir.path()).1.value, Some(state(1)), "cut at {at}");
+        }
+        fs::write(dir.path().join(NAMES[0]), "").expect("written");
+        let (mut keeper, found) = open(dir.path());
+        assert!(found.value.is_none() && found.refused.len() == 2);
+        keeper.offer(Nanos(0), &state(9), false).expect("written");
+        assert_eq!(open(dir.path()).1.value, Some(state(9)), "a new start");
+    }
+
+    #[test]
+    fn a_damaged_copy_is_the_next_to_be_written_over() {
+        let dir = folder(2);
+        fs::write(dir.path().join(NAMES[1]), "x").expect("written");
+        let (mut keeper, _) = open(dir.path());
+        keeper.offer(Nanos(0), &state(7), true).expect("written");
+        let (_, found) = open(dir.path());
+        assert!(found.refused.is_empty());
+        assert_eq!(found.value, Some(state(7)));
+    }
+
+    #[test]
+    fn writes_are_rare_unless_urgent_and_then_bounded() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut keeper, _) = open(dir.path());
+        let second = |n| Nanos::from_secs(1_000 + n);
+        let mut writes = 0;
+        for n in 0..3_600 {
+            writes += u32::from(keeper.offer(second(n), &state(n), false).expect("tried"));
+        }
+        assert_eq!(writes, 6, "one in ten minutes");
+        assert!(!keeper.offer(second(3_599), &state(1), false).expect("not yet"));
+        assert!(keeper.offer(second(3_599), &state(1), true).expect("a latch goes at once"));
+        assert!(!keeper.offer(second(3_700), &state(1), true).expect("nothing new"));
+        assert!(keeper.offer(second(3_700), &state(2), true).expect("something new"));
+        assert!(!keeper.offer(second(3_709), &state(3), true).expect("a flutter waits"));
+        assert!(keeper.offer(second(3_710), &state(3), true).expect("not for ever"));
+        keeper.close(&state(4)).expect("written");
+        assert_eq!(open(dir.path()).1.value, Some(state(4)));
+    }
+
+    #[test]
+    fn other_versions_and_full_disks_are_reported() {
+        let dir = folder(1);
+        let (_, found) = Keeper::<State>::open(dir.path(), 4);
+        assert!(matches!(found.refused[..], [(_, CopyError::Version { found: 3, expected: 4 })]));
+        let (mut keeper, _) = open(&dir.path().join("absent"));
+        assert!(keeper.offer(Nanos(0), &state(1), true).is_err());
+        assert!(!keeper.offer(Nanos(1), &state(1), true).expect("not tried every time"));
+    }
+}
