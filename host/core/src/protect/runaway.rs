@@ -24,7 +24,7 @@
 //!   ≥ 15 K over the median, or also ≥ 10 K over its own mean of the last day.
 //!   A block's voltage is no second reading: equalization lowers the target of
 //!   a block that reads warm, so both come from the same sensor.
-//! - **Believable**: a [`Thermometer`] that leapt is suspect and counts for
+//! - **Believable**: a thermometer that leapt is suspect and counts for
 //!   nothing, one that never moved counts for no trip.
 //! - **Discharge**: the load has priority. Then, and for half an hour after it
 //!   (the blocks are warm from it), only T ≥ 75 °C trips; then rates start anew.
