@@ -28,7 +28,9 @@
 //!   nothing, one that never moved counts for no trip.
 //! - **Discharge**: the load has priority. Then, and for half an hour after it
 //!   (the blocks are warm from it), only T ≥ 75 °C trips; then rates start anew.
-//! - A restart starts every hold time anew, and a rate with 0.
+//! - **Restart**: nobody knows what was before it, so it counts as the end of
+//!   a discharge. Hold times start anew, a rate with 0. Warnings and alarms
+//!   do not wait.
 
 use super::float_current::{FloatCurrent, Learned};
 use super::hold::{Hold, Side, Watch, ms};
@@ -227,7 +229,7 @@ impl Runaway {
             median_c: self.median_c,
             ambient_c: self.ambient.good_c(),
             air_k_per_h: self.ambient.rate_k_per_h().max(0.0),
-            on_float: charging && !spared && !look.breaker_open,
+            on_float: charging && !discharge && !look.breaker_open,
             spared,
         }
     }
