@@ -10,7 +10,7 @@
 //!    └── a person's reset, refused while the cause persists, from all of these
 //! ```
 //! An attempt counts as failed when the feedback input has not said "open"
-//! [`BreakerSettings::confirm_ms`] after it (2 s, facts/battery-science.md §4);
+//! [`BreakerSettings::confirm_ms`] after its relay was energised (2 s, facts/battery-science.md §4);
 //! an input that is configured and cannot be read confirms nothing. The
 //! escalation relay (a second coil, the charger's or the upstream breaker)
 //! stays energised until the breaker is open.
@@ -155,6 +155,8 @@ pub struct Breaker {
     state: BreakerState,
     /// When the state, or its attempt, began.
     since: Option<Nanos>,
+    /// When the relay was energised in this attempt.
+    pulled: Option<Nanos>,
     /// All attempts failed, and it is not open yet.
     escalating: bool,
 }
@@ -164,7 +166,7 @@ impl Breaker {
     #[must_use]
     pub const fn new(settings: BreakerSettings, latched: bool) -> Self {
         let state = if latched { BreakerState::Restored } else { BreakerState::Closed };
-        Self { settings, state, since: None, escalating: false }
+        Self { settings, state, since: None, pulled: None, escalating: false }
     }
 
     /// What it is doing.
@@ -212,7 +214,7 @@ impl Breaker {
                 self.enter(Tripping(1), now);
             }
             Restored if passed >= INPUT_WAIT => self.enter(Tripping(1), now),
-            Tripping(attempt) if passed >= self.attempt_time() => {
+            Tripping(attempt) if self.attempt_is_over(now) => {
                 if attempt < self.settings.attempts {
                     self.enter(Tripping(attempt + 1), now);
                 } else if self.settings.input.is_none() {
@@ -229,17 +231,18 @@ impl Breaker {
 
     fn enter(&mut self, state: BreakerState, now: Nanos) {
         if self.state != state {
-            (self.state, self.since) = (state, Some(now));
+            (self.state, self.since, self.pulled) = (state, Some(now), None);
         }
     }
 
-    /// Time to confirm, with the pause before every attempt but the first.
-    fn attempt_time(&self) -> Nanos {
+    /// The relay was energised, and the time to confirm is over. However long a
+    /// scan is, no attempt ends before its relay was energised for one.
+    fn attempt_is_over(&self, now: Nanos) -> bool {
         let confirm = Nanos::from_millis(self.settings.confirm_ms.into());
-        if matches!(self.state, BreakerState::Tripping(1)) { confirm } else { confirm + PAUSE }
+        self.pulled.is_some_and(|pulled| now.since(pulled) >= confirm)
     }
 
-    fn relays(&self, now: Nanos) -> Relays {
+    fn relays(&mut self, now: Nanos) -> Relays {
         use BreakerState::{Closed, Failed, Open, OpenElsewhere, Restored, Tripping, Unconfirmed};
         let hold = self.settings.drive == Drive::Hold;
         let passed = now.since(self.since.unwrap_or(now));
@@ -249,6 +252,9 @@ impl Breaker {
             // The pause lets a mechanism return and a coil pull again.
             Tripping(attempt) => attempt == 1 || passed >= PAUSE,
         };
+        if trip {
+            self.pulled.get_or_insert(now);
+        }
         Relays { trip, escalation: self.escalating && self.settings.escalation_relay.is_some() }
     }
 }
@@ -302,12 +308,26 @@ mod tests {
             (2_500, true, Some(false), Tripping(2), true, false),
             (4_500, true, None, Tripping(3), false, false),
             (5_500, true, Some(false), Tripping(3), true, false),
-            (7_000, true, Some(false), Failed, false, true),
-            (66_999, true, Some(false), Failed, false, true),
-            (67_000, true, Some(false), Tripping(3), false, true),
-            (67_500, true, Some(false), Tripping(3), true, true),
-            (69_500, true, Some(false), Failed, false, true),
-            (70_000, true, Some(true), Open, false, false),
+            (7_499, true, Some(false), Tripping(3), true, false),
+            (7_500, true, Some(false), Failed, false, true),
+            (67_499, true, Some(false), Failed, false, true),
+            (67_500, true, Some(false), Tripping(3), false, true),
+            (68_000, true, Some(false), Tripping(3), true, true),
+            (70_000, true, Some(false), Failed, false, true),
+            (71_000, true, Some(true), Open, false, false),
+        ];
+        run(&mut Breaker::new(SETTINGS, false), &script);
+    }
+
+    #[test]
+    fn each_attempt_energises_the_relay_however_long_the_scans_are() {
+        let script = [
+            (0, true, Some(false), Tripping(1), true, false),
+            (8_000, true, Some(false), Tripping(2), false, false),
+            (16_000, true, Some(false), Tripping(2), true, false),
+            (24_000, true, Some(false), Tripping(3), false, false),
+            (32_000, true, Some(false), Tripping(3), true, false),
+            (40_000, true, Some(false), Failed, false, true),
         ];
         run(&mut Breaker::new(SETTINGS, false), &script);
     }
@@ -317,7 +337,9 @@ mod tests {
         let script = [
             (0, true, None, Tripping(1), true, false),
             (2_000, true, None, Tripping(2), false, false),
+            (3_000, true, None, Tripping(2), true, false),
             (5_000, true, None, Tripping(3), false, false),
+            (6_000, true, None, Tripping(3), true, false),
             (8_000, true, None, Failed, false, true),
         ];
         run(&mut Breaker::new(SETTINGS, false), &script);

@@ -24,11 +24,13 @@
 //!   ≥ 15 K over the median, or also ≥ 10 K over its own mean of the last day.
 //!   A block's voltage is no second reading: equalization lowers the target of
 //!   a block that reads warm, so both come from the same sensor.
-//! - **Believable**: a [`Thermometer`] that leapt is suspect and counts for
+//! - **Believable**: a thermometer that leapt is suspect and counts for
 //!   nothing, one that never moved counts for no trip.
 //! - **Discharge**: the load has priority. Then, and for half an hour after it
 //!   (the blocks are warm from it), only T ≥ 75 °C trips; then rates start anew.
-//! - A restart starts every hold time anew, and a rate with 0.
+//! - **Restart**: nobody knows what was before it, so it counts as the end of
+//!   a discharge. Hold times start anew, a rate with 0. Warnings and alarms
+//!   do not wait.
 
 use super::float_current::{FloatCurrent, Learned};
 use super::hold::{Hold, Side, Watch, ms};
@@ -227,7 +229,7 @@ impl Runaway {
             median_c: self.median_c,
             ambient_c: self.ambient.good_c(),
             air_k_per_h: self.ambient.rate_k_per_h().max(0.0),
-            on_float: charging && !spared && !look.breaker_open,
+            on_float: charging && !discharge && !look.breaker_open,
             spared,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Learned in an earlier life: 50 mA at 25 °C.
+/// Learned before a restart: 0.2 A at 25 °C.
 const KNOWN: Latch = Latch { trip: None, learned: Learned { a_at_25c: 0.2, hours: 168.0 } };
 
 /// Float for an hour with the learned current: settled.
@@ -308,6 +308,8 @@ fn a_restart_in_the_middle_trips_by_the_same_rule_later() {
     rig.heat(3.0, |_| 5.1);
     assert_eq!(rig.tripped(), None);
     rig.restart();
+    rig.pass(70.0);
+    assert_eq!(rig.level(Condition::TemperatureRise), Level::Alarm, "told at once");
     rig.pass(600.0);
     assert_eq!(rig.tripped(), None, "standing still, a new instance knows no rise");
     let hours = rig.heat_to_trip(6.0, |_| 6.0);
