@@ -32,6 +32,7 @@ pub mod events;
 pub mod health;
 pub mod history;
 pub mod image;
+pub mod phase;
 pub mod points;
 pub mod protect;
 pub mod scan;

@@ -8,4 +8,4 @@ mod module_type;
 
 pub use battery_type::{BatteryType, BatteryTypeError, DischargePoint};
 pub use chemistry::{Chemistry, ChemistryData};
-pub use module_type::{ModuleKind, ModuleType, TEMPERATURE_DC, Verdict, judge};
+pub use module_type::{ModuleKind, ModuleType, TEMPERATURE_DC};

@@ -2,7 +2,6 @@
 //!
 //! Ranges and bypass currents: PRODUCT row B2, facts/battery-science.md §1.1.
 
-use crate::bus::wire::Reading;
 use serde::{Deserialize, Serialize};
 
 /// Where readings end and nonsense begins, and what the bypass can do, for one
@@ -21,6 +20,10 @@ pub struct ModuleType {
     pub min_mv: u16,
     /// Readings above are invalid, mV.
     pub max_mv: u16,
+    /// Internal resistances that it can measure, mΩ.
+    pub min_mohm: f64,
+    /// See [`Self::min_mohm`].
+    pub max_mohm: f64,
     /// Resistance of the bypass, Ω: the current is `duty · V / R`.
     pub bypass_ohm: f64,
     /// Bypass current at float, A.
@@ -66,6 +69,8 @@ const C23: ModuleType = ModuleType {
     lead_cells: 8,
     min_mv: 9_700,
     max_mv: 21_000,
+    min_mohm: 0.5,
+    max_mohm: 60.0,
     bypass_ohm: 151.0,
     bypass_a: 0.12,
 };
@@ -76,6 +81,8 @@ const C20: ModuleType = ModuleType {
     lead_cells: 6,
     min_mv: 9_700,
     max_mv: 17_000,
+    min_mohm: 0.5,
+    max_mohm: 60.0,
     bypass_ohm: 90.7,
     bypass_a: 0.15,
 };
@@ -86,6 +93,8 @@ const C30: ModuleType = ModuleType {
     lead_cells: 3,
     min_mv: 4_800,
     max_mv: 8_000,
+    min_mohm: 0.5,
+    max_mohm: 60.0,
     bypass_ohm: 22.7,
     bypass_a: 0.30,
 };
@@ -96,6 +105,8 @@ const C41: ModuleType = ModuleType {
     lead_cells: 2,
     min_mv: 2_400,
     max_mv: 5_000,
+    min_mohm: 0.5,
+    max_mohm: 30.0,
     bypass_ohm: 15.1,
     bypass_a: 0.30,
 };
@@ -106,6 +117,8 @@ const C40: ModuleType = ModuleType {
     lead_cells: 1,
     min_mv: 1_250,
     max_mv: 3_200,
+    min_mohm: 0.02,
+    max_mohm: 6.0,
     bypass_ohm: 2.52,
     bypass_a: 0.90,
 };
@@ -114,59 +127,17 @@ const C40: ModuleType = ModuleType {
 /// 90 °C); outside is a broken sensor.
 pub const TEMPERATURE_DC: core::ops::RangeInclusive<i16> = -350..=900;
 
-/// What is wrong with a reading, if anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every value may be used.
-    Valid,
-    /// Voltage outside the module type's range.
-    VoltageOutOfRange,
-    /// Temperature outside the sensor's range, or the module reports a broken sensor.
-    TemperatureInvalid,
-}
-
-/// Judge a reading by its module type (B2: "a reading outside its type's range
-/// is invalid, never a value").
-#[must_use]
-pub fn judge(kind: ModuleKind, reading: &Reading) -> Verdict {
-    let data = kind.data();
-    if !(data.min_mv..=data.max_mv).contains(&reading.voltage_mv) {
-        Verdict::VoltageOutOfRange
-    } else if reading.flags.sensor_fault() || !TEMPERATURE_DC.contains(&reading.temperature_dc) {
-        Verdict::TemperatureInvalid
-    } else {
-        Verdict::Valid
+impl ModuleType {
+    /// Whether a module of this type can have measured this resistance, mΩ.
+    #[must_use]
+    pub fn measures(&self, mohm: f64) -> bool {
+        (self.min_mohm..=self.max_mohm).contains(&mohm)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::wire::Flags;
-
-    fn reading(voltage_mv: u16, temperature_dc: i16) -> Reading {
-        Reading { sample: 1, voltage_mv, temperature_dc, duty: 0, flags: Flags::default() }
-    }
-
-    #[test]
-    fn range_ends_belong_to_the_range() {
-        for kind in ModuleKind::ALL {
-            let d = kind.data();
-            assert_eq!(judge(kind, &reading(d.min_mv, 200)), Verdict::Valid);
-            assert_eq!(judge(kind, &reading(d.max_mv, 200)), Verdict::Valid);
-            assert_eq!(judge(kind, &reading(d.min_mv - 1, 200)), Verdict::VoltageOutOfRange);
-            assert_eq!(judge(kind, &reading(d.max_mv + 1, 200)), Verdict::VoltageOutOfRange);
-        }
-    }
-
-    #[test]
-    fn broken_sensor_is_not_a_temperature() {
-        assert_eq!(judge(ModuleKind::C20, &reading(13_600, -351)), Verdict::TemperatureInvalid);
-        assert_eq!(judge(ModuleKind::C20, &reading(13_600, 901)), Verdict::TemperatureInvalid);
-        let mut r = reading(13_600, 250);
-        r.flags = Flags::default().with(Flags::SENSOR_FAULT);
-        assert_eq!(judge(ModuleKind::C20, &r), Verdict::TemperatureInvalid);
-    }
 
     #[test]
     fn bypass_current_matches_the_sheet_at_float() {

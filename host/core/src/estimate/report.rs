@@ -84,6 +84,23 @@ impl BlockEstimate {
     };
 }
 
+impl StringEstimate {
+    /// Nothing is known of a string of so many blocks.
+    #[must_use]
+    pub fn unknown(blocks: usize) -> Self {
+        Self {
+            runtime_s: None,
+            runtime_low_s: f32::NAN,
+            runtime_high_s: f32::NAN,
+            runtime_confidence: 0.0,
+            limiting_block: None,
+            load_w: f32::NAN,
+            whole: BlockEstimate::UNKNOWN,
+            blocks: vec![BlockEstimate::UNKNOWN; blocks],
+        }
+    }
+}
+
 impl LearnedCapacity {
     /// Whether these are numbers that a block of `rated_ah` can have.
     #[must_use]

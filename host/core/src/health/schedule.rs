@@ -114,6 +114,12 @@ impl ResistanceSchedule {
         Some(block)
     }
 
+    /// Take this block's turn next, and as soon as measuring is allowed.
+    pub fn prefer(&mut self, block: usize) {
+        self.next = block;
+        self.last_start = None;
+    }
+
     /// The block that is being measured or settles afterwards: its bypass is
     /// to be off, its voltage not to be judged.
     #[must_use]

@@ -18,9 +18,12 @@
 
 mod record;
 
-pub use record::{BlockRecord, Condition, Cycle, Fault, Jitter, Snapshot, StringRecord};
+pub use record::{
+    BlockRecord, BusRecord, Condition, Cycle, DeviceRecord, Fault, Jitter, Snapshot, StringRecord,
+};
 
 use core::sync::atomic::{AtomicU32, Ordering, fence};
+use serde::Serialize;
 
 /// Most strings in an image.
 pub const STRINGS_MAX: usize = 32;
@@ -81,14 +84,19 @@ impl Default for Publisher {
 }
 
 impl Publisher {
-    /// Publish `snapshot`; readers keep the last one when it is refused.
+    /// Publish a [`Snapshot`], or what serializes as one; readers keep the last
+    /// one when it is refused.
     ///
     /// # Errors
     /// [`TooLarge`]; never for [`STRINGS_MAX`] strings and [`BLOCKS_MAX`] blocks.
     ///
     /// # Panics
     /// When `image` is not [`WORDS`] long: the caller mapped the wrong size.
-    pub fn publish(&mut self, image: &[AtomicU32], snapshot: &Snapshot) -> Result<(), TooLarge> {
+    pub fn publish(
+        &mut self,
+        image: &[AtomicU32],
+        snapshot: &impl Serialize,
+    ) -> Result<(), TooLarge> {
         assert_eq!(image.len(), WORDS, "process image of the wrong size");
         let bytes = postcard::to_slice(snapshot, &mut self.scratch).map_err(|_| TooLarge)?;
         let sequence = image[SEQUENCE_AT].load(Ordering::Relaxed) | 1;
@@ -176,7 +184,7 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::bus::wire::{Duty, Flags};
-    use crate::equalize::Inhibits;
+    use crate::discharge;
     use crate::points::Quality;
     use crate::time::Nanos;
     use std::sync::Arc;
@@ -203,23 +211,37 @@ mod tests {
             fault: Fault::Unidentified,
             read: Nanos(n),
             serial: u32::MAX - i as u32,
+            resistance: Some((4.0, Nanos(u64::MAX))),
+            ..BlockRecord::default()
         };
-        let string = |i: usize| StringRecord {
-            first_block: 32 * i as u16,
-            blocks: 32,
-            target_v: n as f64,
-            sum_v: 32.0 * n as f64,
-            worst_v: -0.25,
-            inhibits: Inhibits::PAUSED,
-            members: u16::MAX,
-            saturated: u16::MAX,
-            mean_duty: 0.5,
+        let string = |_| {
+            let blocks: Vec<_> = (0..BLOCKS_MAX / STRINGS_MAX).map(block).collect();
+            let reading = Some(discharge::Reading { v: 12.0, at_s: 60.0 });
+            let row = discharge::BlockDischarge {
+                before: reading,
+                start: reading,
+                end: reading,
+                min: reading,
+                after: reading,
+                collapse: None,
+                missing: u32::MAX,
+            };
+            let record = discharge::DischargeRecord {
+                blocks: vec![row; blocks.len()],
+                ..discharge::DischargeRecord::default()
+            };
+            let mut string = StringRecord::new(blocks);
+            string.equalize.target_v = 0.5;
+            string.equalize.sum_v = 0.5;
+            string.equalize.worst_v = 0.5;
+            string.discharge = Some(record);
+            string
         };
         Snapshot {
             cycle: Cycle { cycles: n, conditions: 3, ..Cycle::default() },
             jitter: Jitter { buckets: vec![u64::MAX; Jitter::BUCKETS], max: Nanos(u64::MAX) },
             strings: (0..STRINGS_MAX).map(string).collect(),
-            blocks: (0..BLOCKS_MAX).map(block).collect(),
+            ..Snapshot::default()
         }
     }
 
@@ -254,7 +276,7 @@ mod tests {
         let (words, mut publisher) = (words(), Publisher::default());
         publisher.publish(&words, &full(1)).expect("fits");
         let mut snapshot = full(2);
-        snapshot.blocks = vec![BlockRecord::default(); 64 * BLOCKS_MAX];
+        snapshot.strings[0].blocks = vec![BlockRecord::default(); 16 * BLOCKS_MAX];
         assert_eq!(publisher.publish(&words, &snapshot), Err(TooLarge));
         assert_eq!(Reader::default().read(&words), Ok(full(1)));
     }
@@ -284,7 +306,8 @@ mod tests {
         while whole < 300 {
             if let Ok(got) = reader.read(&words) {
                 let n = got.cycle.cycles;
-                assert!(got.blocks.iter().all(|b| b.read.0 == n && u64::from(b.voltage_mv) == n));
+                let blocks = || got.strings.iter().flat_map(|s| &s.blocks);
+                assert!(blocks().all(|b| b.read.0 == n && u64::from(b.voltage_mv) == n));
                 whole += 1;
             }
         }

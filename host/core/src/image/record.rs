@@ -2,9 +2,17 @@
 //! knows. These types are the layout of the process image; changing one means
 //! a new [`VERSION`](super::VERSION).
 
+use crate::battery::ModuleKind;
+use crate::battery_test;
 use crate::bus::wire::{Duty, Flags};
-use crate::equalize::Inhibits;
+use crate::discharge::DischargeRecord;
+use crate::equalize;
+use crate::equalize::schedule::Scheduled;
+use crate::estimate::StringEstimate;
+use crate::health::{BlockHealth, HealthReport};
 use crate::points::Quality;
+use crate::protect::{self, Annunciation, Level};
+use crate::scan::Phase;
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
 
@@ -56,17 +64,20 @@ pub enum Condition {
     NotConfined = 16,
     /// The watchdog cannot be opened or fed.
     WatchdogLost = 32,
+    /// A sensor, contact or relay device on a bus does not answer.
+    DeviceLost = 64,
 }
 
 impl Condition {
     /// All conditions.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PortLost,
         Self::SettingsFallback,
         Self::NotRealTime,
         Self::NotLocked,
         Self::NotConfined,
         Self::WatchdogLost,
+        Self::DeviceLost,
     ];
 
     /// For people.
@@ -79,6 +90,7 @@ impl Condition {
             Self::NotLocked => "memory not locked",
             Self::NotConfined => "guard not fully confined",
             Self::WatchdogLost => "watchdog not armed or not taking its feed",
+            Self::DeviceLost => "a sensor or relay device on a bus does not answer",
         }
     }
 }
@@ -132,68 +144,173 @@ impl Jitter {
 }
 
 /// One string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StringRecord {
-    /// Index of its first block in the image.
-    pub first_block: u16,
-    /// Number of its blocks.
-    pub blocks: u16,
-    /// Target voltage of its blocks, V; NaN when there is none.
-    pub target_v: f64,
-    /// Sum of the block voltages, V; NaN when a block is missing.
-    pub sum_v: f64,
-    /// Signed deviation of the usable block farthest from the target, V,
-    /// whether it takes part in the target or not; NaN without target.
-    pub worst_v: f64,
-    /// Why bypasses are off, if they are.
-    pub inhibits: Inhibits,
-    /// Blocks that take part in the target.
-    pub members: u16,
-    /// Blocks for which a bypass that is fully on does not suffice.
-    pub saturated: u16,
-    /// Mean duty of all blocks, 0 … 1.
-    pub mean_duty: f64,
+    /// What it is doing.
+    pub phase: Phase,
+    /// It sinks although it is not discharged: the charger is off.
+    pub charger_off: bool,
+    /// Current sensor and voltages contradict each other.
+    pub sensor_disagrees: bool,
+    /// Whether its schedule pauses equalization.
+    pub schedule: Scheduled,
+    /// Current, A, positive into the batteries.
+    pub current_a: Option<f64>,
+    /// Voltage of the whole string by an input of its own, V.
+    pub voltage_v: Option<f64>,
+    /// Air temperature near it, °C.
+    pub ambient_c: Option<f64>,
+    /// Cells of the block that protection, estimators and recorder reckon
+    /// with; a block of another number of cells is converted.
+    pub reference_cells: u8,
+    /// Block, from 0, whose resistance is being measured.
+    pub measuring: Option<u16>,
+    /// Equalization.
+    pub equalize: equalize::Report,
+    /// Protection, with a set of findings per block.
+    pub protect: protect::Report,
+    /// State of charge, capacity and runtime, with an estimate per block.
+    pub estimate: StringEstimate,
+    /// Health, with a judgement per block.
+    pub health: HealthReport,
+    /// The present or last discharge, with a row per block.
+    pub discharge: Option<DischargeRecord>,
+    /// The blocks, in its order.
+    pub blocks: Vec<BlockRecord>,
+}
+
+impl StringRecord {
+    /// A string of which nothing is known yet.
+    #[must_use]
+    pub fn new(blocks: Vec<BlockRecord>) -> Self {
+        let count = blocks.len();
+        Self {
+            phase: Phase::Unknown,
+            charger_off: false,
+            sensor_disagrees: false,
+            schedule: Scheduled::No,
+            current_a: None,
+            voltage_v: None,
+            ambient_c: None,
+            reference_cells: 6,
+            measuring: None,
+            equalize: equalize::Report::default(),
+            protect: protect::Report::new(count),
+            estimate: StringEstimate::unknown(count),
+            health: HealthReport {
+                blocks: vec![BlockHealth::UNKNOWN; count],
+                ..HealthReport::default()
+            },
+            discharge: None,
+            blocks,
+        }
+    }
 }
 
 /// One block.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BlockRecord {
+    /// Bus of its module, from 1.
+    pub bus: u8,
     /// Bus address of its module.
     pub address: u16,
+    /// Type of its module.
+    pub module: ModuleKind,
+    /// Its cells.
+    pub cells: u8,
     /// Voltage, mV; meaningful when `quality` is not bad.
     pub voltage_mv: u16,
-    /// Temperature, 0.1 °C.
+    /// Temperature, 0.1 °C; meaningful when its quality is not bad.
     pub temperature_dc: i16,
     /// Duty that was sent last.
     #[serde(with = "duty")]
     pub duty: Duty,
+    /// Bypass current that the module drew before the last sample, A.
+    pub bypass_a: f32,
     /// Flags of the module.
     #[serde(with = "flags")]
     pub flags: Flags,
-    /// Quality of the voltage and of the temperature.
+    /// Quality of the voltage.
     pub quality: Quality,
+    /// Quality of the temperature.
+    pub temperature_quality: Quality,
     /// What is wrong, if anything.
     pub fault: Fault,
     /// When the reading was taken; zero when there never was one.
     pub read: Nanos,
     /// Serial number of the module; zero while unknown.
     pub serial: u32,
+    /// Internal resistance as last measured, mΩ, and when.
+    pub resistance: Option<(f32, Nanos)>,
+    /// Its target and what is done about it.
+    pub equalize: equalize::BlockReport,
 }
 
 impl Default for BlockRecord {
     fn default() -> Self {
         Self {
+            bus: 1,
             address: 0,
+            module: ModuleKind::C20,
+            cells: 6,
             voltage_mv: 0,
             temperature_dc: 0,
             duty: Duty::OFF,
+            bypass_a: 0.0,
             flags: Flags::default(),
             quality: Quality::Bad,
+            temperature_quality: Quality::Bad,
             fault: Fault::NeverSeen,
             read: Nanos(0),
             serial: 0,
+            resistance: None,
+            equalize: equalize::BlockReport::default(),
         }
     }
+}
+
+/// One bus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BusRecord {
+    /// Its port is closed or gone.
+    pub lost: bool,
+    /// Line time of a scan in which everybody answers, over the cycle.
+    pub utilisation: f32,
+    /// Frames with a wrong check sum or broken framing.
+    pub bad_frames: u64,
+    /// Good frames that nobody had asked for.
+    pub unexpected_frames: u64,
+    /// Replies that did not come.
+    pub missed_replies: u64,
+    /// Addresses, the first ones, that spoke and are not configured; 0: none.
+    pub strangers: [u16; 4],
+}
+
+/// One device.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// Its bus, from 1.
+    pub bus: u8,
+    /// Its bus address.
+    pub address: u16,
+    /// Type code of what it is meant to be.
+    pub type_code: u8,
+    /// Quality of everything below.
+    pub quality: Quality,
+    /// It says that it is something else.
+    pub wrong_kind: bool,
+    /// When it was read; zero when never.
+    pub read: Nanos,
+    /// Serial number; zero while unknown.
+    pub serial: u32,
+    /// Digital inputs, bit set: contact closed.
+    pub inputs: u16,
+    /// Outputs as they are, bit set: on.
+    pub outputs: u16,
+    /// Outputs as they shall be.
+    pub commanded: u16,
+    /// Analogue inputs on their scale (A for a current sensor); NaN: none.
+    pub values: [f32; 8],
 }
 
 /// Why a block's reading is not good.
@@ -238,21 +355,25 @@ pub struct Snapshot {
     pub cycle: Cycle,
     /// Wake-up lateness.
     pub jitter: Jitter,
-    /// The strings, at most [`STRINGS_MAX`].
+    /// What the box shows: alarm relay, buzzer, lamps.
+    pub annunciation: Annunciation,
+    /// The worst level of everything.
+    pub level: Level,
+    /// The buses.
+    pub buses: Vec<BusRecord>,
+    /// The devices, in the settings' order.
+    pub devices: Vec<DeviceRecord>,
+    /// The battery tests, in the settings' order.
+    pub tests: Vec<battery_test::Report>,
+    /// The strings, at most [`super::STRINGS_MAX`].
     pub strings: Vec<StringRecord>,
-    /// The blocks of all strings, at most [`BLOCKS_MAX`].
-    pub blocks: Vec<BlockRecord>,
 }
 
 impl Snapshot {
     /// The blocks of string `index` (from 0); empty when there is no such string.
     #[must_use]
     pub fn blocks_of(&self, index: usize) -> &[BlockRecord] {
-        let range = self.strings.get(index).map_or(0..0, |s| {
-            let first = usize::from(s.first_block);
-            first..first + usize::from(s.blocks)
-        });
-        self.blocks.get(range).unwrap_or(&[])
+        self.strings.get(index).map_or(&[], |s| &s.blocks)
     }
 
     /// True when `condition` holds.

@@ -185,6 +185,20 @@ pub struct ChannelIndex {
     pub channel: u8,
 }
 
+impl ChannelIndex {
+    /// One number for device and channel.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        (self.device as u16) << 4 | u16::from(self.channel & 0xF)
+    }
+
+    /// The channel of a number.
+    #[must_use]
+    pub const fn from_number(number: u16) -> Self {
+        Self { device: (number >> 4) as usize, channel: (number & 0xF) as u8 }
+    }
+}
+
 /// Find a channel.
 ///
 /// # Errors

@@ -40,11 +40,15 @@ mod device;
 mod string;
 
 pub use device::{AnalogSettings, Channel, ChannelIndex, DeviceSettings, Signal, Use, find, kind_name};
-pub use string::{Run, StringSettings};
+pub use string::{Run, StringBreaker, StringSettings};
 
 use crate::battery::BatteryType;
-use crate::bus::master::{Load, Timing};
+use crate::battery_test::TestConfig;
+use crate::bus::master::Timing;
+use crate::bus::wire::DeviceKind;
+use crate::discharge;
 use crate::image::{BLOCKS_MAX, STRINGS_MAX};
+use crate::protect::{AnnunciatorSettings, Limits};
 use crate::time::Nanos;
 use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::{Deserialize, Serialize};
@@ -77,12 +81,41 @@ pub struct GuardSettings {
     /// Types of block.
     #[serde(rename = "battery")]
     pub batteries: Vec<BatteryType>,
+    /// Limits of every string that has none of its own.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How the box tells people at it.
+    #[serde(default)]
+    pub annunciator: AnnunciatorSettings,
+    /// How discharges are recorded.
+    #[serde(default)]
+    pub recorder: discharge::Config,
+    /// Battery tests, one per UPS.
+    #[serde(default, rename = "test", skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestSettings>,
     /// What else is on the buses.
     #[serde(default, rename = "device", skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<DeviceSettings>,
     /// The strings, in the order in which people count them.
     #[serde(rename = "string")]
     pub strings: Vec<StringSettings>,
+}
+
+/// The battery test of one UPS, which is started and stopped by a relay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestSettings {
+    /// Its strings, counted from 1.
+    pub strings: Vec<u16>,
+    /// Relay that tells the UPS to carry the load from its battery while it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Channel>,
+    /// Input that is closed while mains are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mains: Option<Channel>,
+    /// Its rules.
+    #[serde(default)]
+    pub rules: TestConfig,
 }
 
 /// A battery bus.
@@ -225,10 +258,20 @@ impl GuardSettings {
         let least = self.least_timing(bus);
         // Half of the time that the line is free in a cycle may be waited away
         // for modules that do not answer, in equal parts per burst.
-        let (busy, bursts) = least.load(&self.load(bus));
+        let (busy, bursts) = self.busy(&least, bus);
         let free = self.cycle().since(busy);
         let slack = Nanos(free.0 / (2 * u64::from(bursts)));
         Timing { slack: slack.clamp(SLACK_MIN, SLACK_MAX), ..least }
+    }
+
+    /// Line time of a cycle of that bus in which everybody answers, and its bursts.
+    #[must_use]
+    pub fn busy(&self, timing: &Timing, bus: usize) -> (Nanos, u32) {
+        let strings = self.strings.iter().filter(|s| usize::from(s.bus) == bus + 1);
+        let runs: Vec<usize> = strings.map(|s| s.blocks().into()).collect();
+        let (modules, reads) = timing.load(&runs);
+        let (devices, asks) = timing.device_load(&self.devices_of(bus));
+        (modules + devices, reads + asks)
     }
 
     fn least_timing(&self, bus: usize) -> Timing {
@@ -265,6 +308,15 @@ impl GuardSettings {
         self.check_batteries()?;
         self.check_devices()?;
         self.check_strings()?;
+        self.check_tests()?;
+        let value = |place: &str, problem: String| SettingsError::Value {
+            place: place.to_owned(),
+            problem,
+        };
+        self.recorder.check().map_err(|e| value("recorder", e.to_string()))?;
+        self.annunciator
+            .check()
+            .map_err(|(field, right)| value(&format!("annunciator, {field}"), format!("must be {right}")))?;
         (0..buses).try_for_each(|bus| self.check_time(bus))
     }
 
@@ -328,15 +380,71 @@ impl GuardSettings {
         Ok(())
     }
 
+    /// Each string belongs to one UPS at most; relays do one thing each.
+    fn check_tests(&self) -> Result<(), SettingsError> {
+        let mut taken = Vec::new();
+        for (i, test) in self.tests.iter().enumerate() {
+            let place = format!("test {}", i + 1);
+            let bad = |field: &str, problem: String| SettingsError::Value {
+                place: format!("{place}, {field}"),
+                problem,
+            };
+            if test.strings.is_empty() {
+                return Err(bad("strings", "at least one".to_owned()));
+            }
+            for number in &test.strings {
+                let string = usize::from(*number).checked_sub(1).and_then(|s| self.strings.get(s));
+                let Some(string) = string.filter(|_| !taken.contains(number)) else {
+                    let problem = format!("there is no string {number}, or it has a test already");
+                    return Err(bad("strings", problem));
+                };
+                taken.push(*number);
+                for battery in string.runs().iter().filter_map(|r| self.battery(&r.battery)) {
+                    test.rules.check(battery).map_err(|e| bad("rules", e.to_string()))?;
+                }
+            }
+            if let Some(relay) = &test.relay {
+                find(&self.devices, &format!("{place}, relay"), relay, Use::Output)?;
+            }
+            if let Some(mains) = &test.mains {
+                find(&self.devices, &format!("{place}, mains"), mains, Use::Input)?;
+            }
+        }
+        let mut relays = Vec::new();
+        for (place, relay) in self.relays_in_use() {
+            if relays.contains(&relay) {
+                let problem = format!("{relay} does something else already");
+                return Err(SettingsError::Value { place, problem });
+            }
+            relays.push(relay);
+        }
+        Ok(())
+    }
+
+    /// Relays that protection and tests use, and where that is said.
+    pub(crate) fn relays_in_use(&self) -> Vec<(String, &Channel)> {
+        let mut relays = Vec::new();
+        for (i, string) in self.strings.iter().enumerate() {
+            let Some(breaker) = &string.breaker else { continue };
+            let place = format!("string {}, breaker", i + 1);
+            relays.push((place.clone(), &breaker.relay));
+            relays.extend(breaker.escalation_relay.iter().map(|relay| (place.clone(), relay)));
+        }
+        for (i, test) in self.tests.iter().enumerate() {
+            relays.extend(test.relay.iter().map(|relay| (format!("test {}, relay", i + 1), relay)));
+        }
+        relays
+    }
+
     /// Every bus must be able to scan all its stations in a cycle.
     fn check_time(&self, bus: usize) -> Result<(), SettingsError> {
-        let load = self.load(bus);
-        let (busy, bursts) = self.least_timing(bus).load(&load);
+        let (busy, bursts) = self.busy(&self.least_timing(bus), bus);
         let needed = busy + Nanos(SLACK_MIN.0 * u64::from(bursts));
         if needed <= self.cycle() {
             return Ok(());
         }
-        let (stations, ms) = (load.stations(), needed.as_millis() + 1);
+        let stations = self.modules_of(bus).len() + self.devices_of(bus).len();
+        let ms = needed.as_millis() + 1;
         let baud = self.buses.get(bus).map_or_else(default_baud, |b| b.baud);
         Err(SettingsError::Value {
             place: "cycle_ms".to_owned(),

@@ -1,9 +1,13 @@
 //! A string of the guard's settings: its blocks, modules, sensors and breaker.
 
-use super::{Channel, GuardSettings, SettingsError};
+use super::device::{Channel, ChannelIndex, DeviceSettings, Use, find};
+use super::{GuardSettings, SettingsError};
 use crate::battery::{BatteryType, ModuleKind};
 use crate::bus::wire::ADDRESS_MAX;
+use crate::equalize::schedule::Pause;
+use crate::health::HealthSettings;
 use crate::image::BLOCKS_MAX;
+use crate::protect::{BreakerSettings, Contact, Drive, Limits};
 use serde::{Deserialize, Serialize};
 
 /// A string, one module per block.
@@ -57,6 +61,59 @@ pub struct StringSettings {
     /// Analogue input that measures the air near it, °C.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ambient: Option<Channel>,
+    /// Analogue input that measures its current to ground, A.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Channel>,
+    /// Its modules have temperature sensors outside, on the blocks: the
+    /// modules' own heat does not reach them.
+    #[serde(default)]
+    pub external_sensors: bool,
+    /// The breaker that protection opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<StringBreaker>,
+    /// When equalization rests.
+    #[serde(default, rename = "pause", skip_serializing_if = "Vec::is_empty")]
+    pub pauses: Vec<Pause>,
+    /// Its limits, instead of the general ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+    /// How its health is judged.
+    #[serde(default)]
+    pub health: HealthSettings,
+}
+
+/// The breaker of a string and how it is wired to auxiliary modules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StringBreaker {
+    /// Relay that trips it.
+    pub relay: Channel,
+    /// How the relay drives it.
+    #[serde(default)]
+    pub drive: Drive,
+    /// Input that reads its auxiliary contact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Channel>,
+    /// Which auxiliary contact that is.
+    #[serde(default)]
+    pub contact: Contact,
+    /// An attempt has to be confirmed within, ms: 100 … 10,000.
+    #[serde(default = "default_confirm_ms")]
+    pub confirm_ms: u32,
+    /// Attempts before it counts as failed, 1 … 10.
+    #[serde(default = "default_attempts")]
+    pub attempts: u8,
+    /// Relay for when it fails: a second coil, the charger's or the upstream breaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation_relay: Option<Channel>,
+}
+
+fn default_confirm_ms() -> u32 {
+    2_000
+}
+
+fn default_attempts() -> u8 {
+    3
 }
 
 /// Blocks in a row that are alike.
@@ -130,6 +187,9 @@ impl StringSettings {
         for run in self.runs() {
             self.check_run(place, &run, &all.batteries)?;
         }
+        self.check_chemistries(place, all)?;
+        self.check_wiring(place, all)?;
+        self.check_rules(place, all)?;
         if self.first_address == 0 || self.last_address() > ADDRESS_MAX {
             let (first, last) = (self.first_address, self.last_address());
             return bad("first_address", format!("{first} … {last} is not in 1 … {ADDRESS_MAX}"));
@@ -164,5 +224,87 @@ impl StringSettings {
             );
         }
         Ok(())
+    }
+
+    /// One charger cannot float two chemistries.
+    fn check_chemistries(&self, place: &str, all: &GuardSettings) -> Result<(), SettingsError> {
+        let runs = self.runs();
+        let mut chemistries = runs.iter().filter_map(|r| Some(all.battery(&r.battery)?.chemistry));
+        let first = chemistries.next();
+        if chemistries.any(|other| Some(other) != first) {
+            let problem = "its blocks are of different chemistries".to_owned();
+            return Err(SettingsError::Value { place: format!("{place}, part"), problem });
+        }
+        Ok(())
+    }
+
+    fn check_wiring(&self, place: &str, all: &GuardSettings) -> Result<(), SettingsError> {
+        if let Some(name) = &self.current_sensor {
+            let device = all.devices.iter().find(|d| d.name == *name);
+            if device.is_none_or(|d| d.kind.full_scale_a().is_none()) {
+                return Err(SettingsError::Value {
+                    place: format!("{place}, current_sensor"),
+                    problem: format!("there is no current sensor \"{name}\" among the devices"),
+                });
+            }
+        }
+        let analog = [("voltage", &self.voltage), ("ambient", &self.ambient), ("ground", &self.ground)];
+        for (field, channel) in analog {
+            if let Some(channel) = channel {
+                find(&all.devices, &format!("{place}, {field}"), channel, Use::Analog)?;
+            }
+        }
+        let Some(breaker) = &self.breaker else { return Ok(()) };
+        let field = |field: &str| format!("{place}, breaker, {field}");
+        find(&all.devices, &field("relay"), &breaker.relay, Use::Output)?;
+        if let Some(input) = &breaker.input {
+            find(&all.devices, &field("input"), input, Use::Input)?;
+        }
+        if let Some(relay) = &breaker.escalation_relay {
+            find(&all.devices, &field("escalation_relay"), relay, Use::Output)?;
+        }
+        let wired = breaker.wired(&all.devices);
+        wired.check().map_err(|(name, right)| SettingsError::Value {
+            place: field(name),
+            problem: format!("must be {right}"),
+        })
+    }
+
+    fn check_rules(&self, place: &str, all: &GuardSettings) -> Result<(), SettingsError> {
+        let value = |field: &str, problem: String| SettingsError::Value {
+            place: format!("{place}, {field}"),
+            problem,
+        };
+        for (i, pause) in self.pauses.iter().enumerate() {
+            pause.check().map_err(|e| value(&format!("pause {}", i + 1), e.to_string()))?;
+        }
+        self.health.check().map_err(|e| value("health", e.to_string()))?;
+        let limits = self.limits.as_ref().unwrap_or(&all.limits);
+        for battery in self.runs().iter().filter_map(|run| all.battery(&run.battery)) {
+            limits
+                .check(battery)
+                .map_err(|e| value(&format!("limits, {}", e.field), e.problem))?;
+        }
+        Ok(())
+    }
+}
+
+impl StringBreaker {
+    /// As protection knows it: relays and inputs by their numbers, see
+    /// [`ChannelIndex::number`]. The channels exist, settings were checked.
+    #[must_use]
+    pub fn wired(&self, devices: &[DeviceSettings]) -> BreakerSettings {
+        let number = |channel: &Channel, usage| {
+            find(devices, "", channel, usage).map_or(u16::MAX, ChannelIndex::number)
+        };
+        BreakerSettings {
+            relay: number(&self.relay, Use::Output),
+            drive: self.drive,
+            input: self.input.as_ref().map(|c| number(c, Use::Input)),
+            contact: self.contact,
+            confirm_ms: self.confirm_ms,
+            attempts: self.attempts,
+            escalation_relay: self.escalation_relay.as_ref().map(|c| number(c, Use::Output)),
+        }
     }
 }

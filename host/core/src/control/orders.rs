@@ -1,0 +1,175 @@
+//! What people order, and the odd jobs on a bus that come of it.
+
+use super::Control;
+use crate::bus::errand::{Errand, Outcome};
+use crate::bus::master::Master;
+use crate::bus::wire::Led;
+use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal};
+use crate::protect::Hands;
+use crate::settings::{ChannelIndex, GuardSettings};
+use crate::time::Nanos;
+
+/// Odd jobs of one bus: at most one is under way, the others wait, one of a kind.
+#[derive(Default)]
+pub struct Errands {
+    /// Address whose resistance is to be measured.
+    measure: Option<u16>,
+    /// Address whose lamp is to show itself, and for how long, s.
+    locate: Option<(u16, u8)>,
+}
+
+impl Errands {
+    /// For a bus (from 0) of checked settings.
+    pub fn new(_settings: &GuardSettings, _bus: usize) -> Self {
+        Self::default()
+    }
+
+    /// Somebody gives out addresses.
+    pub fn is_commissioning(&self) -> bool {
+        false
+    }
+
+    /// Measure the resistance of this module's block next; false when another
+    /// one waits.
+    pub fn measure(&mut self, address: u16) -> bool {
+        let free = self.measure.is_none();
+        self.measure = self.measure.or(Some(address));
+        free
+    }
+
+    /// Take what came of the last errand, send the next.
+    pub fn step(&mut self, master: &mut Master, _now: Nanos) {
+        match master.take_outcome() {
+            Some(Outcome::Measured { .. } | Outcome::Shown { .. }) | None => {}
+            Some(_) => {}
+        }
+        let (errand, kind) = if let Some((address, hold_s)) = self.locate {
+            let pattern = if hold_s > 0 { Led::Locate } else { Led::Normal };
+            (Errand::Led { address, pattern, hold_s }, Kind::Locate)
+        } else if let Some(address) = self.measure {
+            (Errand::Measure { address }, Kind::Measure)
+        } else {
+            return;
+        };
+        if master.errand(errand).is_ok() {
+            match kind {
+                Kind::Locate => self.locate = None,
+                Kind::Measure => self.measure = None,
+            }
+        }
+    }
+}
+
+enum Kind {
+    Locate,
+    Measure,
+}
+
+impl Control {
+    /// Carry out what a person ordered.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why not.
+    pub fn order(&mut self, order: Order, now: Nanos, wall_s: Option<u64>) -> Result<(), Refusal> {
+        match order {
+            Order::Pause { string, seconds } => {
+                range("a pause in seconds", seconds, 1, PAUSE_MAX_S)?;
+                let string = self.string(string)?;
+                self.strings[string].paused_until = now + Nanos::from_secs(seconds.into());
+            }
+            Order::Resume { string } => {
+                let string = self.string(string)?;
+                self.strings[string].paused_until = Nanos(0);
+            }
+            Order::Reset { string } => {
+                let string = self.string(string)?;
+                if self.strings[string].protection.report().trip.is_none() {
+                    return Err(Refusal::NotNow("this string is not tripped"));
+                }
+                self.strings[string].reset = true;
+            }
+            Order::Mute => self.hands.mute = true,
+            Order::AlarmRelay { healthy } => {
+                self.hands =
+                    Hands { open_relay: !healthy, close_relay: healthy, ..self.hands };
+            }
+            Order::Output { device, output, on } => self.output(device, output, on)?,
+            Order::Locate { bus, address, seconds } => {
+                range("a lamp's time in seconds", seconds.into(), 0, LOCATE_MAX_S.into())?;
+                self.bus(bus)?.errands.locate = Some((address, seconds));
+            }
+            Order::Measure { string: number, block } => {
+                let string = self.string(number)?;
+                let index = usize::from(block).checked_sub(1);
+                let index = index.filter(|i| *i < self.strings[string].len());
+                let index = index.ok_or(Refusal::NoBlock(number, block))?;
+                self.strings[string].wanted = Some(index);
+            }
+            Order::Test { string } => self.start_test(string, now, wall_s)?,
+            Order::StopTest { string } => {
+                let string = self.string(string)?;
+                let test = self.tests.iter_mut().find(|t| t.owns(string));
+                test.ok_or(Refusal::NotNow("this string has no battery test"))?.stop();
+            }
+            Order::Commission(commission) => self.commission(commission, now)?,
+            // Answered by the reader of the recorders, see `Control::rows`.
+            Order::Rows { string, .. } => return Err(Refusal::NoRecord(string)),
+        }
+        Ok(())
+    }
+
+    /// Rows of the discharge record of a string (from 1), from row `from` on,
+    /// encoded into `out`; returns their length.
+    ///
+    /// # Errors
+    /// [`Refusal::NoRecord`] when there is none.
+    pub fn rows(&self, string: u16, from: u32, out: &mut [u8]) -> Result<usize, Refusal> {
+        let index = self.string(string)?;
+        let recorder = &self.strings[index].recorder;
+        recorder.record().ok_or(Refusal::NoRecord(string))?;
+        let chunk = recorder.chunk(from as usize, out.len());
+        let bytes = postcard::to_slice(&chunk, out).map_err(|_| Refusal::NoRecord(string))?;
+        Ok(bytes.len())
+    }
+
+    fn string(&self, number: u16) -> Result<usize, Refusal> {
+        let count = self.strings.len();
+        let index = usize::from(number).checked_sub(1).filter(|i| *i < count);
+        index.ok_or(Refusal::NoString(number, count as u16))
+    }
+
+    fn bus(&mut self, number: u8) -> Result<&mut super::Bus, Refusal> {
+        let index = usize::from(number).checked_sub(1);
+        index.and_then(|i| self.buses.get_mut(i)).ok_or(Refusal::NoBus(number))
+    }
+
+    fn output(&mut self, device: u16, output: u8, on: bool) -> Result<(), Refusal> {
+        let none = Refusal::NoOutput(device, output);
+        let index = usize::from(device).checked_sub(1).ok_or(none)?;
+        let channel = ChannelIndex { device: index, channel: output.checked_sub(1).ok_or(none)? };
+        match self.devices.free(channel) {
+            None => Err(none),
+            Some(false) => Err(Refusal::Reserved(device, output)),
+            Some(true) => {
+                self.devices.set(channel, on);
+                Ok(())
+            }
+        }
+    }
+
+    fn start_test(&mut self, number: u16, now: Nanos, wall_s: Option<u64>) -> Result<(), Refusal> {
+        let string = self.string(number)?;
+        let test = self.tests.iter_mut().find(|t| t.owns(string));
+        let test = test.ok_or(Refusal::NotNow("this string has no battery test"))?;
+        if !test.has_actuator() {
+            return Err(Refusal::NotNow("no relay is configured to start the test"));
+        }
+        test.start(&self.strings, &self.devices, now, wall_s)
+            .map_err(|hold| Refusal::NotNow(hold.reason.text()))
+    }
+}
+
+/// A number is within its range.
+fn range(what: &'static str, got: u32, low: u32, high: u32) -> Result<(), Refusal> {
+    if (low..=high).contains(&got) { Ok(()) } else { Err(Refusal::Range { what, low, high, got }) }
+}
