@@ -46,13 +46,12 @@ pub enum Errand {
         /// For so many seconds.
         hold_s: u8,
     },
-    /// Feed these ends of the ring, ask who is there, feed both again. Within
-    /// one cycle, after its readings: nobody is ever missed because of it.
+    /// Ask who is there; if ordered, with only these ends of the ring fed, and
+    /// both again afterwards. Within one cycle, after its readings: nobody is
+    /// ever missed because of it.
     Probe {
-        /// Address of the panel.
-        panel: u16,
-        /// Ends to feed meanwhile.
-        ends: Ends,
+        /// Address of the panel and the ends to feed meanwhile.
+        feed: Option<(u16, Ends)>,
         /// First address asked.
         first: u16,
         /// How many are asked, 1 … [`PROBE_MAX`].
@@ -107,11 +106,13 @@ pub enum Outcome {
     /// Of [`Errand::Probe`].
     Probed {
         /// What was asked.
-        ends: Ends,
+        feed: Option<(u16, Ends)>,
         /// What was asked.
         first: u16,
         /// Bit i: the station with address `first + i` answered.
         answered: u64,
+        /// Bytes came that were no answer: several with one address.
+        garbled: bool,
     },
 }
 
@@ -188,9 +189,13 @@ pub(super) enum Stage {
 
 impl Job {
     pub const fn new(errand: Errand) -> Self {
+        let stage = match errand {
+            Errand::Probe { feed: None, .. } => Stage::Ask,
+            _ => Stage::First,
+        };
         Self {
             errand,
-            stage: Stage::First,
+            stage,
             began: None,
             found: FoundList { found: [NOBODY; SEARCH_SLOTS as usize], len: 0 },
             garbled: false,
@@ -209,12 +214,14 @@ impl Job {
             Errand::Offer { address } => Request::Offer { address },
             Errand::Assign { serial, address } => Request::Assign { serial, address },
             Errand::Led { address, pattern, hold_s } => Request::Led { address, pattern, hold_s },
-            Errand::Probe { panel, ends, first, count } => match self.stage {
-                Stage::Ask => Request::Identify { first, count: count.clamp(1, PROBE_MAX) },
-                Stage::Restore => {
-                    Request::Feed { address: panel, ends: Ends::Both, hold_ds: FEED_HOLD_DS }
+            Errand::Probe { feed, first, count } => match (self.stage, feed) {
+                (Stage::First, Some((address, ends))) => {
+                    Request::Feed { address, ends, hold_ds: FEED_HOLD_DS }
                 }
-                _ => Request::Feed { address: panel, ends, hold_ds: FEED_HOLD_DS },
+                (Stage::Restore, Some((address, _))) => {
+                    Request::Feed { address, ends: Ends::Both, hold_ds: FEED_HOLD_DS }
+                }
+                _ => Request::Identify { first, count: count.clamp(1, PROBE_MAX) },
             },
         }
     }
@@ -254,7 +261,7 @@ impl Job {
                 timing.feed() + ask + slack + timing.feed()
             }
             // Once a ring end is off, it must come back whatever it costs.
-            Errand::Probe { .. } => Nanos(0),
+            Errand::Probe { feed: Some(_), .. } => Nanos(0),
             _ => self.time(timing) + slack,
         }
     }
@@ -316,11 +323,14 @@ impl Job {
                 Some(Outcome::Assigned { serial, address, done })
             }
             Errand::Led { address, .. } => Some(Outcome::Shown { address }),
-            Errand::Probe { ends, first, .. } => {
-                self.stage = match self.stage {
-                    Stage::First => Stage::Ask,
-                    Stage::Ask => Stage::Restore,
-                    _ => return Some(Outcome::Probed { ends, first, answered: self.answered }),
+            Errand::Probe { feed, first, .. } => {
+                self.stage = match (self.stage, feed) {
+                    (Stage::First, _) => Stage::Ask,
+                    (Stage::Ask, Some(_)) => Stage::Restore,
+                    _ => {
+                        let Self { answered, garbled, .. } = *self;
+                        return Some(Outcome::Probed { feed, first, answered, garbled });
+                    }
                 };
                 None
             }
