@@ -27,6 +27,7 @@ pub mod equalize;
 pub mod events;
 pub mod history;
 pub mod image;
+pub mod phase;
 pub mod points;
 pub mod scan;
 pub mod settings;
