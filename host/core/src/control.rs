@@ -5,9 +5,11 @@
 use crate::battery::{ModuleKind, Verdict, judge};
 use crate::bus::master::Module;
 use crate::bus::wire::{Duty, Identity};
-use crate::equalize::{BlockInput, Equalizer};
+use crate::equalize::{Equalizer, Orders};
 use crate::image::{BlockRecord, Fault, Snapshot, StringRecord};
+use crate::phase::PhaseDetector;
 use crate::points::Quality;
+use crate::scan::{BlockScan, StringScan};
 use crate::settings::{GuardSettings, StringSettings};
 use crate::time::Nanos;
 
@@ -27,11 +29,12 @@ pub struct Control {
 
 struct StringControl {
     settings: StringSettings,
+    phase: PhaseDetector,
     equalizer: Equalizer,
     paused_until: Nanos,
     /// Index of the string's first module in the master's list.
     first_module: usize,
-    inputs: Vec<Option<BlockInput>>,
+    inputs: Vec<BlockScan>,
     duties: Vec<Duty>,
 }
 
@@ -44,10 +47,11 @@ impl Control {
             .strings
             .iter()
             .map(|s| StringControl {
-                equalizer: Equalizer::new(s.equalizer(cycle)),
+                phase: PhaseDetector::new(s.equalizer(cycle).cells(), &s.battery(), None),
+                equalizer: Equalizer::new(&s.equalizer(cycle)),
                 paused_until: Nanos(0),
                 first_module: addresses.partition_point(|a| *a < s.first_address),
-                inputs: vec![None; s.blocks.into()],
+                inputs: vec![BlockScan::default(); s.blocks.into()],
                 duties: vec![Duty::OFF; s.blocks.into()],
                 settings: s.clone(),
             })
@@ -119,13 +123,31 @@ impl StringControl {
         let own = &modules[self.first_module..self.first_module + blocks.len()];
         for ((module, block), input) in own.iter().zip(blocks.iter_mut()).zip(&mut self.inputs) {
             survey(module, self.settings.module, now, fresh, block);
-            *input = (block.quality == Quality::Good).then(|| BlockInput {
-                voltage_v: f64::from(block.voltage_mv) / 1e3,
-                temperature_c: f64::from(block.temperature_dc) / 10.0,
-            });
+            let good = block.quality == Quality::Good;
+            let voltage_v = f64::from(block.voltage_mv) / 1e3;
+            let applied = module.reading.map_or(0.0, |(r, _)| f64::from(r.duty) / 255.0);
+            *input = BlockScan {
+                voltage_v: good.then_some(voltage_v),
+                temperature_c: good.then_some(f64::from(block.temperature_dc) / 10.0),
+                bypass_a: applied * voltage_v / self.settings.module.data().bypass_ohm,
+                resistance_mohm: None,
+            };
         }
-        let paused = now < self.paused_until;
-        let report = self.equalizer.step(&self.inputs, paused, &mut self.duties);
+        let scan = StringScan {
+            now,
+            wall_s: None,
+            blocks: &self.inputs,
+            current_a: None,
+            string_v: None,
+            ambient_c: None,
+        };
+        let phase = self.phase.step(&scan);
+        let orders = Orders {
+            paused: now < self.paused_until,
+            charger_off: self.phase.charger_off(),
+            ..Orders::default()
+        };
+        let report = self.equalizer.step(&scan, phase, &orders, &mut self.duties);
         *record = StringRecord {
             target_v: report.target_v,
             sum_v: report.sum_v,

@@ -10,7 +10,7 @@
 //! it, and the guard goes on with the last good one. `evenkeel-guard seal FILE`
 //! writes the seal.
 
-use crate::battery::ModuleKind;
+use crate::battery::{BatteryType, Chemistry, ModuleKind};
 use crate::bus::master::Timing;
 use crate::bus::wire::ADDRESS_MAX;
 use crate::equalize;
@@ -271,17 +271,18 @@ impl StringSettings {
         self.first_address.saturating_add(self.blocks).saturating_sub(1)
     }
 
+    /// What its blocks are, as far as these settings say.
+    #[must_use]
+    pub fn battery(&self) -> BatteryType {
+        BatteryType::new(Chemistry::Agm, self.module.data().lead_cells, self.capacity_ah)
+    }
+
     /// The equalizer's view of this string.
     #[must_use]
     pub fn equalizer(&self, cycle: Nanos) -> equalize::Config {
-        equalize::Config {
-            blocks: self.blocks.into(),
-            module: self.module,
-            cells: self.module.data().lead_cells.into(),
-            capacity_ah: self.capacity_ah,
-            cycle,
-            enabled: self.equalize,
-        }
+        let uniform =
+            equalize::Config::uniform(self.blocks.into(), self.module, &self.battery(), cycle);
+        equalize::Config { enabled: self.equalize, ..uniform }
     }
 
     fn check(&self, place: &str) -> Result<(), SettingsError> {

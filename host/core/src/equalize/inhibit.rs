@@ -1,19 +1,20 @@
 //! When the bypasses of a whole string are off (facts/battery-science.md §3.4).
 //!
-//! ```text
-//!             every block reported,        a tenth of the blocks, or the mean,
-//!             or waited long enough        below 2.15 V/cell, or falling fast
-//!  Awaiting ───────────────────▶ float ◀──────────────────────▶ discharge
-//!                                  ▲                               │ above again
-//!                                  └────────── recovery ◀──────────┘
-//!                                     mean ≥ 2.20 V/cell
-//! ```
-//! Boost is a band of its own above the float window.
+//! Three sources: the string's [`Phase`], the readings themselves, and
+//! [`Orders`] from outside. What keeps a single block off is the law's business
+//! (see [`Activity`](super::Activity)).
 
+use crate::phase::USABLE_SHARE;
+use crate::scan::Phase;
 use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// Cycles to wait for blocks that never report.
+const AWAIT_CYCLES: u32 = 30;
 
 /// Reasons for which every bypass of a string is off. Empty: equalizing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Inhibits(u32);
 
 impl Inhibits {
@@ -31,8 +32,20 @@ impl Inhibits {
     pub const PAUSED: Self = Self(32);
     /// Equalization is switched off in the settings.
     pub const DISABLED: Self = Self(64);
+    /// A pause of the string's schedule.
+    pub const SCHEDULE: Self = Self(128);
+    /// A battery test is running.
+    pub const BATTERY_TEST: Self = Self(256);
+    /// The string's breaker is open.
+    pub const BREAKER_OPEN: Self = Self(512);
+    /// Thermal alarm: no heat from us.
+    pub const THERMAL_ALARM: Self = Self(1024);
+    /// The string is being commissioned.
+    pub const COMMISSIONING: Self = Self(2048);
+    /// The charger is off.
+    pub const CHARGER_OFF: Self = Self(4096);
 
-    const TEXTS: [(Self, &'static str); 7] = [
+    const TEXTS: [(Self, &'static str); 13] = [
         (Self::AWAITING, "waiting for every block to report"),
         (Self::TOO_FEW, "too few blocks have usable readings"),
         (Self::DISCHARGE, "discharge"),
@@ -40,6 +53,12 @@ impl Inhibits {
         (Self::BOOST, "boost charge"),
         (Self::PAUSED, "paused by a user"),
         (Self::DISABLED, "switched off in the settings"),
+        (Self::SCHEDULE, "paused by schedule"),
+        (Self::BATTERY_TEST, "battery test"),
+        (Self::BREAKER_OPEN, "breaker open"),
+        (Self::THERMAL_ALARM, "thermal alarm"),
+        (Self::COMMISSIONING, "commissioning"),
+        (Self::CHARGER_OFF, "charger off"),
     ];
 
     /// As a number, for the process image.
@@ -90,75 +109,61 @@ impl fmt::Display for Inhibits {
     }
 }
 
-/// Volts per lead cell below which a block is being discharged.
-const DISCHARGE_V_PER_CELL: f64 = 2.15;
-/// Fall of the mean, V per cell and second, that only a load explains: at C/2
-/// the polarisation alone falls by 18 mV per cell and second.
-const FALL_V_PER_CELL_S: f64 = 0.010;
-/// Mean volts per cell from which a discharged string counts as back at float.
-const RECOVERED_V_PER_CELL: f64 = 2.20;
-/// Mean volts per cell above which a string is being boosted; back below
-/// the same value less [`BOOST_HYSTERESIS_V_PER_CELL`].
-const BOOST_V_PER_CELL: f64 = 2.335;
-const BOOST_HYSTERESIS_V_PER_CELL: f64 = 0.01;
-/// Share of the blocks that must have usable readings.
-const USABLE_SHARE: f64 = 0.75;
-/// Cycles to wait for blocks that never report.
-const AWAIT_CYCLES: u32 = 30;
-
-/// What the detector looks at in one scan.
-#[derive(Clone, Copy, Debug)]
-pub struct Survey {
-    /// Blocks of the string.
-    pub blocks: usize,
-    /// Blocks with a usable reading.
-    pub usable: usize,
-    /// Usable blocks below [the discharge limit](survey_limit).
-    pub low: usize,
-    /// Mean of the usable blocks, V per cell; NaN when there is none.
-    pub mean_v_per_cell: f64,
-    /// Mean fall since the last scan of the blocks that were usable in both,
-    /// V per cell and second; NaN when there is none.
-    pub fall_v_per_cell_s: f64,
+/// What others want of the equalizer in this cycle. Default: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// A person paused the string.
+    pub paused: bool,
+    /// The string's [schedule](super::schedule) pauses it now.
+    pub scheduled_pause: bool,
+    /// A battery test is running.
+    pub battery_test: bool,
+    /// The string's breaker is open or being opened.
+    pub breaker_open: bool,
+    /// Protection sees a block or the string too hot.
+    pub thermal_alarm: bool,
+    /// The string is being commissioned: addresses and types are not sure yet.
+    pub commissioning: bool,
+    /// The [phase detector](crate::phase) says that the charger is off.
+    pub charger_off: bool,
+    /// Block (from 0) whose internal resistance is being measured: its bypass
+    /// alone is off.
+    pub measuring: Option<usize>,
 }
 
-/// Block voltage, V, below which [`Survey::low`] counts a block of `cells` cells.
-#[must_use]
-pub fn survey_limit(cells: f64) -> f64 {
-    DISCHARGE_V_PER_CELL * cells
-}
-
-/// The state machine above.
+/// Watches the readings, and collects the reasons.
 #[derive(Clone, Debug, Default)]
-pub struct Detector {
+pub(super) struct Gate {
     cycles: u32,
     awaited: bool,
-    discharged: bool,
-    boosted: bool,
 }
 
-impl Detector {
-    /// The inhibits after one more scan.
-    pub fn step(&mut self, survey: &Survey) -> Inhibits {
+impl Gate {
+    /// The inhibits of a scan in which `usable` of `blocks` have a voltage.
+    pub fn step(
+        &mut self,
+        usable: usize,
+        blocks: usize,
+        phase: Phase,
+        boost_allowed: bool,
+        orders: &Orders,
+    ) -> Inhibits {
         self.cycles = self.cycles.saturating_add(1);
-        self.awaited |= survey.usable == survey.blocks || self.cycles > AWAIT_CYCLES;
-        let mean = survey.mean_v_per_cell;
-        let falling = survey.fall_v_per_cell_s > FALL_V_PER_CELL_S;
-        // One low block is a low block, not a discharge, however short the string.
-        let many_low = survey.low >= 2 && survey.low * 10 > survey.blocks;
-        let low = mean < DISCHARGE_V_PER_CELL || many_low;
-        let in_discharge = low || falling;
-        self.discharged = in_discharge || (self.discharged && mean < RECOVERED_V_PER_CELL);
-        let boost_limit =
-            BOOST_V_PER_CELL - if self.boosted { BOOST_HYSTERESIS_V_PER_CELL } else { 0.0 };
-        self.boosted = mean > boost_limit;
-        let too_few = (survey.usable as f64) < USABLE_SHARE * survey.blocks as f64;
+        self.awaited |= usable == blocks || self.cycles > AWAIT_CYCLES;
+        let too_few = (usable as f64) < USABLE_SHARE * blocks as f64 || phase == Phase::Unknown;
         Inhibits::default()
             .with(Inhibits::AWAITING, !self.awaited)
             .with(Inhibits::TOO_FEW, self.awaited && too_few)
-            .with(Inhibits::DISCHARGE, in_discharge)
-            .with(Inhibits::RECOVERY, self.discharged && !in_discharge)
-            .with(Inhibits::BOOST, self.boosted)
+            .with(Inhibits::DISCHARGE, phase == Phase::Discharge)
+            .with(Inhibits::RECOVERY, phase == Phase::Recharge)
+            .with(Inhibits::BOOST, phase == Phase::Boost && !boost_allowed)
+            .with(Inhibits::PAUSED, orders.paused)
+            .with(Inhibits::SCHEDULE, orders.scheduled_pause)
+            .with(Inhibits::BATTERY_TEST, orders.battery_test)
+            .with(Inhibits::BREAKER_OPEN, orders.breaker_open)
+            .with(Inhibits::THERMAL_ALARM, orders.thermal_alarm)
+            .with(Inhibits::COMMISSIONING, orders.commissioning)
+            .with(Inhibits::CHARGER_OFF, orders.charger_off)
     }
 }
 
@@ -166,76 +171,56 @@ impl Detector {
 mod tests {
     use super::*;
 
-    fn survey(usable: usize, low: usize, mean_v_per_cell: f64) -> Survey {
-        Survey { blocks: 32, usable, low, mean_v_per_cell, fall_v_per_cell_s: 0.0 }
+    fn gate(gate: &mut Gate, usable: usize) -> Inhibits {
+        gate.step(usable, 32, Phase::Float, false, &Orders::default())
     }
 
     #[test]
     fn off_until_every_block_reported_but_not_for_ever() {
-        let mut d = Detector::default();
+        let mut g = Gate::default();
         for _ in 0..AWAIT_CYCLES {
-            assert_eq!(d.step(&survey(31, 0, 2.27)), Inhibits::AWAITING);
+            assert_eq!(gate(&mut g, 31), Inhibits::AWAITING);
         }
-        assert!(d.step(&survey(31, 0, 2.27)).is_empty());
-        let mut d = Detector::default();
-        assert!(d.step(&survey(32, 0, 2.27)).is_empty());
-        assert!(
-            d.step(&survey(30, 0, 2.27)).is_empty(),
-            "a lost block later does not stop the rest"
-        );
-        assert_eq!(d.step(&survey(20, 0, 2.27)), Inhibits::TOO_FEW);
+        assert!(gate(&mut g, 31).is_empty());
+        let mut g = Gate::default();
+        assert!(gate(&mut g, 32).is_empty());
+        assert!(gate(&mut g, 30).is_empty(), "a lost block later does not stop the rest");
+        assert_eq!(gate(&mut g, 20), Inhibits::TOO_FEW);
     }
 
     #[test]
-    fn discharge_then_recovery_then_float() {
-        let mut d = Detector::default();
-        assert!(d.step(&survey(32, 3, 2.25)).is_empty(), "three of 32 are not a discharge");
-        assert_eq!(d.step(&survey(32, 4, 2.25)), Inhibits::DISCHARGE);
-        assert_eq!(d.step(&survey(32, 32, 2.05)), Inhibits::DISCHARGE);
-        assert_eq!(d.step(&survey(32, 0, 2.19)), Inhibits::RECOVERY);
-        assert!(d.step(&survey(32, 0, 2.21)).is_empty());
-        assert!(
-            d.step(&survey(32, 0, 2.18)).is_empty(),
-            "2.18 is float unless a discharge came before"
-        );
+    fn every_phase_but_float_is_a_reason() {
+        let mut g = Gate::default();
+        let mut of = |phase, boost| g.step(4, 4, phase, boost, &Orders::default());
+        assert_eq!(of(Phase::Discharge, false), Inhibits::DISCHARGE);
+        assert_eq!(of(Phase::Recharge, false), Inhibits::RECOVERY);
+        assert_eq!(of(Phase::Boost, false), Inhibits::BOOST);
+        assert!(of(Phase::Boost, true).is_empty());
+        assert_eq!(of(Phase::Unknown, true), Inhibits::TOO_FEW);
     }
 
     #[test]
-    fn a_fast_fall_is_a_discharge_before_the_limit_is_reached() {
-        let mut d = Detector::default();
-        let falling = |fall_v_per_cell_s| Survey { fall_v_per_cell_s, ..survey(32, 0, 2.27) };
-        assert!(d.step(&falling(f64::NAN)).is_empty());
-        assert_eq!(d.step(&falling(0.018)), Inhibits::DISCHARGE);
-        assert!(d.step(&falling(0.005)).is_empty(), "a small step of the charger is none");
-    }
-
-    #[test]
-    fn one_low_block_of_four_is_no_discharge() {
-        let mut d = Detector::default();
-        let short = Survey { blocks: 4, usable: 4, low: 1, ..survey(4, 1, 2.25) };
-        assert!(d.step(&short).is_empty());
-        assert_eq!(d.step(&Survey { low: 2, ..short }), Inhibits::DISCHARGE);
-    }
-
-    #[test]
-    fn boost_has_hysteresis() {
-        let mut d = Detector::default();
-        assert_eq!(d.step(&survey(32, 0, 2.40)), Inhibits::BOOST);
-        assert_eq!(d.step(&survey(32, 0, 2.33)), Inhibits::BOOST);
-        assert!(d.step(&survey(32, 0, 2.32)).is_empty());
-        assert!(d.step(&survey(32, 0, 2.33)).is_empty());
-    }
-
-    #[test]
-    fn no_usable_block_is_too_few_not_a_discharge() {
-        let mut d = Detector::default();
-        d.step(&survey(32, 0, 2.27));
-        assert_eq!(d.step(&survey(0, 0, f64::NAN)), Inhibits::TOO_FEW);
+    fn every_order_is_a_reason_of_its_own() {
+        let orders = [
+            (Orders { paused: true, ..Orders::default() }, Inhibits::PAUSED),
+            (Orders { scheduled_pause: true, ..Orders::default() }, Inhibits::SCHEDULE),
+            (Orders { battery_test: true, ..Orders::default() }, Inhibits::BATTERY_TEST),
+            (Orders { breaker_open: true, ..Orders::default() }, Inhibits::BREAKER_OPEN),
+            (Orders { thermal_alarm: true, ..Orders::default() }, Inhibits::THERMAL_ALARM),
+            (Orders { commissioning: true, ..Orders::default() }, Inhibits::COMMISSIONING),
+            (Orders { charger_off: true, ..Orders::default() }, Inhibits::CHARGER_OFF),
+        ];
+        for (order, inhibit) in orders {
+            assert_eq!(Gate::default().step(4, 4, Phase::Float, false, &order), inhibit);
+        }
+        let measuring = Orders { measuring: Some(2), ..Orders::default() };
+        assert!(Gate::default().step(4, 4, Phase::Float, false, &measuring).is_empty());
     }
 
     #[test]
     fn texts_name_each_reason() {
         let both = Inhibits::PAUSED.with(Inhibits::BOOST, true);
         assert_eq!(both.to_string(), "boost charge, paused by a user");
+        assert_eq!(Inhibits::from_bits(0x1fff).texts().count(), 13);
     }
 }

@@ -1,10 +1,10 @@
-//! The control law: PI per block, gain from the block's capacity, common mode
-//! pinned (facts/battery-science.md §3.2, §3.3).
+//! The control law of one block: PI, gain from the block's capacity, no
+//! wind-up (facts/battery-science.md §3.2 … §3.4).
 //!
 //! | symbol | meaning | value |
 //! |---|---|---|
 //! | e | block voltage − target | V, positive: shed current |
-//! | C_p | polarisation capacity of the block | 5 F/Ah · Ah · 6/cells |
+//! | C_p | polarisation capacity of the block | 30 F/Ah · Ah / cells |
 //! | n | scans that the error is smoothed over | 1, 2, 3 …: see below |
 //! | K | proportional gain | C_p / (4 n T_c): critically damped with a delay of n cycles |
 //! | T_i | integration time | 4 C_p / K |
@@ -17,98 +17,67 @@
 //! divides σ by √(2n − 1) and costs n cycles of delay; the smallest n that
 //! satisfies both is taken.
 //!
-//! The errors are relative to the mean, so a current common to all integrators
-//! changes no error and would random-walk upward on noise: the smallest
-//! integrator of the members is subtracted from all in every cycle.
+//! Nothing winds up: the integrator stands while the bypass cannot follow, be
+//! it fully on or because its module derates (it reports less current than was
+//! commanded); it is held, slowly bleeding, while the block rests; and after
+//! any rest the duty comes back by a ramp.
 
-use super::inhibit::{Detector, Inhibits, Survey, survey_limit};
-use super::target::HealthyMean;
-use crate::battery::ModuleKind;
-use crate::bus::wire::Duty;
-use crate::time::Nanos;
+use crate::battery::{BatteryType, ModuleType};
 
 /// Polarisation capacity of a cell, F per Ah (5 F/Ah for six cells in series).
+/// Fitted for lead; other chemistries take more charge per volt at the top of
+/// their charge, so that the gain is too small rather than too large.
 const CP_F_PER_AH_CELL: f64 = 30.0;
 /// Noise of a reading that the gain is made for, V rms: white noise of the
 /// module and 1 mV steps.
 const READING_NOISE_V: f64 = 0.0015;
 /// Share of the bypass current that noise may move.
 const NOISE_SHARE: f64 = 0.1;
-/// A block hotter than this is left alone, °C; below [`COOL_C`] it takes part again.
-const HOT_C: f64 = 45.0;
-const COOL_C: f64 = 43.0;
-/// After an inhibit the duties come back by this share per cycle.
+/// After a rest the duty comes back by this share per cycle.
 const RAMP_PER_CYCLE: f64 = 0.1;
+/// Time in which the integrator of a resting block bleeds away, s.
+const BLEED_S: f64 = 12.0 * 3_600.0;
+/// Heat of a bypass over its heat at the data sheet's current: in boost the
+/// duty is bound so that the heat stays at the sheet's peak.
+const PEAK_HEAT: f64 = 1.1;
+/// A module that bypasses less than this share of what was commanded, less
+/// this share of its full current, for this many scans, does not follow.
+const FOLLOWS_SHARE: f64 = 0.9;
+const FOLLOWS_FULL_SHARE: f64 = 0.02;
+const FOLLOWS_SCANS: u8 = 5;
 
-/// What a string is made of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Config {
-    /// Number of blocks.
-    pub blocks: usize,
-    /// Module on each block.
-    pub module: ModuleKind,
-    /// Lead cells per block.
-    pub cells: f64,
-    /// Rated capacity, Ah (20 h rate).
-    pub capacity_ah: f64,
-    /// Time between two steps.
-    pub cycle: Nanos,
-    /// Equalize at all.
-    pub enabled: bool,
-}
-
-/// One block's usable measurement in a scan.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BlockInput {
-    /// Block voltage, V.
-    pub voltage_v: f64,
-    /// Block temperature, °C.
-    pub temperature_c: f64,
-}
-
-/// What a step found and did.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Report {
-    /// Target, V; NaN when no block is usable.
-    pub target_v: f64,
-    /// Sum of all block voltages, V; NaN unless every block is usable.
-    pub sum_v: f64,
-    /// Signed deviation of the block farthest from the target, V, among all
-    /// usable blocks; NaN without target.
-    pub worst_v: f64,
-    /// Why every bypass is off, if so.
-    pub inhibits: Inhibits,
-    /// Blocks that made the target.
-    pub members: u16,
-    /// Blocks whose bypass is fully on and does not suffice.
-    pub saturated: u16,
-    /// Mean duty of the string, 0 … 1.
-    pub mean_duty: f64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct BlockState {
+/// The law of a block with its state.
+#[derive(Clone, Debug)]
+pub(super) struct Law {
+    /// 1 / n.
+    smoothing: f64,
+    gain_a_per_v: f64,
+    /// T_c / T_i.
+    integral_share: f64,
+    bypass_ohm: f64,
+    /// Most heat, W.
+    heat_w: f64,
     integrator_a: f64,
     /// Smoothed error, V.
     error_v: Option<f64>,
-    hot: bool,
-    /// Voltage in the last scan, if usable.
-    last_v: Option<f64>,
+    /// Commanded in the last step, A.
+    commanded_a: f64,
+    lagging_scans: u8,
+    ramp: f64,
 }
 
-impl BlockState {
-    fn forget(&mut self) {
-        (self.integrator_a, self.error_v) = (0.0, None);
-    }
-
-    fn smooth(&mut self, error_v: f64, share: f64) -> f64 {
-        let smoothed = self.error_v.map_or(error_v, |last| last + share * (error_v - last));
-        self.error_v = Some(smoothed);
-        smoothed
-    }
+/// What the law wants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Wish {
+    /// Share of the time that the bypass is on, 0 … 1.
+    pub fraction: f64,
+    /// The bypass is as much on as it can be, and that does not suffice.
+    pub saturated: bool,
+    /// The module bypasses less than commanded.
+    pub limited: bool,
 }
 
-/// 1/n and K for a block, see the head of this file.
+/// 1/n and K, see the head of this file.
 fn gain(cp_f: f64, cycle_s: f64, bypass_a: f64) -> (f64, f64) {
     let limit_a_per_v = NOISE_SHARE * bypass_a / READING_NOISE_V;
     let mut n = 1.0;
@@ -119,321 +88,166 @@ fn gain(cp_f: f64, cycle_s: f64, bypass_a: f64) -> (f64, f64) {
     (1.0 / n, cp_f / (4.0 * n * cycle_s))
 }
 
-/// The equalizer of one string. Built once; a step allocates nothing.
-#[derive(Clone, Debug)]
-pub struct Equalizer {
-    config: Config,
-    /// 1 / n.
-    smoothing: f64,
-    gain_a_per_v: f64,
-    /// T_c / T_i.
-    integral_share: f64,
-    target: HealthyMean,
-    detector: Detector,
-    blocks: Vec<BlockState>,
-    ramp: f64,
-}
-
-impl Equalizer {
-    /// For a string as configured.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        let cycle_s = config.cycle.as_secs_f64();
-        let cp_f = CP_F_PER_AH_CELL * config.capacity_ah / config.cells;
-        let (smoothing, gain_a_per_v) = gain(cp_f, cycle_s, config.module.data().bypass_a);
+impl Law {
+    pub fn new(battery: &BatteryType, module: &ModuleType, cycle_s: f64) -> Self {
+        let cp_f = CP_F_PER_AH_CELL * battery.capacity_ah / battery.cells_f64();
+        let (smoothing, gain_a_per_v) = gain(cp_f, cycle_s, module.bypass_a);
         Self {
             smoothing,
             gain_a_per_v,
             integral_share: cycle_s * gain_a_per_v / (4.0 * cp_f),
-            target: HealthyMean::new(config.blocks, config.cells),
-            detector: Detector::default(),
-            blocks: vec![BlockState::default(); config.blocks],
+            bypass_ohm: module.bypass_ohm,
+            heat_w: PEAK_HEAT * module.bypass_a * module.bypass_a * module.bypass_ohm,
+            integrator_a: 0.0,
+            error_v: None,
+            commanded_a: 0.0,
+            lagging_scans: 0,
             ramp: 0.0,
-            config,
         }
     }
 
-    /// One scan: `inputs` and `duties` have one entry per block; `None` is a
-    /// block without a usable reading, whose bypass is off.
-    ///
-    /// # Panics
-    /// When the slices are not one entry per block: a programming error.
-    pub fn step(
-        &mut self,
-        inputs: &[Option<BlockInput>],
-        paused: bool,
-        duties: &mut [Duty],
-    ) -> Report {
-        assert_eq!(inputs.len(), self.config.blocks, "one input per block");
-        assert_eq!(duties.len(), self.config.blocks, "one duty per block");
-        let voltages = inputs.iter().map(|i| i.map(|b| b.voltage_v));
-        let target = self.target.step(voltages);
-        let survey = self.survey(inputs);
-        for (block, input) in self.blocks.iter_mut().zip(inputs) {
-            block.last_v = input.map(|b| b.voltage_v);
-        }
-        let inhibits = self
-            .detector
-            .step(&survey)
-            .with(Inhibits::PAUSED, paused)
-            .with(Inhibits::DISABLED, !self.config.enabled);
-        duties.fill(Duty::OFF);
-        let saturated = match target {
-            Some(target_v) if inhibits.is_empty() => {
-                self.ramp = (self.ramp + RAMP_PER_CYCLE).min(1.0);
-                self.control(inputs, target_v, duties)
-            }
-            _ => {
-                self.release();
-                0
-            }
-        };
-        self.report(inputs, target, inhibits, saturated, duties)
+    /// Current of the bypass when it is as much on as its heat allows, A.
+    pub fn full_a(&self, voltage_v: f64) -> f64 {
+        let amps = (voltage_v / self.bypass_ohm).max(0.0);
+        let allowed = self.heat_w / (voltage_v * amps);
+        if allowed < 1.0 { amps * allowed } else { amps }
     }
 
-    /// All bypasses off: forget the integrators, come back by the ramp.
-    fn release(&mut self) {
-        self.ramp = 0.0;
-        self.blocks.iter_mut().for_each(BlockState::forget);
+    /// A cycle with the bypass off.
+    pub fn rest(&mut self, cycle_s: f64) {
+        self.integrator_a *= (1.0 - cycle_s / BLEED_S).max(0.0);
+        (self.error_v, self.commanded_a) = (None, 0.0);
+        (self.lagging_scans, self.ramp) = (0, 0.0);
     }
 
-    /// Duties by the law; returns the number of saturated blocks.
-    fn control(
-        &mut self,
-        inputs: &[Option<BlockInput>],
-        target_v: f64,
-        duties: &mut [Duty],
-    ) -> u16 {
-        let mut saturated = 0;
-        let bypass_ohm = self.config.module.data().bypass_ohm;
-        for ((state, input), duty) in self.blocks.iter_mut().zip(inputs).zip(duties) {
-            let Some(input) = input else {
-                state.forget();
-                continue;
-            };
-            state.hot = input.temperature_c > if state.hot { COOL_C } else { HOT_C };
-            if state.hot {
-                state.forget();
-                continue;
-            }
-            let error_v = state.smooth(input.voltage_v - target_v, self.smoothing);
-            let full_a = (input.voltage_v / bypass_ohm).max(0.0);
-            let proportional_a = self.gain_a_per_v * error_v;
-            let wanted_a = proportional_a + state.integrator_a;
-            let pushes_out =
-                (wanted_a >= full_a && error_v > 0.0) || (wanted_a <= 0.0 && error_v < 0.0);
-            if !pushes_out {
-                state.integrator_a =
-                    (state.integrator_a + proportional_a * self.integral_share).clamp(0.0, full_a);
-            }
-            let fraction = (wanted_a / full_a).clamp(0.0, 1.0);
-            saturated += u16::from(fraction >= 1.0);
-            *duty = Duty::from_fraction(fraction * self.ramp);
+    /// A cycle of control; `applied_a` is what the module bypassed before the scan.
+    pub fn step(&mut self, voltage_v: f64, error_v: f64, applied_a: f64) -> Wish {
+        let full_a = self.full_a(voltage_v);
+        let on_a = voltage_v / self.bypass_ohm;
+        if full_a <= 0.0 || on_a <= 0.0 {
+            return Wish { fraction: 0.0, saturated: false, limited: false };
         }
-        self.pin_common_mode(inputs);
-        saturated
+        let limited = self.lags(full_a, applied_a);
+        let error_v = self.smooth(error_v);
+        let proportional_a = self.gain_a_per_v * error_v;
+        let wanted_a = proportional_a + self.integrator_a;
+        let at_end = wanted_a >= full_a || limited;
+        let pushes_out = (at_end && error_v > 0.0) || (wanted_a <= 0.0 && error_v < 0.0);
+        if !pushes_out {
+            self.integrator_a += proportional_a * self.integral_share;
+        }
+        let most_a = if limited { applied_a.clamp(0.0, full_a) } else { full_a };
+        self.integrator_a = self.integrator_a.clamp(0.0, most_a);
+        self.ramp = (self.ramp + RAMP_PER_CYCLE).min(1.0);
+        self.commanded_a = wanted_a.clamp(0.0, full_a) * self.ramp;
+        let saturated = at_end && error_v > 0.0;
+        Wish { fraction: self.commanded_a / on_a, saturated, limited }
     }
 
-    fn pin_common_mode(&mut self, inputs: &[Option<BlockInput>]) {
-        let members =
-            || (0..self.blocks.len()).filter(|i| inputs[*i].is_some() && self.target.is_member(*i));
-        let smallest = members().map(|i| self.blocks[i].integrator_a).fold(f64::INFINITY, f64::min);
-        if smallest.is_finite() {
-            for block in &mut self.blocks {
-                block.integrator_a = (block.integrator_a - smallest).max(0.0);
-            }
-        }
+    pub fn integrator_a(&self) -> f64 {
+        self.integrator_a
     }
 
-    fn survey(&self, inputs: &[Option<BlockInput>]) -> Survey {
-        let limit = survey_limit(self.config.cells);
-        let usable = inputs.iter().flatten();
-        let count = usable.clone().count();
-        let falls = self
-            .blocks
-            .iter()
-            .zip(inputs)
-            .filter_map(|(block, input)| Some(block.last_v? - input.as_ref()?.voltage_v));
-        Survey {
-            blocks: inputs.len(),
-            usable: count,
-            low: usable.clone().filter(|b| b.voltage_v < limit).count(),
-            mean_v_per_cell: usable.map(|b| b.voltage_v).sum::<f64>()
-                / (count as f64 * self.config.cells),
-            fall_v_per_cell_s: falls.clone().sum::<f64>()
-                / (falls.count() as f64 * self.config.cells * self.config.cycle.as_secs_f64()),
-        }
+    /// Take the common mode away.
+    pub fn lower(&mut self, amps: f64) {
+        self.integrator_a = (self.integrator_a - amps).max(0.0);
     }
 
-    fn report(
-        &self,
-        inputs: &[Option<BlockInput>],
-        target: Option<f64>,
-        inhibits: Inhibits,
-        saturated: u16,
-        duties: &[Duty],
-    ) -> Report {
-        let target_v = target.unwrap_or(f64::NAN);
-        let worst = |worst: f64, e: f64| if e.abs() > worst.abs() { e } else { worst };
-        let deviations = inputs.iter().flatten().map(|b| b.voltage_v - target_v);
-        let complete = inputs.iter().all(Option::is_some);
-        let sum: f64 = inputs.iter().flatten().map(|b| b.voltage_v).sum();
-        Report {
-            target_v,
-            sum_v: if complete { sum } else { f64::NAN },
-            worst_v: if target.is_some() { deviations.fold(0.0, worst) } else { f64::NAN },
-            inhibits,
-            members: (0..inputs.len())
-                .filter(|i| inputs[*i].is_some() && self.target.is_member(*i))
-                .count() as u16,
-            saturated,
-            mean_duty: duties.iter().map(|d| d.fraction()).sum::<f64>()
-                / duties.len().max(1) as f64,
-        }
+    fn lags(&mut self, full_a: f64, applied_a: f64) -> bool {
+        let least_a = FOLLOWS_SHARE * self.commanded_a - FOLLOWS_FULL_SHARE * full_a;
+        self.lagging_scans =
+            if applied_a < least_a { self.lagging_scans.saturating_add(1) } else { 0 };
+        self.lagging_scans >= FOLLOWS_SCANS
+    }
+
+    fn smooth(&mut self, error_v: f64) -> f64 {
+        let smoothed =
+            self.error_v.map_or(error_v, |last| last + self.smoothing * (error_v - last));
+        self.error_v = Some(smoothed);
+        smoothed
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::battery::{Chemistry, ModuleKind};
 
-    const CONFIG: Config = Config {
-        blocks: 4,
-        module: ModuleKind::C20,
-        cells: 6.0,
-        capacity_ah: 7.0,
-        cycle: Nanos(1_000_000_000),
-        enabled: true,
-    };
-
-    fn inputs(voltages: [f64; 4]) -> [Option<BlockInput>; 4] {
-        voltages.map(|voltage_v| Some(BlockInput { voltage_v, temperature_c: 25.0 }))
+    fn law() -> Law {
+        let battery = BatteryType::new(Chemistry::Agm, 6, 7.0);
+        Law::new(&battery, ModuleKind::C20.data(), 1.0)
     }
 
-    fn run(eq: &mut Equalizer, voltages: [f64; 4], cycles: usize) -> (Report, [Duty; 4]) {
-        let mut duties = [Duty::OFF; 4];
-        let mut report = eq.step(&inputs(voltages), false, &mut duties);
-        for _ in 1..cycles {
-            report = eq.step(&inputs(voltages), false, &mut duties);
-        }
-        (report, duties)
+    /// Steps at a constant error with a module that does as commanded.
+    fn follow(law: &mut Law, error_v: f64, cycles: usize) -> Wish {
+        (0..cycles).map(|_| law.step(13.7, error_v, law.commanded_a)).last().expect("cycles")
     }
 
     #[test]
-    fn only_blocks_above_the_target_shed_current() {
-        let mut eq = Equalizer::new(CONFIG);
-        let (report, duties) = run(&mut eq, [13.9, 13.7, 13.5, 13.7], 20);
-        assert!((report.target_v - 13.7).abs() < 1e-9);
-        assert_eq!(duties[0], Duty::FULL);
-        assert_eq!(duties[2], Duty::OFF);
-        assert_eq!(report.saturated, 1);
-        assert!((report.worst_v.abs() - 0.2).abs() < 1e-9);
+    fn duty_comes_in_by_a_ramp_after_every_rest() {
+        let mut law = law();
+        assert!((follow(&mut law, 0.2, 1).fraction - 0.1).abs() < 1e-9);
+        assert!((follow(&mut law, 0.2, 20).fraction - 1.0).abs() < 1e-9);
+        law.rest(1.0);
+        assert!((follow(&mut law, 0.2, 1).fraction - 0.1).abs() < 1e-9);
     }
 
     #[test]
-    fn duties_come_in_by_a_ramp() {
-        let mut eq = Equalizer::new(CONFIG);
-        let (_, duties) = run(&mut eq, [13.9, 13.7, 13.5, 13.7], 1);
-        assert!((duties[0].fraction() - 0.1).abs() < 1e-3);
+    fn a_rest_holds_the_integrator_and_bleeds_it_in_hours() {
+        let mut law = law();
+        follow(&mut law, 0.005, 600);
+        let before = law.integrator_a();
+        assert!(before > 0.01, "{before}");
+        (0..60).for_each(|_| law.rest(1.0));
+        assert!(law.integrator_a() > 0.99 * before);
+        (0..24 * 3_600).for_each(|_| law.rest(1.0));
+        assert!(law.integrator_a() < 0.2 * before);
     }
 
     #[test]
-    fn every_inhibit_is_off_and_forgets() {
-        let mut eq = Equalizer::new(CONFIG);
-        run(&mut eq, [13.9, 13.7, 13.5, 13.7], 20);
-        let mut duties = [Duty::FULL; 4];
-        let report = eq.step(&inputs([13.9, 13.7, 13.5, 13.7]), true, &mut duties);
-        assert!(report.inhibits.contains(Inhibits::PAUSED));
-        assert_eq!(duties, [Duty::OFF; 4]);
-        let (_, duties) = run(&mut eq, [13.9, 13.7, 13.5, 13.7], 1);
-        assert!(duties[0].fraction() < 0.11, "restarts with a ramp: {duties:?}");
-        let (report, duties) = run(&mut eq, [12.0, 12.1, 12.0, 12.1], 1);
-        assert!(report.inhibits.contains(Inhibits::DISCHARGE));
-        assert_eq!(duties, [Duty::OFF; 4]);
+    fn nothing_winds_up_while_saturated() {
+        let mut law = law();
+        follow(&mut law, 0.2, 7_200);
+        let wish = follow(&mut law, -0.01, 10);
+        assert_eq!(wish.fraction, 0.0, "an hour of saturation is forgotten at once");
     }
 
     #[test]
-    fn a_lost_block_has_its_bypass_off_and_the_rest_goes_on() {
-        let mut eq = Equalizer::new(CONFIG);
-        run(&mut eq, [13.9, 13.7, 13.5, 13.7], 20);
-        let mut lost = inputs([13.9, 13.7, 13.5, 13.7]);
-        lost[0] = None;
-        let mut duties = [Duty::FULL; 4];
-        let report = eq.step(&lost, false, &mut duties);
-        assert_eq!(duties[0], Duty::OFF);
-        assert!(report.inhibits.is_empty());
-        assert!(report.sum_v.is_nan());
-    }
-
-    #[test]
-    fn a_hot_block_is_left_alone_until_it_is_cool() {
-        let mut eq = Equalizer::new(CONFIG);
-        let mut duty_at = |temperature_c: f64| {
-            let mut duties = [Duty::OFF; 4];
-            let mut hot = inputs([13.9, 13.7, 13.5, 13.7]);
-            hot[0] = Some(BlockInput { voltage_v: 13.9, temperature_c });
-            eq.step(&hot, false, &mut duties);
-            duties[0]
+    fn a_derated_module_is_noticed_and_never_wound_up_against() {
+        let mut law = law();
+        let derated = |law: &mut Law, cycles: usize| {
+            (0..cycles)
+                .map(|_| law.step(13.7, 0.01, law.commanded_a.min(0.03)))
+                .last()
+                .expect("cycles")
         };
-        assert!(duty_at(44.0) > Duty::OFF);
-        assert_eq!(duty_at(45.1), Duty::OFF);
-        assert_eq!(duty_at(44.0), Duty::OFF);
-        assert!(duty_at(42.9) > Duty::OFF);
+        let wish = derated(&mut law, 3_600);
+        assert!(wish.limited && wish.saturated, "{wish:?}");
+        assert!(law.integrator_a() <= 0.031, "{}", law.integrator_a());
+        let wish = follow(&mut law, 0.0, 2);
+        assert!(!wish.limited && wish.fraction < 0.3, "{wish:?}");
     }
 
-    /// Noise alone must not make everybody burn current (§3.3).
     #[test]
-    fn common_mode_stays_pinned() {
-        let mut eq = Equalizer::new(CONFIG);
-        let mut noise = 1u32;
-        let mut next = || {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            13.7 + (f64::from(noise >> 16) / 65_536.0 - 0.5) * 0.004
-        };
-        let mut duties = [Duty::OFF; 4];
-        let mut smallest = f64::INFINITY;
-        for cycle in 0..3_600 {
-            eq.step(&inputs([next(), next(), next(), next()]), false, &mut duties);
-            if cycle > 3_000 {
-                let least = duties.iter().map(|d| d.fraction()).fold(1.0, f64::min);
-                smallest = smallest.min(least);
-            }
+    fn heat_is_bound_in_boost() {
+        let law = law();
+        assert!((law.full_a(13.605) - 0.15).abs() < 1e-4);
+        let watts = law.full_a(15.0) * 15.0;
+        assert!((watts - 2.245).abs() < 0.01, "{watts} W; the sheet says 2.24 W");
+    }
+
+    #[test]
+    fn gain_is_damped_and_quiet_for_every_size() {
+        for (ah, cells, module) in [
+            (7.0, 6.0, ModuleKind::C20),
+            (200.0, 6.0, ModuleKind::C20),
+            (9_000.0, 1.0, ModuleKind::C40),
+        ] {
+            let cp_f = CP_F_PER_AH_CELL * ah / cells;
+            let (smoothing, gain) = gain(cp_f, 1.0, module.data().bypass_a);
+            assert!(gain <= cp_f * smoothing / 4.0 + 1e-9);
+            let noise_v = READING_NOISE_V / (2.0 / smoothing - 1.0).sqrt();
+            assert!(gain * noise_v <= NOISE_SHARE * module.data().bypass_a * 1.001);
         }
-        assert_eq!(smallest, 0.0);
-        let mean: f64 = duties.iter().map(|d| d.fraction()).sum::<f64>() / 4.0;
-        assert!(mean < 0.2, "mean duty {mean}");
-    }
-
-    /// Plausible blocks with a wild one now and then.
-    fn reading() -> impl Strategy<Value = Option<BlockInput>> {
-        let plausible = (13.0..14.0f64, -20.0..60.0f64);
-        let wild = (any::<f64>(), any::<f64>());
-        let block = prop_oneof![20 => plausible, 1 => wild]
-            .prop_map(|(voltage_v, temperature_c)| BlockInput { voltage_v, temperature_c });
-        proptest::option::weighted(0.9, block)
-    }
-
-    #[test]
-    fn duties_are_possible_whatever_is_measured() {
-        use proptest::test_runner::TestRunner;
-        use std::cell::Cell;
-        let (shed, scans) = (Cell::new(0), proptest::collection::vec(reading(), 4 * 50));
-        let run = TestRunner::default().run(&scans, |readings| {
-            let mut eq = Equalizer::new(CONFIG);
-            for scan in readings.chunks_exact(4) {
-                let mut duties = [Duty::FULL; 4];
-                let report = eq.step(scan, false, &mut duties);
-                for (input, duty) in scan.iter().zip(duties) {
-                    prop_assert!(input.is_some() || duty == Duty::OFF);
-                    shed.set(shed.get() + u32::from(duty > Duty::OFF));
-                }
-                prop_assert!(report.inhibits.is_empty() || duties == [Duty::OFF; 4]);
-                prop_assert!(eq.blocks.iter().all(|b| b.integrator_a >= 0.0));
-            }
-            Ok(())
-        });
-        assert!(run.is_ok(), "{run:?}");
-        assert!(shed.get() > 0, "the law was never asked");
     }
 }

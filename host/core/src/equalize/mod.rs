@@ -6,18 +6,35 @@
 //! rises a little, and the blocks below the mean rise with it. So the only rest
 //! point is "all at the mean", and no block is ever pushed by us — only relieved.
 //!
-//! - [`target`]: which blocks make the mean (healthy-mean, with hysteresis).
-//! - [`inhibit`]: when every bypass of the string is off.
-//! - [`law`]: the PI law and [`Equalizer::step`], the only entry:
-//!   (readings, state) → (duties, state), once per scan.
+//! - [`Config`]: what is known of the string; [`schedule`]: when it is paused.
+//! - [`target`]: which blocks make the mean (healthy-mean, with hysteresis);
+//!   `warmth`: whose target is lower because the block is warm.
+//! - [`Inhibits`], [`Orders`]: when every bypass of the string is off.
+//! - `law`: the PI law of a block.
+//! - [`Feasibility`]: whether these modules can bring this string into the band.
+//! - [`ChargerVerdict`], [`Truth`]: what the same readings say about the
+//!   charger and about the modules' calibration.
+//! - [`Equalizer::step`], the only entry: (scan, phase, orders, state) →
+//!   (duties, report, state), once per scan.
 //!
 //! Theory, gains and limits: facts/battery-science.md §3. Off is the fail-safe:
 //! at start, on stale data, in discharge, and in the module itself when no duty
 //! comes any more.
 
-pub mod inhibit;
-pub mod law;
+mod charger;
+mod config;
+mod equalizer;
+mod feasibility;
+mod inhibit;
+mod law;
+pub mod schedule;
 pub mod target;
+mod truth;
+mod warmth;
 
-pub use inhibit::Inhibits;
-pub use law::{BlockInput, Config, Equalizer, Report};
+pub use charger::{ChargerCheck, ChargerVerdict};
+pub use config::{BlockConfig, Config, HOT_C};
+pub use equalizer::{Activity, BlockReport, Equalizer, Report};
+pub use feasibility::Feasibility;
+pub use inhibit::{Inhibits, Orders};
+pub use truth::{Suspicion, Truth};

@@ -5,12 +5,16 @@
 //! would burn current for ever and still not meet. So a block far from the
 //! median does not *make* the target. It is still steered towards it: a high
 //! outlier is relieved, a low one has its bypass off anyway.
+//!
+//! Everything is per cell: a string may mix nominal voltages. The charger holds
+//! the sum over all cells, so blocks count with their number of cells; then the
+//! errors of the members sum to zero and "all at the target" is where they rest.
 
-/// Distance from the median, V per cell, that is always tolerated
-/// (0.5 V on a 12 V block).
-const NEAR_V_PER_CELL: f64 = 0.5 / 6.0;
+/// Distance from the median that is always tolerated, as a share of the nominal
+/// voltage (0.5 V on a 12 V block).
+const NEAR_SHARE: f64 = 0.5 / 12.0;
 /// Distance never tolerated (2.0 V on a 12 V block): a shorted cell.
-const FAR_V_PER_CELL: f64 = 2.0 / 6.0;
+const FAR_SHARE: f64 = 2.0 / 12.0;
 /// In between the limit is this many robust standard deviations, so that a
 /// string that starts far apart (new and old blocks mixed) is one string.
 const ROBUST_SIGMAS: f64 = 4.0;
@@ -24,19 +28,22 @@ const RETURN_SHARE: f64 = 0.8;
 pub struct HealthyMean {
     near_v: f64,
     far_v: f64,
+    cells: Vec<f64>,
     members: Vec<bool>,
     scratch: Vec<f64>,
 }
 
 impl HealthyMean {
-    /// For a string of `blocks` blocks of `cells` lead cells.
+    /// For a string whose blocks have that many `cells` each, of that nominal
+    /// voltage per cell, V.
     #[must_use]
-    pub fn new(blocks: usize, cells: f64) -> Self {
+    pub fn new(cells: Vec<f64>, nominal_v: f64) -> Self {
         Self {
-            near_v: NEAR_V_PER_CELL * cells,
-            far_v: FAR_V_PER_CELL * cells,
-            members: vec![true; blocks],
-            scratch: Vec::with_capacity(blocks),
+            near_v: NEAR_SHARE * nominal_v,
+            far_v: FAR_SHARE * nominal_v,
+            members: vec![true; cells.len()],
+            scratch: Vec::with_capacity(cells.len()),
+            cells,
         }
     }
 
@@ -46,28 +53,28 @@ impl HealthyMean {
         self.members.get(block).copied().unwrap_or(false)
     }
 
-    /// The target, V, for the usable voltages of this scan (`None`: block not
-    /// usable); `None` when no block is usable. Allocates nothing.
-    pub fn step(&mut self, voltages: impl Iterator<Item = Option<f64>> + Clone) -> Option<f64> {
-        let median = self.median(voltages.clone().flatten())?;
-        let mad = self.median(voltages.clone().flatten().map(|v| (v - median).abs()))?;
+    /// The target, V per cell, for the voltages per cell of this scan (`None`:
+    /// block not usable); `None` when no block is usable. Allocates nothing.
+    pub fn step(&mut self, volts: &[Option<f64>]) -> Option<f64> {
+        let median = self.median(volts.iter().copied().flatten())?;
+        let mad = self.median(volts.iter().flatten().map(|v| (v - median).abs()))?;
         let limit = (ROBUST_SIGMAS * MAD_TO_SIGMA * mad).clamp(self.near_v, self.far_v);
-        let (mut sum, mut count) = (0.0, 0u32);
-        for (member, voltage) in self.members.iter_mut().zip(voltages) {
+        let (mut sum, mut weight) = (0.0, 0.0);
+        for ((member, cells), volts) in self.members.iter_mut().zip(&self.cells).zip(volts) {
             // A block that comes back from silence has to come near again.
             let allowed = if *member { limit } else { RETURN_SHARE * limit };
-            *member = voltage.is_some_and(|v| (v - median).abs() <= allowed);
-            if let (true, Some(v)) = (*member, voltage) {
-                sum += v;
-                count += 1;
+            *member = volts.is_some_and(|v| (v - median).abs() <= allowed);
+            if let (true, Some(v)) = (*member, volts) {
+                sum += v * cells;
+                weight += cells;
             }
         }
-        (count > 0).then(|| sum / f64::from(count))
+        (weight > 0.0).then(|| sum / weight)
     }
 
     fn median(&mut self, values: impl Iterator<Item = f64>) -> Option<f64> {
         self.scratch.clear();
-        self.scratch.extend(values);
+        self.scratch.extend(values.take(self.members.len()));
         let middle = self.scratch.len() / 2;
         if self.scratch.is_empty() {
             return None;
@@ -81,13 +88,15 @@ impl HealthyMean {
 mod tests {
     use super::*;
 
+    /// 12 V lead blocks; voltages per block in and out.
     fn target(mean: &mut HealthyMean, voltages: &[f64]) -> f64 {
-        mean.step(voltages.iter().map(|v| Some(*v))).expect("usable blocks")
+        let per_cell: Vec<_> = voltages.iter().map(|v| Some(v / 6.0)).collect();
+        6.0 * mean.step(&per_cell).expect("usable blocks")
     }
 
     #[test]
     fn a_shorted_cell_makes_no_target() {
-        let mut mean = HealthyMean::new(8, 6.0);
+        let mut mean = HealthyMean::new(vec![6.0; 8], 2.0);
         let got = target(&mut mean, &[11.4, 13.6, 13.7, 13.8, 13.7, 13.6, 13.7, 13.8]);
         assert!((got - 95.9 / 7.0).abs() < 1e-9, "{got}");
         assert!(!mean.is_member(0));
@@ -96,7 +105,7 @@ mod tests {
     #[test]
     fn a_wide_string_is_one_string() {
         let wide: Vec<f64> = (0..32).map(|i| 12.9 + f64::from(i) * 1.8 / 31.0).collect();
-        let mut mean = HealthyMean::new(32, 6.0);
+        let mut mean = HealthyMean::new(vec![6.0; 32], 2.0);
         let got = target(&mut mean, &wide);
         assert!((got - 13.8).abs() < 1e-9, "{got}");
         assert!((0..32).all(|i| mean.is_member(i)));
@@ -104,7 +113,7 @@ mod tests {
 
     #[test]
     fn membership_has_hysteresis() {
-        let mut mean = HealthyMean::new(5, 6.0);
+        let mut mean = HealthyMean::new(vec![6.0; 5], 2.0);
         let mut with = |v: f64| {
             target(&mut mean, &[13.6, 13.6, 13.6, 13.6, v]);
             mean.is_member(4)
@@ -116,9 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn blocks_count_with_their_cells() {
+        // 13.80 V and 6.75 V: the charger holds 20.55 V over nine cells.
+        let mut mean = HealthyMean::new(vec![6.0, 3.0], 2.0);
+        let got = mean.step(&[Some(13.80 / 6.0), Some(6.75 / 3.0)]).expect("usable");
+        assert!((got - 20.55 / 9.0).abs() < 1e-12, "{got}");
+    }
+
+    #[test]
     fn nothing_usable_gives_no_target() {
-        let mut mean = HealthyMean::new(3, 6.0);
-        assert_eq!(mean.step([None, None, None].into_iter()), None);
-        assert_eq!(mean.step([None, Some(13.6), None].into_iter()), Some(13.6));
+        let mut mean = HealthyMean::new(vec![6.0; 3], 2.0);
+        assert_eq!(mean.step(&[None, None, None]), None);
+        assert_eq!(mean.step(&[None, Some(2.25), None]), Some(2.25));
     }
 }
