@@ -156,23 +156,35 @@ fn a_derated_module_is_not_wound_up_against() {
 }
 
 #[test]
-fn an_outage_is_forgotten_without_wind_up() {
-    let mut bench = Bench::lognormal(16, 7.0, 0.35, 0.4, 1.0, 8);
-    bench.until_in_band(0.1, 2.0).expect("in band");
-    bench.plant.set_mains(false);
-    bench.step();
-    bench.step();
-    assert_eq!(bench.phase(), Phase::Discharge);
-    assert!(bench.duties.iter().all(|d| *d == Duty::OFF));
-    bench.hours(0.1);
-    bench.plant.set_mains(true);
-    bench.hours(0.01);
-    assert!(bench.report.expect("stepped").inhibits.contains(Inhibits::RECOVERY));
-    assert!(bench.duties.iter().all(|d| *d == Duty::OFF));
-    while !bench.step().inhibits.is_empty() {}
-    let most = bench.duties.iter().map(|d| d.fraction()).fold(0.0, f64::max);
-    assert!(most <= 0.101, "comes back by a ramp: {most}");
-    bench.until_in_band(0.1, 24.0).expect("in band again");
+fn an_outage_switches_all_off_and_winds_nothing_up() {
+    for sensor in [false, true] {
+        let mut bench = Bench::lognormal(16, 7.0, 0.35, 0.4, 1.0, 8);
+        bench.sensor = sensor;
+        bench.until_in_band(0.1, 2.0).expect("in band");
+        bench.plant.set_mains(false);
+        bench.step();
+        bench.step();
+        assert_eq!(bench.phase(), Phase::Discharge);
+        assert!(bench.duties.iter().all(|d| *d == Duty::OFF));
+        bench.hours(0.1);
+        bench.plant.set_mains(true);
+        let (mut cycles, mut recovery) = (0, false);
+        loop {
+            let inhibits = bench.step().inhibits;
+            if inhibits.is_empty() {
+                break;
+            }
+            cycles += 1;
+            recovery |= inhibits.contains(Inhibits::RECOVERY);
+            assert!(bench.duties.iter().all(|d| *d == Duty::OFF) && cycles < 8 * 3_600);
+        }
+        assert!(recovery && bench.phase() == Phase::Float);
+        let most = bench.duties.iter().map(|d| d.fraction()).fold(0.0, f64::max);
+        assert!(most <= 0.101, "comes back by a ramp: {most}");
+        let again = bench.until_in_band(0.1, 24.0).expect("in band again");
+        println!("sensor {sensor}: off for {cycles} s, in band {again:.2} h later");
+        assert!(!bench.phase.sensor_disagrees());
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::law::Law;
 use super::target::HealthyMean;
 use super::truth::{Compare, Truth};
 use super::warmth::{Warmth, lowered_k};
+use crate::battery::BatteryType;
 use crate::bus::wire::Duty;
 use crate::scan::{BlockScan, Phase, StringScan};
 use crate::time::Nanos;
@@ -207,7 +208,8 @@ pub struct Equalizer {
     enabled: bool,
     boost_allowed: bool,
     hot_c: f64,
-    float_per_cell: FloatPerCell,
+    /// The first block's: the string's float voltage and chemistry.
+    battery: Option<BatteryType>,
     places: Vec<Place>,
     reports: Vec<BlockReport>,
     target: HealthyMean,
@@ -219,20 +221,6 @@ pub struct Equalizer {
     per_cell: Vec<Option<f64>>,
     temperatures: Vec<f64>,
     last_at: Option<Nanos>,
-}
-
-/// The maker's float voltage per cell, for the window around it.
-#[derive(Clone, Debug)]
-struct FloatPerCell {
-    battery: Option<crate::battery::BatteryType>,
-    window_v: f64,
-}
-
-impl FloatPerCell {
-    fn is_left(&self, target_v: f64, celsius: f64) -> bool {
-        let float = self.battery.as_ref().and_then(|b| Some(b.float_v(celsius)? / b.cells_f64()));
-        float.is_some_and(|float_v| (target_v - float_v).abs() > self.window_v)
-    }
 }
 
 impl Equalizer {
@@ -248,7 +236,7 @@ impl Equalizer {
             enabled: config.enabled,
             boost_allowed: config.boost_allowed,
             hot_c: config.hot_c,
-            float_per_cell: FloatPerCell { battery: first, window_v: WINDOW_SHARE * nominal_v },
+            battery: first,
             places: config.blocks.iter().map(|b| Place::new(b, cycle_s)).collect(),
             reports: vec![BlockReport::default(); count],
             target: HealthyMean::new(config.cells(), nominal_v),
@@ -302,7 +290,7 @@ impl Equalizer {
         let mut report = self.report(target, inhibits, duties);
         report.pushed_out = phase == Phase::Float
             && report.excluded > 0
-            && median_c.is_some_and(|c| self.float_per_cell.is_left(report.target_v_per_cell, c));
+            && median_c.is_some_and(|c| self.leaves_window(report.target_v_per_cell, c));
         report.charger = self.charger.step(scan, phase, dt_s);
         report.truth = self.truth(scan, phase, report.sum_v, dt_s);
         report
@@ -405,6 +393,15 @@ impl Equalizer {
         }
     }
 
+    /// The target, V per cell, is outside the maker's float window.
+    fn leaves_window(&self, target_v: f64, celsius: f64) -> bool {
+        self.battery.as_ref().is_some_and(|b| {
+            let window_v = WINDOW_SHARE * b.chemistry_data().nominal_v;
+            let float_v = b.float_v(celsius).map(|v| v / b.cells_f64());
+            float_v.is_some_and(|float_v| (target_v - float_v).abs() > window_v)
+        })
+    }
+
     fn truth(&mut self, scan: &StringScan<'_>, phase: Phase, sum_v: f64, dt_s: f64) -> Truth {
         let blocks = self.places.iter().zip(&self.reports).filter_map(|(p, r)| {
             Some((p.voltage_v?, r.target_v)).filter(|(_, target)| target.is_finite())
@@ -450,7 +447,7 @@ impl Equalizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::battery::{BatteryType, Chemistry, ModuleKind};
+    use crate::battery::{Chemistry, ModuleKind};
     use proptest::prelude::*;
 
     fn config() -> Config {

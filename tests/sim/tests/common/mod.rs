@@ -50,6 +50,8 @@ pub struct Bench {
     pub cycle_s: f64,
     /// The equalizer sees every block at 25 °C.
     pub blind: bool,
+    /// The string has a current sensor of ±50 A.
+    pub sensor: bool,
     modules: Vec<ModuleKind>,
     noise: Noise,
     now: Nanos,
@@ -86,7 +88,7 @@ impl Bench {
         Self {
             plant: PlantString::new(places.collect(), REFERENCE_OHM, charger, load, ambient_c),
             equalizer: Equalizer::new(&config),
-            phase: PhaseDetector::new(config.cells(), &config.blocks[0].battery, None),
+            phase: PhaseDetector::new(config.cells(), &config.blocks[0].battery, Some(50.0)),
             orders: Orders::default(),
             report: None,
             duties: vec![Duty::OFF; specs.len()],
@@ -94,6 +96,7 @@ impl Bench {
             derating: vec![1.0; specs.len()],
             cycle_s,
             blind: false,
+            sensor: false,
             modules: specs.iter().map(|s| s.module).collect(),
             noise: Noise::new(seed, 77),
             now: Nanos::from_secs(1),
@@ -136,7 +139,7 @@ impl Bench {
             now: self.now,
             wall_s: None,
             blocks: &blocks,
-            current_a: None,
+            current_a: self.sensor.then(|| self.plant.amps()),
             string_v: Some(self.plant.volts()),
             ambient_c: None,
         };
