@@ -117,6 +117,24 @@ fn a_hot_block_is_not_lifted() {
 }
 
 #[test]
+fn modules_that_warm_their_own_sensors_do_not_chase_themselves() {
+    // Half of the blocks leak little and shed most of a bypass: 2 … 3 K that
+    // are not the block's.
+    let mut specs = vec![Spec::agm(ModuleKind::C20, 200.0); 8];
+    for (i, spec) in specs.iter_mut().enumerate() {
+        spec.params.i0_a_per_ah *= if i < 2 { 0.6 } else { 1.6 };
+        spec.params.heat_j_per_k = 1e12;
+    }
+    let mut bench = Bench::new(&specs, 2.27, 25.0, 2.0, 13).with_internal_sensors();
+    let report = bench.hours(8.0);
+    let warmest = bench.sensor_rise_k.iter().copied().fold(0.0, f64::max);
+    let volts = bench.plant.places().iter().map(|p| p.volts());
+    let (low, high) = volts.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+    println!("sensors up to {warmest:.1} K too warm, blocks {:.1} mV apart", (high - low) * 1e3);
+    assert!(warmest > 2.0 && high - low <= 2.0 * BAND_V && report.worst_v.abs() <= BAND_V);
+}
+
+#[test]
 fn twelve_and_six_volts_make_one_string() {
     let mut specs: Vec<Spec> = (0..10).map(|_| Spec::agm(ModuleKind::C20, 40.0)).collect();
     specs.extend((0..4).map(|_| Spec::agm(ModuleKind::C30, 40.0)));

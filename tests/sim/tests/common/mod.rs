@@ -50,8 +50,11 @@ pub struct Bench {
     pub cycle_s: f64,
     /// The equalizer sees every block at 25 °C.
     pub blind: bool,
+    /// How much each module has warmed its internal sensor, K; empty: external ones.
+    pub sensor_rise_k: Vec<f64>,
     /// The string has a current sensor of ±50 A.
     pub sensor: bool,
+    config: Config,
     modules: Vec<ModuleKind>,
     noise: Noise,
     now: Nanos,
@@ -96,11 +99,22 @@ impl Bench {
             derating: vec![1.0; specs.len()],
             cycle_s,
             blind: false,
+            sensor_rise_k: Vec::new(),
             sensor: false,
+            config,
             modules: specs.iter().map(|s| s.module).collect(),
             noise: Noise::new(seed, 77),
             now: Nanos::from_secs(1),
         }
+    }
+
+    /// The same string with the modules' internal temperature sensors.
+    pub fn with_internal_sensors(mut self) -> Self {
+        let mut config = self.config.clone();
+        config.blocks.iter_mut().for_each(|b| b.internal_sensor = true);
+        self.equalizer = Equalizer::new(&config);
+        self.sensor_rise_k = vec![0.0; config.blocks.len()];
+        self
     }
 
     /// 12 V blocks with log-normal float currents, started ±`apart_v` around
@@ -156,10 +170,16 @@ impl Bench {
         let volts = (noisy * 1e3).round() / 1e3;
         let applied = (self.duties[i].fraction() * self.derating[i] * 255.0).round() / 255.0;
         let celsius = if self.blind { 25.0 } else { place.block().celsius() };
+        let bypass_a = applied * volts / self.modules[i].data().bypass_ohm;
+        let rise_k = self.sensor_rise_k.get_mut(i).map_or(0.0, |rise_k| {
+            // A fifth of the heat sink's 7 K/W, in six minutes (§3.5).
+            *rise_k += self.cycle_s / 360.0 * (1.4 * bypass_a * volts - *rise_k);
+            *rise_k
+        });
         BlockScan {
             voltage_v: Some(volts),
-            temperature_c: Some((celsius * 10.0).round() / 10.0),
-            bypass_a: applied * volts / self.modules[i].data().bypass_ohm,
+            temperature_c: Some(((celsius + rise_k) * 10.0).round() / 10.0),
+            bypass_a,
             resistance_mohm: None,
         }
     }
