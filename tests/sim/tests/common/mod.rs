@@ -108,10 +108,11 @@ impl Bench {
         }
     }
 
-    /// The same string with the modules' internal temperature sensors.
-    pub fn with_internal_sensors(mut self) -> Self {
+    /// The same string with the modules' internal temperature sensors, which
+    /// the equalizer knows of if they are `declared`.
+    pub fn with_internal_sensors(mut self, declared: bool) -> Self {
         let mut config = self.config.clone();
-        config.blocks.iter_mut().for_each(|b| b.internal_sensor = true);
+        config.blocks.iter_mut().for_each(|b| b.internal_sensor = declared);
         self.equalizer = Equalizer::new(&config);
         self.sensor_rise_k = vec![0.0; config.blocks.len()];
         self
