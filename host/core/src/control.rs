@@ -4,7 +4,7 @@
 
 use crate::battery::{ModuleKind, Verdict, judge};
 use crate::bus::master::Module;
-use crate::bus::wire::{Duty, Identity};
+use crate::bus::wire::{Duty, Flags, Identity};
 use crate::equalize::{Equalizer, Orders};
 use crate::image::{BlockRecord, Fault, Snapshot, StringRecord};
 use crate::phase::PhaseDetector;
@@ -121,7 +121,8 @@ impl StringControl {
         fresh: Nanos,
     ) {
         let own = &modules[self.first_module..self.first_module + blocks.len()];
-        for ((module, block), input) in own.iter().zip(blocks.iter_mut()).zip(&mut self.inputs) {
+        let inputs = own.iter().zip(blocks.iter_mut()).zip(&mut self.inputs);
+        for (i, ((module, block), input)) in inputs.enumerate() {
             survey(module, self.settings.module, now, fresh, block);
             let good = block.quality == Quality::Good;
             let voltage_v = f64::from(block.voltage_mv) / 1e3;
@@ -132,6 +133,10 @@ impl StringControl {
                 bypass_a: applied * voltage_v / self.settings.module.data().bypass_ohm,
                 resistance_mohm: None,
             };
+            if good {
+                let external = block.flags.has(Flags::EXTERNAL_SENSOR);
+                self.equalizer.set_internal_sensor(i, !external);
+            }
         }
         let scan = StringScan {
             now,
@@ -191,7 +196,7 @@ fn survey(module: &Module, kind: ModuleKind, now: Nanos, fresh: Nanos, block: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::wire::{Flags, Reading};
+    use crate::bus::wire::Reading;
 
     const BODY: &str = "[bus]\nport = \"/dev/null\"\n\
         [[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 10\nblocks = 2\ncapacity_ah = 7.0\n\

@@ -68,6 +68,14 @@ fn an_infeasible_string_gets_a_verdict_and_a_compromise() {
     assert!(settled.equalizing_error());
     assert!((1..=8).contains(&conceded) && outside == 0);
     assert!(settled.mean_duty < first.mean_duty);
+    // And it is one: it does not swing.
+    for _ in 0..12 {
+        let report = bench.hours(1.0);
+        let blocks = bench.equalizer.blocks();
+        let others = blocks.iter().filter(|b| b.conceded_v == 0.0);
+        let worst = others.map(|b| b.deviation_v.abs()).fold(0.0, f64::max);
+        assert!(worst <= BAND_V && (report.mean_duty - settled.mean_duty).abs() < 0.05);
+    }
     assert!(settled.worst_v.abs() < 0.3 + BAND_V, "the maker's window");
 }
 

@@ -74,6 +74,15 @@ impl Equalizer {
         &self.reports
     }
 
+    /// Whether the block's temperature comes from inside its module, as the
+    /// module says now; an external sensor can be plugged in at any time. A
+    /// block that there is not is ignored.
+    pub fn set_internal_sensor(&mut self, block: usize, internal: bool) {
+        if let Some(place) = self.places.get_mut(block) {
+            place.warmth.set_internal_sensor(internal);
+        }
+    }
+
     /// One scan: `duties` get one entry per block. A block that is missing at
     /// the end of the scan has no reading. `phase` is the
     /// [phase detector](crate::phase)'s for the same scan.
