@@ -6,14 +6,14 @@
 //!   [`time::Nanos`], bytes come in as slices. `xtask/tests/tidy.rs` holds the
 //!   manifest to it.
 //! - No unsafe code.
-//! - Nothing in [`bus`], [`equalize`] or [`image`] allocates after it was
+//! - Nothing in [`bus`], [`phase`], [`equalize`] or [`image`] allocates after it was
 //!   built: the guard calls them on its real-time thread.
 //! - Nothing here waits for a plugin, a disk or a person.
 //!
 //! # Reading order
 //! [`bus`] turns bytes into readings, [`battery`] says which readings are
-//! possible, [`equalize`] turns readings into bypass duties, [`control`] does both for
-//! all strings of a bus, [`image`] is the
+//! possible, [`phase`] what the string is doing, [`equalize`] turns a [`scan`]
+//! into bypass duties, [`control`] does all of it for all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
 //! else names it, [`health`] judges the blocks over years, [`events`] decides
 //! what is worth telling and [`history`] what is kept, [`settings`] and

@@ -1,225 +1,23 @@
 //! The equalizer of a string: one scan in, one duty per block out.
 
 use super::charger::{ChargerCheck, ChargerVerdict};
-use super::config::{BlockConfig, Config};
-use super::feasibility::{Feasibility, Observed, Watch};
+use super::config::Config;
+use super::feasibility::{Observed, Watch};
 use super::inhibit::{Gate, Inhibits, Orders};
-use super::law::Law;
+use super::place::Place;
+use super::report::{Activity, BlockReport, Report};
 use super::target::HealthyMean;
 use super::truth::{Compare, Truth};
-use super::warmth::{Warmth, lowered_k};
+use crate::battery::BatteryType;
 use crate::bus::wire::Duty;
-use crate::scan::{BlockScan, Phase, StringScan};
+use crate::scan::{Phase, StringScan};
 use crate::time::Nanos;
-use serde::{Deserialize, Serialize};
 
-/// A hot block takes part again this far below the limit, K.
-const COOL_K: f64 = 2.0;
-/// A block this far below the discharge voltage, as a share of its nominal
-/// voltage, is never bypassed (2.10 V per AGM cell; the module refuses too).
-const FLOOR_SHARE: f64 = 0.025;
 /// Distance of the healthy mean from the maker's float voltage, as a share of
 /// the nominal voltage, that excluded blocks may cause (0.05 V per lead cell).
 const WINDOW_SHARE: f64 = 0.025;
 /// No filter believes in a longer gap between two scans, cycles.
 const GAP_CYCLES: f64 = 10.0;
-
-/// What the equalizer does at a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Activity {
-    /// Off: no good voltage or no good temperature.
-    #[default]
-    NoReading,
-    /// Off: the whole string is, see [`Report::inhibits`].
-    Inhibited,
-    /// Off: too hot.
-    Hot,
-    /// Off: voltage below what may be bypassed.
-    LowVoltage,
-    /// Off: its internal resistance is being measured.
-    Measuring,
-    /// Under control.
-    Controlled,
-    /// Under control, fully on, and that does not suffice.
-    Saturated,
-    /// Under control, but its module bypasses less than commanded: it derates.
-    Derated,
-}
-
-impl Activity {
-    /// For people.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::NoReading => "off: no good reading",
-            Self::Inhibited => "off with its string",
-            Self::Hot => "off: too hot",
-            Self::LowVoltage => "off: voltage too low",
-            Self::Measuring => "off: resistance is being measured",
-            Self::Controlled => "equalizing",
-            Self::Saturated => "bypass fully on and not enough",
-            Self::Derated => "module reduces its bypass",
-        }
-    }
-}
-
-/// What a step found and did at a block.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockReport {
-    /// The block's target, V: lower where it is warmer than the others; NaN
-    /// when the string has none.
-    pub target_v: f64,
-    /// Voltage − target, V; NaN without either.
-    pub deviation_v: f64,
-    /// Part of the deviation that is tolerated because these modules cannot
-    /// lift the block, V (see [`Feasibility`]).
-    pub conceded_v: f64,
-    /// It makes the target.
-    pub member: bool,
-    /// What is done.
-    pub activity: Activity,
-}
-
-impl Default for BlockReport {
-    fn default() -> Self {
-        Self {
-            target_v: f64::NAN,
-            deviation_v: f64::NAN,
-            conceded_v: 0.0,
-            member: false,
-            activity: Activity::NoReading,
-        }
-    }
-}
-
-/// What a step found and did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Report {
-    /// Mean of the blocks' targets, V; NaN when no block is usable.
-    pub target_v: f64,
-    /// Target before any temperature, V per cell; NaN when no block is usable.
-    pub target_v_per_cell: f64,
-    /// Sum of all block voltages, V; NaN unless every block is usable.
-    pub sum_v: f64,
-    /// Signed deviation of the block farthest from its target, V, among all
-    /// usable blocks; NaN without target.
-    pub worst_v: f64,
-    /// That block, from 0.
-    pub worst_block: Option<u16>,
-    /// Why every bypass is off, if so.
-    pub inhibits: Inhibits,
-    /// Blocks that made the target.
-    pub members: u16,
-    /// Blocks with a good voltage that did not: far away, or unable to shed.
-    pub excluded: u16,
-    /// Blocks whose bypass is fully on, or derated, and does not suffice.
-    pub saturated: u16,
-    /// Mean duty of the string, 0 … 1.
-    pub mean_duty: f64,
-    /// Whether these modules can equalize this string.
-    pub feasibility: Feasibility,
-    /// Excluded blocks have pushed the others out of the maker's float window.
-    pub pushed_out: bool,
-    /// Indicated against true deviation.
-    pub truth: Truth,
-    /// Whether the charger is set right.
-    pub charger: ChargerVerdict,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            target_v: f64::NAN,
-            target_v_per_cell: f64::NAN,
-            sum_v: f64::NAN,
-            worst_v: f64::NAN,
-            worst_block: None,
-            inhibits: Inhibits::default(),
-            members: 0,
-            excluded: 0,
-            saturated: 0,
-            mean_duty: 0.0,
-            feasibility: Feasibility::default(),
-            pushed_out: false,
-            truth: Truth::default(),
-            charger: ChargerVerdict::default(),
-        }
-    }
-}
-
-impl Report {
-    /// The equalizing-error alarm: blocks that these modules cannot bring into
-    /// the band, or whose exclusion costs the others their float voltage.
-    #[must_use]
-    pub fn equalizing_error(&self) -> bool {
-        self.pushed_out || matches!(self.feasibility, Feasibility::Infeasible { .. })
-    }
-}
-
-/// A block with its state.
-#[derive(Clone, Debug)]
-struct Place {
-    cells: f64,
-    floor_v: f64,
-    /// By how much a warm block's target is lowered, V/K.
-    compensation_v_per_k: f64,
-    law: Law,
-    warmth: Warmth,
-    hot: bool,
-    /// Of this scan, V.
-    voltage_v: Option<f64>,
-    bypass_a: f64,
-    /// By how much the target is lowered now, V.
-    lowered_v: f64,
-    /// What keeps this block off, if anything does.
-    rest: Option<Activity>,
-}
-
-impl Place {
-    fn new(block: &BlockConfig, cycle_s: f64) -> Self {
-        let battery = &block.battery;
-        let data = battery.chemistry_data();
-        let cells = battery.cells_f64();
-        Self {
-            cells,
-            floor_v: cells * (data.discharge_v - FLOOR_SHARE * data.nominal_v),
-            compensation_v_per_k: -battery.float_v_per_cell_k() * cells,
-            law: Law::new(battery, block.module.data(), cycle_s),
-            warmth: Warmth::new(block.internal_sensor),
-            hot: false,
-            voltage_v: None,
-            bypass_a: 0.0,
-            lowered_v: 0.0,
-            rest: Some(Activity::NoReading),
-        }
-    }
-
-    fn read(&mut self, scan: &BlockScan, hot_c: f64, measuring: bool, dt_s: f64) {
-        self.voltage_v = scan.voltage_v.filter(|v| v.is_finite());
-        self.bypass_a = if scan.bypass_a.is_finite() { scan.bypass_a.max(0.0) } else { 0.0 };
-        let watts = self.bypass_a * self.voltage_v.unwrap_or(0.0);
-        self.warmth.step(scan.temperature_c, watts, dt_s);
-        let limit_c = if self.hot { hot_c - COOL_K } else { hot_c };
-        // Without a temperature a block stays what it was.
-        if let Some(celsius) = scan.temperature_c.filter(|c| c.is_finite()) {
-            self.hot = celsius > limit_c;
-        }
-        self.rest = match self.voltage_v {
-            _ if self.hot => Some(Activity::Hot),
-            Some(v) if self.warmth.celsius().is_some() => match v {
-                v if v < self.floor_v => Some(Activity::LowVoltage),
-                _ if measuring => Some(Activity::Measuring),
-                _ => None,
-            },
-            _ => Some(Activity::NoReading),
-        };
-    }
-
-    /// May make the target: who cannot shed would keep the others apart.
-    fn counts(&self) -> bool {
-        !matches!(self.rest, Some(Activity::Hot | Activity::NoReading))
-    }
-}
 
 /// The equalizer of one string. Built once; a step allocates nothing.
 #[derive(Clone, Debug)]
@@ -228,7 +26,8 @@ pub struct Equalizer {
     enabled: bool,
     boost_allowed: bool,
     hot_c: f64,
-    float_per_cell: FloatPerCell,
+    /// The first block's: the string's float voltage and chemistry.
+    battery: Option<BatteryType>,
     places: Vec<Place>,
     reports: Vec<BlockReport>,
     target: HealthyMean,
@@ -240,20 +39,6 @@ pub struct Equalizer {
     per_cell: Vec<Option<f64>>,
     temperatures: Vec<f64>,
     last_at: Option<Nanos>,
-}
-
-/// The maker's float voltage per cell, for the window around it.
-#[derive(Clone, Debug)]
-struct FloatPerCell {
-    battery: Option<crate::battery::BatteryType>,
-    window_v: f64,
-}
-
-impl FloatPerCell {
-    fn is_left(&self, target_v: f64, celsius: f64) -> bool {
-        let float = self.battery.as_ref().and_then(|b| Some(b.float_v(celsius)? / b.cells_f64()));
-        float.is_some_and(|float_v| (target_v - float_v).abs() > self.window_v)
-    }
 }
 
 impl Equalizer {
@@ -269,7 +54,7 @@ impl Equalizer {
             enabled: config.enabled,
             boost_allowed: config.boost_allowed,
             hot_c: config.hot_c,
-            float_per_cell: FloatPerCell { battery: first, window_v: WINDOW_SHARE * nominal_v },
+            battery: first,
             places: config.blocks.iter().map(|b| Place::new(b, cycle_s)).collect(),
             reports: vec![BlockReport::default(); count],
             target: HealthyMean::new(config.cells(), nominal_v),
@@ -287,6 +72,15 @@ impl Equalizer {
     #[must_use]
     pub fn blocks(&self) -> &[BlockReport] {
         &self.reports
+    }
+
+    /// Whether the block's temperature comes from inside its module, as the
+    /// module says now; an external sensor can be plugged in at any time. A
+    /// block that there is not is ignored.
+    pub fn set_internal_sensor(&mut self, block: usize, internal: bool) {
+        if let Some(place) = self.places.get_mut(block) {
+            place.warmth.set_internal_sensor(internal);
+        }
     }
 
     /// One scan: `duties` get one entry per block. A block that is missing at
@@ -323,7 +117,7 @@ impl Equalizer {
         let mut report = self.report(target, inhibits, duties);
         report.pushed_out = phase == Phase::Float
             && report.excluded > 0
-            && median_c.is_some_and(|c| self.float_per_cell.is_left(report.target_v_per_cell, c));
+            && median_c.is_some_and(|c| self.leaves_window(report.target_v_per_cell, c));
         report.charger = self.charger.step(scan, phase, dt_s);
         report.truth = self.truth(scan, phase, report.sum_v, dt_s);
         report
@@ -346,9 +140,7 @@ impl Equalizer {
             Some(*self.temperatures.select_nth_unstable_by(middle, f64::total_cmp).1)
         };
         for place in &mut self.places {
-            let warmer_k =
-                place.warmth.celsius().zip(median_c).map_or(0.0, |(c, median)| c - median);
-            place.lowered_v = place.compensation_v_per_k * lowered_k(warmer_k);
+            place.lower(median_c);
         }
         median_c
     }
@@ -426,6 +218,15 @@ impl Equalizer {
         }
     }
 
+    /// The target, V per cell, is outside the maker's float window.
+    fn leaves_window(&self, target_v: f64, celsius: f64) -> bool {
+        self.battery.as_ref().is_some_and(|b| {
+            let window_v = WINDOW_SHARE * b.chemistry_data().nominal_v;
+            let float_v = b.float_v(celsius).map(|v| v / b.cells_f64());
+            float_v.is_some_and(|float_v| (target_v - float_v).abs() > window_v)
+        })
+    }
+
     fn truth(&mut self, scan: &StringScan<'_>, phase: Phase, sum_v: f64, dt_s: f64) -> Truth {
         let blocks = self.places.iter().zip(&self.reports).filter_map(|(p, r)| {
             Some((p.voltage_v?, r.target_v)).filter(|(_, target)| target.is_finite())
@@ -471,7 +272,8 @@ impl Equalizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::battery::{BatteryType, Chemistry, ModuleKind};
+    use crate::battery::{Chemistry, ModuleKind};
+    use crate::scan::BlockScan;
     use proptest::prelude::*;
 
     fn config() -> Config {

@@ -37,7 +37,10 @@ const BAND_V: f64 = 0.010;
 const AVERAGE_S: f64 = 900.0;
 /// A deviation that shrank by less than this share in a window, with a bypass
 /// saturated, is stuck; this many windows in a row are a verdict.
+/// Lithium has no float current and no such rest: blocks meet by the charge
+/// that is shed, 5 Ah in 33 h, and are given a day.
 const WINDOW_S: f64 = 3_600.0;
+const WINDOW_LITHIUM_S: f64 = 24.0 * 3_600.0;
 const STUCK_SHARE: f64 = 0.1;
 const STUCK_WINDOWS: u8 = 2;
 /// Time in the band after which a string is feasible, s.
@@ -111,6 +114,8 @@ struct Track {
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
     tracks: Vec<Track>,
+    /// Length of a window, and how much of this one has passed, s.
+    window_of_s: f64,
     window_s: f64,
     window_worst_v: f64,
     stuck_windows: u8,
@@ -120,7 +125,9 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn new(blocks: &[BlockConfig]) -> Self {
+        let lithium = blocks.iter().any(|b| b.battery.chemistry_data().lithium);
         Self {
+            window_of_s: if lithium { WINDOW_LITHIUM_S } else { WINDOW_S },
             tracks: blocks.iter().map(Track::new).collect(),
             window_s: 0.0,
             window_worst_v: f64::NAN,
@@ -184,7 +191,7 @@ impl Watch {
             self.window_worst_v = worst_v;
         }
         self.window_s += dt_s;
-        if self.window_s < WINDOW_S {
+        if self.window_s < self.window_of_s {
             return;
         }
         let shrank = worst_v < (1.0 - STUCK_SHARE) * self.window_worst_v;
@@ -268,7 +275,10 @@ mod tests {
     use crate::battery::{BatteryType, Chemistry, ModuleKind};
 
     fn watch(ah: f64) -> Watch {
-        let battery = BatteryType::new(Chemistry::Agm, 6, ah);
+        watch_of(BatteryType::new(Chemistry::Agm, 6, ah))
+    }
+
+    fn watch_of(battery: BatteryType) -> Watch {
         let block = BlockConfig { module: ModuleKind::C20, battery, internal_sensor: false };
         Watch::new(&vec![block; 3])
     }
@@ -324,6 +334,15 @@ mod tests {
             w.interrupt();
         }
         assert_eq!(w.verdict(), Feasibility::Unknown);
+    }
+
+    #[test]
+    fn lithium_is_given_days() {
+        let mut w = watch_of(BatteryType::new(Chemistry::Lfp, 4, 100.0));
+        minutes(&mut w, 47 * 60, STUCK);
+        assert_eq!(w.verdict(), Feasibility::Unknown);
+        minutes(&mut w, 2 * 60, STUCK);
+        assert!(matches!(w.verdict(), Feasibility::Infeasible { block: 2, .. }));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - [`target`]: which blocks make the mean (healthy-mean, with hysteresis);
 //!   `warmth`: whose target is lower because the block is warm.
 //! - [`Inhibits`], [`Orders`]: when every bypass of the string is off.
-//! - `law`: the PI law of a block.
+//! - `law`: the PI law of a block; `place`: a block with what keeps it off.
 //! - [`Feasibility`]: whether these modules can bring this string into the band.
 //! - [`ChargerVerdict`], [`Truth`]: what the same readings say about the
 //!   charger and about the modules' calibration.
@@ -27,6 +27,8 @@ mod equalizer;
 mod feasibility;
 mod inhibit;
 mod law;
+mod place;
+mod report;
 pub mod schedule;
 pub mod target;
 mod truth;
@@ -34,7 +36,8 @@ mod warmth;
 
 pub use charger::{ChargerCheck, ChargerVerdict};
 pub use config::{BlockConfig, Config, HOT_C};
-pub use equalizer::{Activity, BlockReport, Equalizer, Report};
+pub use equalizer::Equalizer;
 pub use feasibility::Feasibility;
 pub use inhibit::{Inhibits, Orders};
+pub use report::{Activity, BlockReport, Report};
 pub use truth::{Suspicion, Truth};

@@ -29,6 +29,13 @@ impl Warmth {
         Self { internal_sensor, rise_k: 0.0, celsius: None }
     }
 
+    /// Another sensor: its own heat starts from nothing.
+    pub fn set_internal_sensor(&mut self, internal: bool) {
+        if self.internal_sensor != internal {
+            *self = Self::new(internal);
+        }
+    }
+
     /// A scan: °C of the sensor and W of the bypass before it.
     pub fn step(&mut self, celsius: Option<f64>, watts: f64, dt_s: f64) {
         if self.internal_sensor && watts.is_finite() {
@@ -68,6 +75,17 @@ mod tests {
         };
         assert!((settled(true) - 25.2).abs() < 0.01, "{}", settled(true));
         assert!((settled(false) - 28.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn another_sensor_starts_anew() {
+        let mut warmth = Warmth::new(true);
+        (0..3_600).for_each(|_| warmth.step(Some(28.0), 2.0, 1.0));
+        warmth.set_internal_sensor(true);
+        assert!(warmth.celsius().is_some(), "the same one goes on");
+        warmth.set_internal_sensor(false);
+        warmth.step(Some(25.0), 2.0, 1.0);
+        assert_eq!(warmth.celsius(), Some(25.0));
     }
 
     #[test]
