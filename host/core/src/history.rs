@@ -75,13 +75,13 @@ impl Sample {
         blocks: &[BlockRecord],
         quality: impl Fn(&BlockRecord) -> Quality,
     ) -> Self {
-        let target = match string.target_v {
+        let target = match string.equalize.target_v {
             v if v.is_finite() => (v * 1e3).round() as u32,
             _ => NO_TARGET,
         };
         let mut bytes = Vec::with_capacity(HEADER + blocks.len() * BLOCK);
         bytes.extend([VERSION, 0]);
-        bytes.extend((string.inhibits.bits() as u16).to_le_bytes());
+        bytes.extend((string.equalize.inhibits.bits() as u16).to_le_bytes());
         bytes.extend(target.to_le_bytes());
         for block in blocks {
             bytes.extend(block.voltage_mv.to_le_bytes());

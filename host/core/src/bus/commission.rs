@@ -108,6 +108,14 @@ impl Commission {
         Self { places, given, next: 0, state: State::Asking }
     }
 
+    /// Begin with other places; allocates nothing when there were as many before.
+    pub fn restart(&mut self, places: impl Iterator<Item = Place>) {
+        self.places.clear();
+        self.places.extend(places);
+        self.given.clear();
+        (self.next, self.state) = (0, State::Asking);
+    }
+
     /// The place that waits for a button; `None` when all have their station.
     #[must_use]
     pub fn place(&self) -> Option<Place> {

@@ -51,6 +51,15 @@ impl Default for Discovery {
 }
 
 impl Discovery {
+    /// Forget everything and begin; allocates nothing.
+    pub fn restart(&mut self) {
+        self.pending.clear();
+        self.pending.push((0, 0));
+        self.found.clear();
+        self.unclear.clear();
+        (self.searches, self.retries, self.incomplete) = (0, 0, false);
+    }
+
     /// The next search; `None` when all are done.
     #[must_use]
     pub fn errand(&self) -> Option<Errand> {

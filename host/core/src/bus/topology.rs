@@ -122,6 +122,13 @@ impl RingCheck {
         Self { panel, order, from_a, from_b, ends: Ends::A, round: 0, next: 0 }
     }
 
+    /// Look again; allocates nothing.
+    pub fn restart(&mut self) {
+        self.from_a.fill(false);
+        self.from_b.fill(false);
+        (self.ends, self.round, self.next) = (Ends::A, 0, 0);
+    }
+
     /// The next probe; `None` when there is a verdict.
     #[must_use]
     pub fn errand(&self) -> Option<Errand> {

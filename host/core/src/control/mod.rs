@@ -11,6 +11,7 @@
 //! ```
 
 mod devices;
+mod errands;
 mod kept;
 mod orders;
 mod publish;
@@ -24,11 +25,13 @@ pub use string::{Kept as KeptString, StringControl, Surroundings};
 
 use crate::bus::master::Master;
 use crate::bus::wire::Duty;
-use crate::image::{BusRecord, Condition, Cycle, Jitter};
+use crate::bus::topology::Cable;
+use crate::image::{BusRecord, BusWork, Condition, Cycle, Jitter};
 use crate::protect::{Annunciation, Annunciator, General, Hands, Level};
 use crate::settings::GuardSettings;
 use crate::time::Nanos;
 use devices::Devices;
+use errands::Errands;
 use ups_test::UpsTest;
 
 /// A reading older than this many cycles is not used any more: two missed
@@ -59,7 +62,7 @@ pub struct Control {
 struct Bus {
     /// Duties in its master's order of modules.
     duties: Vec<Duty>,
-    errands: orders::Errands,
+    errands: Errands,
     record: BusRecord,
 }
 
@@ -83,13 +86,18 @@ impl Control {
         });
         let buses = addresses.iter().enumerate().map(|(bus, addresses)| Bus {
             duties: vec![Duty::OFF; addresses.len()],
-            errands: orders::Errands::new(settings, bus),
+            errands: Errands::new(settings, bus),
             record: BusRecord {
-                utilisation: {
-                    let (busy, _) = settings.busy(&settings.timing(bus), bus);
-                    (busy.as_secs_f64() / settings.cycle().as_secs_f64()) as f32
-                },
-                ..BusRecord::default()
+                lost: false,
+                utilisation: utilisation(settings, bus),
+                bad_frames: 0,
+                unexpected_frames: 0,
+                missed_replies: 0,
+                strangers: [0; 4],
+                cable: Cable::Whole,
+                work: BusWork::None,
+                // Published from where they are found.
+                found: Vec::new(),
             },
         });
         Self {
@@ -130,7 +138,7 @@ impl Control {
             test.step(&self.strings, &mut self.devices, now, wall_s);
         }
         self.announce(now);
-        self.drive(masters, now);
+        self.drive(masters);
     }
 
     /// The duties of the last step are on their way: show them as commanded.
@@ -180,7 +188,7 @@ impl Control {
     }
 
     /// Everything that goes out on the buses.
-    fn drive(&mut self, masters: &mut [Master], now: Nanos) {
+    fn drive(&mut self, masters: &mut [Master]) {
         for (i, string) in self.strings.iter().enumerate() {
             self.devices.set_breaker(i, string.protection.report().relays);
         }
@@ -196,7 +204,8 @@ impl Control {
                     string.measure = None;
                 }
             }
-            bus.errands.step(master, now);
+            bus.errands.step(master);
+            (bus.record.cable, bus.record.work) = (bus.errands.cable(), bus.errands.work());
             master.command(&bus.duties);
             let counters = master.counters();
             bus.record.bad_frames = counters.bad_frames;
@@ -223,6 +232,12 @@ impl Control {
         self.cycle.conditions &= !(condition as u64);
         self.cycle.conditions |= if holds { condition as u64 } else { 0 };
     }
+}
+
+/// Share of a cycle for which the line of a bus (from 0) is busy.
+fn utilisation(settings: &GuardSettings, bus: usize) -> f32 {
+    let (busy, _) = settings.busy(&settings.timing(bus), bus);
+    (busy.as_secs_f64() / settings.cycle().as_secs_f64()) as f32
 }
 
 #[cfg(test)]

@@ -1,69 +1,10 @@
-//! What people order, and the odd jobs on a bus that come of it.
+//! What people order.
 
 use super::Control;
-use crate::bus::errand::{Errand, Outcome};
-use crate::bus::master::Master;
-use crate::bus::wire::Led;
 use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal};
 use crate::protect::Hands;
-use crate::settings::{ChannelIndex, GuardSettings};
+use crate::settings::ChannelIndex;
 use crate::time::Nanos;
-
-/// Odd jobs of one bus: at most one is under way, the others wait, one of a kind.
-#[derive(Default)]
-pub struct Errands {
-    /// Address whose resistance is to be measured.
-    measure: Option<u16>,
-    /// Address whose lamp is to show itself, and for how long, s.
-    locate: Option<(u16, u8)>,
-}
-
-impl Errands {
-    /// For a bus (from 0) of checked settings.
-    pub fn new(_settings: &GuardSettings, _bus: usize) -> Self {
-        Self::default()
-    }
-
-    /// Somebody gives out addresses.
-    pub fn is_commissioning(&self) -> bool {
-        false
-    }
-
-    /// Measure the resistance of this module's block next; false when another
-    /// one waits.
-    pub fn measure(&mut self, address: u16) -> bool {
-        let free = self.measure.is_none();
-        self.measure = self.measure.or(Some(address));
-        free
-    }
-
-    /// Take what came of the last errand, send the next.
-    pub fn step(&mut self, master: &mut Master, _now: Nanos) {
-        match master.take_outcome() {
-            Some(Outcome::Measured { .. } | Outcome::Shown { .. }) | None => {}
-            Some(_) => {}
-        }
-        let (errand, kind) = if let Some((address, hold_s)) = self.locate {
-            let pattern = if hold_s > 0 { Led::Locate } else { Led::Normal };
-            (Errand::Led { address, pattern, hold_s }, Kind::Locate)
-        } else if let Some(address) = self.measure {
-            (Errand::Measure { address }, Kind::Measure)
-        } else {
-            return;
-        };
-        if master.errand(errand).is_ok() {
-            match kind {
-                Kind::Locate => self.locate = None,
-                Kind::Measure => self.measure = None,
-            }
-        }
-    }
-}
-
-enum Kind {
-    Locate,
-    Measure,
-}
 
 impl Control {
     /// Carry out what a person ordered.
@@ -96,7 +37,7 @@ impl Control {
             Order::Output { device, output, on } => self.output(device, output, on)?,
             Order::Locate { bus, address, seconds } => {
                 range("a lamp's time in seconds", seconds.into(), 0, LOCATE_MAX_S.into())?;
-                self.bus(bus)?.errands.locate = Some((address, seconds));
+                self.bus(bus)?.errands.locate(address, seconds);
             }
             Order::Measure { string: number, block } => {
                 let string = self.string(number)?;
@@ -111,7 +52,7 @@ impl Control {
                 let test = self.tests.iter_mut().find(|t| t.owns(string));
                 test.ok_or(Refusal::NotNow("this string has no battery test"))?.stop();
             }
-            Order::Commission(commission) => self.commission(commission, now)?,
+            Order::Commission(commission) => self.commission(commission)?,
             // Answered by the reader of the recorders, see `Control::rows`.
             Order::Rows { string, .. } => return Err(Refusal::NoRecord(string)),
         }
@@ -154,6 +95,30 @@ impl Control {
                 self.devices.set(channel, on);
                 Ok(())
             }
+        }
+    }
+
+    fn commission(&mut self, commission: Commission) -> Result<(), Refusal> {
+        match commission {
+            Commission::Discover { bus } => self.bus(bus)?.errands.discover(),
+            Commission::Address { bus, first, count } => self.address(bus, first, count)?,
+            Commission::Swap { bus, address } => self.address(bus, address, 1)?,
+            Commission::LocateBreak { bus } => {
+                if !self.bus(bus)?.errands.locate_break() {
+                    return Err(Refusal::NotNow(
+                        "only a ring is asked from both ends; of a line the silent end tells",
+                    ));
+                }
+            }
+            Commission::Stop { bus } => self.bus(bus)?.errands.stop(),
+        }
+        Ok(())
+    }
+
+    fn address(&mut self, bus: u8, first: u16, count: u16) -> Result<(), Refusal> {
+        match self.bus(bus)?.errands.address(first, count) {
+            true => Ok(()),
+            false => Err(Refusal::NotNow("these addresses are not all in the settings of this bus")),
         }
     }
 

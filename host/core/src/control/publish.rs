@@ -2,7 +2,9 @@
 //! publishing copies no report and allocates nothing.
 
 use super::{Bus, Control, StringControl, UpsTest};
-use crate::image::{BusRecord, Cycle, DeviceRecord, Jitter, Snapshot};
+use crate::bus::topology::Cable;
+use crate::bus::wire::Found;
+use crate::image::{BusRecord, BusWork, Cycle, DeviceRecord, Jitter, Snapshot, StationRecord};
 use crate::protect::{Annunciation, Level};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
@@ -68,10 +70,54 @@ trait Recorded {
     fn record(&self) -> Self::Record<'_>;
 }
 
+/// A [`BusRecord`] by reference: the same fields in the same order.
+#[derive(Serialize)]
+struct PublishedBus<'a> {
+    lost: bool,
+    utilisation: f32,
+    bad_frames: u64,
+    unexpected_frames: u64,
+    missed_replies: u64,
+    strangers: [u16; 4],
+    cable: Cable,
+    work: BusWork,
+    found: Stations<'a>,
+}
+
+struct Stations<'a>(&'a [Found]);
+
+impl Serialize for Stations<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|found| StationRecord::from(*found)))
+    }
+}
+
 impl Recorded for Bus {
-    type Record<'a> = &'a BusRecord;
+    type Record<'a> = PublishedBus<'a>;
     fn record(&self) -> Self::Record<'_> {
-        &self.record
+        // A field more there is a field more here.
+        let BusRecord {
+            lost,
+            utilisation,
+            bad_frames,
+            unexpected_frames,
+            missed_replies,
+            strangers,
+            cable,
+            work,
+            found: _,
+        } = self.record;
+        PublishedBus {
+            lost,
+            utilisation,
+            bad_frames,
+            unexpected_frames,
+            missed_replies,
+            strangers,
+            cable,
+            work,
+            found: Stations(self.errands.found()),
+        }
     }
 }
 

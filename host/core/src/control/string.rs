@@ -9,7 +9,7 @@
 use super::survey;
 use crate::battery::BatteryType;
 use crate::bus::master::Module;
-use crate::bus::wire::Duty;
+use crate::bus::wire::{Duty, Flags};
 use crate::discharge::{self, Recorder};
 use crate::equalize::schedule::{self, Scheduled};
 use crate::equalize::{self, BlockConfig, Equalizer};
@@ -288,10 +288,13 @@ impl StringControl {
         let own = modules.iter().skip(self.first_module);
         let cells = self.reference.cells_f64();
         let places = self.scan.iter_mut().zip(&mut self.scan_as_reference);
-        for ((record, module), (scan, as_reference)) in
-            self.record.blocks.iter_mut().zip(own).zip(places)
-        {
+        let blocks = self.record.blocks.iter_mut().zip(own).zip(places);
+        for (i, ((record, module), (scan, as_reference))) in blocks.enumerate() {
             *scan = survey::block(module, self.surroundings.now, fresh, record);
+            if scan.temperature_c.is_some() {
+                let external = record.flags.has(Flags::EXTERNAL_SENSOR);
+                self.equalizer.set_internal_sensor(i, !external);
+            }
             let share = cells / f64::from(record.cells);
             *as_reference = BlockScan {
                 voltage_v: scan.voltage_v.map(|v| v * share),
@@ -436,7 +439,7 @@ fn blocks(settings: &StringSettings, all: &GuardSettings) -> (Vec<BlockConfig>, 
             configs.push(BlockConfig {
                 module: run.module,
                 battery: BatteryType { discharges: Vec::new(), ..battery.clone() },
-                internal_sensor: !settings.external_sensors,
+                internal_sensor: false,
             });
         }
     }

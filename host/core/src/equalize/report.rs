@@ -108,6 +108,28 @@ pub struct Report {
     pub charger: ChargerVerdict,
 }
 
+impl Default for Report {
+    /// Nothing is known yet.
+    fn default() -> Self {
+        Self {
+            target_v: f64::NAN,
+            target_v_per_cell: f64::NAN,
+            sum_v: f64::NAN,
+            worst_v: f64::NAN,
+            worst_block: None,
+            inhibits: Inhibits::default(),
+            members: 0,
+            excluded: 0,
+            saturated: 0,
+            mean_duty: 0.0,
+            feasibility: Feasibility::default(),
+            pushed_out: false,
+            truth: Truth::default(),
+            charger: ChargerVerdict::default(),
+        }
+    }
+}
+
 impl Report {
     /// The equalizing-error alarm: blocks that these modules cannot bring into
     /// the band, or whose exclusion costs the others their float voltage.

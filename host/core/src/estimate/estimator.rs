@@ -160,6 +160,12 @@ impl StringEstimator {
         &self.learned
     }
 
+    /// The estimate of the last step.
+    #[must_use]
+    pub const fn estimate(&self) -> &StringEstimate {
+        &self.estimate
+    }
+
     /// One scan.
     pub fn step(&mut self, scan: &StringScan<'_>, phase: Phase) -> &StringEstimate {
         let dt_s = self.last.map_or(0.0, |last| scan.now.since(last).as_secs_f64());

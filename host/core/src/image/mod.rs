@@ -19,7 +19,8 @@
 mod record;
 
 pub use record::{
-    BlockRecord, BusRecord, Condition, Cycle, DeviceRecord, Fault, Jitter, Snapshot, StringRecord,
+    AddressNote, BlockRecord, BusRecord, BusWork, Condition, Cycle, DeviceRecord, Fault, Jitter,
+    Snapshot, StationRecord, StringRecord,
 };
 
 use core::sync::atomic::{AtomicU32, Ordering, fence};

@@ -4,7 +4,8 @@
 
 use crate::battery::ModuleKind;
 use crate::battery_test;
-use crate::bus::wire::{Duty, Flags};
+use crate::bus::topology::Cable;
+use crate::bus::wire::{Duty, Flags, Found};
 use crate::discharge::DischargeRecord;
 use crate::equalize;
 use crate::equalize::schedule::Scheduled;
@@ -270,11 +271,11 @@ impl Default for BlockRecord {
 }
 
 /// One bus.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BusRecord {
     /// Its port is closed or gone.
     pub lost: bool,
-    /// Line time of a scan in which everybody answers, over the cycle.
+    /// Line time of a cycle in which everybody answers, over the cycle.
     pub utilisation: f32,
     /// Frames with a wrong check sum or broken framing.
     pub bad_frames: u64,
@@ -284,6 +285,107 @@ pub struct BusRecord {
     pub missed_replies: u64,
     /// Addresses, the first ones, that spoke and are not configured; 0: none.
     pub strangers: [u16; 4],
+    /// How its cable is.
+    pub cable: Cable,
+    /// What somebody has it do.
+    pub work: BusWork,
+    /// Stations found by the last discovery, by serial number.
+    pub found: Vec<StationRecord>,
+}
+
+/// Work on a bus that a person began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BusWork {
+    /// None.
+    #[default]
+    None,
+    /// Searching all stations.
+    Discovering {
+        /// Searches so far.
+        searches: u32,
+    },
+    /// A discovery came to its end.
+    Discovered {
+        /// It was given up: more stations than possible, or a line that
+        /// garbles everything.
+        incomplete: bool,
+        /// Serial numbers that cannot be told apart.
+        unclear: u8,
+    },
+    /// Giving addresses by button.
+    Addressing {
+        /// Address that the next button gets.
+        next: u16,
+        /// Places that are done.
+        done: u16,
+        /// All places.
+        of: u16,
+        /// What happened last.
+        note: AddressNote,
+    },
+    /// All addresses were given.
+    Addressed {
+        /// How many.
+        count: u16,
+    },
+    /// Asking a ring from both ends.
+    LocatingBreak,
+}
+
+/// What happened last while addresses are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AddressNote {
+    /// No button was pressed yet.
+    #[default]
+    Waiting,
+    /// The place before got its station.
+    Taken,
+    /// A station with that address answers already.
+    InUse,
+    /// The button of another sort of station was pressed.
+    WrongType,
+    /// The button of a station that already got its address was pressed.
+    AlreadyAddressed,
+    /// Two buttons at once.
+    TwoButtons,
+    /// The station did not confirm.
+    NotConfirmed,
+}
+
+impl AddressNote {
+    /// For people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Waiting => "press the button of the next module",
+            Self::Taken => "the module took its address; press the button of the next one",
+            Self::InUse => "another module answers to this address already",
+            Self::WrongType => "this type of module does not belong here",
+            Self::AlreadyAddressed => "this module has already got its address",
+            Self::TwoButtons => "two buttons were pressed at once; press one again",
+            Self::NotConfirmed => "the module did not confirm its address; press its button again",
+        }
+    }
+}
+
+/// A station that a discovery found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationRecord {
+    /// Serial number.
+    pub serial: u32,
+    /// Bus address; 0: none was given.
+    pub address: u16,
+    /// Type code.
+    pub type_code: u8,
+    /// Hardware revision.
+    pub hardware: u8,
+}
+
+impl From<Found> for StationRecord {
+    fn from(found: Found) -> Self {
+        let Found { serial, address, type_code, hardware } = found;
+        Self { serial, address, type_code, hardware }
+    }
 }
 
 /// One device.

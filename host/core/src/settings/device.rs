@@ -248,9 +248,10 @@ impl DeviceSettings {
             return bad("address", problem);
         }
         for channel in &self.channels {
-            let count = self.kind.ports().analog;
+            let is_current = self.kind.full_scale_a().is_some();
+            let count = if is_current { 0 } else { self.kind.channels() };
             if channel.number == 0 || channel.number > count {
-                let kind = self.kind_name(kind);
+                let kind = kind_name(self.kind);
                 return bad("channel", format!("{}: a {kind} has {count}", channel.number));
             }
             let scale = [channel.low, channel.high];

@@ -64,10 +64,6 @@ pub struct StringSettings {
     /// Analogue input that measures its current to ground, A.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ground: Option<Channel>,
-    /// Its modules have temperature sensors outside, on the blocks: the
-    /// modules' own heat does not reach them.
-    #[serde(default)]
-    pub external_sensors: bool,
     /// The breaker that protection opens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<StringBreaker>,
