@@ -134,7 +134,7 @@ fn connect(socket: &Path) -> Result<(UnixStream, Vec<String>, OwnedFd), LinkErro
     match answer {
         Answer::Welcome { strings, .. } => Ok((stream, strings, fd.ok_or(LinkError::NoImage)?)),
         Answer::Refused(why) => Err(LinkError::Refused(why)),
-        Answer::Done => Err(LinkError::NoImage),
+        Answer::Done | Answer::Rows(_) => Err(LinkError::NoImage),
     }
 }
 

@@ -172,10 +172,10 @@ impl Plant {
     ) {
         let lost = self.snapshot.has(Condition::PortLost);
         for (name, value, unit) in [
-            ("target", string.target_v, Unit::Volt),
-            ("voltage", string.sum_v, Unit::Volt),
-            ("deviation", string.worst_v, Unit::Volt),
-            ("bypass", string.mean_duty * 100.0, Unit::Percent),
+            ("target", string.equalize.target_v, Unit::Volt),
+            ("voltage", string.equalize.sum_v, Unit::Volt),
+            ("deviation", string.equalize.worst_v, Unit::Volt),
+            ("bypass", string.equalize.mean_duty * 100.0, Unit::Percent),
         ] {
             let quality = match value.is_finite() {
                 false => Quality::Bad,
@@ -186,7 +186,7 @@ impl Plant {
             let value = if value.is_finite() { value } else { 0.0 };
             put(format!("{root}.{name}"), Value::Number(value), unit, quality, at);
         }
-        let inhibit = Value::Text(string.inhibits.to_string());
+        let inhibit = Value::Text(string.equalize.inhibits.to_string());
         let quality = if self.connected { Quality::Good } else { Quality::Stale };
         put(format!("{root}.inhibit"), inhibit, Unit::None, quality, at);
     }
@@ -240,9 +240,8 @@ mod tests {
             fault: Fault::None,
             ..BlockRecord::default()
         };
-        let string = StringRecord { blocks: 1, target_v: f64::NAN, ..StringRecord::default() };
-        let snapshot =
-            Snapshot { strings: vec![string], blocks: vec![block], ..Snapshot::default() };
+        let strings = vec![StringRecord::new(vec![block])];
+        let snapshot = Snapshot { strings, ..Snapshot::default() };
         Plant { snapshot, strings: vec!["A".into()], connected }
     }
 
@@ -286,7 +285,7 @@ mod tests {
     fn without_the_guard_nothing_is_good() {
         let hub = Hub::default();
         let mut lost = plant(false);
-        lost.snapshot.blocks[0].fault = Fault::TemperatureInvalid;
+        lost.snapshot.strings[0].blocks[0].fault = Fault::TemperatureInvalid;
         hub.set_plant(lost);
         assert!(hub.query("string.1.block").iter().all(|(_, p)| p.quality == Quality::Stale));
     }

@@ -154,7 +154,7 @@ impl Default for StringWatch {
 
 impl StringWatch {
     fn band(&mut self, plant: &Plant, index: usize, now: Nanos) -> Option<Event> {
-        let worst_v = plant.snapshot.strings[index].worst_v;
+        let worst_v = plant.snapshot.strings[index].equalize.worst_v;
         let worst = worst_v.is_finite().then(|| (worst_v * 1e3).round() as i32);
         let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
         let string = number(index);
@@ -221,7 +221,7 @@ fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
     let of = |(s, string): (usize, &evenkeel_core::image::StringRecord)| {
         let voltages = plant.snapshot.blocks_of(s).iter().filter(usable).map(|b| b.voltage_mv);
         let (min_mv, max_mv) = (voltages.clone().min()?, voltages.max()?);
-        let worst_mv = (string.worst_v * 1e3).round() as i32;
+        let worst_mv = (string.equalize.worst_v * 1e3).round() as i32;
         Some((s, Spread { unix_ms, min_mv, max_mv, worst_mv }))
     };
     plant.snapshot.strings.iter().enumerate().filter_map(of).collect()
@@ -255,12 +255,9 @@ mod tests {
             fault,
             ..BlockRecord::default()
         };
-        let string = StringRecord { blocks: 2, target_v: 13.6, worst_v, ..Default::default() };
-        let mut snapshot = Snapshot {
-            strings: vec![string],
-            blocks: vec![block(13_600), block(13_700)],
-            ..Snapshot::default()
-        };
+        let mut string = StringRecord::new(vec![block(13_600), block(13_700)]);
+        (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
+        let mut snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
         snapshot.cycle.cycles = 100;
         Plant { snapshot, strings: vec!["A".into()], connected }
     }
