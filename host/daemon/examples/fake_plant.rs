@@ -10,7 +10,8 @@ use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
 use evenkeeld::console::{Console, server, tls};
-use evenkeeld::hub::{Hub, Plant};
+use evenkeeld::hub::Hub;
+use evenkeeld::plant::Plant;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
 use std::sync::Arc;
@@ -81,7 +82,8 @@ fn plant(second: u64) -> Plant {
     for n in 1..200 {
         snapshot.jitter.record(Nanos(n * 700));
     }
-    Plant { snapshot, strings: vec!["Room A".into(), "Room B".into()], connected: true }
+    let strings = vec!["Room A".into(), "Room B".into()];
+    Plant { snapshot, strings, devices: Vec::new(), connected: true }
 }
 
 fn block(b: usize, deviation: f64) -> BlockRecord {

@@ -4,7 +4,7 @@
 use super::Console;
 use super::problem::Problem;
 use crate::clock;
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::plugin_status::PluginStatus;
 use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
@@ -393,7 +393,7 @@ fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) ->
     let published = plant.snapshot.cycle.published;
     // Tenths of a millivolt; what lies behind is arithmetic, not measurement.
     let worst_mv = finite((string.equalize.worst_v * 1e4).round() / 10.0);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
+    let live = plant.live(index);
     let blocks = plant.snapshot.blocks_of(index).iter().enumerate();
     StringOut {
         string: (index + 1) as u16,

@@ -3,7 +3,8 @@
 use super::gate::Peer;
 use super::routes::{self, Permission};
 use super::{Console, access, openapi, server, tls};
-use crate::hub::{Hub, Plant};
+use crate::hub::Hub;
+use crate::plant::Plant;
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::Store;
 use axum::Router;
@@ -69,7 +70,7 @@ fn plant(first_mv: u16) -> Plant {
     string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
     string.equalize.members = 2;
     let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], connected: true }
+    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
 }
 
 fn plugin() -> PluginStatus {

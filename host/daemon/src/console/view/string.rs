@@ -2,11 +2,11 @@
 //! sparkline (facts/console-ux.md §4.1).
 
 use super::{Status, short_age, signed, volts};
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::store::Recent;
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::history::Spread;
-use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::image::{BlockRecord, StringRecord};
 use evenkeel_core::points::Quality;
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
@@ -128,7 +128,7 @@ fn string_view(
     now: Nanos,
 ) -> StringView {
     let blocks = plant.snapshot.blocks_of(index);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
+    let live = plant.live(index);
     let columns = Columns::of(plant, blocks, now);
     let (status, state) = string_state(string, &columns, live);
     let worst = columns
@@ -292,7 +292,7 @@ pub mod tests {
         let mut string = StringRecord::new(volts.iter().map(block).collect());
         (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
         let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
-        Plant { snapshot, strings: vec!["A".into()], connected: true }
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected: true }
     }
 
     /// The view of its only string.

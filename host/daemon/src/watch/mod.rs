@@ -4,7 +4,8 @@
 //! to the store only through what it returns; [`run`] is the task around it.
 
 use crate::clock;
-use crate::hub::{Hub, Plant};
+use crate::hub::Hub;
+use crate::plant::Plant;
 use crate::store::{Store, recent};
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::{Sample, Spread};
@@ -156,7 +157,7 @@ impl StringWatch {
     fn band(&mut self, plant: &Plant, index: usize, now: Nanos) -> Option<Event> {
         let worst_v = plant.snapshot.strings[index].equalize.worst_v;
         let worst = worst_v.is_finite().then(|| (worst_v * 1e3).round() as i32);
-        let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
+        let fresh = worst.filter(|_| plant.live(index));
         let string = number(index);
         match self.band.step(fresh, now)? {
             BandState::In => Some(Event::StringInBand { string }),
@@ -245,6 +246,7 @@ fn number(index: usize) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::testing;
     use evenkeel_core::image::{Snapshot, StringRecord};
     use evenkeel_core::points::{Name, Unit};
 
@@ -259,7 +261,7 @@ mod tests {
         (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
         let mut snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
         snapshot.cycle.cycles = 100;
-        Plant { snapshot, strings: vec!["A".into()], connected }
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected }
     }
 
     fn step(watch: &mut Watch, hub: &Hub, plant: Plant, second: u64) -> Vec<Event> {
@@ -312,6 +314,7 @@ mod tests {
         let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         let mut lost = plant(0.0, Fault::None, true);
         lost.snapshot.cycle.conditions = Condition::PortLost as u64;
+        lost.snapshot.buses = vec![testing::bus(true)];
         assert_eq!(step(&mut watch, &hub, lost.clone(), 1).len(), 2);
         assert_eq!(step(&mut watch, &hub, lost, 60), [], "no band from a dead bus");
         let over = step(&mut watch, &hub, plant(0.0, Fault::None, true), 61);
