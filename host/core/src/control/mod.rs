@@ -24,8 +24,8 @@ pub use publish::Published;
 pub use string::{Kept as KeptString, StringControl, Surroundings};
 
 use crate::bus::master::Master;
-use crate::bus::wire::Duty;
 use crate::bus::topology::Cable;
+use crate::bus::wire::Duty;
 use crate::image::{BusRecord, BusWork, Condition, Cycle, Jitter};
 use crate::protect::{Annunciation, Annunciator, General, Hands, Level};
 use crate::settings::GuardSettings;

@@ -14,7 +14,9 @@ use crate::discharge::{self, Recorder};
 use crate::equalize::schedule::{self, Scheduled};
 use crate::equalize::{self, BlockConfig, Equalizer};
 use crate::estimate::{self, StringEstimator};
-use crate::health::{self, CapacityEstimate, Extras, HealthConfig, ResistanceSchedule, StringHealth};
+use crate::health::{
+    self, CapacityEstimate, Extras, HealthConfig, ResistanceSchedule, StringHealth,
+};
 use crate::image::{BlockRecord, StringRecord};
 use crate::phase::PhaseDetector;
 use crate::protect::{self, BreakerState, StringProtection};
@@ -139,11 +141,8 @@ impl StringControl {
             limits: settings.limits.as_ref().unwrap_or(&all.limits).clone(),
             breaker: settings.breaker.as_ref().map(|b| b.wired(&all.devices)),
         };
-        let health = HealthConfig {
-            blocks: count,
-            battery: reference.clone(),
-            settings: settings.health,
-        };
+        let health =
+            HealthConfig { blocks: count, battery: reference.clone(), settings: settings.health };
         Self {
             first_module: addresses.partition_point(|a| *a < settings.first_address),
             phase: PhaseDetector::new(config.cells(), &reference, range_a),

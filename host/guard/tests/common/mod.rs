@@ -67,8 +67,9 @@ impl Hardware {
         let this = Self { folder, simulation: Some(simulation) };
         eventually("the bus is there", || this.path("bus0").exists());
         let settings = format!(
-            "[bus]\nport = {:?}\ncycle_ms = 500\n[[string]]\nname = \"A\"\nmodule = \"C20\"\n\
-             first_address = 1\nblocks = {BLOCKS}\ncapacity_ah = 7.0\n",
+            "cycle_ms = 500\n[[bus]]\nport = {:?}\n[[battery]]\nname = \"NP7\"\n\
+             chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n[[string]]\nname = \"A\"\n\
+             module = \"C20\"\nbattery = \"NP7\"\nfirst_address = 1\nblocks = {BLOCKS}\n",
             this.path("bus0")
         );
         let sealed = GuardSettings::seal(&settings).expect("valid");
@@ -134,7 +135,7 @@ impl Guard {
         let image = fetch_image(&mut UnixStream::connect(&socket).expect("reached"));
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let image = image.unwrap_or_else(|| panic!("no image; the guard said:\n{}", said()));
-        let words = (0..image::HALVES).map(|_| AtomicU32::new(0)).collect();
+        let words = (0..image::WORDS).map(|_| AtomicU32::new(0)).collect();
         Self { child, log, socket, image, words }
     }
 
