@@ -12,7 +12,9 @@
 //! The caller loops over [`Master::poll`] and does what each [`Step`] says;
 //! whatever the port received goes to [`Master::receive`] in between.
 //!
-//! OUTPUTS go before DUTIES: a trip that was decided in a scan leaves in its
+//! Every request has a zero byte in front: it ends whatever a disturbed reply
+//! has left in the stations' decoders, so that no disturbance costs more than
+//! itself. OUTPUTS go before DUTIES: a trip that was decided in a scan leaves in its
 //! cycle, whatever happens to the rest.
 
 use super::errand::{Busy, Errand, Job, Outcome};
@@ -121,11 +123,13 @@ enum State {
         what: Burst,
         next: usize,
     },
-    /// Replies to `from..to` are awaited until then.
+    /// Replies to `from..to` are awaited: until their slots are over, and
+    /// until the end of all patience while there is hope.
     Listening {
         what: Burst,
         from: usize,
         to: usize,
+        slots: Nanos,
         until: Nanos,
     },
     Scanned,
@@ -187,7 +191,8 @@ pub struct Master {
     strangers: [Stranger; STRANGERS_MAX],
     stranger_count: usize,
     decoder: Decoder,
-    out: [u8; FRAME_MAX],
+    /// A zero byte, and the request.
+    out: [u8; FRAME_MAX + 1],
     counters: Counters,
 }
 
@@ -239,7 +244,7 @@ impl Master {
             strangers: [Stranger::default(); STRANGERS_MAX],
             stranger_count: 0,
             decoder: Decoder::default(),
-            out: [0; FRAME_MAX],
+            out: [0; FRAME_MAX + 1],
             counters: Counters::default(),
         };
         master.take_line_times();
@@ -355,8 +360,10 @@ impl Master {
                     }
                     self.end_bursts(what, next);
                 }
-                State::Listening { what, from, to, until } => {
-                    if now < until && self.answered[from..to].contains(&false) {
+                State::Listening { what, from, to, slots, until } => {
+                    let (absent, hopeful) = self.absent(what, from, to);
+                    let until = if hopeful { until } else { slots };
+                    if now < until && absent {
                         return Step::Wait(until);
                     }
                     self.close_burst(what, from, to);
@@ -566,8 +573,45 @@ impl Master {
                 unmet_run(&self.devices, next, |d| (d.address, d.identity.is_none()))?
             }
         };
-        let time = self.burst_time(what, from, to) + self.reserved(what);
-        (now + time <= self.end).then_some((from, to))
+        let spare = self.end.since(now + self.reserved(what));
+        let to = match what {
+            Burst::Identify | Burst::IdentifyDevices => {
+                to.min(from + self.timing.identify_fits(spare))
+            }
+            Burst::Read | Burst::ReadIo => to,
+        };
+        (to > from && self.burst_time(what, from, to) <= spare).then_some((from, to))
+    }
+
+    /// Somebody of `from..to` has not answered yet, and somebody of these
+    /// answered not long ago: worth patience. What comes late from the others
+    /// is taken all the same.
+    fn absent(&self, what: Burst, from: usize, to: usize) -> (bool, bool) {
+        let missed = |at: usize| match what {
+            Burst::Identify | Burst::Read => self.modules[at].missed,
+            Burst::IdentifyDevices | Burst::ReadIo => self.devices[at].missed,
+        };
+        let absent = || (from..to).filter(|at| !self.answered[*at]);
+        (absent().next().is_some(), absent().any(|at| missed(at) < FORGET_AFTER))
+    }
+
+    /// Patience that the READs and READ_IOs of this cycle will need: for each
+    /// that has a new or freshly silent station, and for one surprise.
+    fn patience(&self) -> Nanos {
+        let (mut bursts, mut next) = (1, 0);
+        while let Some(to) = run_end(&self.modules, next, BURST_MAX.into(), |m| m.address) {
+            let doubt =
+                |m: &Module| m.missed < FORGET_AFTER && (m.missed > 0 || m.reading.is_none());
+            bursts += u64::from(self.modules[next..to].iter().any(doubt));
+            next = to;
+        }
+        next = 0;
+        while let Some(to) = self.io_run_end(next) {
+            let doubt = |d: &Device| d.missed < FORGET_AFTER && (d.missed > 0 || d.io.is_none());
+            bursts += u64::from(self.devices[next..to].iter().any(doubt));
+            next = to;
+        }
+        Nanos(self.timing.slack.0.saturating_mul(bursts))
     }
 
     /// Line time that a burst must leave for what comes after it in the cycle:
@@ -576,10 +620,17 @@ impl Master {
     fn reserved(&self, what: Burst) -> Nanos {
         match what {
             Burst::Identify | Burst::IdentifyDevices => {
-                self.read_time + self.io_time + self.command_time
+                self.read_time + self.io_time + self.command_time + self.patience()
             }
-            Burst::Read => self.io_time + self.command_time,
+            Burst::Read | Burst::ReadIo => self.reserved_after(what),
+        }
+    }
+
+    /// Where patience with a burst ends: the devices' turn and the commands.
+    fn reserved_after(&self, what: Burst) -> Nanos {
+        match what {
             Burst::ReadIo => self.command_time,
+            _ => self.io_time + self.command_time,
         }
     }
 
@@ -651,7 +702,7 @@ impl Master {
     fn send_sample(&mut self, now: Nanos) -> Step<'_> {
         self.sample = self.sample.wrapping_add(1);
         let request = Request::Sample { sample: self.sample, window_ms: self.timing.window_ms };
-        let len = request.encode(&mut self.out);
+        let len = encode(&request, &mut self.out);
         let window = Nanos::from_millis(self.timing.window_ms.into());
         let sent = now + self.timing.chars(len as u32);
         // A reading is as old as the middle of its window.
@@ -676,12 +727,12 @@ impl Master {
         };
         self.identified += usize::from(matches!(what, Burst::Identify | Burst::IdentifyDevices));
         self.decoder.reset();
-        let len = request.encode(&mut self.out);
+        let len = encode(&request, &mut self.out);
         let answered = now + self.burst_time(what, from, to);
         // Patience ends where the commands would come too late.
-        let latest = self.end.since(self.command_time).max(answered);
+        let latest = self.end.since(self.reserved_after(what)).max(answered);
         let until = (answered + self.timing.slack).min(latest);
-        self.state = State::Listening { what, from, to, until };
+        self.state = State::Listening { what, from, to, slots: answered, until };
         Step::Send(&self.out[..len])
     }
 
@@ -695,7 +746,7 @@ impl Master {
     fn send_outputs(&mut self, now: Nanos, index: usize, outputs: Outputs) -> Step<'_> {
         let address = self.devices[index].address;
         let request = Request::Outputs { address, outputs, hold_ds: self.timing.hold_ds };
-        let len = request.encode(&mut self.out);
+        let len = encode(&request, &mut self.out);
         let until = now + self.timing.chars(len as u32);
         self.state = State::Sending { then: Command::Outputs(index + 1), until };
         Step::Send(&self.out[..len])
@@ -707,7 +758,7 @@ impl Master {
             hold_ds: self.timing.hold_ds,
             duties: DutyList::Owned(&self.duties[from..to]),
         };
-        let len = request.encode(&mut self.out);
+        let len = encode(&request, &mut self.out);
         let until = now + self.timing.chars(len as u32);
         self.state = State::Sending { then: Command::Duties(to), until };
         Step::Send(&self.out[..len])
@@ -728,7 +779,7 @@ impl Master {
         self.measure_asked |= matches!(job.errand, Errand::Measure { .. });
         let listened = now + job.time(&self.timing) + self.timing.slack;
         let expects = job.expects_replies();
-        let len = job.request().encode(&mut self.out);
+        let len = encode(&job.request(), &mut self.out);
         self.decoder.reset();
         let sent = now + self.timing.chars(len as u32);
         self.state = if expects {
@@ -782,6 +833,15 @@ fn devices(list: impl IntoIterator<Item = (u16, DeviceKind)>) -> Result<Vec<Devi
         devices.push(Device { address, kind, identity: None, io: None, missed: 0, outputs: None });
     }
     Ok(devices)
+}
+
+/// A zero byte and the request; returns their length.
+fn encode(request: &Request<'_>, out: &mut [u8; FRAME_MAX + 1]) -> usize {
+    let mut frame = [0; FRAME_MAX];
+    let len = request.encode(&mut frame);
+    out[0] = 0;
+    out[1..=len].copy_from_slice(&frame[..len]);
+    len + 1
 }
 
 /// Index of the station with that address.
