@@ -2,6 +2,7 @@
 //! in what time.
 
 use super::*;
+use crate::bus::wire::{Identity, Io, Reading, Reply};
 use crate::bus::wire::{Flags, Frame, READING_SLOT_CHARS};
 use proptest::prelude::*;
 
