@@ -15,7 +15,8 @@
 //! them, [`bus`] all modules on one wire, [`virtual_bus`] bus and plant moving
 //! together in any clock, [`ups`] a Megatec UPS (facts/ups-serial-protocols.md
 //! §1), [`scenario`] what is built, [`control`] the words that break it,
-//! [`world`] all of it, [`live`] the same on pseudo-terminals in real time.
+//! [`world`] all of it, [`table`] its life as CSV, [`live`] the same on
+//! pseudo-terminals in real time.
 //!
 //! [`Nanos`]: evenkeel_core::time::Nanos
 
@@ -27,6 +28,7 @@ pub mod module;
 pub mod noise;
 pub mod plant;
 pub mod scenario;
+pub mod table;
 pub mod ups;
 pub mod virtual_bus;
 pub mod world;

@@ -1,8 +1,10 @@
 //! `evenkeel-sim`: simulated batteries and UPSes on pseudo-terminals.
 
 use clap::{Parser, Subcommand};
-use evenkeel_sim::live;
+use evenkeel_core::time::Nanos;
 use evenkeel_sim::scenario::{Scenario, ScenarioError};
+use evenkeel_sim::world::World;
+use evenkeel_sim::{control, live, table};
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,11 +25,12 @@ enum Action {
     ///
     /// Prints one line `ready` with all paths when every port is open: the
     /// battery bus at DIR/bus0, the UPSes at DIR/ups0, DIR/ups0b, …, and the
-    /// control socket at DIR/control.
+    /// control socket at DIR/control. With --virtual, no port is opened and no
+    /// time is lost: the plant alone lives through its script.
     Run {
         /// Where the links to the ports go; made if it is not there.
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
+        #[arg(long, value_name = "DIR", required_unless_present = "without_ports")]
+        dir: Option<PathBuf>,
         /// TOML scenario; without it, two strings of 32 × 12 V on one bus and
         /// one 3 kVA UPS with two ports.
         #[arg(long, value_name = "FILE")]
@@ -35,6 +38,18 @@ enum Action {
         /// Replaces the scenario's seed.
         #[arg(long)]
         seed: Option<u64>,
+        /// In virtual time, without ports.
+        #[arg(long = "virtual", conflicts_with = "dir", requires = "length")]
+        without_ports: bool,
+        /// End after this time of the simulation, for example 90s, 10m or 2h.
+        #[arg(long = "for", value_name = "TIME", value_parser = control::duration)]
+        length: Option<Nanos>,
+        /// Write the plant there as CSV, in virtual time; default: print it.
+        #[arg(long, value_name = "FILE", requires = "without_ports")]
+        csv: Option<PathBuf>,
+        /// Time between two rows of the CSV.
+        #[arg(long, value_name = "TIME", value_parser = control::duration, default_value = "10s")]
+        every: Nanos,
     },
     /// Send one command to a running simulator; `help` lists them.
     Ctl {
@@ -60,13 +75,22 @@ enum MainError {
     Control(PathBuf, #[source] io::Error),
     #[error("the simulation failed")]
     Live(#[source] live::LiveError),
+    #[error("could not write {0}")]
+    Csv(PathBuf, #[source] io::Error),
+    #[error("the scenario cannot be built")]
+    Build(#[source] ScenarioError),
     #[error("{0}")]
     Refused(String),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().action {
-        Action::Run { dir, scenario, seed } => run(&dir, scenario.as_deref(), seed),
+        Action::Run { dir, scenario, seed, length, csv, every, .. } => {
+            prepare(scenario.as_deref(), seed).and_then(|scenario| match dir {
+                Some(dir) => run(&dir, &scenario, length),
+                None => record(&scenario, length.unwrap_or_default(), every, csv.as_deref()),
+            })
+        }
         Action::Ctl { dir, words } => ctl(&dir, &words.join(" ")),
     };
     match result {
@@ -78,11 +102,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(dir: &Path, scenario: Option<&Path>, seed: Option<u64>) -> Result<(), MainError> {
+fn prepare(scenario: Option<&Path>, seed: Option<u64>) -> Result<Scenario, MainError> {
     let mut scenario = scenario.map_or_else(|| Ok(Scenario::demo()), load)?;
     scenario.seed = seed.unwrap_or(scenario.seed);
+    Ok(scenario)
+}
+
+fn run(dir: &Path, scenario: &Scenario, length: Option<Nanos>) -> Result<(), MainError> {
     fs::create_dir_all(dir).map_err(|e| MainError::Directory(dir.into(), e))?;
-    live::run(&scenario, dir, &mut io::stdout()).map_err(MainError::Live)
+    live::run(scenario, dir, length, &mut io::stdout()).map_err(MainError::Live)
+}
+
+/// The scenario in virtual time, as CSV.
+fn record(
+    scenario: &Scenario,
+    length: Nanos,
+    every: Nanos,
+    csv: Option<&Path>,
+) -> Result<(), MainError> {
+    let mut world = World::new(scenario).map_err(MainError::Build)?;
+    let name = csv.unwrap_or(Path::new("standard output"));
+    let mut out: Box<dyn io::Write> = match csv {
+        Some(path) => Box::new(fs::File::create(path).map_err(|e| MainError::Csv(path.into(), e))?),
+        None => Box::new(io::stdout().lock()),
+    };
+    let mut out = io::BufWriter::new(&mut out);
+    table::write(&mut world, length, every, &mut out).map_err(|e| MainError::Csv(name.into(), e))
 }
 
 fn load(path: &Path) -> Result<Scenario, MainError> {

@@ -49,19 +49,25 @@ pub enum LiveError {
     Announce(#[source] io::Error),
 }
 
-/// Run a scenario with its links in `dir` until `quit`, SIGTERM or SIGINT.
+/// Run a scenario with its links in `dir` until `quit`, SIGTERM, SIGINT or the
+/// end of `length`.
 /// Writes one line `ready …` with all paths to `announce` when all is open.
 ///
 /// # Errors
 /// [`LiveError`]; links and socket are removed all the same.
-pub fn run(scenario: &Scenario, dir: &Path, announce: &mut dyn Write) -> Result<(), LiveError> {
+pub fn run(
+    scenario: &Scenario,
+    dir: &Path,
+    length: Option<Nanos>,
+    announce: &mut dyn Write,
+) -> Result<(), LiveError> {
     hurry();
     let signals = catch_signals().map_err(LiveError::Signals)?;
     let mut live = Live::open(scenario, dir)?;
     live.announce(announce).map_err(LiveError::Announce)?;
     let start = Instant::now();
     let now = || Nanos(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
-    while !live.world.has_ended() {
+    while !live.world.has_ended() && length.is_none_or(|end| now() < end) {
         live.deliver(now())?;
         if live.wait(now(), &signals).map_err(LiveError::Wait)? {
             break;
