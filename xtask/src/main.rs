@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's commands, for people and for CI alike.
 
 mod bench;
+mod campaign;
 mod demo;
 mod fuzz;
 mod plugins;
@@ -30,6 +31,8 @@ enum Command {
     Plugins,
     /// Measure what DESIGN.md budgets, on this machine.
     Bench(bench::Arguments),
+    /// Run random worlds against the guard's core and check what must always hold.
+    Campaign(campaign::Arguments),
     /// Run the fuzz targets of tests/fuzz (coverage-guided).
     Fuzz(fuzz::Arguments),
 }
@@ -63,6 +66,7 @@ fn run(command: Command) -> Result<(), AnyError> {
             Ok(())
         }
         Command::Bench(arguments) => bench::run(&root, &arguments),
+        Command::Campaign(arguments) => campaign::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
     }
 }

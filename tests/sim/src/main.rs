@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::time::Nanos;
+use evenkeel_sim::campaign::{self, Case, ControlGuardian, Kind, Violation};
 use evenkeel_sim::scenario::{Scenario, ScenarioError};
 use evenkeel_sim::world::World;
 use evenkeel_sim::{control, live, table};
@@ -9,6 +10,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 use std::{fs, iter};
 
 /// Simulated batteries, bus modules and UPSes on pseudo-terminals.
@@ -51,6 +53,19 @@ enum Action {
         #[arg(long, value_name = "TIME", value_parser = control::duration, default_value = "10s")]
         every: Nanos,
     },
+    /// Run random worlds against the guard's pure core and check what must hold
+    /// in every scan. A failing seed replays exactly.
+    Campaign {
+        /// How many seeds.
+        #[arg(long, default_value_t = 200, conflicts_with = "seed")]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 1, conflicts_with = "seed")]
+        from: u64,
+        /// This one alone, with its scenario and figures.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Send one command to a running simulator; `help` lists them.
     Ctl {
         /// The DIR that the simulator was started with.
@@ -91,6 +106,10 @@ fn main() -> ExitCode {
                 None => record(&scenario, length.unwrap_or_default(), every, csv.as_deref()),
             })
         }
+        Action::Campaign { seeds, from, seed } => match seed {
+            Some(seed) => replay(seed),
+            None => campaign(from, seeds),
+        },
         Action::Ctl { dir, words } => ctl(&dir, &words.join(" ")),
     };
     match result {
@@ -128,6 +147,59 @@ fn record(
     };
     let mut out = io::BufWriter::new(&mut out);
     table::write(&mut world, length, every, &mut out).map_err(|e| MainError::Csv(name.into(), e))
+}
+
+/// One seed, told at length.
+fn replay(seed: u64) -> Result<(), MainError> {
+    let case = Case::of(seed);
+    println!("{case:#?}");
+    let outcome = campaign::run(case, ControlGuardian::new).map_err(MainError::Build)?;
+    println!("{:#?}", outcome.tally);
+    match outcome.violation {
+        None => Ok(()),
+        Some(violation) => Err(MainError::Refused(told(seed, outcome.case.kind, &violation))),
+    }
+}
+
+fn campaign(from: u64, seeds: u64) -> Result<(), MainError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = Instant::now();
+    let summary =
+        campaign::run_all(from, seeds, threads, ControlGuardian::new).map_err(MainError::Build)?;
+    let tally = &summary.tally;
+    println!(
+        "{seeds} seeds from {from} in {:.1} s: {:?}",
+        start.elapsed().as_secs_f64(),
+        summary.cases
+    );
+    println!(
+        "{} scans; {} strings unstable, {} tripped, at {:.1} K at most; {} converged, the slowest \
+         after {:.0} s; {} verdicts due",
+        tally.scans,
+        tally.unstable,
+        tally.tripped,
+        tally.worst_rise_at_trip_k,
+        tally.converged,
+        tally.slowest_s,
+        tally.verdicts
+    );
+    for (seed, (kind, violation)) in &summary.failures {
+        println!("{}", told(*seed, *kind, violation));
+    }
+    match summary.failures.len() {
+        0 => Ok(()),
+        count => Err(MainError::Refused(format!("{count} of {seeds} seeds failed"))),
+    }
+}
+
+fn told(seed: u64, kind: Kind, violation: &Violation) -> String {
+    format!(
+        "seed {seed} ({kind:?}) at {:.1} s, string {}: violated: {}: {}",
+        violation.at.as_secs_f64(),
+        violation.string,
+        violation.invariant.text(),
+        violation.detail
+    )
 }
 
 fn load(path: &Path) -> Result<Scenario, MainError> {

@@ -228,6 +228,7 @@ impl World {
             Command::Help => return Ok(HELP.lines().map(str::to_owned).collect()),
             Command::Quit => self.ended = true,
         }
+        self.bus.plant_mut().settle();
         Ok(Vec::new())
     }
 

@@ -113,11 +113,7 @@ impl Live {
 
     /// Bring the ports to the state that the world wants.
     fn plug(&mut self) -> Result<(), LiveError> {
-        for (id, endpoint) in &mut self.ports {
-            let plugged = self.world.is_plugged(*id);
-            endpoint.set_plugged(plugged).map_err(|e| LiveError::Port(id.name(), e))?;
-        }
-        Ok(())
+        plug(&self.world, &mut self.ports)
     }
 
     fn deliver(&mut self, now: Nanos) -> Result<(), LiveError> {
@@ -156,10 +152,26 @@ impl Live {
                 self.world.hear(*id, now, &bytes);
             }
         }
-        let world = &mut self.world;
-        self.control.serve(|line| answer(world, line));
-        self.plug()
+        let Self { world, ports, control } = self;
+        let mut plugged = Ok(());
+        // Whoever reads `ok` finds the ports as he wanted them.
+        control.serve(|line| {
+            let answer = answer(world, line);
+            if plugged.is_ok() {
+                plugged = plug(world, ports);
+            }
+            answer
+        });
+        // A script may have moved them, too.
+        plugged.and_then(|()| self.plug())
     }
+}
+
+fn plug(world: &World, ports: &mut [(PortId, Endpoint)]) -> Result<(), LiveError> {
+    ports.iter_mut().try_for_each(|(id, endpoint)| {
+        let plugged = world.is_plugged(*id);
+        endpoint.set_plugged(plugged).map_err(|e| LiveError::Port(id.name(), e))
+    })
 }
 
 /// A pipe that becomes readable at SIGTERM or SIGINT.

@@ -233,6 +233,12 @@ impl Block {
         self.parasitic().0
     }
 
+    /// What [`Self::float_a`] would be with `node_v` behind the resistance, A.
+    #[must_use]
+    pub fn float_a_at(&self, node_v: f64) -> f64 {
+        self.parasitic_at(node_v).0
+    }
+
     /// Heat of the parasitic branch in the last step, W.
     #[must_use]
     pub fn float_w(&self) -> f64 {
@@ -286,11 +292,15 @@ impl Block {
 
     /// Current of the parasitic branch, A, and its slope, A/V.
     fn parasitic(&self) -> (f64, f64) {
+        self.parasitic_at(self.node_v)
+    }
+
+    fn parasitic_at(&self, node_v: f64) -> (f64, f64) {
         let p = &self.now.params;
         let cells = f64::from(p.cells);
         let slope_v = cells * p.tafel_v / LN_10;
         let exponent =
-            (self.node_v - cells * TAFEL_REF_V) / slope_v + (self.celsius - REF_C) / 10.0 * LN_2;
+            (node_v - cells * TAFEL_REF_V) / slope_v + (self.celsius - REF_C) / 10.0 * LN_2;
         let amps = p.i0_a_per_ah * self.params.capacity_ah * exponent.exp();
         let limit = p.parasitic_max_a_per_ah * self.params.capacity_ah;
         if amps < limit { (amps, amps / slope_v) } else { (limit, 0.0) }

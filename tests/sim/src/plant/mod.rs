@@ -58,7 +58,7 @@ impl Plant {
             .collect();
         let probes = vec![Probe::default(); index.len()];
         let mut plant = Self { strings, banks, index, probes };
-        plant.solve();
+        plant.settle();
         plant
     }
 
@@ -118,7 +118,7 @@ impl Plant {
     /// Mains fails or returns for all strings.
     pub fn set_mains(&mut self, on: bool) {
         self.banks.iter_mut().for_each(|bank| bank.set_mains(on));
-        self.solve();
+        self.settle();
     }
 
     /// Change the temperature of every room, °C, evenly over `seconds`.
@@ -138,14 +138,15 @@ impl Plant {
         let steps = (dt_s / STEP_MAX_S).ceil().max(1.0);
         let dt_s = dt_s / steps;
         for _ in 0..steps as u64 {
-            self.solve();
+            self.settle();
             self.banks.iter_mut().for_each(Bank::watch);
             self.strings.iter_mut().for_each(|string| string.step(dt_s));
         }
-        self.solve();
+        self.settle();
     }
 
-    fn solve(&mut self) {
+    /// Currents and voltages that fit what was changed since the last step.
+    pub fn settle(&mut self) {
         for bank in &mut self.banks {
             bank.solve(&mut self.strings);
         }

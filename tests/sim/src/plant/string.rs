@@ -73,7 +73,8 @@ impl Place {
 
     /// What the module takes beside the bypass, A. Across a gap there is
     /// nothing to take it from.
-    fn draw_a(&self) -> f64 {
+    #[must_use]
+    pub fn draw_a(&self) -> f64 {
         if self.fuse_blown || self.block.is_open() { 0.0 } else { self.module_a }
     }
 
