@@ -14,6 +14,7 @@ const CORE_TREE: &[&str] = &[
     "crc",
     "crc-catalog",
     "evenkeel-core",
+    "evenkeel-wire",
     "hash32",
     "heapless",
     "postcard",
@@ -124,8 +125,11 @@ fn the_rooms_depend_in_one_direction() {
     let ours = |package: &str| -> BTreeSet<String> {
         tree(package).into_iter().filter(|p| p.starts_with("evenkeel") && p != package).collect()
     };
-    assert_eq!(ours("evenkeel-core"), BTreeSet::new(), "core depends on nothing of ours");
-    assert_eq!(ours("evenkeel-guard"), BTreeSet::from(["evenkeel-core".to_owned()]));
+    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(ours("evenkeel-wire"), set(&[]), "the protocol depends on nothing of ours");
+    assert_eq!(ours("evenkeel-core"), set(&["evenkeel-wire"]));
+    assert_eq!(ours("evenkeel-module"), set(&["evenkeel-wire"]), "a module is no appliance");
+    assert_eq!(ours("evenkeel-guard"), set(&["evenkeel-core", "evenkeel-wire"]));
     for package in ["evenkeel-signing", "evenkeel-sdk", "evenkeel-plugin-megatec", "evenkeel-guard"]
     {
         let tree = tree(package);

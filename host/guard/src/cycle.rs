@@ -48,7 +48,7 @@ impl Cycle {
     ) -> Result<Self, BuildError> {
         let settings = loaded.settings.clone();
         let addresses = settings.addresses();
-        let master = Master::new(settings.timing(), addresses.iter().copied())?;
+        let master = Master::new(settings.timing(), addresses.iter().copied(), [])?;
         let mut control = Control::new(&settings, &addresses);
         let cycle = &mut control.snapshot.cycle;
         cycle.period = settings.cycle();

@@ -1,8 +1,10 @@
-//! All modules on one line: requests in, replies out, in any clock.
+//! All stations on one line: requests in, replies out, in any clock.
 
-use crate::line::{Heard, Line, Station};
-use crate::module::{Module, Sense};
+use crate::device::{Device, DevicePlant};
+use crate::line::{Heard, Line, Loop, Station};
+use crate::module::{Module, Scheduled, Sense};
 use crate::noise::Noise;
+use evenkeel_core::bus::wire::Ends;
 use evenkeel_core::time::Nanos;
 
 /// The next thing that happens on the bus.
@@ -14,11 +16,14 @@ pub struct Event {
     pub touches_plant: bool,
 }
 
-/// A line and the modules on it.
+/// A line and the stations on it.
 #[derive(Clone, Debug)]
 pub struct Bus {
     line: Line,
     modules: Vec<Module>,
+    devices: Vec<Device>,
+    /// Stations that are in no loop are always connected.
+    loops: Vec<Loop>,
     /// For the master, not yet fetched.
     arrived: Vec<u8>,
 }
@@ -27,12 +32,35 @@ impl Bus {
     /// These modules on a line at `baud`.
     #[must_use]
     pub fn new(baud: u32, modules: Vec<Module>, noise: Noise) -> Self {
-        Self { line: Line::new(baud, noise), modules, arrived: Vec::new() }
+        Self {
+            line: Line::new(baud, noise),
+            modules,
+            devices: Vec::new(),
+            loops: Vec::new(),
+            arrived: Vec::new(),
+        }
+    }
+
+    /// The same with these devices.
+    #[must_use]
+    pub fn with_devices(self, devices: Vec<Device>) -> Self {
+        Self { devices, ..self }
+    }
+
+    /// The same, wired in these loops.
+    #[must_use]
+    pub fn with_loops(self, loops: Vec<Loop>) -> Self {
+        Self { loops, ..self }
     }
 
     /// The line.
     pub fn line_mut(&mut self) -> &mut Line {
         &mut self.line
+    }
+
+    /// The loops, to cut and mend them.
+    pub fn loops_mut(&mut self) -> &mut [Loop] {
+        &mut self.loops
     }
 
     /// The modules, in the order of the plant's blocks.
@@ -41,9 +69,30 @@ impl Bus {
         &self.modules
     }
 
-    /// The module with a bus address.
+    /// The modules, to break or exchange them.
+    pub fn modules_mut(&mut self) -> &mut [Module] {
+        &mut self.modules
+    }
+
+    /// The first module with a bus address.
     pub fn module_mut(&mut self, address: u16) -> Option<&mut Module> {
-        self.modules.iter_mut().find(|m| m.spec().address == address)
+        self.modules.iter_mut().find(|m| m.address() == address)
+    }
+
+    /// The devices.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// The first device with a bus address.
+    pub fn device_mut(&mut self, address: u16) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|d| d.address() == address)
+    }
+
+    /// The breakers that devices act on: string, trip relay on.
+    pub fn breaker_commands(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        self.devices.iter().filter_map(Device::breaker_command)
     }
 
     /// The master sends.
@@ -69,44 +118,86 @@ impl Bus {
             .line
             .next_end()
             .map(|(at, from)| Event { at, touches_plant: from == Station::Master });
-        let timer = self.modules.iter().filter_map(Module::next_timer).min();
+        let modules = self.modules.iter().filter_map(Module::next_timer);
+        let timer = modules.chain(self.devices.iter().filter_map(Device::next_timer)).min();
         let timer = timer.map(|at| Event { at, touches_plant: true });
         // At one instant timers go first: a sample ends before it is read.
         timer.into_iter().chain(on_line).min_by_key(|event| event.at)
     }
 
-    /// Let every module live until `now`, with the plant as it is at `now`.
-    pub fn tick(&mut self, now: Nanos, plant: &impl Sense) {
+    /// Let every station live until `now`, with the plant as it is at `now`.
+    pub fn tick(&mut self, now: Nanos, plant: &(impl Sense + DevicePlant)) {
         for (number, module) in self.modules.iter_mut().enumerate() {
             module.tick(now, plant.sense(number));
         }
+        let closed = self.loops.iter().all(Loop::is_closed);
+        for device in &mut self.devices {
+            device.set_loop_closed(closed);
+            device.tick(now, plant);
+        }
     }
 
-    /// Hand over every transmission that has arrived by `now`. Every station
-    /// hears everything but itself.
+    /// Hand over every transmission that has arrived by `now`. Every connected
+    /// station hears everything but itself.
     pub fn deliver(&mut self, now: Nanos) {
         while let Some(heard) = self.line.deliver(now) {
             match heard.from {
                 Station::Master => self.answer(&heard),
                 Station::Module(sender) => {
-                    let others = self.modules.iter_mut().enumerate().filter(|(n, _)| *n != sender);
-                    others.for_each(|(_, module)| module.overhear(&heard.bytes));
+                    self.overhear(now, sender, &heard.bytes);
                     self.arrived.extend_from_slice(&heard.bytes);
                 }
             }
         }
     }
 
-    /// Let every module hear the master, byte by byte, and answer.
+    /// The ends of the loops that are fed now.
+    fn ends(&self) -> Ends {
+        self.devices.iter().find_map(Device::ends).unwrap_or_default()
+    }
+
+    /// The station of that number hears the master and is heard.
+    fn is_connected(&self, number: usize, ends: Ends) -> bool {
+        self.loops.iter().find_map(|l| l.connects(number, ends)).unwrap_or(true)
+    }
+
+    /// Let every station but the sender hear a reply.
+    fn overhear(&mut self, now: Nanos, sender: usize, bytes: &[u8]) {
+        for (number, module) in self.modules.iter_mut().enumerate() {
+            if number != sender {
+                module.overhear(bytes);
+            }
+        }
+        let first = self.modules.len();
+        for (number, device) in self.devices.iter_mut().enumerate() {
+            if first + number != sender {
+                device.overhear(now, bytes);
+            }
+        }
+    }
+
+    /// Let every connected station hear the master, byte by byte, and answer.
     fn answer(&mut self, heard: &Heard) {
         let char_time = self.line.char_time();
-        for (number, module) in self.modules.iter_mut().enumerate() {
+        let ends = self.ends();
+        for number in 0..self.modules.len() + self.devices.len() {
+            if !self.is_connected(number, ends) {
+                continue;
+            }
             for (i, byte) in heard.bytes.iter().enumerate() {
                 let at = heard.start + char_time.chars(i + 1);
-                if let Some(reply) = module.hear(at, *byte) {
+                if let Some(reply) = self.hear(number, at, *byte) {
                     self.line.send_reply(number, reply.start, reply.bytes);
                 }
             }
+        }
+    }
+
+    fn hear(&mut self, number: usize, at: Nanos, byte: u8) -> Option<Scheduled> {
+        let first = self.modules.len();
+        match self.modules.get_mut(number) {
+            Some(module) => module.hear(at, byte),
+            None => self.devices.get_mut(number - first)?.hear(at, byte),
         }
     }
 }

@@ -9,7 +9,9 @@
 //! with the second, as on a real wire).
 
 use crate::noise::Noise;
+use evenkeel_core::bus::wire::Ends;
 use evenkeel_core::time::Nanos;
+use std::ops::Range;
 
 /// Bits of a character: start, eight data, stop.
 const CHAR_BITS: u64 = 10;
@@ -19,7 +21,8 @@ const CHAR_BITS: u64 = 10;
 pub enum Station {
     /// The appliance.
     Master,
-    /// The module of that number (its place on the wire, not its address).
+    /// The module of that number (its place on the wire, not its address);
+    /// the devices' numbers follow the modules'.
     Module(usize),
 }
 
@@ -51,6 +54,46 @@ impl CharTime {
     #[must_use]
     pub fn chars(self, count: usize) -> Nanos {
         Nanos((count as u64).saturating_mul(CHAR_BITS * 1_000_000_000) / self.baud)
+    }
+}
+
+/// A loop of stations behind the bus converter: a ring with two ends, or a
+/// line with one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// Numbers of the stations, in the order of the cable from end A.
+    pub stations: Range<usize>,
+    /// The cable comes back to end B.
+    pub ring: bool,
+    /// Where the cable is cut: before the station of that place in the loop;
+    /// as many as there are stations is behind the last one.
+    pub breaks: Vec<usize>,
+}
+
+impl Loop {
+    /// A whole loop.
+    #[must_use]
+    pub fn whole(stations: Range<usize>, ring: bool) -> Self {
+        Self { stations, ring, breaks: Vec::new() }
+    }
+
+    /// The station of that number is connected when these ends are fed; `None`
+    /// when it is not in this loop.
+    #[must_use]
+    pub fn connects(&self, station: usize, ends: Ends) -> Option<bool> {
+        let place = station.checked_sub(self.stations.start)?;
+        if !self.stations.contains(&station) {
+            return None;
+        }
+        let from_a = ends != Ends::B && self.breaks.iter().all(|at| *at > place);
+        let from_b = self.ring && ends != Ends::A && self.breaks.iter().all(|at| *at <= place);
+        Some(from_a || from_b)
+    }
+
+    /// Current can go around.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.ring && self.breaks.is_empty()
     }
 }
 
@@ -211,6 +254,24 @@ mod tests {
         let heard = line.deliver(micros(300)).map(|h| (h.from, h.start, h.bytes));
         assert_eq!(heard, Some((Station::Master, micros(0), vec![1, 2, 0])));
         assert_eq!(line.next_end(), None);
+    }
+
+    #[test]
+    fn a_cut_ring_is_two_lines() {
+        let mut ring = Loop::whole(10..15, true);
+        assert!(ring.is_closed());
+        ring.breaks.push(2);
+        let reached = |ring: &Loop, ends| -> Vec<usize> {
+            (10..15).filter(|n| ring.connects(*n, ends) == Some(true)).collect()
+        };
+        assert_eq!(reached(&ring, Ends::Both), [10, 11, 12, 13, 14]);
+        assert_eq!(reached(&ring, Ends::A), [10, 11]);
+        assert_eq!(reached(&ring, Ends::B), [12, 13, 14]);
+        ring.breaks.push(4);
+        assert_eq!(reached(&ring, Ends::Both), [10, 11, 14]);
+        ring.ring = false;
+        assert_eq!(reached(&ring, Ends::Both), [10, 11], "a line loses all behind the cut");
+        assert_eq!(ring.connects(15, Ends::Both), None);
     }
 
     #[test]

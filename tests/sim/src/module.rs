@@ -1,29 +1,25 @@
-//! One bus module, built from the protocol description alone.
+//! The board of one bus module: what the reference firmware
+//! ([`evenkeel_module`]) measures, heats and blinks, and what may be broken.
 //!
-//! Follows the rules of [`evenkeel_core::bus::wire`] (numbers in the code are
-//! theirs) and facts/battery-science.md §3.5 (heat). Pure: bytes and the time
-//! at which each has arrived go in, a reply with the time at which it starts
-//! comes out.
+//! Heat: facts/battery-science.md §3.5. Pure: bytes and the time at which each
+//! has arrived go in, a reply with the time at which it starts comes out.
 
 use crate::line::{CharTime, flip_one_bit};
 use crate::noise::Noise;
 use evenkeel_core::battery::ModuleKind;
-use evenkeel_core::bus::wire::{
-    Decoder, Duty, FRAME_MAX, Flags, IDENTITY_SLOT_CHARS, Identity, READING_SLOT_CHARS, Reading,
-    Reply, Request, TURNAROUND_CHARS,
-};
+use evenkeel_core::bus::wire::{Identity, Led};
 use evenkeel_core::time::Nanos;
+use evenkeel_module::{Answer, Measured, Micros, ModuleConfig, ModuleHardware, StationHardware};
 
-/// Voltage below which a module refuses to bypass, V per lead cell.
-const FLOOR_V_PER_CELL: f64 = 2.10;
-/// The duty falls linearly between these heat-sink temperatures, °C.
-const DERATE_FROM_C: f64 = 60.0;
-const DERATE_TO_C: f64 = 75.0;
+/// Voltage below which a module refuses to bypass, mV per lead cell.
+const FLOOR_MV_PER_CELL: u16 = 2_100;
 /// Heat sink: mean rise per watt, K/W, and its time constant, s.
 const SINK_K_PER_W: f64 = 7.0;
 const SINK_TAU_S: f64 = 360.0;
 /// How much of the heat sink's rise an internal sensor reads.
 const INTERNAL_SENSOR_SHARE: f64 = 0.2;
+/// White noise of a resistance measurement, of the value, rms.
+const RESISTANCE_NOISE: f64 = 0.005;
 
 /// What a module's Kelvin pair and sensor are connected to.
 pub trait Sense {
@@ -38,17 +34,19 @@ pub struct Sensed {
     pub volts: f64,
     /// Temperature of the block, °C.
     pub celsius: f64,
+    /// Internal resistance of the block, Ω; infinite without a block.
+    pub ohm: f64,
 }
 
 impl Sensed {
     /// A module without a block.
-    pub const DISCONNECTED: Self = Self { volts: 0.0, celsius: 25.0 };
+    pub const DISCONNECTED: Self = Self { volts: 0.0, celsius: 25.0, ohm: f64::INFINITY };
 }
 
 /// A module as it leaves the factory and was addressed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModuleSpec {
-    /// 1 … 1,024; 0 is factory-new and silent.
+    /// 1 … 1,024; 0 is factory-new.
     pub address: u16,
     /// Its type.
     pub kind: ModuleKind,
@@ -89,58 +87,115 @@ pub struct ModuleFaults {
 pub struct Scheduled {
     /// Start of its first byte.
     pub start: Nanos,
-    /// One encoded frame.
+    /// The bytes, frame end included.
     pub bytes: Vec<u8>,
+}
+
+impl Scheduled {
+    /// An answer to a request that ended at `asked`, by a clock that is wrong
+    /// by that factor, with one wrong bit by chance.
+    pub(crate) fn of(
+        answer: &Answer<'_>,
+        asked: Nanos,
+        char_time: CharTime,
+        clock: f64,
+        garble: Option<&mut Noise>,
+    ) -> Self {
+        let mut bytes = answer.bytes.to_vec();
+        if let Some(noise) = garble {
+            flip_one_bit(&mut bytes, noise);
+        }
+        let wait = char_time.chars(answer.after_chars as usize).0 as f64 * clock;
+        Self { start: asked + Nanos(wait.round() as u64), bytes }
+    }
 }
 
 /// A module.
 #[derive(Clone, Debug)]
 pub struct Module {
-    decoder: Decoder,
-    core: Core,
+    firmware: evenkeel_module::Module,
+    board: Board,
+}
+
+/// Everything but the firmware.
+#[derive(Clone, Debug)]
+struct Board {
+    spec: ModuleSpec,
+    faults: ModuleFaults,
+    noise: Noise,
+    now: Nanos,
+    /// Truth at the last tick; none before the first.
+    sensed: Option<Sensed>,
+    sink_rise_k: f64,
+    /// The last voltage reading, for a stuck one.
+    last_mv: Option<u16>,
+    /// The address in its memory.
+    address: u16,
+    led: Led,
 }
 
 impl Module {
-    /// A module that has just got power (rule 1).
+    /// A module that has just got power.
     #[must_use]
     pub fn new(spec: ModuleSpec, noise: Noise) -> Self {
-        Self { decoder: Decoder::default(), core: Core::new(spec, noise) }
+        let board = Board {
+            address: spec.address,
+            spec,
+            faults: ModuleFaults::default(),
+            noise,
+            now: Nanos::default(),
+            sensed: None,
+            sink_rise_k: 0.0,
+            last_mv: None,
+            led: Led::Normal,
+        };
+        Self { firmware: board.boot(), board }
     }
 
-    /// What it is.
+    /// What it was when it was made.
     #[must_use]
     pub fn spec(&self) -> &ModuleSpec {
-        &self.core.spec
+        &self.board.spec
+    }
+
+    /// Its bus address now.
+    #[must_use]
+    pub fn address(&self) -> u16 {
+        self.board.address
+    }
+
+    /// What its lamp shows.
+    #[must_use]
+    pub fn led(&self) -> Led {
+        self.board.led
     }
 
     /// What is broken.
     #[must_use]
     pub fn faults(&self) -> &ModuleFaults {
-        &self.core.faults
+        &self.board.faults
     }
 
     /// Break or mend it.
     pub fn faults_mut(&mut self) -> &mut ModuleFaults {
-        &mut self.core.faults
+        &mut self.board.faults
     }
 
-    /// Restart, as after a power cut (rule 1).
+    /// Restart, as after a power cut.
     pub fn reset(&mut self) {
-        let core = &self.core;
-        let faults = core.faults;
-        self.core = Core { faults, ..Core::new(core.spec.clone(), core.noise.clone()) };
-        self.decoder.reset();
+        self.firmware = self.board.boot();
     }
 
     /// Take a byte that has arrived at `at`.
     pub fn hear(&mut self, at: Nanos, byte: u8) -> Option<Scheduled> {
-        if self.core.faults.vanished {
-            self.decoder.reset();
+        if self.board.faults.vanished {
+            self.firmware.line_idle();
             return None;
         }
-        // Rule 6: whatever is not a valid request is ignored.
-        let frame = self.decoder.push(byte)?.ok()?;
-        self.core.handle(at, &Request::parse(&frame).ok()?)
+        let answer = self.firmware.hear(micros(at), byte, &mut self.board)?;
+        let Board { spec, noise, faults, .. } = &mut self.board;
+        let garbled = noise.chance(faults.garble_chance);
+        Some(Scheduled::of(&answer, at, spec.char_time, spec.clock, garbled.then_some(noise)))
     }
 
     /// Take bytes that another module sent. A reply is no request: all it can
@@ -149,223 +204,135 @@ impl Module {
     pub fn overhear(&mut self, bytes: &[u8]) {
         let rest = match bytes.iter().rposition(|b| *b == 0) {
             Some(end) => {
-                self.decoder.reset();
+                self.firmware.line_idle();
                 &bytes[end + 1..]
             }
             None => bytes,
         };
         for byte in rest {
             // Only a zero byte completes a frame, and there is none.
-            let _ = self.decoder.push(*byte);
+            let _ = self.firmware.hear(micros(self.board.now), *byte, &mut self.board);
         }
     }
 
     /// Let time pass until `now`, with the terminals as `sensed` at `now`. Must
     /// be called no later than [`Self::next_timer`].
     pub fn tick(&mut self, now: Nanos, sensed: Sensed) {
-        self.core.tick(now, sensed);
+        self.board.warm(now, sensed, self.firmware.duty().fraction());
+        self.firmware.tick(micros(now), &mut self.board);
     }
 
     /// When the module next does something by itself.
     #[must_use]
     pub fn next_timer(&self) -> Option<Nanos> {
-        let window = self.core.window.as_ref().map(|w| w.until);
-        let hold = self.core.held.map(|h| h.until);
-        window.into_iter().chain(hold).min()
+        self.firmware.next_timer().map(nanos)
     }
 
     /// Bypass now: share of the time that it is on, 0 … 1.
     #[must_use]
     pub fn duty(&self) -> f64 {
-        self.core.duty()
+        self.firmware.duty().fraction()
     }
 }
 
-/// Everything but the decoder, which lends the frame that is handled.
-#[derive(Clone, Debug)]
-struct Core {
-    spec: ModuleSpec,
-    faults: ModuleFaults,
-    noise: Noise,
-    now: Nanos,
-    /// Truth at the last tick; none before the first.
-    sensed: Option<Sensed>,
-    sink_rise_k: f64,
-    held: Option<Held>,
-    since_reset: bool,
-    hold_expired: bool,
-    window: Option<Window>,
-    kept: Option<Reading>,
-}
-
-/// The last duty and how long it is good.
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    duty: Duty,
-    until: Nanos,
-}
-
-/// A sample being taken.
-#[derive(Clone, Debug)]
-struct Window {
-    sample: u8,
-    until: Nanos,
-    duty_before: f64,
-}
-
-impl Core {
-    fn new(spec: ModuleSpec, noise: Noise) -> Self {
-        Self {
-            spec,
-            faults: ModuleFaults::default(),
-            noise,
-            now: Nanos::default(),
-            sensed: None,
-            sink_rise_k: 0.0,
-            held: None,
-            since_reset: true,
-            hold_expired: false,
-            window: None,
-            kept: None,
-        }
-    }
-
-    fn handle(&mut self, at: Nanos, request: &Request<'_>) -> Option<Scheduled> {
-        match *request {
-            Request::Sample { sample, window_ms } => {
-                let until = at + Nanos::from_millis(window_ms.into());
-                let duty_before = self.duty();
-                self.window = Some(Window { sample, until, duty_before });
-                None
-            }
-            Request::Read { first, count } => {
-                let place = self.place(first, count.into())?;
-                let reading = self.kept?; // rule 3: nothing sampled, silent
-                let reply = Reply::Reading { address: self.spec.address, reading };
-                Some(self.reply(at, place, READING_SLOT_CHARS, &reply))
-            }
-            Request::Identify { first, count } => {
-                let place = self.place(first, count.into())?;
-                let reply =
-                    Reply::Identity { address: self.spec.address, identity: self.identity() };
-                Some(self.reply(at, place, IDENTITY_SLOT_CHARS, &reply))
-            }
-            Request::Duties { first, hold_ds, ref duties } => {
-                let duty = duties.get(self.place(first, duties.len())?)?;
-                let until = at + Nanos::from_millis(100 * u64::from(hold_ds));
-                self.held = Some(Held { duty, until });
-                self.since_reset = false;
-                self.hold_expired = false;
-                None
-            }
-        }
-    }
-
-    /// Own position in a run of `count` addresses from `first`. A factory-new
-    /// module (address 0) is in none.
-    fn place(&self, first: u16, count: usize) -> Option<usize> {
-        let place = usize::from(self.spec.address.checked_sub(first)?);
-        (self.spec.address != 0 && place < count).then_some(place)
-    }
-
-    fn reply(&mut self, request_end: Nanos, place: usize, slot: u32, reply: &Reply) -> Scheduled {
-        let mut frame = [0; FRAME_MAX];
-        let len = reply.encode(&mut frame);
-        let mut bytes = frame[..len].to_vec();
-        if self.noise.chance(self.faults.garble_chance) {
-            flip_one_bit(&mut bytes, &mut self.noise);
-        }
-        let chars = TURNAROUND_CHARS as usize + place * slot as usize;
-        let wait = self.spec.char_time.chars(chars).0 as f64 * self.spec.clock;
-        Scheduled { start: request_end + Nanos(wait.round() as u64), bytes }
-    }
-
-    fn identity(&self) -> Identity {
+impl Board {
+    fn boot(&self) -> evenkeel_module::Module {
         let spec = &self.spec;
-        Identity {
-            type_code: spec.kind.data().code,
+        let data = spec.kind.data();
+        let identity = Identity {
+            type_code: data.code,
             hardware: spec.hardware,
             firmware: spec.firmware,
             serial: spec.serial,
-        }
+        };
+        let floor_mv = FLOOR_MV_PER_CELL * u16::from(data.lead_cells);
+        evenkeel_module::Module::new(ModuleConfig { identity, floor_mv }, self.address)
     }
 
-    fn tick(&mut self, now: Nanos, sensed: Sensed) {
-        let watts = self.duty() * sensed.volts * sensed.volts / self.spec.kind.data().bypass_ohm;
+    /// The heat sink follows the bypass.
+    fn warm(&mut self, now: Nanos, sensed: Sensed, duty: f64) {
+        let watts = duty * sensed.volts * sensed.volts / self.spec.kind.data().bypass_ohm;
         let share = (now.since(self.now).as_secs_f64() / SINK_TAU_S).min(1.0);
         self.sink_rise_k += share * (watts * SINK_K_PER_W - self.sink_rise_k);
         self.now = now;
         self.sensed = Some(sensed);
-        if self.held.is_some_and(|h| h.until <= now) {
-            self.held = None;
-            self.hold_expired = true;
-        }
-        if let Some(window) = self.window.take_if(|w| w.until <= now) {
-            self.kept = Some(self.measure(&window, sensed));
-        }
     }
 
-    /// The result of a sample. A stuck module keeps its voltage.
-    fn measure(&mut self, window: &Window, sensed: Sensed) -> Reading {
+    fn sensed(&self) -> Sensed {
+        self.sensed.unwrap_or(Sensed::DISCONNECTED)
+    }
+}
+
+impl StationHardware for Board {
+    fn button(&mut self) -> bool {
+        self.faults.button
+    }
+
+    fn store_address(&mut self, address: u16) {
+        self.address = address;
+    }
+
+    fn show(&mut self, pattern: Led) {
+        self.led = pattern;
+    }
+}
+
+impl ModuleHardware for Board {
+    /// Truth changes slowly: its value at the window's end is the mean.
+    fn begin_window(&mut self) {}
+
+    fn end_window(&mut self) -> Measured {
+        let sensed = self.sensed();
         let volts = sensed.volts + self.spec.noise_v * self.noise.normal();
-        let stuck = self.kept.filter(|_| self.faults.stuck);
+        // `as` saturates at the ends of the field.
+        let fresh_mv = (volts * 1e3).round() as u16;
+        let voltage_mv = self.last_mv.filter(|_| self.faults.stuck).unwrap_or(fresh_mv);
+        self.last_mv = Some(voltage_mv);
         let warmed = if self.spec.external_sensor { 0.0 } else { INTERNAL_SENSOR_SHARE };
         let celsius = sensed.celsius + warmed * self.sink_rise_k;
-        Reading {
-            sample: window.sample,
-            // `as` saturates at the ends of the field.
-            voltage_mv: stuck.map_or((volts * 1e3).round() as u16, |r| r.voltage_mv),
-            temperature_dc: if self.faults.sensor_fault {
-                0
-            } else {
-                (celsius * 10.0).round() as i16
-            },
-            duty: (window.duty_before * 255.0).round() as u8,
-            flags: self.flags(),
+        Measured {
+            voltage_mv,
+            temperature_dc: (!self.faults.sensor_fault).then(|| (celsius * 10.0).round() as i16),
+            external_sensor: self.spec.external_sensor,
         }
     }
 
-    fn flags(&self) -> Flags {
-        let states = [
-            (Flags::FLOOR, self.below_floor()),
-            (Flags::DERATED, self.derating() < 1.0),
-            (Flags::HOLD_EXPIRED, self.hold_expired),
-            (Flags::RESET, self.since_reset),
-            (Flags::EXTERNAL_SENSOR, self.spec.external_sensor),
-            (Flags::SENSOR_FAULT, self.faults.sensor_fault),
-            (Flags::BUTTON, self.faults.button),
-        ];
-        states.into_iter().filter(|(_, set)| *set).fold(Flags::default(), |f, (bit, _)| f.with(bit))
+    fn block_mv(&mut self) -> u16 {
+        (self.sensed().volts * 1e3).round() as u16
     }
 
-    /// Rules 2, 4 and 5.
-    fn duty(&self) -> f64 {
-        match self.held {
-            Some(held) if self.window.is_none() && !self.below_floor() => {
-                held.duty.fraction() * self.derating()
-            }
-            _ => 0.0,
-        }
+    fn sink_dc(&mut self) -> i16 {
+        ((self.sensed().celsius + self.sink_rise_k) * 10.0).round() as i16
     }
 
-    fn below_floor(&self) -> bool {
-        let floor_v = FLOOR_V_PER_CELL * f64::from(self.spec.kind.data().lead_cells);
-        self.sensed.is_some_and(|s| s.volts < floor_v)
-    }
+    /// The excitation is an alternating current without a mean: the plant does
+    /// not notice it.
+    fn excite(&mut self, _on: bool) {}
 
-    fn derating(&self) -> f64 {
-        let ambient_c = self.sensed.map_or(25.0, |s| s.celsius);
-        let sink_c = ambient_c + self.sink_rise_k;
-        ((DERATE_TO_C - sink_c) / (DERATE_TO_C - DERATE_FROM_C)).clamp(0.0, 1.0)
+    fn resistance_uohm(&mut self) -> Option<u32> {
+        let ohm = self.sensed().ohm * (1.0 + RESISTANCE_NOISE * self.noise.normal());
+        (ohm.is_finite() && ohm > 0.0).then(|| (ohm * 1e6).round() as u32)
     }
+}
+
+/// The firmware's clock.
+pub(crate) fn micros(at: Nanos) -> Micros {
+    at.0 / 1_000
+}
+
+/// The first instant at which the firmware's clock shows this.
+pub(crate) fn nanos(at: Micros) -> Nanos {
+    Nanos(at.saturating_mul(1_000))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::bus::wire::DutyList;
+    use evenkeel_core::bus::wire::{
+        Decoder, Duty, DutyList, FRAME_MAX, Flags, Identity, Reading, Reply, Request,
+    };
 
-    const FLOAT: Sensed = Sensed { volts: 13.8, celsius: 25.0 };
+    const FLOAT: Sensed = Sensed { volts: 13.8, celsius: 25.0, ohm: 0.022 };
     const BAUD: u32 = 115_200;
 
     fn module(address: u16) -> Module {
@@ -436,8 +403,11 @@ mod tests {
     fn rule_2_duty_returns_after_the_window_and_was_reported() {
         let mut m = module(5);
         duties(&mut m, Nanos(0), 0.5, 250);
-        let reading =
-            sample(&mut m, Nanos::from_secs(1), Sensed { volts: 13.8014, celsius: -10.26 });
+        let reading = sample(
+            &mut m,
+            Nanos::from_secs(1),
+            Sensed { volts: 13.8014, celsius: -10.26, ..FLOAT },
+        );
         assert_eq!((reading.sample, reading.voltage_mv, reading.duty), (9, 13_801, 128));
         assert_eq!(reading.temperature_dc, -103);
         assert!((m.duty() - 0.5).abs() < 1e-4);
@@ -466,7 +436,7 @@ mod tests {
     fn rule_4_floor_refuses_and_recovers() {
         let mut m = module(5);
         duties(&mut m, Nanos(0), 1.0, 250);
-        let low = Sensed { volts: 12.59, celsius: 25.0 };
+        let low = Sensed { volts: 12.59, celsius: 25.0, ..FLOAT };
         let reading = sample(&mut m, Nanos::from_secs(1), low);
         assert!(reading.flags.has(Flags::FLOOR));
         assert_eq!(m.duty(), 0.0);
@@ -478,7 +448,7 @@ mod tests {
     fn rule_4_heat_derates_in_a_hot_room_only() {
         for (celsius, derated) in [(25.0, false), (58.0, true)] {
             let mut m = module(5);
-            let sensed = Sensed { volts: 13.8, celsius };
+            let sensed = Sensed { volts: 13.8, celsius, ..FLOAT };
             for second in 0..3_600 {
                 duties(&mut m, Nanos::from_secs(second), 1.0, 20);
                 m.tick(Nanos::from_secs(second), sensed);
@@ -541,7 +511,8 @@ mod tests {
             button: true,
             ..ModuleFaults::default()
         };
-        let reading = sample(&mut m, Nanos::from_secs(2), Sensed { volts: 12.7, celsius: 30.0 });
+        let reading =
+            sample(&mut m, Nanos::from_secs(2), Sensed { volts: 12.7, celsius: 30.0, ..FLOAT });
         assert_eq!(reading.voltage_mv, 13_800);
         assert!(reading.flags.has(Flags::SENSOR_FAULT | Flags::BUTTON));
         let identify = Request::Identify { first: 5, count: 1 };

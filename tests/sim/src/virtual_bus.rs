@@ -18,6 +18,7 @@
 //! ```
 
 use crate::bus::Bus;
+use crate::device::DevicePlant;
 use crate::plant::Plant;
 use evenkeel_core::time::Nanos;
 
@@ -108,6 +109,9 @@ impl VirtualBus {
             if next > self.plant_at {
                 for (number, module) in self.bus.modules().iter().enumerate() {
                     self.plant.set_duty(number, module.duty());
+                }
+                for (string, trip) in self.bus.breaker_commands() {
+                    self.plant.command_breaker(string, trip);
                 }
                 self.plant.step(next.since(self.plant_at).as_secs_f64());
                 self.plant_at = next;

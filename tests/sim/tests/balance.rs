@@ -48,7 +48,8 @@ impl Run {
         let addresses = settings.addresses();
         Self {
             bus: scenario.bus(Nanos::from_millis(100)).expect("a valid scenario"),
-            master: Master::new(settings.timing(), addresses.iter().copied()).expect("addresses"),
+            master: Master::new(settings.timing(), addresses.iter().copied(), [])
+                .expect("addresses"),
             control: Control::new(&settings, &addresses),
             cycle: settings.cycle(),
             now: Nanos(0),

@@ -122,7 +122,7 @@ fn scan(port: &mut File) -> Vec<u16> {
         let frame = decoder.push(*b)?.ok()?;
         match Reply::parse(&frame).ok()? {
             Reply::Reading { reading, .. } => Some(reading.voltage_mv),
-            Reply::Identity { .. } => None,
+            _ => None,
         }
     });
     frames.collect()

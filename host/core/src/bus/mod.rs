@@ -18,5 +18,11 @@
 //! 64 replies. The duties are good for a hold time of three cycles; a module
 //! that hears no newer ones drops its bypass by itself.
 
+pub mod commission;
+pub mod discover;
+pub mod errand;
 pub mod master;
-pub mod wire;
+pub mod plan;
+pub mod timing;
+pub mod topology;
+pub use evenkeel_wire as wire;

@@ -11,7 +11,7 @@ const TIMING: Timing =
     Timing { baud: 115_200, window_ms: 100, slack: Nanos(10_000_000), hold_ds: 30 };
 
 fuzz_target!(|data: &[u8]| {
-    let mut master = Master::new(TIMING, (1..=40).chain(100..=140)).expect("fixed addresses");
+    let mut master = Master::new(TIMING, (1..=40).chain(100..=140), []).expect("fixed addresses");
     let mut noise = data.chunks(31);
     let mut now = Nanos(0);
     for _ in 0..3 {

@@ -103,7 +103,7 @@ impl<G: Guardian> Rig<G> {
         let strings = case.scenario.strings.len();
         let offsets_a = (0..strings).map(|_| CURRENT_OFFSET_A * noise.normal()).collect();
         // The addresses come from checked settings: distinct and in range.
-        let master = Master::new(settings.timing(), settings.addresses())
+        let master = Master::new(settings.timing(), settings.addresses(), [])
             .expect("checked settings make a master");
         Ok(Self {
             world,

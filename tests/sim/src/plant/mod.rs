@@ -27,6 +27,7 @@ pub use spec::StringSpec;
 pub use string::{Place, PlantString, Runaway, STEP_MAX_S, Surroundings};
 pub use supply::{Charger, Load, Supply};
 
+use crate::device::DevicePlant;
 use crate::module::{Sense, Sensed};
 
 /// All strings. Modules count through: the first block of the second string
@@ -159,7 +160,24 @@ impl Sense for Plant {
             return Sensed::DISCONNECTED;
         };
         let place = &self.strings[string].places()[place];
+        let block = place.block();
         let volts = if place.is_fuse_blown() { 0.0 } else { place.volts() };
-        self.probes[module].sense(Sensed { volts, celsius: place.block().celsius() })
+        self.probes[module].sense(Sensed { volts, celsius: block.celsius(), ohm: block.ohm() })
+    }
+}
+
+impl DevicePlant for Plant {
+    fn string_amps(&self, string: usize) -> f64 {
+        self.strings.get(string).map_or(0.0, PlantString::amps)
+    }
+
+    fn breaker_is_open(&self, string: usize) -> bool {
+        self.strings.get(string).is_some_and(|s| !s.breaker().feedback_closed())
+    }
+
+    fn command_breaker(&mut self, string: usize, trip: bool) {
+        if let Some(string) = self.strings.get_mut(string).filter(|_| trip) {
+            string.breaker_mut().trip();
+        }
     }
 }

@@ -46,6 +46,6 @@ impl Probe {
             Ntc::Open => NTC_OPEN_C,
             Ntc::Short => NTC_SHORT_C,
         };
-        Sensed { volts: truth.volts * self.gain + self.offset_v, celsius }
+        Sensed { volts: truth.volts * self.gain + self.offset_v, celsius, ohm: truth.ohm }
     }
 }

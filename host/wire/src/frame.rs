@@ -1,5 +1,6 @@
 //! Frames: COBS, CRC and a decoder that survives any bytes.
 
+use core::fmt;
 use crc::{CRC_16_IBM_3740, Crc};
 
 const CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_3740);
@@ -45,18 +46,27 @@ pub fn encode(frame: &Frame<'_>, out: &mut [u8; FRAME_MAX]) -> usize {
 }
 
 /// Why a run of bytes between two zero bytes is not a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// Longer than any frame.
-    #[error("more than {FRAME_MAX} bytes without a frame end")]
     TooLong,
     /// COBS code points beyond the end, or fewer bytes than a frame has.
-    #[error("broken framing")]
     Framing,
     /// The check sum is wrong.
-    #[error("wrong check sum")]
     Crc,
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "more than {FRAME_MAX} bytes without a frame end"),
+            Self::Framing => f.write_str("broken framing"),
+            Self::Crc => f.write_str("wrong check sum"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
 
 /// Cuts a byte stream into frames. Bounded: holds one frame and no more.
 #[derive(Clone, Debug)]
@@ -77,6 +87,12 @@ impl Decoder {
     pub fn reset(&mut self) {
         self.len = 0;
         self.overrun = false;
+    }
+
+    /// Bytes have come since the last frame's end.
+    #[must_use]
+    pub const fn is_inside_frame(&self) -> bool {
+        self.len > 0
     }
 
     /// Take one byte. `Some` at a frame's end: the frame, or why it is none.
@@ -118,9 +134,26 @@ fn check(encoded: &mut [u8]) -> Result<Frame<'_>, DecodeError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What an encoder writes.
+    pub(crate) fn wire(encode: impl FnOnce(&mut [u8; FRAME_MAX]) -> usize) -> Vec<u8> {
+        let mut out = [0; FRAME_MAX];
+        let len = encode(&mut out);
+        out[..len].to_vec()
+    }
+
+    /// The one frame that these bytes are.
+    pub(crate) fn with_frame<T>(bytes: &[u8], f: impl FnOnce(&Frame<'_>) -> T) -> T {
+        let mut decoder = Decoder::default();
+        let (last, head) = bytes.split_last().expect("a frame has bytes");
+        for b in head {
+            assert!(decoder.push(*b).is_none());
+        }
+        f(&decoder.push(*last).expect("a frame ends").expect("a good frame"))
+    }
 
     type Owned = (u8, u16, Vec<u8>);
 
