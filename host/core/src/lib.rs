@@ -28,6 +28,7 @@ pub mod events;
 pub mod history;
 pub mod image;
 pub mod points;
+pub mod protect;
 pub mod scan;
 pub mod settings;
 pub mod time;
