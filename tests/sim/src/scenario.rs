@@ -38,6 +38,15 @@
 //! external_sensor = true      # false: modules warm their own sensors
 //! seed = 11                   # default: from the scenario's seed
 //!
+//! [[devices]]                 # any number: what else is on the bus
+//! address = 1025              # 1025 … 1279
+//! kind = "current-200"        # current-50 … -2000, aux (trips and reads the
+//!                             # string's breaker), site, sensor, panel
+//! string = 0                  # that it measures or switches
+//! offset_a = 0.0              # errors of a current sensor
+//! gain = 1.0
+//! noise_a = 0.02
+//!
 //! [[ups]]                     # any number
 //! kind = "line-interactive"   # or "online"
 //! rated_va = 3000.0
@@ -54,6 +63,7 @@
 
 use crate::bus::Bus;
 use crate::control::{self, Command};
+use crate::device::{Device, DeviceSpec};
 use crate::line::CharTime;
 use crate::module::{Module, ModuleSpec};
 use crate::noise::Noise;
@@ -61,7 +71,7 @@ use crate::plant::{Plant, PlantString, StringSpec, Supply};
 use crate::ups::{UpsKind, UpsSpec};
 use crate::virtual_bus::VirtualBus;
 use evenkeel_core::battery::ModuleKind;
-use evenkeel_core::bus::wire::ADDRESS_MAX;
+use evenkeel_core::bus::wire::{ADDRESS_MAX, DEVICE_MAX, DEVICE_MIN, DeviceKind};
 use evenkeel_core::time::Nanos;
 use serde::Deserialize;
 
@@ -73,6 +83,21 @@ const CLOCK_ERROR: f64 = 0.0005;
 const LINE_STREAM: u64 = 1;
 const MODULE_STREAM: u64 = 1_000;
 const PROBE_STREAM: u64 = 10_000;
+const DEVICE_STREAM: u64 = 30_000;
+/// The words for devices.
+const DEVICE_KINDS: [(&str, DeviceKind); 11] = [
+    ("current-50", DeviceKind::Current50),
+    ("current-200", DeviceKind::Current200),
+    ("current-400", DeviceKind::Current400),
+    ("current-500", DeviceKind::Current500),
+    ("current-1000", DeviceKind::Current1000),
+    ("current-1500", DeviceKind::Current1500),
+    ("current-2000", DeviceKind::Current2000),
+    ("aux", DeviceKind::Aux),
+    ("site", DeviceKind::Site),
+    ("sensor", DeviceKind::Sensor),
+    ("panel", DeviceKind::Panel),
+];
 
 /// A scenario file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -86,6 +111,8 @@ pub struct Scenario {
     pub plant_step_ms: u16,
     /// Battery strings, all on one bus.
     pub strings: Vec<StringTable>,
+    /// Devices on the bus that are no block modules.
+    pub devices: Vec<DeviceTable>,
     /// UPS units.
     pub ups: Vec<UpsTable>,
     /// What happens when.
@@ -123,6 +150,19 @@ pub struct StringTable {
     pub gain_spread: f64,
     pub external_sensor: bool,
     pub seed: Option<u64>,
+}
+
+/// A `[[devices]]` table; see the file's description for the fields.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the file format above describes each field")]
+pub struct DeviceTable {
+    pub address: u16,
+    pub kind: String,
+    pub string: usize,
+    pub offset_a: f64,
+    pub gain: f64,
+    pub noise_a: f64,
 }
 
 /// A `[[ups]]` table; see the file's description for the fields.
@@ -185,6 +225,7 @@ impl Default for Scenario {
             bus_baud: 115_200,
             plant_step_ms: 100,
             strings: Vec::new(),
+            devices: Vec::new(),
             ups: Vec::new(),
             script: Vec::new(),
         }
@@ -221,6 +262,19 @@ impl Default for StringTable {
             gain_spread: 0.0,
             external_sensor: true,
             seed: None,
+        }
+    }
+}
+
+impl Default for DeviceTable {
+    fn default() -> Self {
+        Self {
+            address: DEVICE_MIN,
+            kind: "current-200".into(),
+            string: 0,
+            offset_a: 0.0,
+            gain: 1.0,
+            noise_a: 0.02,
         }
     }
 }
@@ -271,6 +325,7 @@ impl Scenario {
         self.check()?;
         let modules = self.strings.iter().flat_map(|table| self.modules(table)).collect();
         let bus = Bus::new(self.bus_baud, modules, Noise::new(self.seed, LINE_STREAM));
+        let bus = bus.with_devices(self.devices.iter().map(|d| self.device(d)).collect());
         Ok(VirtualBus::new(bus, self.plant(), step))
     }
 
@@ -385,6 +440,23 @@ impl Scenario {
         })
     }
 
+    fn device(&self, table: &DeviceTable) -> Device {
+        let mut noise = Noise::new(self.seed, DEVICE_STREAM + u64::from(table.address));
+        let spec = DeviceSpec {
+            address: table.address,
+            // Checked before.
+            kind: table.kind().unwrap_or(DeviceKind::Current200),
+            serial: 200_000 + u32::from(table.address),
+            string: table.string,
+            offset_a: table.offset_a,
+            gain: table.gain,
+            noise_a: table.noise_a,
+            clock: 1.0 + noise.between(-CLOCK_ERROR, CLOCK_ERROR),
+            char_time: CharTime::at(self.bus_baud),
+        };
+        Device::new(spec, noise)
+    }
+
     fn check(&self) -> Result<(), ScenarioError> {
         let scenario = |ok, field, wanted| range(ok, "scenario", 0, field, wanted);
         scenario(self.bus_baud >= 1_200, "bus_baud", "at least 1200")?;
@@ -398,6 +470,13 @@ impl Scenario {
             }
         }
         self.check_banks()?;
+        for (i, device) in self.devices.iter().enumerate() {
+            let fresh = self.devices[..i].iter().all(|other| other.address != device.address);
+            range(fresh, "devices", i, "address", "one that no other device has")?;
+            let string = device.string < self.strings.len();
+            range(string, "devices", i, "string", "the number of a string, from 0")?;
+            device.check(i)?;
+        }
         self.commands()?;
         self.ups.iter().enumerate().try_for_each(|(i, ups)| ups.check(i))
     }
@@ -459,6 +538,24 @@ impl StringTable {
     }
 }
 
+impl DeviceTable {
+    /// What it is; `None` for a word that is none of them.
+    #[must_use]
+    pub fn kind(&self) -> Option<DeviceKind> {
+        DEVICE_KINDS.iter().find(|(word, _)| *word == self.kind).map(|(_, kind)| *kind)
+    }
+
+    fn check(&self, index: usize) -> Result<(), ScenarioError> {
+        let device = |ok, field, wanted| range(ok, "devices", index, field, wanted);
+        let kinds = "current-50, -200, -400, -500, -1000, -1500, -2000, aux, site, sensor or panel";
+        device((DEVICE_MIN..=DEVICE_MAX).contains(&self.address), "address", "1025 … 1279")?;
+        device(self.kind().is_some(), "kind", kinds)?;
+        device((-100.0..=100.0).contains(&self.offset_a), "offset_a", "-100 … 100")?;
+        device((0.5..=1.5).contains(&self.gain), "gain", "0.5 … 1.5")?;
+        device((0.0..=100.0).contains(&self.noise_a), "noise_a", "0 … 100")
+    }
+}
+
 impl UpsTable {
     fn check(&self, index: usize) -> Result<(), ScenarioError> {
         let ups = |ok, field, wanted| range(ok, "ups", index, field, wanted);
@@ -507,9 +604,10 @@ mod tests {
         assert_eq!(parsed.strings, [documented]);
         let commands = parsed.commands().expect("valid");
         assert_eq!(commands, [(Nanos::from_secs(600), Command::Mains(false))]);
+        assert_eq!(parsed.devices, [DeviceTable::default()]);
         assert_eq!(parsed.ups, [UpsTable { ports: 2, ..UpsTable::default() }]);
         assert_eq!(
-            Scenario { strings: Vec::new(), ups: Vec::new(), script: Vec::new(), ..parsed },
+            Scenario { strings: vec![], devices: vec![], ups: vec![], script: vec![], ..parsed },
             Scenario::default()
         );
     }
@@ -534,6 +632,9 @@ mod tests {
             ("[[ups]]\n[[ups]]\nports = 9", "ups 1: ports"),
             ("[[ups]]\nbattery_v = 240.0", "ups 0: battery_v"),
             ("[[strings]]\ncabinet_w_per_k = 0.0", "strings 0: cabinet_w_per_k"),
+            ("[[strings]]\n[[devices]]\nkind = \"lamp\"", "devices 0: kind"),
+            ("[[devices]]", "devices 0: string"),
+            ("[[strings]]\n[[devices]]\n[[devices]]", "devices 1: address"),
             ("[[script]]\nat = \"5\"\ndo = \"quit\"", "script 0: \"5\" is not a time"),
             ("[[script]]\nat = \"5s\"\ndo = \"sing\"", "script 0: unknown command"),
         ] {

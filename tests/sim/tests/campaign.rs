@@ -1,10 +1,11 @@
 //! A short campaign, and the proof that its invariants can fail: guardians
 //! that do one thing wrong are found out.
 
-use evenkeel_core::bus::wire::Duty;
+use evenkeel_core::bus::master::Master;
+use evenkeel_core::bus::wire::{Duty, Outputs};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_sim::campaign::{
-    self, Case, ControlGuardian, Guardian, Invariant, Kind, Opinion, Seen, Violation,
+    self, Around, Case, ControlGuardian, Guardian, Invariant, Kind, Opinion, Violation,
 };
 
 /// The first seed of a kind.
@@ -14,7 +15,7 @@ fn case(kind: Kind) -> Case {
 
 fn violation<G: Guardian>(
     case: Case,
-    guardian: impl FnOnce(&GuardSettings) -> G,
+    guardian: impl FnOnce(&Case, &GuardSettings) -> G,
 ) -> Option<Violation> {
     campaign::run(case, guardian).expect("a case").violation
 }
@@ -29,11 +30,15 @@ fn twenty_seeds_hold() {
 #[test]
 fn a_seed_replays_exactly_on_any_number_of_threads() {
     let run = |threads| {
-        let summary = campaign::run_all(100, 6, threads, ControlGuardian::new).expect("cases");
+        let summary = campaign::run_all(100, 3, threads, ControlGuardian::new).expect("cases");
         format!("{summary:?}")
     };
     assert_eq!(run(1), run(3));
 }
+
+/// What a wrong guardian does to duties and opinions of the right one.
+trait Spoil: FnMut(&Master, &mut [Duty], &mut [Opinion]) {}
+impl<F: FnMut(&Master, &mut [Duty], &mut [Opinion])> Spoil for F {}
 
 /// A guardian with one thing wrong.
 struct Wrong<F> {
@@ -41,25 +46,38 @@ struct Wrong<F> {
     spoil: F,
     duties: Vec<Duty>,
     opinions: Vec<Opinion>,
-    trips: bool,
 }
 
-impl<F: FnMut(&Seen<'_>, &mut [Duty], &mut [Opinion])> Wrong<F> {
-    fn of(settings: &GuardSettings, trips: bool, spoil: F) -> Self {
-        let inner = ControlGuardian::new(settings);
+impl<F: Spoil> Wrong<F> {
+    fn of(case: &Case, settings: &GuardSettings, spoil: F) -> Self {
+        let inner = ControlGuardian::new(case, settings);
         let opinions = (0..settings.strings.len()).map(|s| inner.opinion(s)).collect();
-        Self { inner, spoil, duties: Vec::new(), opinions, trips }
+        Self {
+            inner,
+            spoil,
+            duties: settings.addresses().iter().map(|_| Duty::OFF).collect(),
+            opinions,
+        }
     }
 }
 
-impl<F: FnMut(&Seen<'_>, &mut [Duty], &mut [Opinion])> Guardian for Wrong<F> {
-    fn step(&mut self, seen: &Seen<'_>) -> &[Duty] {
-        self.duties = self.inner.step(seen).to_vec();
+impl<F: Spoil> Guardian for Wrong<F> {
+    fn step(&mut self, master: &mut Master, around: &Around<'_>) {
+        self.inner.step(master, around);
+        self.duties.copy_from_slice(self.inner.duties());
         for (string, opinion) in self.opinions.iter_mut().enumerate() {
-            let tripped = opinion.tripped;
-            *opinion = Opinion { tripped, ..self.inner.opinion(string) };
+            *opinion = self.inner.opinion(string);
         }
-        (self.spoil)(seen, &mut self.duties, &mut self.opinions);
+        (self.spoil)(master, &mut self.duties, &mut self.opinions);
+        for (string, opinion) in self.opinions.iter().enumerate() {
+            if !opinion.tripped {
+                master.set_outputs(2 * string + 1, Outputs::default());
+            }
+        }
+        master.command(&self.duties);
+    }
+
+    fn duties(&self) -> &[Duty] {
         &self.duties
     }
 
@@ -72,64 +90,67 @@ impl<F: FnMut(&Seen<'_>, &mut [Duty], &mut [Opinion])> Guardian for Wrong<F> {
     }
 
     fn protects(&self) -> bool {
-        self.trips
+        true
     }
 }
 
 #[test]
 fn a_guardian_that_never_trips_is_found_out() {
-    let found = violation(case(Kind::Runaway), |s| Wrong::of(s, true, |_, _, _| {}));
+    let blind = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
+        opinions.iter_mut().for_each(|o| o.tripped = false);
+    };
+    let found = violation(case(Kind::Runaway), |c, s| Wrong::of(c, s, blind));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::LateTrip));
 }
 
 #[test]
 fn a_guardian_that_believes_one_sensor_is_found_out() {
-    let nervous = |seen: &Seen<'_>, _: &mut [Duty], opinions: &mut [Opinion]| {
+    let nervous = |master: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         let hot = |m: &evenkeel_core::bus::master::Module| {
             m.reading.is_some_and(|(reading, _)| reading.temperature_dc > 600)
         };
-        opinions[0].tripped |= seen.modules.iter().any(hot);
+        opinions[0].tripped |= master.modules().iter().any(hot);
     };
     // Some liar reads 60 °C where nothing is warm.
     let mut liars = (1..).map(Case::of).filter(|case| case.kind == Kind::Lying).take(30);
-    let found = liars.find_map(|case| violation(case, |s| Wrong::of(s, true, nervous)));
+    let found = liars.find_map(|case| violation(case, |c, s| Wrong::of(c, s, nervous)));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::FalseTrip));
 }
 
 #[test]
 fn a_guardian_that_ignores_inhibits_is_found_out() {
-    let stubborn = |_: &Seen<'_>, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::FULL);
-    let found = violation(case(Kind::Outage), |s| Wrong::of(s, false, stubborn));
+    let stubborn = |_: &Master, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::FULL);
+    let found = violation(case(Kind::Outage), |c, s| Wrong::of(c, s, stubborn));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassWhileInhibited));
 }
 
 #[test]
 fn a_guardian_that_sees_no_discharge_is_found_out() {
-    let blind = |_: &Seen<'_>, duties: &mut [Duty], opinions: &mut [Opinion]| {
+    let blind = |_: &Master, duties: &mut [Duty], opinions: &mut [Opinion]| {
         duties.fill(Duty::from_fraction(0.5));
         opinions.iter_mut().for_each(|o| o.inhibited = false);
     };
-    let found = violation(case(Kind::Outage), |s| Wrong::of(s, false, blind));
+    let found = violation(case(Kind::Outage), |c, s| Wrong::of(c, s, blind));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassInDischarge));
 }
 
 #[test]
 fn a_guardian_that_does_nothing_is_found_out() {
-    let idle = |_: &Seen<'_>, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::OFF);
-    let found = violation(case(Kind::Calm), |s| Wrong::of(s, false, idle));
+    let idle = |_: &Master, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::OFF);
+    let found = violation(case(Kind::Calm), |c, s| Wrong::of(c, s, idle));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::NotConverged));
-    let silent = |_: &Seen<'_>, _: &mut [Duty], opinions: &mut [Opinion]| {
+    let silent = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         opinions.iter_mut().for_each(|o| o.out_of_reach = false);
     };
-    let found = violation(case(Kind::OutOfReach), |s| Wrong::of(s, false, silent));
+    let found = violation(case(Kind::OutOfReach), |c, s| Wrong::of(c, s, silent));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::NoVerdict));
 }
 
 #[test]
 fn a_guardian_that_misreads_is_found_out() {
-    let off = |_: &Seen<'_>, _: &mut [Duty], opinions: &mut [Opinion]| {
+    let off = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         opinions.iter_mut().for_each(|o| o.sum_v += 3.0);
     };
-    let found = violation(case(Kind::Calm), |s| Wrong::of(s, false, off));
+    let found = violation(case(Kind::Calm), |c, s| Wrong::of(c, s, off));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::SumOfVoltages));
 }

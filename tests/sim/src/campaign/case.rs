@@ -2,8 +2,9 @@
 //! become of it.
 
 use crate::noise::Noise;
-use crate::scenario::{Scenario, ScriptTable, StringTable};
+use crate::scenario::{DeviceTable, Scenario, ScriptTable, StringTable};
 use core::fmt::Write;
+use evenkeel_core::bus::wire::DEVICE_MIN;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 
@@ -76,6 +77,7 @@ impl Case {
             Kind::Runaway => case.runaway(&mut draw),
             Kind::Large => case.large(&mut draw),
         }
+        case.add_devices(&mut draw);
         case
     }
 
@@ -293,6 +295,24 @@ impl Case {
                 ..StringTable::default()
             });
             first_address += blocks;
+        }
+    }
+
+    /// Each string gets a current sensor and then an AUX on its breaker.
+    fn add_devices(&mut self, draw: &mut Draw) {
+        for (string, table) in self.scenario.strings.iter().enumerate() {
+            let small = table.capacity_ah <= 26.0;
+            let sensor = DeviceTable {
+                address: DEVICE_MIN + 2 * string as u16,
+                kind: if small { "current-50" } else { "current-200" }.into(),
+                string,
+                offset_a: 0.02 * draw.0.normal(),
+                gain: 1.0 + 0.005 * draw.0.normal(),
+                noise_a: 0.01,
+            };
+            let aux =
+                DeviceTable { address: sensor.address + 1, kind: "aux".into(), ..sensor.clone() };
+            self.scenario.devices.extend([sensor, aux]);
         }
     }
 

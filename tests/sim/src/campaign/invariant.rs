@@ -18,7 +18,7 @@ const DISCHARGE_A_PER_AH: f64 = 0.1;
 /// Scans and time, s, after which a discharge must have been noticed
 /// everywhere: without a current sensor it shows when the polarisation is gone.
 const NOTICED_SCANS: u32 = 4;
-const NOTICED_S: f64 = 60.0;
+const NOTICED_S: f64 = 120.0;
 /// The band that blocks must reach, V, and how much of the time at the end.
 const BAND_V: f64 = 0.010;
 const IN_BAND_SHARE: f64 = 0.95;
@@ -213,7 +213,8 @@ impl Watch {
         let watch = &mut self.strings[index];
         let own = watch.first_module..watch.first_module + string.places().len();
         let opinion = rig.guardian.opinion(index);
-        let commanded = rig.duties[own.clone()].iter().filter(|d| **d > Duty::OFF).count();
+        let commanded =
+            rig.guardian.duties()[own.clone()].iter().filter(|d| **d > Duty::OFF).count();
         if opinion.inhibited && commanded > 0 {
             return Err((Invariant::BypassWhileInhibited, format!("{commanded} commanded")));
         }

@@ -6,41 +6,27 @@ use crate::noise::Noise;
 use crate::plant::PlantString;
 use crate::scenario::ScenarioError;
 use crate::world::{PortId, World};
-use evenkeel_core::bus::master::{Master, Module, Step};
+use evenkeel_core::bus::master::{Master, Step};
 use evenkeel_core::bus::wire::Duty;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 
-/// Error of the string's current sensor at 0 A and its noise, A.
-const CURRENT_OFFSET_A: f64 = 0.02;
-const CURRENT_NOISE_A: f64 = 0.005;
+/// Stream of the case's seed for the sensors.
+const SENSOR_STREAM: u64 = 20_001;
 /// Noise of the room's thermometer, K.
 const ROOM_NOISE_K: f64 = 0.2;
 /// Wall-clock time at the start, seconds since 1970.
 const START_S: u64 = 1_780_000_000;
 
-/// What is measured of a string beside its blocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sensors {
-    /// A, positive into the batteries.
-    pub current_a: Option<f64>,
-    /// Air of the room, °C.
-    pub ambient_c: Option<f64>,
-    /// The breaker's auxiliary contact.
-    pub breaker_open: Option<bool>,
-}
-
-/// What a scan brought.
+/// What the guard knows besides what the bus brings.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct Around<'a> {
     /// Monotonic time.
     pub now: Nanos,
     /// Wall clock, s since 1970.
     pub wall_s: u64,
-    /// The master's modules, ascending by address.
-    pub modules: &'a [Module],
-    /// By string.
-    pub strings: &'a [Sensors],
+    /// Air of the room by string, °C.
+    pub ambient_c: &'a [f64],
 }
 
 /// What the guardian says about a string after a step.
@@ -60,8 +46,11 @@ pub struct Opinion {
 
 /// Whatever decides in the guard's cycle.
 pub trait Guardian {
-    /// One scan in, the duties of all modules out, ascending by address.
-    fn step(&mut self, seen: &Seen<'_>) -> &[Duty];
+    /// A scan is over: look at the master's modules and devices, and command
+    /// duties and outputs.
+    fn step(&mut self, master: &mut Master, around: &Around<'_>);
+    /// The duties of the last step, by the master's order of modules.
+    fn duties(&self) -> &[Duty];
     /// The duties of the last step are on their way.
     fn commanded(&mut self);
     /// About a string, from 0.
@@ -76,15 +65,11 @@ pub struct Rig<G> {
     pub world: World,
     /// Who decides.
     pub guardian: G,
-    /// Duties of the last step, by module.
-    pub duties: Vec<Duty>,
     master: Master,
     cycle: Nanos,
     now: Nanos,
     noise: Noise,
-    /// Offset of every string's current sensor, A.
-    offsets_a: Vec<f64>,
-    sensors: Vec<Sensors>,
+    ambient_c: Vec<f64>,
     wall_shift_s: i64,
 }
 
@@ -95,26 +80,24 @@ impl<G: Guardian> Rig<G> {
     /// [`ScenarioError`] when the case's scenario makes no sense.
     pub fn new(
         case: &Case,
-        guardian: impl FnOnce(&GuardSettings) -> G,
+        guardian: impl FnOnce(&Case, &GuardSettings) -> G,
     ) -> Result<Self, ScenarioError> {
         let settings = case.settings();
-        let mut noise = Noise::new(case.seed, SENSOR_STREAM);
+        let noise = Noise::new(case.seed, SENSOR_STREAM);
         let world = World::new(&case.scenario)?;
         let strings = case.scenario.strings.len();
-        let offsets_a = (0..strings).map(|_| CURRENT_OFFSET_A * noise.normal()).collect();
         // The addresses come from checked settings: distinct and in range.
-        let master = Master::new(settings.timing(), settings.addresses(), [])
+        let devices = case.scenario.devices.iter().filter_map(|d| Some((d.address, d.kind()?)));
+        let master = Master::new(settings.timing(), settings.addresses(), devices)
             .expect("checked settings make a master");
         Ok(Self {
             world,
-            guardian: guardian(&settings),
-            duties: vec![Duty::OFF; settings.addresses().len()],
+            guardian: guardian(case, &settings),
             master,
             cycle: settings.cycle(),
             now: Nanos::default(),
             noise,
-            offsets_a,
-            sensors: vec![Sensors::default(); strings],
+            ambient_c: vec![0.0; strings],
             wall_shift_s: 0,
         })
     }
@@ -166,39 +149,16 @@ impl<G: Guardian> Rig<G> {
     }
 
     fn decide(&mut self) {
-        self.measure();
-        let seen = Seen {
+        let strings = self.world.bus().plant().strings();
+        for (string, ambient_c) in strings.iter().zip(&mut self.ambient_c) {
+            *ambient_c = string.surroundings().room_c + ROOM_NOISE_K * self.noise.normal();
+        }
+        let around = Around {
             now: self.now,
             wall_s: (START_S + self.now.0 / 1_000_000_000).saturating_add_signed(self.wall_shift_s),
-            modules: self.master.modules(),
-            strings: &self.sensors,
+            ambient_c: &self.ambient_c,
         };
-        let duties = self.guardian.step(&seen);
-        self.duties.clear();
-        self.duties.extend_from_slice(duties);
-        self.master.command(&self.duties);
-        for string in 0..self.sensors.len() {
-            if self.guardian.opinion(string).tripped
-                && let Some(string) = self.world.bus_mut().plant_mut().string_mut(string)
-            {
-                string.breaker_mut().trip();
-            }
-        }
-    }
-
-    fn measure(&mut self) {
-        let strings = self.world.bus().plant().strings();
-        for ((string, sensors), offset_a) in
-            strings.iter().zip(&mut self.sensors).zip(&self.offsets_a)
-        {
-            let current_a = string.amps() + offset_a + CURRENT_NOISE_A * self.noise.normal();
-            let ambient_c = string.surroundings().room_c + ROOM_NOISE_K * self.noise.normal();
-            *sensors = Sensors {
-                current_a: Some(current_a),
-                ambient_c: Some(ambient_c),
-                breaker_open: Some(!string.breaker().feedback_closed()),
-            };
-        }
+        self.guardian.step(&mut self.master, &around);
     }
 
     /// The strings as they are.
@@ -207,6 +167,3 @@ impl<G: Guardian> Rig<G> {
         self.world.bus().plant().strings()
     }
 }
-
-/// Stream of the case's seed for the sensors.
-const SENSOR_STREAM: u64 = 20_001;
