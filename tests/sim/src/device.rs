@@ -4,7 +4,6 @@
 use crate::line::CharTime;
 use crate::module::{Scheduled, micros, nanos};
 use crate::noise::Noise;
-use crate::plant::Plant;
 use evenkeel_core::bus::wire::{DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE};
 use evenkeel_core::time::Nanos;
 use evenkeel_module::{DeviceHardware, StationHardware};
@@ -25,12 +24,6 @@ pub trait DevicePlant {
     /// The trip relay of a string's breaker is on. Without a breaker it is
     /// connected to nothing.
     fn command_breaker(&mut self, _string: usize, _trip: bool) {}
-}
-
-impl DevicePlant for Plant {
-    fn string_amps(&self, string: usize) -> f64 {
-        self.strings().get(string).map_or(0.0, crate::plant::PlantString::amps)
-    }
 }
 
 /// A device as it was made and wired.

@@ -9,7 +9,6 @@
 //! bytes out; [`timing`] how long things take, [`errand`] the odd jobs in the
 //! time that a cycle leaves. On errands live [`discover`] (who is there),
 //! [`commission`] (addresses by button, swaps) and [`topology`] (where the
-//! cable is broken). [`analog`] scales the inputs of a site manager, [`plan`]
 //! says what can be wired at all.
 //!
 //! # A cycle
@@ -25,7 +24,6 @@
 //! 64 replies. The duties are good for a hold time of three cycles; a module
 //! that hears no newer ones drops its bypass by itself.
 
-pub mod analog;
 pub mod commission;
 pub mod discover;
 pub mod errand;

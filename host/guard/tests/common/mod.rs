@@ -1,7 +1,7 @@
 //! A simulated bus and a guard on it.
 
 use evenkeel_core::command::{self, Request, VERSION};
-use evenkeel_core::image::{self, Snapshot};
+use evenkeel_core::image::{self, Reader, Snapshot};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_sim::live;
 use evenkeel_sim::scenario::Scenario;
@@ -141,7 +141,7 @@ impl Guard {
 
     /// The image of a whole cycle.
     pub fn snapshot(&mut self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
+        let mut reader = Reader::default();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let mut bytes = vec![0; image::BYTES];
@@ -152,7 +152,9 @@ impl Guard {
             for (word, half) in self.words.iter_mut().zip(bytes.as_chunks::<4>().0) {
                 *word.get_mut() = u32::from_le_bytes(*half);
             }
-            if bytes == again && image::read(&self.words, &mut snapshot).is_ok() {
+            if bytes == again
+                && let Ok(snapshot) = reader.read(&self.words)
+            {
                 return snapshot;
             }
             thread::sleep(Duration::from_millis(5));
