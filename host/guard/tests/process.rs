@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 fn cycles_with_faults_allocate_nothing_and_miss_nothing() {
     let hardware = Hardware::start();
     let mut guard = Guard::start(&hardware, &[]);
-    guard.until("all blocks are good", |s| s.blocks_of(0).iter().all(|b| b.quality == Quality::Good));
+    guard.until("all blocks are good", |s| {
+        s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
+    });
     hardware.order("module 3 vanish on");
     guard.until("the module is missed", |s| s.blocks_of(0)[2].quality == Quality::Stale);
     hardware.order("bus garble 0.3");
@@ -51,7 +53,9 @@ fn the_running_guard_is_confined_and_still_reopens_its_port() {
     // Only root can become somebody else.
     let user: &[&str] = if root { &["--user", "65534"] } else { &[] };
     let mut guard = Guard::start(&hardware, user);
-    guard.until("all blocks are good", |s| s.blocks_of(0).iter().all(|b| b.quality == Quality::Good));
+    guard.until("all blocks are good", |s| {
+        s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
+    });
     assert!(!guard.snapshot().has(Condition::NotConfined), "{}", guard.log());
     let threads = guard.threads();
     assert_eq!(threads.len(), 2);

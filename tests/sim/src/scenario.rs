@@ -300,8 +300,21 @@ impl Scenario {
     #[must_use]
     pub fn demo() -> Self {
         let string = |first_address| StringTable { first_address, ..StringTable::default() };
+        let device = |address, kind: &str, string| DeviceTable {
+            address,
+            kind: kind.into(),
+            string,
+            ..DeviceTable::default()
+        };
         Self {
             strings: vec![string(1), string(33)],
+            devices: vec![
+                device(1025, "current-50", 0),
+                device(1026, "current-50", 1),
+                device(1027, "aux", 0),
+                device(1028, "aux", 1),
+                device(1029, "panel", 0),
+            ],
             ups: vec![UpsTable { ports: 2, ..UpsTable::default() }],
             ..Self::default()
         }

@@ -146,6 +146,18 @@ impl Control {
         self.strings.iter_mut().for_each(StringControl::commanded);
     }
 
+    /// The strings, in the settings' order.
+    #[must_use]
+    pub fn strings(&self) -> &[StringControl] {
+        &self.strings
+    }
+
+    /// The duties of the last step for a bus (from 0), in its master's order.
+    #[must_use]
+    pub fn duties(&self, bus: usize) -> &[Duty] {
+        self.buses.get(bus).map_or(&[], |bus| &bus.duties)
+    }
+
     /// Before leaving: all bypasses off, alarm relay dropped; relays that have
     /// to stay are kept by their devices.
     pub fn release(&mut self, masters: &mut [Master]) {

@@ -218,6 +218,24 @@ impl StringControl {
         self.record.phase
     }
 
+    /// What the equalizer found and did.
+    #[must_use]
+    pub fn equalization(&self) -> &equalize::Report {
+        &self.record.equalize
+    }
+
+    /// What protection found and wants.
+    #[must_use]
+    pub fn protection(&self) -> &protect::Report {
+        self.protection.report()
+    }
+
+    /// Its blocks, as the image shows them.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockRecord] {
+        &self.record.blocks
+    }
+
     /// The type of block that stands for all of its blocks.
     #[must_use]
     pub fn reference(&self) -> &BatteryType {

@@ -62,7 +62,7 @@ impl Hardware {
         let scenario = Scenario::parse(&scenario).expect("valid");
         let dir = folder.path().to_owned();
         let simulation = thread::spawn(move || {
-            live::run(&scenario, &dir, &mut Vec::new()).expect("the simulation runs");
+            live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
         });
         let this = Self { folder, simulation: Some(simulation) };
         eventually("the bus is there", || this.path("bus0").exists());

@@ -11,6 +11,15 @@ use evenkeel_core::time::Nanos;
 /// Stream of the seed.
 const CASE_STREAM: u64 = 20_000;
 const HOUR_S: f64 = 3_600.0;
+/// The scale of the thermometers in the strings' air, 4 … 20 mA.
+const AIR_LOW_C: f64 = -20.0;
+const AIR_HIGH_C: f64 = 80.0;
+
+/// What a thermometer in the air puts on its wire, as a fraction of 20 mA.
+#[must_use]
+pub fn thermometer(celsius: f64) -> f64 {
+    0.2 + 0.8 * (celsius - AIR_LOW_C) / (AIR_HIGH_C - AIR_LOW_C)
+}
 
 /// What kind of trouble a case has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,14 +96,38 @@ impl Case {
     /// When the generator made strings that the guard does not take.
     #[must_use]
     pub fn settings(&self) -> GuardSettings {
-        let mut body = format!("[bus]\nport = \"/dev/null\"\ncycle_ms = {}\n", self.cycle_ms);
+        let mut body = format!("cycle_ms = {}\n[[bus]]\nport = \"/dev/null\"\n", self.cycle_ms);
         for (i, string) in self.scenario.strings.iter().enumerate() {
+            let cells = string.module.data().lead_cells;
             // Writing to a String does not fail.
             let _ = write!(
                 body,
-                "[[string]]\nname = \"S{i}\"\nmodule = \"{:?}\"\nfirst_address = {}\n\
-                 blocks = {}\ncapacity_ah = {:?}\n",
-                string.module, string.first_address, string.blocks, string.capacity_ah
+                "[[battery]]\nname = \"B{i}\"\nchemistry = \"agm\"\ncells = {cells}\n\
+                 capacity_ah = {:?}\nfloat_v_per_cell = {:?}\n\
+                 [[string]]\nname = \"S{i}\"\nmodule = \"{:?}\"\nbattery = \"B{i}\"\n\
+                 first_address = {}\nblocks = {}\ncurrent_sensor = \"I{i}\"\n\
+                 ambient = \"T{i}.1\"\n[string.breaker]\nrelay = \"X{i}.1\"\ninput = \"X{i}.1\"\n\
+                 contact = \"normally_closed\"\nconfirm_ms = 10000\n",
+                string.capacity_ah,
+                string.float_v_per_cell,
+                string.module,
+                string.first_address,
+                string.blocks
+            );
+            let first = DEVICE_MIN + 3 * i as u16;
+            let sensor = &self.scenario.devices[3 * i].kind;
+            for (name, kind, address) in
+                [('I', sensor.as_str(), first), ('X', "aux", first + 1), ('T', "site", first + 2)]
+            {
+                let _ = write!(
+                    body,
+                    "[[device]]\nname = \"{name}{i}\"\nkind = \"{kind}\"\naddress = {address}\n"
+                );
+            }
+            let _ = write!(
+                body,
+                "[[device.channel]]\nnumber = 1\nname = \"air\"\nsignal = \"4-20mA\"\n\
+                 low = {AIR_LOW_C:?}\nhigh = {AIR_HIGH_C:?}\nunit = \"°C\"\n"
             );
         }
         GuardSettings::parse(&body).expect("a case has valid settings")
@@ -303,7 +336,7 @@ impl Case {
         for (string, table) in self.scenario.strings.iter().enumerate() {
             let small = table.capacity_ah <= 26.0;
             let sensor = DeviceTable {
-                address: DEVICE_MIN + 2 * string as u16,
+                address: DEVICE_MIN + 3 * string as u16,
                 kind: if small { "current-50" } else { "current-200" }.into(),
                 string,
                 offset_a: 0.02 * draw.0.normal(),
@@ -312,7 +345,9 @@ impl Case {
             };
             let aux =
                 DeviceTable { address: sensor.address + 1, kind: "aux".into(), ..sensor.clone() };
-            self.scenario.devices.extend([sensor, aux]);
+            let site =
+                DeviceTable { address: sensor.address + 2, kind: "site".into(), ..sensor.clone() };
+            self.scenario.devices.extend([sensor, aux, site]);
         }
     }
 

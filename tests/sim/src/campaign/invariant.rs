@@ -252,7 +252,7 @@ impl Watch {
             }
         }
         let late = runaway.lost_at_s.is_some() || (watch.unstable && rise_k > LATE_RISE_K);
-        if rig.guardian.protects() && late && !watch.tripped {
+        if late && !watch.tripped {
             let detail = format!("rise {rise_k:.1} K, hottest {:.1} °C", hottest_c(string));
             return Err((Invariant::LateTrip, detail));
         }

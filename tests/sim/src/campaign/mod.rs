@@ -39,7 +39,7 @@ pub struct Outcome {
 /// [`ScenarioError`] when the case is none.
 pub fn run<G: Guardian>(
     case: Case,
-    guardian: impl FnOnce(&Case, &GuardSettings) -> G,
+    guardian: impl FnOnce(&GuardSettings) -> G,
 ) -> Result<Outcome, ScenarioError> {
     let mut rig = Rig::new(&case, guardian)?;
     let mut watch = invariant::Watch::new(&case);
@@ -97,7 +97,7 @@ pub fn run_all<G: Guardian>(
     from: u64,
     count: u64,
     threads: usize,
-    guardian: impl Fn(&Case, &GuardSettings) -> G + Sync,
+    guardian: impl Fn(&GuardSettings) -> G + Sync,
 ) -> Result<Summary, ScenarioError> {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Ok(Summary::default()));

@@ -1,13 +1,13 @@
 //! A guard's pure core and its batteries in virtual time: the bus master, a
 //! [`Guardian`] that decides, and a [`World`] around them.
 
-use crate::campaign::case::Case;
+use crate::campaign::case::{self, Case};
 use crate::noise::Noise;
 use crate::plant::PlantString;
-use crate::scenario::ScenarioError;
+use crate::scenario::{DeviceTable, ScenarioError};
 use crate::world::{PortId, World};
 use evenkeel_core::bus::master::{Master, Step};
-use evenkeel_core::bus::wire::Duty;
+use evenkeel_core::bus::wire::{DeviceKind, Duty};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 
@@ -20,13 +20,11 @@ const START_S: u64 = 1_780_000_000;
 
 /// What the guard knows besides what the bus brings.
 #[derive(Clone, Copy, Debug)]
-pub struct Around<'a> {
+pub struct Around {
     /// Monotonic time.
     pub now: Nanos,
     /// Wall clock, s since 1970.
     pub wall_s: u64,
-    /// Air of the room by string, °C.
-    pub ambient_c: &'a [f64],
 }
 
 /// What the guardian says about a string after a step.
@@ -48,15 +46,13 @@ pub struct Opinion {
 pub trait Guardian {
     /// A scan is over: look at the master's modules and devices, and command
     /// duties and outputs.
-    fn step(&mut self, master: &mut Master, around: &Around<'_>);
+    fn step(&mut self, master: &mut Master, around: &Around);
     /// The duties of the last step, by the master's order of modules.
     fn duties(&self) -> &[Duty];
     /// The duties of the last step are on their way.
     fn commanded(&mut self);
     /// About a string, from 0.
     fn opinion(&self, string: usize) -> Opinion;
-    /// It trips breakers; what it does not do is not asked of it.
-    fn protects(&self) -> bool;
 }
 
 /// A guard and its world.
@@ -69,7 +65,7 @@ pub struct Rig<G> {
     cycle: Nanos,
     now: Nanos,
     noise: Noise,
-    ambient_c: Vec<f64>,
+    thermometers: Vec<u16>,
     wall_shift_s: i64,
 }
 
@@ -80,24 +76,24 @@ impl<G: Guardian> Rig<G> {
     /// [`ScenarioError`] when the case's scenario makes no sense.
     pub fn new(
         case: &Case,
-        guardian: impl FnOnce(&Case, &GuardSettings) -> G,
+        guardian: impl FnOnce(&GuardSettings) -> G,
     ) -> Result<Self, ScenarioError> {
         let settings = case.settings();
         let noise = Noise::new(case.seed, SENSOR_STREAM);
         let world = World::new(&case.scenario)?;
-        let strings = case.scenario.strings.len();
-        // The addresses come from checked settings: distinct and in range.
-        let devices = case.scenario.devices.iter().filter_map(|d| Some((d.address, d.kind()?)));
-        let master = Master::new(settings.timing(), settings.addresses(), devices)
+        let of_kind = |d: &&DeviceTable| d.kind() == Some(DeviceKind::Site);
+        let thermometers = case.scenario.devices.iter().filter(of_kind).map(|d| d.address);
+        let (modules, devices) = (settings.modules_of(0), settings.devices_of(0));
+        let master = Master::new(settings.timing(0), modules, devices)
             .expect("checked settings make a master");
         Ok(Self {
             world,
-            guardian: guardian(case, &settings),
+            guardian: guardian(&settings),
             master,
             cycle: settings.cycle(),
             now: Nanos::default(),
             noise,
-            ambient_c: vec![0.0; strings],
+            thermometers: thermometers.collect(),
             wall_shift_s: 0,
         })
     }
@@ -122,6 +118,7 @@ impl<G: Guardian> Rig<G> {
 
     /// One cycle.
     pub fn step(&mut self) {
+        self.warm_thermometers();
         let end = self.now + self.cycle;
         self.master.start_cycle(end);
         loop {
@@ -148,15 +145,21 @@ impl<G: Guardian> Rig<G> {
         self.world.advance(self.now);
     }
 
-    fn decide(&mut self) {
-        let strings = self.world.bus().plant().strings();
-        for (string, ambient_c) in strings.iter().zip(&mut self.ambient_c) {
-            *ambient_c = string.surroundings().room_c + ROOM_NOISE_K * self.noise.normal();
+    /// Each string's site device measures its air.
+    fn warm_thermometers(&mut self) {
+        for (string, address) in self.thermometers.iter().enumerate() {
+            let air = self.world.bus().plant().strings()[string].surroundings();
+            let celsius = air.room_c + ROOM_NOISE_K * self.noise.normal();
+            if let Some(device) = self.world.bus_mut().bus_mut().device_mut(*address) {
+                device.set_analog(0, case::thermometer(celsius));
+            }
         }
+    }
+
+    fn decide(&mut self) {
         let around = Around {
             now: self.now,
             wall_s: (START_S + self.now.0 / 1_000_000_000).saturating_add_signed(self.wall_shift_s),
-            ambient_c: &self.ambient_c,
         };
         self.guardian.step(&mut self.master, &around);
     }
