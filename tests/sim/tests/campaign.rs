@@ -15,7 +15,7 @@ fn case(kind: Kind) -> Case {
 
 fn violation<G: Guardian>(
     case: Case,
-    guardian: impl FnOnce(&Case, &GuardSettings) -> G,
+    guardian: impl FnOnce(&GuardSettings) -> G,
 ) -> Option<Violation> {
     campaign::run(case, guardian).expect("a case").violation
 }
@@ -49,20 +49,20 @@ struct Wrong<F> {
 }
 
 impl<F: Spoil> Wrong<F> {
-    fn of(case: &Case, settings: &GuardSettings, spoil: F) -> Self {
-        let inner = ControlGuardian::new(case, settings);
+    fn of(settings: &GuardSettings, spoil: F) -> Self {
+        let inner = ControlGuardian::new(settings);
         let opinions = (0..settings.strings.len()).map(|s| inner.opinion(s)).collect();
         Self {
             inner,
             spoil,
-            duties: settings.addresses().iter().map(|_| Duty::OFF).collect(),
+            duties: settings.modules_of(0).iter().map(|_| Duty::OFF).collect(),
             opinions,
         }
     }
 }
 
 impl<F: Spoil> Guardian for Wrong<F> {
-    fn step(&mut self, master: &mut Master, around: &Around<'_>) {
+    fn step(&mut self, master: &mut Master, around: &Around) {
         self.inner.step(master, around);
         self.duties.copy_from_slice(self.inner.duties());
         for (string, opinion) in self.opinions.iter_mut().enumerate() {
@@ -71,7 +71,7 @@ impl<F: Spoil> Guardian for Wrong<F> {
         (self.spoil)(master, &mut self.duties, &mut self.opinions);
         for (string, opinion) in self.opinions.iter().enumerate() {
             if !opinion.tripped {
-                master.set_outputs(2 * string + 1, Outputs::default());
+                master.set_outputs(3 * string + 1, Outputs::default());
             }
         }
         master.command(&self.duties);
@@ -88,10 +88,6 @@ impl<F: Spoil> Guardian for Wrong<F> {
     fn opinion(&self, string: usize) -> Opinion {
         self.opinions[string]
     }
-
-    fn protects(&self) -> bool {
-        true
-    }
 }
 
 #[test]
@@ -99,7 +95,7 @@ fn a_guardian_that_never_trips_is_found_out() {
     let blind = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         opinions.iter_mut().for_each(|o| o.tripped = false);
     };
-    let found = violation(case(Kind::Runaway), |c, s| Wrong::of(c, s, blind));
+    let found = violation(case(Kind::Runaway), |s| Wrong::of(s, blind));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::LateTrip));
 }
 
@@ -113,14 +109,14 @@ fn a_guardian_that_believes_one_sensor_is_found_out() {
     };
     // Some liar reads 60 °C where nothing is warm.
     let mut liars = (1..).map(Case::of).filter(|case| case.kind == Kind::Lying).take(30);
-    let found = liars.find_map(|case| violation(case, |c, s| Wrong::of(c, s, nervous)));
+    let found = liars.find_map(|case| violation(case, |s| Wrong::of(s, nervous)));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::FalseTrip));
 }
 
 #[test]
 fn a_guardian_that_ignores_inhibits_is_found_out() {
     let stubborn = |_: &Master, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::FULL);
-    let found = violation(case(Kind::Outage), |c, s| Wrong::of(c, s, stubborn));
+    let found = violation(case(Kind::Outage), |s| Wrong::of(s, stubborn));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassWhileInhibited));
 }
 
@@ -130,19 +126,19 @@ fn a_guardian_that_sees_no_discharge_is_found_out() {
         duties.fill(Duty::from_fraction(0.5));
         opinions.iter_mut().for_each(|o| o.inhibited = false);
     };
-    let found = violation(case(Kind::Outage), |c, s| Wrong::of(c, s, blind));
+    let found = violation(case(Kind::Outage), |s| Wrong::of(s, blind));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassInDischarge));
 }
 
 #[test]
 fn a_guardian_that_does_nothing_is_found_out() {
     let idle = |_: &Master, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::OFF);
-    let found = violation(case(Kind::Calm), |c, s| Wrong::of(c, s, idle));
+    let found = violation(case(Kind::Calm), |s| Wrong::of(s, idle));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::NotConverged));
     let silent = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         opinions.iter_mut().for_each(|o| o.out_of_reach = false);
     };
-    let found = violation(case(Kind::OutOfReach), |c, s| Wrong::of(c, s, silent));
+    let found = violation(case(Kind::OutOfReach), |s| Wrong::of(s, silent));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::NoVerdict));
 }
 
@@ -151,6 +147,6 @@ fn a_guardian_that_misreads_is_found_out() {
     let off = |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
         opinions.iter_mut().for_each(|o| o.sum_v += 3.0);
     };
-    let found = violation(case(Kind::Calm), |c, s| Wrong::of(c, s, off));
+    let found = violation(case(Kind::Calm), |s| Wrong::of(s, off));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::SumOfVoltages));
 }
