@@ -90,3 +90,17 @@ fn print_table() {
         table(&Model::HELD_OUT, count);
     }
 }
+
+#[test]
+#[ignore = "prints"]
+fn print_run() {
+    let model = std::env::var("MODEL").unwrap_or_default();
+    let seed = std::env::var("SEED").ok().and_then(|c| c.parse().ok()).unwrap_or(0);
+    for m in Model::TRAINING.into_iter().chain(Model::HELD_OUT) {
+        if format!("{m:?}") == model {
+            let d = Discharge::draw(m, seed);
+            println!("{:?} {}h cp {} cut {} every {} before {} blocks {}", d.spec, d.hours, d.constant_power, d.cutoff_v, d.every_s, d.before_s, d.battery.blocks);
+            d.run(seed);
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
 
 /// A type's capacity before anything was learned, over the rated one: most
 /// likely value, and deviations towards less and towards more.
-const UNLEARNED: (f64, f64, f64) = (0.95, 0.25, 0.10);
+const UNLEARNED: (f64, f64, f64) = (0.88, 0.25, 0.12);
 /// Width of a curve's first points, share of the rated capacity.
 const POINT_WIDTH: f64 = 0.001;
 /// A discharge shallower than this teaches nothing.
@@ -25,6 +25,8 @@ const LEARN_DEPTH: f64 = 0.10;
 const FORGET_PER_ROOT_YEAR: f64 = 0.08;
 /// Loads closer than this are the same load.
 const SAME_LOAD: f64 = 0.05;
+/// Share of a discharge within which the shown runtime follows a lower one.
+const LAG: f64 = 0.02;
 /// Share of the time left after which the string is fitted again.
 const REFIT: f64 = 0.02;
 
@@ -75,6 +77,7 @@ struct Discharge {
     curve: Curve,
     load: LoadMeter,
     drawn_ah: f64,
+    elapsed_s: f64,
     /// Charge that was missing when it began.
     before: Missing,
     celsius: f64,
@@ -186,7 +189,7 @@ impl StringEstimator {
             self.learn(scan.wall_s);
             self.discharge.active = false;
         }
-        self.report(scan.wall_s);
+        self.report(scan.wall_s, dt_s);
         &self.estimate
     }
 
@@ -211,6 +214,7 @@ impl StringEstimator {
         d.celsius = mean_c(scan).unwrap_or(d.celsius);
         d.drawn_ah += drawn_ah.max(0.0);
         d.since_fit_s += dt_s;
+        d.elapsed_s += dt_s;
         self.blocks.iter_mut().for_each(|b| b.since_fit_s += dt_s);
         let (Some(volts), true) = (cell_v, amps > 0.0) else { return };
         d.noise.push(volts);
@@ -218,7 +222,7 @@ impl StringEstimator {
         let blocks = scan.blocks.iter().map(|b| b.voltage_v.map(|v| v / cells));
         let opened = d.curve.push(d.drawn_ah, volts, amps, blocks);
         let changed = d.load.push(d.drawn_ah, amps, amps * volts, dt_s);
-        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[1]);
+        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[2]);
         if opened || changed || d.since_fit_s > REFIT * left_s {
             self.fit_string();
         }
@@ -303,7 +307,7 @@ impl StringEstimator {
         }
     }
 
-    fn report(&mut self, wall_s: Option<u64>) {
+    fn report(&mut self, wall_s: Option<u64>, dt_s: f64) {
         let battery = &self.config.battery;
         let active = self.discharge.active;
         let missing = self.counter.missing;
@@ -321,7 +325,7 @@ impl StringEstimator {
                 capacity_sigma_ah: capacity.sigma as f32,
                 learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
                 learned_wall_s: learned.map_or(0, |l| l.wall_s),
-                runtime_s: fit.map_or(f64::NAN, |f| (f.runtime_s[1] - late_s).max(0.0)) as f32,
+                runtime_s: fit.map_or(f64::NAN, |f| (f.cautious_s(self.discharge.elapsed_s) - late_s).max(0.0)) as f32,
             }
         };
         let d = &self.discharge;
@@ -334,11 +338,11 @@ impl StringEstimator {
                 None => describe(None, learned.or(self.learned.whole), 0.0),
             };
         }
-        self.report_runtime();
+        self.report_runtime(dt_s);
     }
 
     /// The first to end decides; under a constant load nothing rises.
-    fn report_runtime(&mut self) {
+    fn report_runtime(&mut self, dt_s: f64) {
         let (d, e) = (&mut self.discharge, &mut self.estimate);
         let fit = d.fit.filter(|_| d.active);
         let Some(fit) = fit else {
@@ -349,15 +353,26 @@ impl StringEstimator {
         let (mut first, mut late_s, mut limiting) = (fit, d.since_fit_s, None);
         for (index, block) in self.blocks.iter().enumerate() {
             let Some(fit) = block.fit else { continue };
-            if fit.runtime_s[1] - block.since_fit_s < first.runtime_s[1] - late_s {
+            let left_s = |fit: &Posterior| fit.cautious_s(d.elapsed_s);
+            if left_s(&fit) - block.since_fit_s < left_s(&first) - late_s {
                 (first, late_s, limiting) = (fit, block.since_fit_s, Some(index as u16));
             }
         }
-        let [low, value, _, high] = first.runtime_s.map(|s| (s - late_s).max(0.0) as f32);
+        let shown = |s: f64| (s - late_s).max(0.0) as f32;
+        let [low, _, _, high] = first.runtime_s.map(shown);
+        let value = shown(first.cautious_s(d.elapsed_s));
         let watts = d.load.watts();
         let same = (watts / d.promised_w - 1.0).abs() < SAME_LOAD;
         let value = match e.runtime_s {
-            Some(before) if same => value.min(before),
+            Some(before) if same => {
+                // A passing dip of the estimate must not hold for ever: down
+                // to a lower one within a small part of what it says is left.
+                let total_s = d.elapsed_s + f64::from(value);
+                let lag_s = (LAG * total_s).min(0.25 * f64::from(value)).max(1.0);
+                let expected = (f64::from(before) - dt_s).max(0.0) as f32;
+                let share = (1.0 - (-dt_s / lag_s).exp()) as f32;
+                if value < expected { expected + share * (value - expected) } else { value.min(before) }
+            }
             _ => {
                 d.promised_w = watts;
                 value
@@ -378,6 +393,7 @@ impl Discharge {
             curve: Curve::new(POINT_WIDTH * rated_ah, blocks),
             load: LoadMeter::default(),
             drawn_ah: 0.0,
+            elapsed_s: 0.0,
             before: Missing::Unknown,
             celsius: 25.0,
             noise: Noise::default(),
@@ -393,7 +409,7 @@ impl Discharge {
         self.load = LoadMeter::default();
         (self.active, self.drawn_ah, self.before) = (true, 0.0, before);
         (self.noise, self.focus, self.fit) = (Noise::default(), None, None);
-        (self.since_fit_s, self.promised_w) = (0.0, f64::NAN);
+        (self.since_fit_s, self.elapsed_s, self.promised_w) = (0.0, 0.0, f64::NAN);
     }
 }
 

@@ -148,7 +148,7 @@ mod tests {
             for amps in [5.0, 50.0, 250.0] {
                 let drawn_ah = rate.drawn_ah(rated_ah, amps, 10.0, 1.0);
                 let got = rate.rated_ah(drawn_ah, amps, 10.0, 1.0);
-                assert!((got / rated_ah - 1.0).abs() < 0.02, "{rated_ah} Ah {amps} A: {got}");
+                assert!((got / rated_ah - 1.0).abs() < 0.03, "{rated_ah} Ah {amps} A: {got}");
             }
         }
     }

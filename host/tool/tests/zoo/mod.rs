@@ -16,6 +16,7 @@ use models::{Cell, CellSpec, Model};
 /// A discharge to be replayed.
 #[derive(Clone, Debug)]
 pub struct Discharge {
+    pub seed: u64,
     pub spec: CellSpec,
     pub battery: ReplayBattery,
     /// Hours that a new block would roughly last.
@@ -74,6 +75,7 @@ impl Discharge {
         battery.cutoff_v_per_cell = Some(cutoff_v);
         let steps = n.between(150.0, 1500.0);
         Self {
+            seed,
             spec,
             battery: ReplayBattery { battery, blocks: [1, 4, 32][n.below(3)], parallel: 1 },
             hours,
@@ -145,6 +147,9 @@ impl Discharge {
                 }
                 discharging = true;
                 drawn_ah += amps * self.every_s / 3600.0;
+                if std::env::var("MODEL").is_ok() {
+                    println!("t {time_s:.0} q {:.3} v {volts:.4} run {:.0} [{:.0} {:.0}] cap {:.2}±{:.2}", drawn_ah / self.spec.rated_ah, estimate.runtime_s.unwrap_or(0.0), estimate.runtime_low_s, estimate.runtime_high_s, f64::from(estimate.whole.capacity_ah) / self.spec.rated_ah, f64::from(estimate.whole.capacity_sigma_ah) / self.spec.rated_ah);
+                }
                 summary.push(time_s, estimate.runtime_s, estimate.whole.capacity_ah);
                 if half_ah.is_nan() && drawn_ah >= 0.5 * true_ah {
                     half_ah = f64::from(estimate.whole.capacity_ah);
