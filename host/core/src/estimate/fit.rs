@@ -43,9 +43,6 @@ const HOPELESS: f64 = 12.0;
 const STRENGTHS: [(f64, f64); 3] = [(0.0, 0.25), (0.5, 0.35), (1.0, 0.40)];
 const STATED_STRENGTHS: [(f64, f64); 3] = [(0.0, 0.02), (0.5, 0.13), (1.0, 0.85)];
 
-const DBG_ON: bool = option_env!("EST_DBG").is_some();
-const DBG_LO: f64 = 0.09;
-const DBG_HI: f64 = 0.105;
 /// What the battery feeds, per cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Load {
@@ -114,11 +111,11 @@ pub(super) struct Posterior {
 impl Posterior {
     /// The runtime to be shown `elapsed_s` after the start: what is as likely
     /// too much as too little at first, and what is three times likelier to
-    /// be exceeded than missed once most of the time has passed.
+    /// be exceeded than missed once half of the time has passed.
     pub(super) fn cautious_s(&self, elapsed_s: f64) -> f64 {
         let [_, low, middle, _] = self.runtime_s;
         let passed = elapsed_s / (elapsed_s + middle).max(1e-9);
-        let caution = ((passed - 0.2) / 0.5).clamp(0.0, 1.0);
+        let caution = ((passed - 0.1) / 0.4).clamp(0.0, 1.0);
         middle + caution * (low - middle)
     }
 }
@@ -296,7 +293,7 @@ impl Fitter {
             ),
             (0.0, self.cell.start_v.hypot(0.3 * drop_v)),
             (1.0, 0.5),
-            (0.2 * wells_v, 0.5 * wells_v),
+            (0.4 * shape.sag * wells_v, (shape.sag * wells_v).max(1e-5)),
         ]
     }
 
@@ -442,14 +439,6 @@ impl Fitter {
             capacity,
             missing,
         });
-        if DBG_ON && task.drawn_ah > DBG_LO * self.battery.capacity_ah && task.drawn_ah < DBG_HI * self.battery.capacity_ah {
-            let mut o2 = outcomes.clone();
-            o2.sort_by(|a, b| b.ln_weight.total_cmp(&a.ln_weight));
-            println!("DBG drop {:.4} drawn {:.1}", self.drop_v(task.amps, task.celsius), task.drawn_ah);
-            for o in o2.iter().take(14) {
-                println!("DBG   shape {} Q {:.1} lw {:.2} theta {:.3?} run {:.0}", o.shape, o.collapse_ah, o.ln_weight - o2[0].ln_weight, o.theta, o.runtime_s);
-            }
-        }
         self.outcomes = outcomes;
         posterior
     }

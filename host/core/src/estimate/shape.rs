@@ -47,6 +47,8 @@ pub(super) struct Shape {
     pub knee_drops: f64,
     /// Rise of the resistance towards empty, as a multiple of the ohmic drop.
     pub slope_drops: f64,
+    /// How far the two wells may bend it, share of what the model says.
+    pub sag: f64,
     /// How likely the shape is before anything was seen.
     pub weight: f64,
 }
@@ -171,6 +173,7 @@ const LINE: Shape = Shape {
     knee_v: (0.15, 0.10),
     knee_drops: 0.3,
     slope_drops: 0.6,
+    sag: 0.5,
     weight: 1.0,
 };
 const LEAD: [Shape; 6] = [
@@ -184,6 +187,7 @@ const LEAD: [Shape; 6] = [
         knee_v: (0.055, 0.015),
         knee_drops: 0.2,
         slope_drops: 0.3,
+        sag: 0.05,
         ..LINE
     },
     Shape {
@@ -194,6 +198,7 @@ const LEAD: [Shape; 6] = [
         knee_v: (0.015, 0.008),
         knee_drops: 0.1,
         slope_drops: 0.4,
+        sag: 0.2,
         ..LINE
     },
     Shape {
@@ -204,6 +209,7 @@ const LEAD: [Shape; 6] = [
         knee_v: (0.003, 0.003),
         knee_drops: 0.35,
         slope_drops: 0.2,
+        sag: 0.05,
         ..LINE
     },
     Shape {
@@ -214,6 +220,8 @@ const LEAD: [Shape; 6] = [
         knee_v: (0.04, 0.02),
         knee_drops: 0.3,
         slope_drops: 0.3,
+        sag: 0.05,
+        weight: 0.5,
         ..LINE
     },
 ];
@@ -227,6 +235,7 @@ const FLAT: Shape = Shape {
     knee_v: (0.12, 0.07),
     knee_drops: 0.5,
     slope_drops: 0.2,
+    sag: 0.05,
     weight: 1.0,
 };
 const NICKEL: [Shape; 3] = [
@@ -283,6 +292,9 @@ const LFP_PLAIN: &[(f64, f64)] = &[
     (0.96, 3.36),
     (1.0, 3.40),
 ];
+/// The same without its end, for a pole that brings its own.
+const LFP_ZONE: &[(f64, f64)] =
+    &[(0.0, 3.343), (0.85, 3.346), (0.92, 3.352), (0.97, 3.37), (1.0, 3.40)];
 const LITHIUM: Shape = Shape {
     open: LFP_STAGED,
     knee: Knee::Exponential(0.06),
@@ -292,13 +304,14 @@ const LITHIUM: Shape = Shape {
     knee_v: (0.0, 0.04),
     knee_drops: 0.5,
     slope_drops: 0.2,
+    sag: 0.05,
     weight: 1.0,
 };
 const LFP: [Shape; 4] = [
     LITHIUM,
     Shape { open: LFP_PRINTED, ..LITHIUM },
     Shape { open: LFP_PLAIN, ..LITHIUM },
-    Shape { open: LFP_PLAIN, knee: Knee::Pole, knee_v: (0.003, 0.004), knee_drops: 0.1, ..LITHIUM },
+    Shape { open: LFP_ZONE, knee: Knee::Pole, knee_v: (0.015, 0.006), knee_drops: 0.1, ..LITHIUM },
 ];
 
 const NMC_MIXED: &[(f64, f64)] = &[
@@ -349,10 +362,50 @@ const NMC_POLYMER: &[(f64, f64)] = &[
     (0.90, 4.017),
     (1.0, 4.103),
 ];
-const NMC: [Shape; 4] = [
-    Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
-    Shape { open: NMC_PRINTED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
-    Shape { open: NMC_POLYMER, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
+/// Nickel-rich, no step (Panasonic's cells look like this).
+const NMC_RICH: &[(f64, f64)] = &[
+    (0.0, 2.70),
+    (0.03, 3.05),
+    (0.05, 3.18),
+    (0.10, 3.34),
+    (0.20, 3.49),
+    (0.30, 3.58),
+    (0.40, 3.65),
+    (0.50, 3.74),
+    (0.60, 3.83),
+    (0.70, 3.92),
+    (0.80, 4.01),
+    (0.90, 4.08),
+    (1.0, 4.18),
+];
+/// An exponential zone over a plateau (Tremblay's parameters for 3.6 V cells).
+const NMC_ZONE: &[(f64, f64)] = &[
+    (0.0, 3.71),
+    (0.10, 3.72),
+    (0.20, 3.73),
+    (0.30, 3.74),
+    (0.40, 3.757),
+    (0.50, 3.78),
+    (0.60, 3.814),
+    (0.70, 3.863),
+    (0.80, 3.931),
+    (0.90, 4.03),
+    (1.0, 4.17),
+];
+const LAYERED: Shape =
+    Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM };
+const NMC: [Shape; 6] = [
+    LAYERED,
+    Shape { open: NMC_PRINTED, ..LAYERED },
+    Shape { open: NMC_POLYMER, ..LAYERED },
+    Shape { open: NMC_RICH, ..LAYERED },
+    Shape {
+        open: NMC_ZONE,
+        knee: Knee::Pole,
+        knee_v: (0.010, 0.007),
+        knee_drops: 0.1,
+        ..LAYERED
+    },
     Shape {
         open: &[],
         knee: Knee::Pole,

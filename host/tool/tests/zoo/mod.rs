@@ -163,6 +163,7 @@ impl Discharge {
         if half_ah.is_nan() {
             half_ah = figures.capacity_ah[1];
         }
-        (figures.duration_s > 60.0).then_some(Outcome { figures, true_ah, half_ah })
+        // What is worn out at this load lasts no while worth a prediction.
+        (figures.duration_s > 360.0 * self.hours).then_some(Outcome { figures, true_ah, half_ah })
     }
 }
