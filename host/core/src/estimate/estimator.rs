@@ -86,8 +86,8 @@ struct Discharge {
     /// The last fit of the string, counted down since.
     fit: Option<Posterior>,
     since_fit_s: f64,
-    /// Load for which the shown runtime was promised, W.
-    promised_w: f64,
+    /// Load for which the shown runtime was promised, A and W per cell.
+    promised: (f64, f64),
 }
 
 /// A block during a discharge.
@@ -288,6 +288,11 @@ impl StringEstimator {
     /// The discharge has ended: keep what it taught.
     fn learn(&mut self, wall_s: Option<u64>) {
         let drawn_ah = self.discharge.drawn_ah;
+        if let (Missing::Unknown, Some(fit)) = (self.counter.missing, self.discharge.fit) {
+            // From here on it is counted.
+            let missing_ah = drawn_ah + fit.missing * fit.capacity.mean;
+            self.counter.missing = Missing::Counted(missing_ah);
+        }
         let lesson = |fit: Option<Posterior>, old: Option<LearnedCapacity>| {
             let Some(capacity) = fit.map(|fit| fit.capacity) else { return old };
             let depth = drawn_ah / capacity.mean;
@@ -317,7 +322,7 @@ impl StringEstimator {
                 fit.map_or_else(|| prior(battery, learned, wall_s).normal(), |f| f.capacity);
             let depth = fit.map_or(0.0, |f| self.discharge.drawn_ah / f.capacity.mean) as f32;
             let depth = if f64::from(depth) < LEARN_DEPTH { 0.0 } else { depth };
-            let (soc, soc_sigma) = soc(battery, missing, capacity, fit);
+            let (soc, soc_sigma) = soc(battery, missing, self.discharge.drawn_ah, capacity, fit);
             BlockEstimate {
                 soc: soc as f32,
                 soc_sigma: soc_sigma as f32,
@@ -325,7 +330,9 @@ impl StringEstimator {
                 capacity_sigma_ah: capacity.sigma as f32,
                 learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
                 learned_wall_s: learned.map_or(0, |l| l.wall_s),
-                runtime_s: fit.map_or(f64::NAN, |f| (f.cautious_s(self.discharge.elapsed_s) - late_s).max(0.0)) as f32,
+                runtime_s: fit.map_or(f64::NAN, |f| {
+                    (f.cautious_s(self.discharge.elapsed_s) - late_s).max(0.0)
+                }) as f32,
             }
         };
         let d = &self.discharge;
@@ -361,8 +368,9 @@ impl StringEstimator {
         let shown = |s: f64| (s - late_s).max(0.0) as f32;
         let [low, _, _, high] = first.runtime_s.map(shown);
         let value = shown(first.cautious_s(d.elapsed_s));
-        let watts = d.load.watts();
-        let same = (watts / d.promised_w - 1.0).abs() < SAME_LOAD;
+        let (amps, watts) = (d.load.amps(), d.load.watts());
+        let alike = |now: f64, then: f64| (now / then - 1.0).abs() < SAME_LOAD;
+        let same = alike(amps, d.promised.0) || alike(watts, d.promised.1);
         let value = match e.runtime_s {
             Some(before) if same => {
                 // A passing dip of the estimate must not hold for ever: down
@@ -371,10 +379,14 @@ impl StringEstimator {
                 let lag_s = (LAG * total_s).min(0.25 * f64::from(value)).max(1.0);
                 let expected = (f64::from(before) - dt_s).max(0.0) as f32;
                 let share = (1.0 - (-dt_s / lag_s).exp()) as f32;
-                if value < expected { expected + share * (value - expected) } else { value.min(before) }
+                if value < expected {
+                    expected + share * (value - expected)
+                } else {
+                    value.min(before)
+                }
             }
             _ => {
-                d.promised_w = watts;
+                d.promised = (amps, watts);
                 value
             }
         };
@@ -400,7 +412,7 @@ impl Discharge {
             focus: None,
             fit: None,
             since_fit_s: 0.0,
-            promised_w: f64::NAN,
+            promised: (f64::NAN, f64::NAN),
         }
     }
 
@@ -409,7 +421,8 @@ impl Discharge {
         self.load = LoadMeter::default();
         (self.active, self.drawn_ah, self.before) = (true, 0.0, before);
         (self.noise, self.focus, self.fit) = (Noise::default(), None, None);
-        (self.since_fit_s, self.elapsed_s, self.promised_w) = (0.0, 0.0, f64::NAN);
+        (self.since_fit_s, self.elapsed_s) = (0.0, 0.0);
+        self.promised = (f64::NAN, f64::NAN);
     }
 }
 
@@ -474,6 +487,7 @@ fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); 4], usize) {
 fn soc(
     battery: &BatteryType,
     missing: Missing,
+    drawn_ah: f64,
     capacity: Normal1,
     fit: Option<Posterior>,
 ) -> (f64, f64) {
@@ -488,7 +502,11 @@ fn soc(
             let share = (share * battery.capacity_ah / capacity.mean).min(1.0);
             (1.0 - share, 0.08_f64.hypot(share * relative))
         }
-        Missing::Unknown => fit.map_or((f64::NAN, f64::NAN), |fit| (1.0 - fit.missing, 0.25)),
+        Missing::Unknown => fit.map_or((f64::NAN, f64::NAN), |fit| {
+            let share = (fit.missing + drawn_ah / capacity.mean).min(1.0);
+            let doubt = (0.3 * fit.missing).sqrt().min(0.25);
+            (1.0 - share, doubt.hypot(0.02).hypot(share * relative))
+        }),
     }
 }
 

@@ -399,13 +399,7 @@ const NMC: [Shape; 6] = [
     Shape { open: NMC_PRINTED, ..LAYERED },
     Shape { open: NMC_POLYMER, ..LAYERED },
     Shape { open: NMC_RICH, ..LAYERED },
-    Shape {
-        open: NMC_ZONE,
-        knee: Knee::Pole,
-        knee_v: (0.010, 0.007),
-        knee_drops: 0.1,
-        ..LAYERED
-    },
+    Shape { open: NMC_ZONE, knee: Knee::Pole, knee_v: (0.010, 0.007), knee_drops: 0.1, ..LAYERED },
     Shape {
         open: &[],
         knee: Knee::Pole,

@@ -46,8 +46,8 @@ impl Normal {
         for i in 0..N {
             let scaled = weight * row[i];
             self.right[i] += scaled * value;
-            for j in 0..=i {
-                self.matrix[i][j] += scaled * row[j];
+            for (sum, other) in self.matrix[i][..=i].iter_mut().zip(row) {
+                *sum += scaled * other;
             }
         }
         self.square += weight * value * value;

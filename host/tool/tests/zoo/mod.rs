@@ -147,9 +147,6 @@ impl Discharge {
                 }
                 discharging = true;
                 drawn_ah += amps * self.every_s / 3600.0;
-                if std::env::var("MODEL").is_ok() {
-                    println!("t {time_s:.0} q {:.3} v {volts:.4} run {:.0} [{:.0} {:.0}] cap {:.2}±{:.2}", drawn_ah / self.spec.rated_ah, estimate.runtime_s.unwrap_or(0.0), estimate.runtime_low_s, estimate.runtime_high_s, f64::from(estimate.whole.capacity_ah) / self.spec.rated_ah, f64::from(estimate.whole.capacity_sigma_ah) / self.spec.rated_ah);
-                }
                 summary.push(time_s, estimate.runtime_s, estimate.whole.capacity_ah);
                 if half_ah.is_nan() && drawn_ah >= 0.5 * true_ah {
                     half_ah = f64::from(estimate.whole.capacity_ah);
@@ -164,6 +161,6 @@ impl Discharge {
             half_ah = figures.capacity_ah[1];
         }
         // What is worn out at this load lasts no while worth a prediction.
-        (figures.duration_s > 360.0 * self.hours).then_some(Outcome { figures, true_ah, half_ah })
+        (figures.duration_s > 900.0 * self.hours).then_some(Outcome { figures, true_ah, half_ah })
     }
 }
