@@ -87,10 +87,10 @@ families! {
     held_out_ciemat: Ciemat, [40.0, 20.0, 8.0, 8.0];
     held_out_kibam: Kibam, [25.0, 15.0, 8.0, 16.0];
     held_out_table: Table, [25.0, 16.0, 8.0, 16.0];
-    held_out_lfp_tremblay: LfpTremblay, [25.0, 20.0, 10.0, 10.0];
+    lfp_tremblay: LfpTremblay, [25.0, 20.0, 10.0, 10.0];
     held_out_lfp_other: LfpOther, [30.0, 22.0, 14.0, 8.0];
-    held_out_nmc_tremblay: NmcTremblay, [20.0, 10.0, 12.0, 16.0];
-    held_out_nca: Nca, [20.0, 10.0, 6.0, 8.0];
+    nmc_tremblay: NmcTremblay, [20.0, 10.0, 12.0, 16.0];
+    nca: Nca, [20.0, 10.0, 6.0, 8.0];
 }
 
 #[test]
