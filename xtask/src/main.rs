@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's commands, for people and for CI alike.
 
 mod bench;
+mod campaign;
 mod demo;
 mod fuzz;
 mod load;
@@ -34,6 +35,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the guard under load for an hour, killing the daemon again and again.
     Soak(soak::Arguments),
+    /// Run random worlds against the guard's core and check what must always hold.
+    Campaign(campaign::Arguments),
     /// Run the fuzz targets of tests/fuzz (coverage-guided).
     Fuzz(fuzz::Arguments),
 }
@@ -68,6 +71,7 @@ fn run(command: Command) -> Result<(), AnyError> {
         }
         Command::Bench(arguments) => bench::run(&root, &arguments),
         Command::Soak(arguments) => soak::run(&root, &arguments),
+        Command::Campaign(arguments) => campaign::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
     }
 }

@@ -233,9 +233,15 @@ mod tests {
         BlockRecord { voltage_mv, temperature_dc, duty: Duty(duty), quality, ..Default::default() }
     }
 
+    fn string(target_v: f64) -> StringRecord {
+        let mut string = StringRecord::new(Vec::new());
+        string.equalize.target_v = target_v;
+        string
+    }
+
     #[test]
     fn a_sample_comes_back() {
-        let string = StringRecord { target_v: 13.62, ..StringRecord::default() };
+        let string = string(13.62);
         let blocks = [block(13_615, 254, 0), block(14_100, -101, u16::MAX)];
         let sample = Sample::of(&string, &blocks, |b| b.quality);
         assert_eq!(sample.as_bytes().len(), 8 + 2 * 8);
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn no_target_is_not_a_number() {
-        let string = StringRecord { target_v: f64::NAN, ..StringRecord::default() };
+        let string = string(f64::NAN);
         assert_eq!(Sample::of(&string, &[], |b| b.quality).view().target_mv(), None);
     }
 

@@ -332,7 +332,7 @@ mod tests {
                 slack: Nanos::from_millis(60),
                 hold_ds: 15,
             };
-            let master = |_| Master::new(timing, 1..=BLOCKS as u16).expect("valid");
+            let master = |_| Master::new(timing, 1..=BLOCKS as u16, []).expect("valid");
             Self {
                 lines: [0, 1].map(|i: usize| Line::new(&benches[i].path, 115_200)),
                 masters: [0, 1].map(master),

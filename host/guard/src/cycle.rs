@@ -10,6 +10,7 @@
 
 use crate::alloc_check;
 use crate::converse::{Line, converse};
+use crate::desk::Desk;
 use crate::port::now;
 use crate::settings_file::Loaded;
 use crate::shared::Shared;
@@ -23,6 +24,11 @@ use rustix::thread::{ClockId, Timespec, clock_nanosleep_absolute};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// What has to be kept is handed over so often, in cycles.
+const KEEP_EVERY: u64 = 60;
+/// A clock before 2026 was never set: a board without battery starts in 1970.
+const CLOCK_SET_S: u64 = 1_767_225_600;
+
 /// The state of the cycle thread.
 pub struct Cycle {
     settings: GuardSettings,
@@ -30,9 +36,11 @@ pub struct Cycle {
     masters: Vec<Master>,
     watchdog: Option<Watchdog>,
     control: Control,
+    desk: Arc<Desk>,
     shared: Arc<Shared>,
     image: &'static [AtomicU32],
     publisher: Publisher,
+    latches: u64,
 }
 
 impl Cycle {
@@ -43,24 +51,29 @@ impl Cycle {
     /// checked never are.
     pub fn new(
         loaded: &Loaded,
+        mut control: Control,
+        desk: Arc<Desk>,
         watchdog: Option<Watchdog>,
         image: &'static [AtomicU32],
         shared: Arc<Shared>,
     ) -> Result<Self, BuildError> {
         let settings = loaded.settings.clone();
-        let addresses = settings.addresses();
-        let master = Master::new(settings.timing(), addresses.iter().copied(), [])?;
-        let mut control = Control::new(&settings, &addresses);
-        let cycle = &mut control.snapshot.cycle;
-        cycle.period = settings.cycle();
-        cycle.started = now();
-        cycle.settings_crc = loaded.crc.into();
+        let (mut lines, mut masters) = (Vec::new(), Vec::new());
+        for (i, bus) in settings.buses.iter().enumerate() {
+            lines.push(Line::new(&bus.port, bus.baud));
+            let (modules, devices) = (settings.modules_of(i), settings.devices_of(i));
+            masters.push(Master::new(settings.timing(i), modules, devices)?);
+        }
+        control.cycle.started = now();
+        control.cycle.settings_crc = loaded.crc.into();
         let mut this = Self {
-            lines: vec![Line::new(&settings.bus.port, settings.bus.baud)],
+            lines,
             settings,
-            masters: vec![master],
+            masters,
             watchdog,
+            latches: control.latches(),
             control,
+            desk,
             shared,
             image,
             publisher: Publisher::default(),
@@ -78,13 +91,16 @@ impl Cycle {
         let mut start = now();
         while self.sleep_until(start) {
             let woken = now();
-            self.control.snapshot.jitter.record(woken.since(start));
-            self.apply_pauses();
+            self.control.jitter.record(woken.since(start));
+            self.desk.work(&mut self.control, woken, wall_s());
             let waited = self.cycle(woken, start + period);
             self.publish(woken, waited);
+            if self.control.cycle.cycles % KEEP_EVERY == 0 || self.latches_changed() {
+                self.desk.keep(&self.control);
+            }
             let end = start + period;
             if now() > end {
-                self.control.snapshot.cycle.deadline_misses += 1;
+                self.control.cycle.deadline_misses += 1;
             } else {
                 self.feed_watchdog();
             }
@@ -94,37 +110,33 @@ impl Cycle {
             // and none starts in a period that is nearly over.
             while now() > start + Nanos(period.0 / 4) {
                 start = start + period;
-                self.control.snapshot.cycle.deadline_misses += 1;
+                self.control.cycle.deadline_misses += 1;
             }
         }
         self.release();
         alloc_check::watch_this_thread(false);
     }
 
-    /// Scan and command; returns the time spent waiting for the line.
+    /// Scan and command; returns the time spent waiting for the lines.
     fn cycle(&mut self, woken: Nanos, end: Nanos) -> Nanos {
-        let control = &mut self.control;
-        let decide = |masters: &mut [Master], time: Nanos| {
-            for master in masters {
-                let duties = control.step(master.modules(), time);
-                master.command(duties);
-            }
-        };
+        let (control, wall_s) = (&mut self.control, wall_s());
+        let decide = |masters: &mut [Master], time: Nanos| control.step(masters, time, wall_s);
         let outcome = converse(&mut self.lines, &mut self.masters, woken, end, decide);
-        self.control.snapshot.cycle.scan = outcome.scan;
+        self.control.cycle.scan = outcome.scan;
         if self.lines.iter().all(Line::commanded) {
             self.control.commanded();
         }
-        let lost = self.lines.iter().any(|line| line.lost().is_some());
-        self.set_condition(Condition::PortLost, lost);
+        for (bus, line) in self.lines.iter().enumerate() {
+            self.control.set_lost(bus, line.lost().is_some());
+        }
+        self.tell();
         outcome.waited
     }
 
-    fn apply_pauses(&mut self) {
-        for string in 0..self.settings.strings.len() {
-            let until = self.shared.paused_until(string);
-            self.control.set_pause(string, until);
-        }
+    /// A trip or a reset has not been written down yet.
+    fn latches_changed(&mut self) -> bool {
+        let latches = self.control.latches();
+        std::mem::replace(&mut self.latches, latches) != latches
     }
 
     fn publish(&mut self, woken: Nanos, waited: Nanos) {
@@ -134,7 +146,7 @@ impl Cycle {
         };
         let (bad, unexpected) = (sum(|c| c.bad_frames), sum(|c| c.unexpected));
         let missed = sum(|c| c.missed);
-        let cycle = &mut self.control.snapshot.cycle;
+        let cycle = &mut self.control.cycle;
         cycle.cycles += 1;
         cycle.published = time;
         cycle.work = time.since(woken).since(waited);
@@ -143,7 +155,7 @@ impl Cycle {
         cycle.missed_replies = missed;
         cycle.port_reopens = self.lines.iter().map(Line::reopens).sum();
         // Settings with more strings or blocks than fit are refused at start.
-        let _ = self.publisher.publish(self.image, &self.control.snapshot);
+        let _ = self.publisher.publish(self.image, &self.control.published());
     }
 
     /// This cycle has published in time: the only reason to feed.
@@ -154,15 +166,15 @@ impl Cycle {
         }
     }
 
-    /// Before leaving: all bypasses off. Should this fail, the modules do it
-    /// themselves three cycles later.
+    /// Before leaving: all bypasses off, the alarm relay dropped. Should this
+    /// fail, modules and devices do it themselves three cycles later.
     fn release(&mut self) {
         let woken = now();
         let end = woken + self.settings.cycle();
-        for string in 0..self.settings.strings.len() {
-            self.control.set_pause(string, end + end);
-        }
-        self.cycle(woken, end);
+        let control = &mut self.control;
+        let decide = |masters: &mut [Master], _: Nanos| control.release(masters);
+        converse(&mut self.lines, &mut self.masters, woken, end, decide);
+        self.desk.keep(&self.control);
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.disarm();
         }
@@ -184,9 +196,18 @@ impl Cycle {
     }
 
     fn set_condition(&mut self, condition: Condition, holds: bool) {
-        let conditions = &mut self.control.snapshot.cycle.conditions;
-        *conditions &= !(condition as u64);
-        *conditions |= if holds { condition as u64 } else { 0 };
-        self.shared.tell(*conditions, self.lines.iter().map(Line::lost));
+        self.control.set_condition(condition, holds);
+        self.tell();
     }
+
+    fn tell(&self) {
+        let conditions = self.control.cycle.conditions;
+        self.shared.tell(conditions, self.lines.iter().map(Line::lost));
+    }
+}
+
+/// Seconds since 1970 UTC; `None` while the clock cannot have been set.
+fn wall_s() -> Option<u64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    (since.as_secs() > CLOCK_SET_S).then_some(since.as_secs())
 }

@@ -1,21 +1,23 @@
-//! What the guard keeps over its restarts, taken from the process image as
-//! any reader would: the cycle thread knows nothing of it.
+//! What the guard keeps over its restarts, carried to the disk by the main
+//! thread: how often and how long it ran, latched trips, what was learned.
 
+use crate::desk::Desk;
 use crate::port::now;
 use crate::state_file::Keeper;
-use evenkeel_core::image::{self, Snapshot};
+use evenkeel_core::control;
+use evenkeel_core::image::Reader;
 use evenkeel_core::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 
 /// Version of [`Kept`]: another one's copies are refused.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// How often the image is looked at.
 const LOOK: Nanos = Nanos::from_secs(1);
 
 /// What is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
     /// Times that the guard was started.
     pub starts: u64,
@@ -23,6 +25,8 @@ pub struct Kept {
     pub ended_in_order: bool,
     /// Time in cycles completed, all runs together, s.
     pub operating_s: u64,
+    /// Latches and what was learned.
+    pub control: control::Kept,
 }
 
 /// Carries [`Kept`] from the image to the disk.
@@ -32,7 +36,8 @@ pub struct Record {
     /// Operating time before this run, s.
     before_s: u64,
     image: &'static [AtomicU32],
-    snapshot: Snapshot,
+    reader: Reader,
+    latches: u64,
     looked: Option<Nanos>,
     /// The disk refuses, and that has been said.
     refused: bool,
@@ -47,7 +52,7 @@ impl Record {
             let cause = cause.unwrap_or_default();
             crate::say(&format!("kept state {} {error}{cause}; it is not used", path.display()));
         }
-        if let Some(last) = found.value.filter(|last: &Kept| !last.ended_in_order) {
+        if let Some(last) = found.value.as_ref().filter(|last: &&Kept| !last.ended_in_order) {
             crate::say(&format!("run {} did not end in order", last.starts));
         }
         let last = found.value.unwrap_or_default();
@@ -57,42 +62,52 @@ impl Record {
             kept,
             before_s: last.operating_s,
             image,
-            snapshot: Snapshot::default(),
+            reader: Reader::default(),
+            latches: u64::MAX,
             looked: None,
             refused: false,
         }
     }
 
-    /// Look at the image, and write what is due.
-    pub fn look(&mut self) {
+    /// What the last run knew.
+    pub fn control(&self) -> &control::Kept {
+        &self.kept.control
+    }
+
+    /// Look at image and desk, and write what is due; a latch at once.
+    pub fn look(&mut self, desk: &Desk) {
         let time = now();
         if self.looked.is_some_and(|looked| time.since(looked) < LOOK) {
             return;
         }
         // That a run has begun is worth knowing after a crash.
-        let urgent = self.looked.is_none();
+        let begun = self.looked.is_none();
         self.looked = Some(time);
-        self.update();
+        let urgent = self.update(desk) || begun;
         let offered = self.keeper.offer(time, &self.kept, urgent);
         self.tell(offered.err());
     }
 
     /// An orderly stop: the last word goes to the disk.
-    pub fn close(mut self) {
-        self.update();
+    pub fn close(mut self, desk: &Desk) {
+        self.update(desk);
         self.kept.ended_in_order = true;
         if let Err(error) = self.keeper.close(&self.kept) {
             crate::say(&format!("kept state cannot be written: {error}"));
         }
     }
 
-    fn update(&mut self) {
+    /// True when a latch changed.
+    fn update(&mut self, desk: &Desk) -> bool {
+        let (control, urgent) = desk.kept(&mut self.latches);
+        self.kept.control = control;
         // Disturbed by the guard's writing: the next look will do.
-        if image::read(self.image, &mut self.snapshot).is_ok() {
-            let cycle = &self.snapshot.cycle;
+        if let Ok(snapshot) = self.reader.read(self.image) {
+            let cycle = &snapshot.cycle;
             let span = Nanos(cycle.cycles.saturating_mul(cycle.period.0));
             self.kept.operating_s = self.before_s.saturating_add(span.as_millis() / 1_000);
         }
+        urgent
     }
 
     fn tell(&mut self, error: Option<std::io::Error>) {
@@ -108,27 +123,32 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::image::Cycle;
+    use crate::desk::tests::control;
+    use evenkeel_core::image::{Publisher, WORDS};
 
     #[test]
     fn runs_and_their_time_add_up() {
         let dir = tempfile::tempdir().expect("a folder");
-        let image: &[AtomicU32] =
-            (0..image::HALVES).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
+        let image: &[AtomicU32] = (0..WORDS).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
+        let (mut control, mut publisher) = (control(), Publisher::default());
+        let desk = Desk::new(&control);
+        control.cycle.period = Nanos::from_secs(2);
         for (run, in_order) in [(1, true), (2, false), (3, true)] {
-            image::publish(image, &Snapshot::default());
+            control.cycle.cycles = 0;
+            publisher.publish(image, &control.published()).expect("fits");
             let mut record = Record::open(dir.path(), image);
             assert_eq!(record.kept.starts, run);
-            record.look();
-            let cycle = Cycle { cycles: 7, period: Nanos::from_secs(2), ..Cycle::default() };
-            image::publish(image, &Snapshot { cycle, ..Snapshot::default() });
+            record.look(&desk);
+            control.cycle.cycles = 7;
+            publisher.publish(image, &control.published()).expect("fits");
             if in_order {
-                record.close();
+                record.close(&desk);
             }
         }
         let (_, found) = Keeper::<Kept>::open(dir.path(), VERSION);
         // The second run crashed before anything but its start was written.
-        let kept = Kept { starts: 3, ended_in_order: true, operating_s: 28 };
-        assert_eq!(found.value, Some(kept));
+        let kept = found.value.expect("kept");
+        assert_eq!((kept.starts, kept.ended_in_order, kept.operating_s), (3, true, 28));
+        assert_eq!(kept.control.strings.len(), 1);
     }
 }

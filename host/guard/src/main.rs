@@ -14,6 +14,7 @@
 mod alloc_check;
 mod converse;
 mod cycle;
+mod desk;
 mod kept;
 mod landlock;
 mod memory;
@@ -29,6 +30,8 @@ mod sys;
 mod watchdog;
 
 use cycle::Cycle;
+use desk::Desk;
+use evenkeel_core::control::Control;
 use evenkeel_core::image::Condition;
 use evenkeel_core::settings::GuardSettings;
 use kept::Record;
@@ -37,6 +40,7 @@ use privilege::{Folders, User};
 use settings_file::Loaded;
 use shared::{Reporter, Shared};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use socket::Names;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -154,7 +158,7 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     }
     let listener = socket::listen(socket_path)?;
     let (watchdog, unwatched) = open_watchdog(options, &loaded.settings);
-    let ports = vec![loaded.settings.bus.port.clone()];
+    let ports: Vec<PathBuf> = loaded.settings.buses.iter().map(|b| b.port.clone()).collect();
     if user.is_none() && rustix::process::geteuid().is_root() {
         say("runs as root; --user NAME gives that up");
     }
@@ -167,8 +171,14 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     let folders = Folders { ports: &ports, state: state_dir, socket: socket_path };
     unconfined |= refused("not confined", privilege::confine_files(folders));
     let mut record = Record::open(state_dir, memory.image());
-    let names: Vec<String> = loaded.settings.strings.iter().map(|s| s.name.clone()).collect();
-    let cycle = Cycle::new(&loaded, watchdog, memory.image(), shared.clone())?;
+    let control = Control::new(&loaded.settings, record.control());
+    let desk = Arc::new(Desk::new(&control));
+    let names = Names {
+        strings: loaded.settings.strings.iter().map(|s| s.name.clone()).collect(),
+        devices: loaded.settings.devices.iter().map(|d| d.name.clone()).collect(),
+    };
+    let cycle =
+        Cycle::new(&loaded, control, desk.clone(), watchdog, memory.image(), shared.clone())?;
     let conditions = [
         (Condition::NotLocked, unlocked),
         (Condition::WatchdogLost, unwatched),
@@ -177,13 +187,13 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     let thread = start(cycle, conditions)?;
     let _ = writeln!(std::io::stdout(), "ready {}", socket_path.display());
     let mut reporter = Reporter::new(ports);
-    socket::Server::new(listener, &names, memory.fd(), &shared).serve(|| {
+    socket::Server::new(listener, &names, memory.fd(), &desk).serve(&shared.stop, || {
         reporter.look(&shared);
-        record.look();
+        record.look(&desk);
     });
     thread.join().map_err(|_| "the cycle thread panicked")?;
     reporter.look(&shared);
-    record.close();
+    record.close(&desk);
     if let Some(count) = alloc_check::count() {
         say(&format!("allocations of the running cycle thread: {count}"));
     }

@@ -116,8 +116,10 @@ fn load_one(path: &Path) -> Result<(GuardSettings, u32, String), Error> {
 mod tests {
     use super::*;
 
-    const BODY: &str = "[bus]\nport = \"/dev/null\"\n[[string]]\nname = \"A\"\nmodule = \"C20\"\n\
-                        first_address = 1\nblocks = 2\ncapacity_ah = 7.0\n";
+    const BODY: &str = "[[bus]]\nport = \"/dev/null\"\n[[battery]]\nname = \"b\"\n\
+                        chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n[[string]]\n\
+                        name = \"A\"\nmodule = \"C20\"\nbattery = \"b\"\nfirst_address = 1\n\
+                        blocks = 2\n";
 
     fn folder(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("evenkeel-{name}-{}", std::process::id()));
@@ -135,7 +137,7 @@ mod tests {
 
         fs::write(&file, good.replace("7.0", "8.0")).expect("written");
         let loaded = load(&file, &dir).expect("the last good ones");
-        assert_eq!(loaded.settings.strings[0].capacity_ah, 7.0);
+        assert_eq!(loaded.settings.batteries[0].capacity_ah, 7.0);
         let error = loaded.fallback.expect("a refusal");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(cause.contains("damaged"), "{cause}");

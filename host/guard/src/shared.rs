@@ -3,8 +3,7 @@
 
 use crate::alloc_check;
 use crate::port::{PORTS_MAX, PortError};
-use evenkeel_core::image::{Condition, STRINGS_MAX};
-use evenkeel_core::time::Nanos;
+use evenkeel_core::image::Condition;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -14,8 +13,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 pub struct Shared {
     /// Set by a signal: leave in order.
     pub stop: Arc<AtomicBool>,
-    /// Per string: paused until then on the monotonic clock; 0 is not paused.
-    paused_until: [AtomicU64; STRINGS_MAX],
     /// Conditions as in the process image.
     conditions: AtomicU64,
     /// Per port: 0 while it is there, else one more than the operating
@@ -24,16 +21,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Pause a string, counted from 0.
-    pub fn pause(&self, string: usize, until: Nanos) {
-        self.paused_until[string].store(until.0, Ordering::Relaxed);
-    }
-
-    /// When the pause of a string, counted from 0, ends.
-    pub fn paused_until(&self, string: usize) -> Nanos {
-        Nanos(self.paused_until[string].load(Ordering::Relaxed))
-    }
-
     /// The cycle thread's conditions, and why its ports are lost, if they are.
     pub fn tell(&self, conditions: u64, lost: impl Iterator<Item = Option<PortError>>) {
         for (port, lost) in self.ports.iter().zip(lost) {

@@ -1,16 +1,17 @@
 //! The local socket: hands out the process image and takes requests.
 //!
-//! Served by the main thread alone, at ordinary priority. A request is checked
-//! here and becomes a number that the cycle thread looks at once per cycle.
+//! Served by the main thread alone, at ordinary priority. An order goes over
+//! the [desk](crate::desk) to the cycle thread, which carries it out in its next
+//! cycle; the client gets the answer then, and may say nothing meanwhile.
 //!
 //! Everything about a client is bounded: their number, the length of a
 //! request, requests per second, and what the kernel keeps of answers that it
 //! does not read. One that is slow, silent or hostile costs a connection slot
 //! for a while and nothing else.
 
+use crate::desk::Desk;
 use crate::port::now;
-use crate::shared::Shared;
-use evenkeel_core::command::{self, Answer, PAUSE_MAX_S, Request, VERSION};
+use evenkeel_core::command::{self, Answer, Request, VERSION};
 use evenkeel_core::time::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_socket_send_buffer_size;
@@ -21,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const CLIENTS_MAX: usize = 8;
 /// A client that has not said hello by then makes room.
@@ -34,10 +35,15 @@ const BURST_MAX: u32 = 32;
 const REQUEST_EVERY: Nanos = Nanos::from_millis(50);
 /// What the kernel may keep of answers that a client does not read, bytes; a
 /// few of the longest answer.
-const UNREAD_MAX: usize = 32 * 1024;
+const UNREAD_MAX: usize = 128 * 1024;
 /// How often the stop flag and the conditions are looked at when no client
 /// says anything.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// The same while somebody waits for an answer of the cycle thread.
+const LOOK_SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+/// An order that the cycle thread has not answered by then is given up: longer
+/// than the longest cycle.
+const ANSWER_WITHIN: Nanos = Nanos::from_secs(10);
 
 /// Make the socket. A socket left by a dead guard is replaced.
 ///
@@ -65,12 +71,20 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Names for people, in the image's order.
+pub struct Names {
+    /// Of the strings.
+    pub strings: Vec<String>,
+    /// Of the devices.
+    pub devices: Vec<String>,
+}
+
 /// Serves clients.
 pub struct Server<'a> {
     listener: UnixListener,
-    strings: &'a [String],
+    names: &'a Names,
     image: BorrowedFd<'a>,
-    shared: &'a Shared,
+    desk: &'a Desk,
     clients: Vec<Client>,
 }
 
@@ -82,6 +96,8 @@ struct Client {
     served: bool,
     received: [u8; REQUEST_MAX],
     len: usize,
+    /// The order whose answer it waits for, and since when.
+    order: Option<(u32, Nanos)>,
     /// Requests that it may make now, and when it was granted the last one.
     requests: u32,
     granted: Nanos,
@@ -91,27 +107,31 @@ impl<'a> Server<'a> {
     /// For clients of `listener`.
     pub fn new(
         listener: UnixListener,
-        strings: &'a [String],
+        names: &'a Names,
         image: BorrowedFd<'a>,
-        shared: &'a Shared,
+        desk: &'a Desk,
     ) -> Self {
         let clients = Vec::with_capacity(CLIENTS_MAX);
-        Self { listener, strings, image, shared, clients }
+        Self { listener, names, image, desk, clients }
     }
 
     /// Serve until told to stop; between requests, several times a second, do
     /// the main thread's `chores`.
-    pub fn serve(mut self, mut chores: impl FnMut()) {
-        while !self.shared.stop.load(Ordering::Relaxed) {
+    pub fn serve(mut self, stop: &AtomicBool, mut chores: impl FnMut()) {
+        while !stop.load(Ordering::Relaxed) {
             chores();
             let ready = self.wait();
             let mut index = 0;
-            let (strings, image, shared) = (self.strings, self.image, self.shared);
+            let (names, image, desk) = (self.names, self.image, self.desk);
             self.clients.retain_mut(|client| {
                 index += 1;
-                (!ready[index] || client.receive())
-                    && client.talk(strings, image, shared)
-                    && (client.greeted || now().since(client.since) < HELLO_WITHIN)
+                let stays = (!ready[index] || client.receive())
+                    && client.talk(names, image, desk)
+                    && (client.greeted || now().since(client.since) < HELLO_WITHIN);
+                if let Some((ticket, _)) = client.order.filter(|_| !stays) {
+                    desk.forget(ticket);
+                }
+                stays
             });
             if ready[0] {
                 self.accept();
@@ -123,6 +143,7 @@ impl<'a> Server<'a> {
     /// client that has used up its requests is not looked at for a while.
     fn wait(&mut self) -> Vec<bool> {
         let time = now();
+        let waits = self.clients.iter().any(|client| client.order.is_some());
         let mut fds = vec![PollFd::new(&self.listener, PollFlags::IN)];
         for client in &mut self.clients {
             client.grant(time);
@@ -131,7 +152,7 @@ impl<'a> Server<'a> {
             fds.push(PollFd::new(&client.stream, wanted));
         }
         // An interrupted or refused poll is a look at which nobody was ready.
-        match poll(&mut fds, Some(&LOOK)) {
+        match poll(&mut fds, Some(if waits { &LOOK_SOON } else { &LOOK })) {
             Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
             Err(_) => vec![false; fds.len()],
         }
@@ -151,6 +172,7 @@ impl<'a> Server<'a> {
                 served: false,
                 received: [0; REQUEST_MAX],
                 len: 0,
+                order: None,
                 requests: BURST_MAX,
                 granted: now(),
             });
@@ -182,8 +204,11 @@ impl Client {
 
     /// Answer the whole requests that it sent, as many as it may make now;
     /// false when it talks nonsense or does not read.
-    fn talk(&mut self, strings: &[String], image: BorrowedFd<'_>, shared: &Shared) -> bool {
-        while self.requests > 0 {
+    fn talk(&mut self, names: &Names, image: BorrowedFd<'_>, desk: &Desk) -> bool {
+        if !self.await_order(desk) {
+            return false;
+        }
+        while self.requests > 0 && self.order.is_none() {
             let received = &self.received[..self.len];
             let Some((prefix, rest)) = received.split_first_chunk::<2>() else { break };
             let Ok(len) = command::body_len(*prefix) else { return false };
@@ -195,7 +220,7 @@ impl Client {
             self.received.copy_within(2 + len..self.len, 0);
             self.len -= 2 + len;
             self.requests -= 1;
-            let answer = self.answer(&request, strings, shared);
+            let Some(answer) = self.answer(&request, names, desk) else { break };
             // Once per connection: the kernel counts descriptors that nobody
             // has taken yet, and hands out no more when there are too many.
             let hand_out = !self.served && matches!(answer, Answer::Welcome { .. });
@@ -207,35 +232,40 @@ impl Client {
         true
     }
 
-    fn answer(&mut self, request: &Request, strings: &[String], shared: &Shared) -> Answer {
-        match *request {
+    /// Pass on the answer to its order, if it is there; false when the client
+    /// does not read.
+    fn await_order(&mut self, desk: &Desk) -> bool {
+        let Some((ticket, since)) = self.order else { return true };
+        let late = now().since(since) > ANSWER_WITHIN;
+        let given_up = || {
+            desk.forget(ticket);
+            Answer::Refused("the guard's cycle does not answer; look at its log".to_owned())
+        };
+        let Some(answer) = desk.fetch(ticket).or_else(|| late.then(given_up)) else { return true };
+        self.order = None;
+        self.send(&answer, None).is_ok()
+    }
+
+    /// The answer, unless the cycle thread will give it.
+    fn answer(&mut self, request: &Request, names: &Names, desk: &Desk) -> Option<Answer> {
+        Some(match *request {
             Request::Hello { version: VERSION } => {
                 self.greeted = true;
-                Answer::Welcome { version: VERSION, strings: strings.to_vec() }
+                let (strings, devices) = (names.strings.clone(), names.devices.clone());
+                Answer::Welcome { version: VERSION, strings, devices }
             }
             Request::Hello { version } => Answer::Refused(format!(
                 "this guard speaks protocol version {VERSION}, the client {version}"
             )),
             _ if !self.greeted => Answer::Refused("say hello first".to_owned()),
-            Request::Pause { seconds, .. } if !(1..=PAUSE_MAX_S).contains(&seconds) => {
-                Answer::Refused(format!("a pause lasts 1 to {PAUSE_MAX_S} seconds, not {seconds}"))
-            }
-            Request::Pause { string, .. } | Request::Resume { string }
-                if string == 0 || usize::from(string) > strings.len() =>
-            {
-                let last = strings.len();
-                Answer::Refused(format!("there is no string {string}; the strings are 1 to {last}"))
-            }
-            Request::Pause { string, seconds } => {
-                let until = now() + Nanos::from_secs(seconds.into());
-                shared.pause(usize::from(string) - 1, until);
-                Answer::Done
-            }
-            Request::Resume { string } => {
-                shared.pause(usize::from(string) - 1, Nanos(0));
-                Answer::Done
-            }
-        }
+            Request::Order(order) => match desk.hand_in(order) {
+                Ok(ticket) => {
+                    self.order = Some((ticket, now()));
+                    return None;
+                }
+                Err(refusal) => Answer::Refused(refusal.to_string()),
+            },
+        })
     }
 
     /// A client that does not read its answers loses its connection: the
@@ -257,6 +287,8 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::tests::control;
+    use evenkeel_core::command::Order;
     use std::io::Write;
     use std::sync::Arc;
 
@@ -275,35 +307,46 @@ mod tests {
         let path = dir.path().join("guard.sock");
         let listener = listen(&path).expect("listening");
         assert!(listen(&path).is_err(), "one guard per socket");
-        let shared = Arc::new(Shared::default());
+        let (stop, mut control) = (Arc::new(AtomicBool::new(false)), control());
+        let desk = Arc::new(Desk::new(&control));
         let server = std::thread::spawn({
-            let shared = shared.clone();
+            let (stop, desk) = (stop.clone(), desk.clone());
             move || {
-                let names = ["A".to_owned(), "B".to_owned()];
-                Server::new(listener, &names, io::stdin().as_fd(), &shared).serve(|| ());
+                let names = Names { strings: vec!["A".into()], devices: Vec::new() };
+                Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
+            }
+        });
+        // The cycle thread, so to speak.
+        let cycle = std::thread::spawn({
+            let (stop, desk) = (stop.clone(), desk.clone());
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    desk.work(&mut control, now(), None);
+                    std::thread::yield_now();
+                }
             }
         });
         let mut stream = UnixStream::connect(&path).expect("connected");
-        let pause = |string, seconds| Request::Pause { string, seconds };
+        let pause = |string, seconds| Request::Order(Order::Pause { string, seconds });
         assert!(matches!(ask(&mut stream, &pause(1, 60)), Answer::Refused(_)), "hello comes first");
-        let welcome = Answer::Welcome { version: VERSION, strings: vec!["A".into(), "B".into()] };
+        let (strings, devices) = (vec!["A".into()], Vec::new());
+        let welcome = Answer::Welcome { version: VERSION, strings, devices };
         assert_eq!(ask(&mut stream, &Request::Hello { version: VERSION }), welcome);
         assert!(matches!(ask(&mut stream, &Request::Hello { version: 9 }), Answer::Refused(_)));
-        assert_eq!(ask(&mut stream, &pause(2, 60)), Answer::Done);
-        assert!(shared.paused_until(1) > now() + Nanos::from_secs(50));
-        assert_eq!(shared.paused_until(0), Nanos(0));
-        for bad in [pause(3, 60), pause(0, 60), pause(1, 0), Request::Resume { string: 9 }] {
+        assert_eq!(ask(&mut stream, &pause(1, 60)), Answer::Done);
+        for bad in [pause(3, 60), pause(0, 60), pause(1, 0)] {
             assert!(matches!(ask(&mut stream, &bad), Answer::Refused(_)), "{bad:?}");
         }
-        assert_eq!(ask(&mut stream, &Request::Resume { string: 2 }), Answer::Done);
-        assert_eq!(shared.paused_until(1), Nanos(0));
+        let resume = Request::Order(Order::Resume { string: 1 });
+        assert_eq!(ask(&mut stream, &resume), Answer::Done);
 
         let mut garbage = UnixStream::connect(&path).expect("connected");
         garbage.write_all(&[0xFF; 64]).expect("sent");
         assert_eq!(garbage.read(&mut [0; 8]).expect("closed"), 0, "nonsense ends the connection");
         assert_eq!(ask(&mut stream, &Request::Hello { version: VERSION }), welcome);
-        shared.stop.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         server.join().expect("ends");
+        cycle.join().expect("ends");
     }
 
     #[test]
@@ -311,10 +354,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("guard.sock");
         let listener = listen(&path).expect("listening");
-        let shared = Arc::new(Shared::default());
+        let stop = Arc::new(AtomicBool::new(false));
         let server = std::thread::spawn({
-            let shared = shared.clone();
-            move || Server::new(listener, &[], io::stdin().as_fd(), &shared).serve(|| ())
+            let (stop, desk) = (stop.clone(), Desk::new(&control()));
+            move || {
+                let names = Names { strings: Vec::new(), devices: Vec::new() };
+                Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
+            }
         });
         let silent: Vec<_> = (0..CLIENTS_MAX).map(|_| UnixStream::connect(&path)).collect();
         for client in silent.into_iter().flatten() {
@@ -324,7 +370,7 @@ mod tests {
         let mut late = UnixStream::connect(&path).expect("connected");
         let hello = Request::Hello { version: VERSION };
         assert!(matches!(ask(&mut late, &hello), Answer::Welcome { .. }));
-        shared.stop.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         server.join().expect("ends");
     }
 

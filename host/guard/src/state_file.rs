@@ -31,7 +31,7 @@ const COPY_MAX: usize = 1 << 20;
 const NAMES: [&str; 2] = ["guard-kept.a", "guard-kept.b"];
 
 /// How often changed values are written when nothing is urgent.
-const EVERY: Nanos = Nanos::from_secs(600);
+const EVERY: Nanos = Nanos::from_secs(3_600);
 /// How often urgent ones are, at most: a latch that flutters does not wear
 /// the flash out. A first one is written at once.
 const URGENT_EVERY: Nanos = Nanos::from_secs(10);

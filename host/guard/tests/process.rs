@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 fn cycles_with_faults_allocate_nothing_and_miss_nothing() {
     let hardware = Hardware::start();
     let mut guard = Guard::start(&hardware, &[]);
-    guard.until("all blocks are good", |s| s.blocks.iter().all(|b| b.quality == Quality::Good));
+    guard.until("all blocks are good", |s| {
+        s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
+    });
     hardware.order("module 3 vanish on");
-    guard.until("the module is missed", |s| s.blocks[2].quality == Quality::Stale);
+    guard.until("the module is missed", |s| s.blocks_of(0)[2].quality == Quality::Stale);
     hardware.order("bus garble 0.3");
     guard.until("frames are bad", |s| s.cycle.bad_frames > 0);
     hardware.order("bus garble 0");
@@ -31,7 +33,7 @@ fn cycles_with_faults_allocate_nothing_and_miss_nothing() {
     hardware.order("module 3 vanish off");
     hardware.order("bus plug");
     let all_good = |s: &evenkeel_core::image::Snapshot| {
-        !s.has(Condition::PortLost) && s.blocks.iter().all(|b| b.quality == Quality::Good)
+        !s.has(Condition::PortLost) && s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
     };
     guard.until("all blocks are good again", all_good);
     guard.until("twenty cycles have passed", |s| s.cycle.cycles >= 20);
@@ -51,7 +53,9 @@ fn the_running_guard_is_confined_and_still_reopens_its_port() {
     // Only root can become somebody else.
     let user: &[&str] = if root { &["--user", "65534"] } else { &[] };
     let mut guard = Guard::start(&hardware, user);
-    guard.until("all blocks are good", |s| s.blocks.iter().all(|b| b.quality == Quality::Good));
+    guard.until("all blocks are good", |s| {
+        s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
+    });
     assert!(!guard.snapshot().has(Condition::NotConfined), "{}", guard.log());
     let threads = guard.threads();
     assert_eq!(threads.len(), 2);
@@ -133,7 +137,7 @@ fn ports_that_are_none_are_named_and_one_that_comes_late_is_taken() {
     says(&guard, "bus0 is lost: No such file");
     hardware.order("bus plug");
     guard.until("it is there", |s| {
-        !s.has(Condition::PortLost) && s.blocks.iter().all(|b| b.quality == Quality::Good)
+        !s.has(Condition::PortLost) && s.blocks_of(0).iter().all(|b| b.quality == Quality::Good)
     });
     assert!(guard.stop().success());
 }

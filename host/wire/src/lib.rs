@@ -16,7 +16,9 @@
 //! | 3      | n    | payload | 0 … 245 bytes |
 //! | 3 + n  | 2    | crc     | little-endian CRC-16/IBM-3740 (poly 0x1021, init 0xFFFF, no reflection) over everything before it |
 //!
-//! The encoded frame with its zero is at most [`FRAME_MAX`] bytes.
+//! The encoded frame with its zero is at most [`FRAME_MAX`] bytes. The master
+//! sends one more zero byte in front of every request, to end whatever a
+//! disturbance has left behind; an empty run between zeros is no frame.
 //!
 //! **Address**: 0 factory-new (answers SEARCH, OFFER and ASSIGN only),
 //! 1 … 1,024 block modules, 1,025 … 1,279 other devices, 0xFFFF all.

@@ -276,16 +276,33 @@ fn write_if_absent(path: &Path, text: &str) -> Result<(), StackError> {
     fs::write(path, text).map_err(|source| StackError::Io { path: path.to_owned(), source })
 }
 
+/// What `Scenario::demo` has on its bus.
 fn guard_settings(options: &Options) -> String {
     let port = options.dir.join("hw/bus0");
-    let string = |name: &str, first: u16| {
+    let string = |name: &str, first: u16, n: u8| {
         format!(
-            "\n[[string]]\nname = \"{name}\"\nmodule = \"C20\"\nfirst_address = {first}\n\
-             blocks = 32\ncapacity_ah = 7.0\n"
+            "\n[[string]]\nname = \"{name}\"\nmodule = \"C20\"\nbattery = \"NP7-12\"\n\
+             first_address = {first}\nblocks = 32\ncurrent_sensor = \"I{n}\"\n\
+             breaker = {{ relay = \"AUX{n}.1\", input = \"AUX{n}.1\", contact = \"normally_closed\" }}\n"
         )
     };
-    let (a, b) = (string("String A", 1), string("String B", 33));
-    format!("[bus]\nport = \"{}\"\n{a}{b}", port.display())
+    let device = |name: &str, kind: &str, address: u16| {
+        format!("\n[[device]]\nname = \"{name}\"\nkind = \"{kind}\"\naddress = {address}\n")
+    };
+    let parts = [
+        format!("[[bus]]\nport = \"{}\"\n", port.display()),
+        "\n[[battery]]\nname = \"NP7-12\"\nchemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n\
+         float_v_per_cell = 2.30\n"
+            .to_owned(),
+        device("I1", "current-50", 1025),
+        device("I2", "current-50", 1026),
+        device("AUX1", "aux", 1027),
+        device("AUX2", "aux", 1028),
+        device("PANEL", "panel", 1029),
+        string("String A", 1, 1),
+        string("String B", 33, 2),
+    ];
+    parts.concat()
 }
 
 fn daemon_config(options: &Options) -> String {

@@ -4,7 +4,6 @@
 use crate::line::CharTime;
 use crate::module::{Scheduled, micros, nanos};
 use crate::noise::Noise;
-use crate::plant::Plant;
 use evenkeel_core::bus::wire::{DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE};
 use evenkeel_core::time::Nanos;
 use evenkeel_module::{DeviceHardware, StationHardware};
@@ -25,12 +24,6 @@ pub trait DevicePlant {
     /// The trip relay of a string's breaker is on. Without a breaker it is
     /// connected to nothing.
     fn command_breaker(&mut self, _string: usize, _trip: bool) {}
-}
-
-impl DevicePlant for Plant {
-    fn string_amps(&self, string: usize) -> f64 {
-        self.strings().get(string).map_or(0.0, crate::plant::PlantString::amps)
-    }
 }
 
 /// A device as it was made and wired.
@@ -276,5 +269,118 @@ impl DeviceHardware for Board {
 
     fn is_loop_closed(&mut self) -> bool {
         self.loop_closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Bus;
+    use crate::module::{Sense, Sensed};
+    use evenkeel_core::bus::wire::{Decoder, FRAME_MAX, Io, IoFlags, Outputs, Reply, Request};
+
+    const BAUD: u32 = 115_200;
+
+    /// A string with a breaker that latches.
+    #[derive(Default)]
+    struct Breaker {
+        open: bool,
+    }
+
+    impl Sense for Breaker {
+        fn sense(&self, _module: usize) -> Sensed {
+            Sensed::DISCONNECTED
+        }
+    }
+
+    impl DevicePlant for Breaker {
+        fn string_amps(&self, _string: usize) -> f64 {
+            if self.open { 0.0 } else { -25.0 }
+        }
+        fn breaker_is_open(&self, _string: usize) -> bool {
+            self.open
+        }
+        fn command_breaker(&mut self, _string: usize, trip: bool) {
+            self.open |= trip;
+        }
+    }
+
+    fn device(address: u16, kind: DeviceKind) -> Device {
+        let spec = DeviceSpec {
+            address,
+            kind,
+            serial: address.into(),
+            string: 0,
+            offset_a: 0.5,
+            gain: 1.1,
+            noise_a: 0.0,
+            clock: 1.0,
+            char_time: CharTime::at(BAUD),
+        };
+        Device::new(spec, Noise::new(1, address.into()))
+    }
+
+    /// Send a request at `at` and let 50 ms pass; the replies.
+    fn ask(bus: &mut Bus, plant: &mut Breaker, at: Nanos, request: &Request<'_>) -> Vec<Reply> {
+        let mut frame = [0; FRAME_MAX];
+        let len = request.encode(&mut frame);
+        bus.transmit(at, &frame[..len]);
+        for ms in 0..50 {
+            let now = at + Nanos::from_millis(ms);
+            bus.tick(now, plant);
+            bus.deliver(now);
+            let commands: Vec<_> = bus.breaker_commands().collect();
+            commands.into_iter().for_each(|(string, trip)| plant.command_breaker(string, trip));
+        }
+        let mut decoder = Decoder::default();
+        let bytes = bus.receive();
+        bytes.iter().filter_map(|b| Reply::parse(&decoder.push(*b)?.ok()?).ok()).collect()
+    }
+
+    fn read(bus: &mut Bus, plant: &mut Breaker, at: Nanos, first: u16) -> Option<Io> {
+        ask(bus, plant, at, &Request::Sample { sample: 1, window_ms: 20 });
+        let request = Request::ReadIo { first, count: 1, channels: 1 };
+        match ask(bus, plant, at + Nanos::from_millis(50), &request)[..] {
+            [Reply::Io { io, .. }] => Some(io),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_trip_opens_the_breaker_and_its_feedback_and_current_show_it() {
+        let devices = vec![device(1_025, DeviceKind::Current50), device(1_026, DeviceKind::Aux)];
+        let mut bus = Bus::new(BAUD, Vec::new(), Noise::new(1, 1)).with_devices(devices);
+        let mut plant = Breaker::default();
+        let mut second = 0;
+        let mut state = |bus: &mut Bus, plant: &mut Breaker| {
+            second += 1;
+            let current = read(bus, plant, Nanos::from_secs(second), 1_025).expect("read");
+            let aux = read(bus, plant, Nanos::from_millis(1_000 * second + 500), 1_026);
+            let aux = aux.expect("read");
+            (
+                current.fraction(0).map(|f| (f * 50e3).round()),
+                aux.inputs,
+                aux.flags.has(IoFlags::RESET),
+            )
+        };
+        // 25 A out of the batteries, read 10 % too high and 0.5 A off; in mA.
+        assert_eq!(state(&mut bus, &mut plant), (Some(-27_000.0), 0, true));
+        let outputs = Outputs { on: TRIP, keep: 0 };
+        let trip = Request::Outputs { address: 1_026, outputs, hold_ds: 30 };
+        ask(&mut bus, &mut plant, Nanos::from_millis(1_900), &trip);
+        assert_eq!(state(&mut bus, &mut plant), (Some(500.0), BREAKER_OPEN, false));
+    }
+
+    #[test]
+    fn nothing_sampled_is_nothing_to_say() {
+        let devices = vec![device(1_200, DeviceKind::Site)];
+        let mut bus = Bus::new(BAUD, Vec::new(), Noise::new(1, 1)).with_devices(devices);
+        let mut plant = Breaker::default();
+        let request = Request::ReadIo { first: 1_200, count: 1, channels: 8 };
+        assert_eq!(ask(&mut bus, &mut plant, Nanos(0), &request), []);
+        bus.device_mut(1_200).expect("a device").set_analog(0, 0.25);
+        bus.device_mut(1_200).expect("a device").set_contacts(0x1FF);
+        let io = read(&mut bus, &mut plant, Nanos::from_secs(1), 1_200).expect("read");
+        assert_eq!((io.channels, io.fraction(0), io.inputs), (1, Some(0.25), 0xFF));
     }
 }

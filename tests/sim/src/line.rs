@@ -143,10 +143,22 @@ impl Line {
     /// The master hands over bytes at `now`; they follow what it is still
     /// sending.
     pub fn send_requests(&mut self, now: Nanos, bytes: &[u8]) {
-        for frame in bytes.split_inclusive(|b| *b == 0) {
-            let start = now.max(self.master_free);
-            self.master_free = self.put(Station::Master, start, frame.to_vec());
+        let mut frame = Vec::new();
+        for byte in bytes {
+            frame.push(*byte);
+            // A zero byte in front belongs to its frame.
+            if *byte == 0 && frame.iter().any(|b| *b != 0) {
+                self.send_request(now, std::mem::take(&mut frame));
+            }
         }
+        if !frame.is_empty() {
+            self.send_request(now, frame);
+        }
+    }
+
+    fn send_request(&mut self, now: Nanos, frame: Vec<u8>) {
+        let start = now.max(self.master_free);
+        self.master_free = self.put(Station::Master, start, frame);
     }
 
     /// A module begins to send at `start`.

@@ -1,12 +1,16 @@
 //! `evenkeel-sim`: simulated batteries and UPSes on pseudo-terminals.
 
 use clap::{Parser, Subcommand};
-use evenkeel_sim::live;
+use evenkeel_core::time::Nanos;
+use evenkeel_sim::campaign::{self, Case, ControlGuardian, Kind, Violation};
 use evenkeel_sim::scenario::{Scenario, ScenarioError};
+use evenkeel_sim::world::World;
+use evenkeel_sim::{control, live, table};
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 use std::{fs, iter};
 
 /// Simulated batteries, bus modules and UPSes on pseudo-terminals.
@@ -23,16 +27,42 @@ enum Action {
     ///
     /// Prints one line `ready` with all paths when every port is open: the
     /// battery bus at DIR/bus0, the UPSes at DIR/ups0, DIR/ups0b, …, and the
-    /// control socket at DIR/control.
+    /// control socket at DIR/control. With --virtual, no port is opened and no
+    /// time is lost: the plant alone lives through its script.
     Run {
         /// Where the links to the ports go; made if it is not there.
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
+        #[arg(long, value_name = "DIR", required_unless_present = "without_ports")]
+        dir: Option<PathBuf>,
         /// TOML scenario; without it, two strings of 32 × 12 V on one bus and
         /// one 3 kVA UPS with two ports.
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
         /// Replaces the scenario's seed.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// In virtual time, without ports.
+        #[arg(long = "virtual", conflicts_with = "dir", requires = "length")]
+        without_ports: bool,
+        /// End after this time of the simulation, for example 90s, 10m or 2h.
+        #[arg(long = "for", value_name = "TIME", value_parser = control::duration)]
+        length: Option<Nanos>,
+        /// Write the plant there as CSV, in virtual time; default: print it.
+        #[arg(long, value_name = "FILE", requires = "without_ports")]
+        csv: Option<PathBuf>,
+        /// Time between two rows of the CSV.
+        #[arg(long, value_name = "TIME", value_parser = control::duration, default_value = "10s")]
+        every: Nanos,
+    },
+    /// Run random worlds against the guard's pure core and check what must hold
+    /// in every scan. A failing seed replays exactly.
+    Campaign {
+        /// How many seeds.
+        #[arg(long, default_value_t = 200, conflicts_with = "seed")]
+        seeds: u64,
+        /// The first of them.
+        #[arg(long, default_value_t = 1, conflicts_with = "seed")]
+        from: u64,
+        /// This one alone, with its scenario and figures.
         #[arg(long)]
         seed: Option<u64>,
     },
@@ -60,13 +90,26 @@ enum MainError {
     Control(PathBuf, #[source] io::Error),
     #[error("the simulation failed")]
     Live(#[source] live::LiveError),
+    #[error("could not write {0}")]
+    Csv(PathBuf, #[source] io::Error),
+    #[error("the scenario cannot be built")]
+    Build(#[source] ScenarioError),
     #[error("{0}")]
     Refused(String),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().action {
-        Action::Run { dir, scenario, seed } => run(&dir, scenario.as_deref(), seed),
+        Action::Run { dir, scenario, seed, length, csv, every, .. } => {
+            prepare(scenario.as_deref(), seed).and_then(|scenario| match dir {
+                Some(dir) => run(&dir, &scenario, length),
+                None => record(&scenario, length.unwrap_or_default(), every, csv.as_deref()),
+            })
+        }
+        Action::Campaign { seeds, from, seed } => match seed {
+            Some(seed) => replay(seed),
+            None => campaign(from, seeds),
+        },
         Action::Ctl { dir, words } => ctl(&dir, &words.join(" ")),
     };
     match result {
@@ -78,11 +121,85 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(dir: &Path, scenario: Option<&Path>, seed: Option<u64>) -> Result<(), MainError> {
+fn prepare(scenario: Option<&Path>, seed: Option<u64>) -> Result<Scenario, MainError> {
     let mut scenario = scenario.map_or_else(|| Ok(Scenario::demo()), load)?;
     scenario.seed = seed.unwrap_or(scenario.seed);
+    Ok(scenario)
+}
+
+fn run(dir: &Path, scenario: &Scenario, length: Option<Nanos>) -> Result<(), MainError> {
     fs::create_dir_all(dir).map_err(|e| MainError::Directory(dir.into(), e))?;
-    live::run(&scenario, dir, &mut io::stdout()).map_err(MainError::Live)
+    live::run(scenario, dir, length, &mut io::stdout()).map_err(MainError::Live)
+}
+
+/// The scenario in virtual time, as CSV.
+fn record(
+    scenario: &Scenario,
+    length: Nanos,
+    every: Nanos,
+    csv: Option<&Path>,
+) -> Result<(), MainError> {
+    let mut world = World::new(scenario).map_err(MainError::Build)?;
+    let name = csv.unwrap_or(Path::new("standard output"));
+    let mut out: Box<dyn io::Write> = match csv {
+        Some(path) => Box::new(fs::File::create(path).map_err(|e| MainError::Csv(path.into(), e))?),
+        None => Box::new(io::stdout().lock()),
+    };
+    let mut out = io::BufWriter::new(&mut out);
+    table::write(&mut world, length, every, &mut out).map_err(|e| MainError::Csv(name.into(), e))
+}
+
+/// One seed, told at length.
+fn replay(seed: u64) -> Result<(), MainError> {
+    let case = Case::of(seed);
+    println!("{case:#?}");
+    let outcome = campaign::run(case, ControlGuardian::new).map_err(MainError::Build)?;
+    println!("{:#?}", outcome.tally);
+    match outcome.violation {
+        None => Ok(()),
+        Some(violation) => Err(MainError::Refused(told(seed, outcome.case.kind, &violation))),
+    }
+}
+
+fn campaign(from: u64, seeds: u64) -> Result<(), MainError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let start = Instant::now();
+    let summary =
+        campaign::run_all(from, seeds, threads, ControlGuardian::new).map_err(MainError::Build)?;
+    let tally = &summary.tally;
+    println!(
+        "{seeds} seeds from {from} in {:.1} s: {:?}",
+        start.elapsed().as_secs_f64(),
+        summary.cases
+    );
+    println!(
+        "{} scans; {} strings unstable, {} tripped, at {:.1} K at most; {} converged, the slowest \
+         after {:.0} s; {} verdicts due",
+        tally.scans,
+        tally.unstable,
+        tally.tripped,
+        tally.worst_rise_at_trip_k,
+        tally.converged,
+        tally.slowest_s,
+        tally.verdicts
+    );
+    for (seed, (kind, violation)) in &summary.failures {
+        println!("{}", told(*seed, *kind, violation));
+    }
+    match summary.failures.len() {
+        0 => Ok(()),
+        count => Err(MainError::Refused(format!("{count} of {seeds} seeds failed"))),
+    }
+}
+
+fn told(seed: u64, kind: Kind, violation: &Violation) -> String {
+    format!(
+        "seed {seed} ({kind:?}) at {:.1} s, string {}: violated: {}: {}",
+        violation.at.as_secs_f64(),
+        violation.string,
+        violation.invariant.text(),
+        violation.detail
+    )
 }
 
 fn load(path: &Path) -> Result<Scenario, MainError> {

@@ -1,7 +1,11 @@
 //! Everything that is simulated, and its ports: still pure.
 
-use crate::control::{BusCommand, Command, HELP, ModuleCommand, UpsCommand};
+use crate::control::{
+    BlockCommand, BreakerCommand, BusCommand, Command, HELP, ModuleCommand, StringCommand,
+    UpsCommand,
+};
 use crate::noise::Noise;
+use crate::plant::PlantString;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::ups::{Port, Unit, UpsFaults};
 use crate::virtual_bus::VirtualBus;
@@ -45,6 +49,9 @@ pub enum ObeyError {
     /// No UPS has that number.
     #[error("there is no UPS {0}")]
     NoUps(usize),
+    /// No string has that number.
+    #[error("there is no string {0}")]
+    NoString(usize),
 }
 
 /// Strings, modules and UPSes.
@@ -55,6 +62,9 @@ pub struct World {
     ups: Vec<UpsStation>,
     mains: bool,
     ended: bool,
+    /// Ascending by time; those before `script_at` are done.
+    script: Vec<(Nanos, Command)>,
+    script_at: usize,
 }
 
 /// A UPS with its ports.
@@ -70,7 +80,8 @@ impl World {
     /// Build a scenario, at time 0, everything plugged in.
     ///
     /// # Errors
-    /// [`ScenarioError`] when the scenario makes no sense.
+    /// [`ScenarioError`] when the scenario makes no sense, or its script names
+    /// something that does not exist.
     pub fn new(scenario: &Scenario) -> Result<Self, ScenarioError> {
         let bus = scenario.bus(Nanos::from_millis(scenario.plant_step_ms.into()))?;
         let station = |(unit, ports): (crate::ups::UpsSpec, usize)| UpsStation {
@@ -80,7 +91,33 @@ impl World {
             plugged: true,
         };
         let ups = scenario.ups_specs().into_iter().map(station).collect();
-        Ok(Self { bus, bus_plugged: true, ups, mains: true, ended: false })
+        let script = scenario.commands()?;
+        let mut world =
+            Self { bus, bus_plugged: true, ups, mains: true, ended: false, script, script_at: 0 };
+        // Whether something exists does not depend on when it is said.
+        let mut rehearsal = world.clone();
+        for (index, (_, command)) in world.script.iter().enumerate() {
+            rehearsal.obey(*command).map_err(|e| ScenarioError::Script(index, e.to_string()))?;
+        }
+        world.follow_script(Nanos::default());
+        Ok(world)
+    }
+
+    /// The battery bus and its plant.
+    #[must_use]
+    pub fn bus(&self) -> &VirtualBus {
+        &self.bus
+    }
+
+    /// The battery bus and its plant, to break them.
+    pub fn bus_mut(&mut self) -> &mut VirtualBus {
+        &mut self.bus
+    }
+
+    /// Mains is there.
+    #[must_use]
+    pub fn has_mains(&self) -> bool {
+        self.mains
     }
 
     /// All ports; a bus without modules has none.
@@ -110,6 +147,26 @@ impl World {
 
     /// Let everything happen until `now`.
     pub fn advance(&mut self, now: Nanos) {
+        while let Some((at, _)) = self.script.get(self.script_at).filter(|(at, _)| *at <= now) {
+            let at = *at;
+            self.live_until(at);
+            self.follow_script(at);
+        }
+        self.live_until(now);
+    }
+
+    /// Obey what the script says until `now`.
+    fn follow_script(&mut self, now: Nanos) {
+        while let Some((_, command)) = self.script.get(self.script_at).filter(|(at, _)| *at <= now)
+        {
+            let command = *command;
+            self.script_at += 1;
+            let obeyed = self.obey(command);
+            debug_assert!(obeyed.is_ok(), "the script was rehearsed: {obeyed:?}");
+        }
+    }
+
+    fn live_until(&mut self, now: Nanos) {
         self.bus.advance(now);
         for station in &mut self.ups {
             for port in &mut station.ports {
@@ -156,8 +213,12 @@ impl World {
     pub fn obey(&mut self, command: Command) -> Result<Vec<String>, ObeyError> {
         match command {
             Command::Mains(on) => self.set_mains(on),
-            Command::Ambient(celsius) => self.bus.plant_mut().set_ambient(celsius),
+            Command::Ambient(celsius, over_s) => {
+                self.bus.plant_mut().set_ambient(celsius, over_s);
+            }
             Command::Bus(command) => self.obey_bus(command),
+            Command::Block(address, command) => self.obey_block(address, command)?,
+            Command::Str(string, command) => self.obey_string(string, command)?,
             Command::Module(address, command) => self.obey_module(address, command)?,
             Command::Ups(index, command) => {
                 let station = self.ups.get_mut(index).ok_or(ObeyError::NoUps(index))?;
@@ -167,6 +228,7 @@ impl World {
             Command::Help => return Ok(HELP.lines().map(str::to_owned).collect()),
             Command::Quit => self.ended = true,
         }
+        self.bus.plant_mut().settle();
         Ok(Vec::new())
     }
 
@@ -190,6 +252,22 @@ impl World {
     }
 
     fn obey_module(&mut self, address: u16, command: ModuleCommand) -> Result<(), ObeyError> {
+        let number = self.number(address)?;
+        let other = match command {
+            ModuleCommand::Swap(other) => self.number(other)?,
+            _ => number,
+        };
+        let plant = self.bus.plant_mut();
+        let probe = plant.probe_mut(number).ok_or(ObeyError::NoModule(address))?;
+        match command {
+            ModuleCommand::Gain(gain) => probe.gain = gain,
+            ModuleCommand::Offset(volts) => probe.offset_v = volts,
+            ModuleCommand::Ntc(ntc) => probe.ntc = ntc,
+            ModuleCommand::Warm(kelvin) => probe.offset_k = kelvin,
+            ModuleCommand::Swap(_) => plant.swap_modules(number, other),
+            ModuleCommand::FuseBlown => self.on_block(address, PlantString::blow_fuse)?,
+            _ => {}
+        }
         let module = self.bus.bus_mut().module_mut(address).ok_or(ObeyError::NoModule(address))?;
         let faults = module.faults_mut();
         match command {
@@ -199,12 +277,73 @@ impl World {
             ModuleCommand::Button(on) => faults.button = on,
             ModuleCommand::Garble(chance) => faults.garble_chance = chance,
             ModuleCommand::Reset => module.reset(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Number of a module on the bus, which is also that of its place.
+    fn number(&self, address: u16) -> Result<usize, ObeyError> {
+        let mut modules = self.bus.bus().modules().iter();
+        modules.position(|m| m.spec().address == address).ok_or(ObeyError::NoModule(address))
+    }
+
+    fn obey_block(&mut self, address: u16, command: BlockCommand) -> Result<(), ObeyError> {
+        self.on_block(address, |string, place| match command {
+            BlockCommand::Inject(fault) => string.inject(place, fault),
+            BlockCommand::Mend => string.mend(place),
+        })
+    }
+
+    /// Do something with the block under a module.
+    fn on_block(
+        &mut self,
+        address: u16,
+        act: impl FnOnce(&mut PlantString, usize),
+    ) -> Result<(), ObeyError> {
+        let number = self.number(address)?;
+        let plant = self.bus.plant_mut();
+        let (string, place) = plant.place_of(number).ok_or(ObeyError::NoModule(address))?;
+        let string = plant.string_mut(string).ok_or(ObeyError::NoString(string))?;
+        act(string, place);
+        Ok(())
+    }
+
+    fn obey_string(&mut self, index: usize, command: StringCommand) -> Result<(), ObeyError> {
+        let plant = self.bus.plant_mut();
+        let string = plant.string_mut(index).ok_or(ObeyError::NoString(index))?;
+        let cells: u32 = string.places().iter().map(|p| u32::from(p.block().params().cells)).sum();
+        let cells = f64::from(cells);
+        match command {
+            StringCommand::Ground(fault) => string.set_ground_fault(fault),
+            StringCommand::Breaker(command) => {
+                let breaker = string.breaker_mut();
+                match command {
+                    BreakerCommand::Trip => breaker.trip(),
+                    BreakerCommand::Close => breaker.close(),
+                    BreakerCommand::Stuck(on) => breaker.stuck = on,
+                    BreakerCommand::Slow(seconds) => breaker.delay_s = seconds,
+                    BreakerCommand::Says(closed) => breaker.lying = closed,
+                }
+            }
+            _ => {}
+        }
+        let bank = plant.bank_of_mut(index).ok_or(ObeyError::NoString(index))?;
+        let supply = bank.supply_mut();
+        match command {
+            StringCommand::Load(watts) => supply.load.watts = watts,
+            StringCommand::Charger(on) => supply.charger.on = on,
+            StringCommand::Boost(on) => supply.charger.boost = on,
+            StringCommand::Setpoint(volts) => supply.charger.volts = volts * cells,
+            StringCommand::SetpointError(volts) => supply.charger.error_v = volts * cells,
+            StringCommand::Ground(_) | StringCommand::Breaker(_) => {}
         }
         Ok(())
     }
 
     fn status(&self) -> Vec<String> {
         let on_off = |on| if on { "on" } else { "off" };
+        let closed = |closed| if closed { "closed" } else { "open" };
         let mut lines = vec![
             format!("mains={}", on_off(self.mains)),
             format!("bus.plugged={}", on_off(self.bus_plugged)),
@@ -220,7 +359,16 @@ impl World {
             lines.extend([
                 format!("string.{i}.blocks={}", places.len()),
                 format!("string.{i}.volts={:.3}", string.volts()),
+                format!("string.{i}.terminal_v={:.3}", string.terminal_v()),
                 format!("string.{i}.amps={:.4}", string.amps()),
+                format!("string.{i}.breaker={}", closed(string.breaker().is_closed())),
+                format!(
+                    "string.{i}.breaker.feedback={}",
+                    closed(string.breaker().feedback_closed())
+                ),
+                format!("string.{i}.room_c={:.2}", string.surroundings().room_c),
+                format!("string.{i}.unstable={}", string.runaway().unstable_at_s.is_some()),
+                format!("string.{i}.lost={}", string.runaway().lost_at_s.is_some()),
                 format!("string.{i}.block.min_v={:.4}", volts().fold(f64::MAX, f64::min)),
                 format!("string.{i}.block.max_v={:.4}", volts().fold(f64::MIN, f64::max)),
                 format!("string.{i}.block.mean_v={:.4}", string.volts() / count),

@@ -6,9 +6,9 @@
 
 use evenkeel_core::bus::master::{Master, Step};
 use evenkeel_core::bus::wire::Duty;
-use evenkeel_core::control::Control;
-use evenkeel_core::equalize::Inhibits;
-use evenkeel_core::image::{Fault, StringRecord};
+use evenkeel_core::control::{Control, Kept};
+use evenkeel_core::equalize::{Inhibits, Report};
+use evenkeel_core::image::{BlockRecord, Fault};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 use evenkeel_sim::scenario::Scenario;
@@ -35,22 +35,23 @@ impl Run {
     }
 
     fn of(mut scenario: Scenario, capacity_ah: f64) -> Self {
-        let mut body = String::from("[bus]\nport = \"/dev/null\"\n");
+        let mut body = format!(
+            "[[bus]]\nport = \"/dev/null\"\n[[battery]]\nname = \"b\"\nchemistry = \"agm\"\n\
+             cells = 6\ncapacity_ah = {capacity_ah:?}\n"
+        );
         for (i, string) in scenario.strings.iter_mut().enumerate() {
             string.capacity_ah = capacity_ah;
             body.push_str(&format!(
-                "[[string]]\nname = \"S{i}\"\nmodule = \"C20\"\nfirst_address = {}\n\
-                 blocks = {}\ncapacity_ah = {capacity_ah:?}\n",
+                "[[string]]\nname = \"S{i}\"\nmodule = \"C20\"\nbattery = \"b\"\n\
+                 first_address = {}\nblocks = {}\n",
                 string.first_address, string.blocks
             ));
         }
         let settings = GuardSettings::parse(&body).expect("valid settings");
-        let addresses = settings.addresses();
         Self {
             bus: scenario.bus(Nanos::from_millis(100)).expect("a valid scenario"),
-            master: Master::new(settings.timing(), addresses.iter().copied(), [])
-                .expect("addresses"),
-            control: Control::new(&settings, &addresses),
+            master: Master::new(settings.timing(0), settings.modules_of(0), []).expect("addresses"),
+            control: Control::new(&settings, &Kept::default()),
             cycle: settings.cycle(),
             now: Nanos(0),
         }
@@ -72,8 +73,7 @@ impl Run {
                     self.master.receive(&bytes);
                 }
                 Step::Scanned => {
-                    let duties = self.control.step(self.master.modules(), self.now).to_vec();
-                    self.master.command(&duties);
+                    self.control.step(std::slice::from_mut(&mut self.master), self.now, None);
                 }
                 Step::Idle => {
                     self.control.commanded();
@@ -92,8 +92,12 @@ impl Run {
         }
     }
 
-    fn string(&self, index: usize) -> &StringRecord {
-        &self.control.snapshot.strings[index]
+    fn string(&self, index: usize) -> &Report {
+        self.control.strings()[index].equalization()
+    }
+
+    fn blocks(&self) -> &[BlockRecord] {
+        self.control.strings()[0].blocks()
     }
 
     /// Seconds until the worst indicated deviation is within the band.
@@ -208,7 +212,7 @@ fn the_common_mode_stays_pinned() {
     let (mut least, mut mean) = (f64::INFINITY, 0.0);
     for _ in 0..60 {
         run.step();
-        let duties = || run.control.snapshot.blocks.iter().map(|b| b.duty.fraction());
+        let duties = || run.blocks().iter().map(|b| b.duty.fraction());
         least = least.min(duties().fold(1.0, f64::min));
         mean += duties().sum::<f64>() / 32.0 / 60.0;
     }
@@ -238,13 +242,13 @@ fn a_module_that_vanishes_disturbs_nobody_and_is_welcome_back() {
         run.step();
         assert!(run.string(0).worst_v.abs() < 0.015, "after {second} s: {}", run.string(0).worst_v);
     }
-    let block = &run.control.snapshot.blocks[16];
+    let block = &run.blocks()[16];
     assert_eq!((block.fault, block.duty), (Fault::Silent, Duty::OFF));
     assert!(run.string(0).inhibits.is_empty());
     run.bus.bus_mut().module_mut(17).expect("module 17").faults_mut().vanished = false;
     run.step();
     run.step();
-    assert_eq!(run.control.snapshot.blocks[16].fault, Fault::None);
+    assert_eq!(run.blocks()[16].fault, Fault::None);
     run.until_in_band(5).expect("in band again");
 }
 
@@ -257,13 +261,13 @@ fn a_discharge_switches_every_bypass_off_until_float_is_back() {
         run.step();
     }
     assert!(run.string(0).inhibits.contains(Inhibits::DISCHARGE));
-    assert!(run.control.snapshot.blocks.iter().all(|b| b.duty == Duty::OFF));
+    assert!(run.blocks().iter().all(|b| b.duty == Duty::OFF));
     run.minutes(2);
     run.bus.plant_mut().set_mains(true);
     run.step();
     run.step();
     assert!(!run.string(0).inhibits.is_empty(), "recovery comes before float");
-    assert!(run.control.snapshot.blocks.iter().all(|b| b.duty == Duty::OFF));
+    assert!(run.blocks().iter().all(|b| b.duty == Duty::OFF));
 }
 
 #[test]

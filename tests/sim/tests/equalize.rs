@@ -110,7 +110,7 @@ fn hot_block_rise_k(balanced: bool, aware: bool) -> f64 {
     bench.orders.paused = !balanced;
     bench.blind = !aware;
     bench.hours(30.0);
-    bench.plant.places()[11].block().celsius() - 30.0
+    bench.string().places()[11].block().celsius() - 30.0
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn with_warm_sensors(declared: bool) -> (f64, f64) {
     let mut bench = Bench::new(&specs, 2.27, 25.0, 2.0, 13).with_internal_sensors(declared);
     bench.hours(8.0);
     let warmest = bench.sensor_rise_k.iter().copied().fold(0.0, f64::max);
-    let volts = bench.plant.places().iter().map(|p| p.volts());
+    let volts = bench.string().places().iter().map(|p| p.volts());
     let (low, high) = volts.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
     (warmest, high - low)
 }
@@ -237,8 +237,8 @@ fn strings_in_parallel_on_one_charger_do_not_disturb_each_other() {
         let report = bench.report.expect("stepped");
         assert!(report.worst_v.abs() <= BAND_V, "{}", report.worst_v);
     }
-    assert!((young.plant.volts() - old.plant.volts()).abs() < 0.05);
-    assert!(old.plant.amps() > young.plant.amps());
+    assert!((young.string().volts() - old.string().volts()).abs() < 0.05);
+    assert!(old.string().amps() > young.string().amps());
     // One of them loses its breaker: it rests, the other does not notice.
     old.orders.breaker_open = true;
     old.step();
@@ -269,7 +269,7 @@ fn what_modules_do_not_know_is_bounded() {
     bench.gains = (0..32).map(|i| gains[i % 4]).collect();
     bench.until_in_band(0.1, 2.0).expect("indicated in band");
     let report = bench.hours(0.5);
-    let volts: Vec<f64> = bench.plant.places().iter().map(|p| p.volts()).collect();
+    let volts: Vec<f64> = bench.string().places().iter().map(|p| p.volts()).collect();
     let mean = volts.iter().sum::<f64>() / 32.0;
     let truly = volts.iter().map(|v| (v - mean).abs()).fold(0.0, f64::max);
     println!(

@@ -12,76 +12,29 @@
 //! The caller loops over [`Master::poll`] and does what each [`Step`] says;
 //! whatever the port received goes to [`Master::receive`] in between.
 //!
-//! OUTPUTS go before DUTIES: a trip that was decided in a scan leaves in its
+//! Every request has a zero byte in front: it ends whatever a disturbed reply
+//! has left in the stations' decoders, so that no disturbance costs more than
+//! itself. OUTPUTS go before DUTIES: a trip that was decided in a scan leaves in its
 //! cycle, whatever happens to the rest.
 
 use super::errand::{Busy, Errand, Job, Outcome};
 use super::timing::IDENTIFY_PER_CYCLE;
 pub use super::timing::Timing;
-use super::wire::{
-    ADDRESS_MAX, BURST_MAX, DEVICE_MAX, DEVICE_MIN, DUTIES_MAX, Decoder, DeviceKind, Duty,
-    DutyList, FRAME_MAX, Identity, Io, Outputs, Reading, Reply, Request, search_slot,
-};
+use super::wire::{BURST_MAX, DUTIES_MAX, Decoder, DeviceKind, Duty, FRAME_MAX, Outputs};
 use crate::time::Nanos;
+
+mod receive;
+mod send;
+mod station;
+
+pub use station::{BuildError, Device, Module, STRANGERS_MAX, Stranger};
+use station::{find, run_end, unmet_run};
 
 /// Cycles after which a station that does not answer is asked again who it is.
 /// It may come back as another one.
 const FORGET_AFTER: u32 = 3;
 /// Identity bursts to devices per cycle.
 const IDENTIFY_DEVICES_PER_CYCLE: usize = 1;
-/// Most unconfigured addresses that are remembered.
-pub const STRANGERS_MAX: usize = 16;
-
-/// What the master knows of one module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Module {
-    /// Its bus address.
-    pub address: u16,
-    /// Who it is; `None` until it said so.
-    pub identity: Option<Identity>,
-    /// Last reading and when its sample was taken.
-    pub reading: Option<(Reading, Nanos)>,
-    /// READ requests in a row that it did not answer.
-    pub missed: u32,
-    /// Last measured internal resistance of its block, µΩ, and when the
-    /// result came.
-    pub resistance: Option<(u32, Nanos)>,
-}
-
-/// What the master knows of one device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Its bus address.
-    pub address: u16,
-    /// What it is meant to be.
-    pub kind: DeviceKind,
-    /// Who it is; `None` until it said so.
-    pub identity: Option<Identity>,
-    /// Last state and when its sample was taken.
-    pub io: Option<(Io, Nanos)>,
-    /// READ_IO requests in a row that it did not answer.
-    pub missed: u32,
-    /// What its outputs shall be; `None` until somebody said so.
-    outputs: Option<Outputs>,
-}
-
-impl Device {
-    /// It says that it is something else than it is meant to be.
-    #[must_use]
-    pub fn is_wrong_kind(&self) -> bool {
-        self.identity.is_some_and(|identity| identity.type_code != self.kind.code())
-    }
-}
-
-/// An address that nobody configured and that spoke unasked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stranger {
-    /// Its bus address.
-    pub address: u16,
-    /// Frames that came from it.
-    pub frames: u32,
-}
-
 /// What the caller has to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
@@ -121,11 +74,13 @@ enum State {
         what: Burst,
         next: usize,
     },
-    /// Replies to `from..to` are awaited until then.
+    /// Replies to `from..to` are awaited: until their slots are over, and
+    /// until the end of all patience while there is hope.
     Listening {
         what: Burst,
         from: usize,
         to: usize,
+        slots: Nanos,
         until: Nanos,
     },
     Scanned,
@@ -187,22 +142,9 @@ pub struct Master {
     strangers: [Stranger; STRANGERS_MAX],
     stranger_count: usize,
     decoder: Decoder,
-    out: [u8; FRAME_MAX],
+    /// A zero byte, and the request.
+    out: [u8; FRAME_MAX + 1],
     counters: Counters,
-}
-
-/// Why a master cannot be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// Out of range.
-    #[error("module address {0} is not in 1 … {ADDRESS_MAX}")]
-    Address(u16),
-    /// Out of range.
-    #[error("device address {0} is not in {DEVICE_MIN} … {DEVICE_MAX}")]
-    DeviceAddress(u16),
-    /// The same twice, or not ascending.
-    #[error("bus address {0} appears twice or out of order")]
-    Order(u16),
 }
 
 impl Master {
@@ -215,8 +157,8 @@ impl Master {
         addresses: impl IntoIterator<Item = u16>,
         devices: impl IntoIterator<Item = (u16, DeviceKind)>,
     ) -> Result<Self, BuildError> {
-        let modules = modules(addresses)?;
-        let devices = self::devices(devices)?;
+        let modules = station::modules(addresses)?;
+        let devices = station::devices(devices)?;
         let mut master = Self {
             timing,
             answered: vec![false; modules.len().max(devices.len())],
@@ -239,7 +181,7 @@ impl Master {
             strangers: [Stranger::default(); STRANGERS_MAX],
             stranger_count: 0,
             decoder: Decoder::default(),
-            out: [0; FRAME_MAX],
+            out: [0; FRAME_MAX + 1],
             counters: Counters::default(),
         };
         master.take_line_times();
@@ -355,8 +297,10 @@ impl Master {
                     }
                     self.end_bursts(what, next);
                 }
-                State::Listening { what, from, to, until } => {
-                    if now < until && self.answered[from..to].contains(&false) {
+                State::Listening { what, from, to, slots, until } => {
+                    let (absent, hopeful) = self.absent(what, from, to);
+                    let until = if hopeful { until } else { slots };
+                    if now < until && absent {
                         return Step::Wait(until);
                     }
                     self.close_burst(what, from, to);
@@ -384,142 +328,6 @@ impl Master {
                     self.advance_errand(now);
                 }
             }
-        }
-    }
-
-    /// Take what the port received.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let parsed = match self.decoder.push(*byte) {
-                None => continue,
-                Some(Err(_)) => {
-                    self.counters.bad_frames += 1;
-                    self.note_garbage();
-                    continue;
-                }
-                Some(Ok(frame)) => Reply::parse(&frame),
-            };
-            match parsed {
-                Ok(reply) if self.accept(&reply) => self.counters.good_frames += 1,
-                Ok(reply) => {
-                    self.counters.unexpected += 1;
-                    self.note_stranger(reply.address());
-                }
-                Err(_) => self.counters.unexpected += 1,
-            }
-        }
-    }
-
-    /// Take a reply; false when nobody asked for it. A reading that belongs to
-    /// the present sample is good even when it comes after its burst was given
-    /// up: adapters and busy machines delay bytes, they do not change them.
-    fn accept(&mut self, reply: &Reply) -> bool {
-        match *reply {
-            Reply::Reading { address, reading } if reading.sample == self.sample => {
-                let Some(at) = find(&self.modules, address, |m| m.address) else { return false };
-                self.modules[at].reading = Some((reading, self.sampled_at));
-                self.modules[at].missed = 0;
-                self.mark(Burst::Read, at);
-                true
-            }
-            Reply::Io { address, io } if io.sample == self.sample => {
-                let Some(at) = find(&self.devices, address, |d| d.address) else { return false };
-                self.devices[at].io = Some((io, self.sampled_at));
-                self.devices[at].missed = 0;
-                self.mark(Burst::ReadIo, at);
-                true
-            }
-            Reply::Identity { address, identity } => {
-                self.accept_identity(address, identity) || self.accept_for_errand(reply)
-            }
-            Reply::Found(_) | Reply::Resistance { .. } => self.accept_for_errand(reply),
-            Reply::Reading { .. } | Reply::Io { .. } => false,
-        }
-    }
-
-    fn accept_identity(&mut self, address: u16, identity: Identity) -> bool {
-        if let Some(at) = find(&self.modules, address, |m| m.address)
-            && self.mark(Burst::Identify, at)
-        {
-            self.modules[at].identity = Some(identity);
-            return true;
-        }
-        if let Some(at) = find(&self.devices, address, |d| d.address)
-            && self.mark(Burst::IdentifyDevices, at)
-        {
-            self.devices[at].identity = Some(identity);
-            return true;
-        }
-        false
-    }
-
-    fn accept_for_errand(&mut self, reply: &Reply) -> bool {
-        let (Some(job), State::Answering(_)) = (self.job.as_mut(), self.state) else {
-            return false;
-        };
-        match (job.errand, *reply) {
-            (Errand::Search { prefix, bits }, Reply::Found(found)) => {
-                let meant = search_slot(found.serial, prefix, bits).is_some();
-                if meant {
-                    job.found.push(found);
-                }
-                meant
-            }
-            (Errand::Offer { .. }, Reply::Found(found)) => {
-                job.found.push(found);
-                true
-            }
-            (Errand::Assign { serial, .. }, Reply::Found(found)) if found.serial == serial => {
-                job.found.push(found);
-                true
-            }
-            (Errand::Measure { address }, Reply::Resistance { address: from, resistance })
-                if from == address =>
-            {
-                job.resistance = Some(resistance);
-                true
-            }
-            (Errand::Probe { first, count, .. }, Reply::Identity { address, .. }) => {
-                let place = address.checked_sub(first).filter(|p| *p < u16::from(count.min(64)));
-                job.answered |= place.map_or(0, |place| 1 << place);
-                place.is_some()
-            }
-            _ => false,
-        }
-    }
-
-    /// A station answered what the present burst asks; false when another
-    /// burst, or none, is under way.
-    fn mark(&mut self, answers: Burst, at: usize) -> bool {
-        match self.state {
-            State::Listening { what, from, to, .. }
-                if what == answers && (from..to).contains(&at) =>
-            {
-                self.answered[at] = true;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn note_garbage(&mut self) {
-        if let (Some(job), State::Answering(_)) = (self.job.as_mut(), self.state) {
-            job.garbled = true;
-        }
-    }
-
-    fn note_stranger(&mut self, address: u16) {
-        let known = find(&self.modules, address, |m| m.address).is_some()
-            || find(&self.devices, address, |d| d.address).is_some();
-        if known {
-            return;
-        }
-        let listed = &mut self.strangers[..self.stranger_count];
-        if let Some(stranger) = listed.iter_mut().find(|s| s.address == address) {
-            stranger.frames = stranger.frames.saturating_add(1);
-        } else if let Some(free) = self.strangers.get_mut(self.stranger_count) {
-            *free = Stranger { address, frames: 1 };
-            self.stranger_count += 1;
         }
     }
 
@@ -566,8 +374,45 @@ impl Master {
                 unmet_run(&self.devices, next, |d| (d.address, d.identity.is_none()))?
             }
         };
-        let time = self.burst_time(what, from, to) + self.reserved(what);
-        (now + time <= self.end).then_some((from, to))
+        let spare = self.end.since(now + self.reserved(what));
+        let to = match what {
+            Burst::Identify | Burst::IdentifyDevices => {
+                to.min(from + self.timing.identify_fits(spare))
+            }
+            Burst::Read | Burst::ReadIo => to,
+        };
+        (to > from && self.burst_time(what, from, to) <= spare).then_some((from, to))
+    }
+
+    /// Somebody of `from..to` has not answered yet, and somebody of these
+    /// answered not long ago: worth patience. What comes late from the others
+    /// is taken all the same.
+    fn absent(&self, what: Burst, from: usize, to: usize) -> (bool, bool) {
+        let missed = |at: usize| match what {
+            Burst::Identify | Burst::Read => self.modules[at].missed,
+            Burst::IdentifyDevices | Burst::ReadIo => self.devices[at].missed,
+        };
+        let absent = || (from..to).filter(|at| !self.answered[*at]);
+        (absent().next().is_some(), absent().any(|at| missed(at) < FORGET_AFTER))
+    }
+
+    /// Patience that the READs and READ_IOs of this cycle will need: for each
+    /// that has a new or freshly silent station, and for one surprise.
+    fn patience(&self) -> Nanos {
+        let (mut bursts, mut next) = (1, 0);
+        while let Some(to) = run_end(&self.modules, next, BURST_MAX.into(), |m| m.address) {
+            let doubt =
+                |m: &Module| m.missed < FORGET_AFTER && (m.missed > 0 || m.reading.is_none());
+            bursts += u64::from(self.modules[next..to].iter().any(doubt));
+            next = to;
+        }
+        next = 0;
+        while let Some(to) = self.io_run_end(next) {
+            let doubt = |d: &Device| d.missed < FORGET_AFTER && (d.missed > 0 || d.io.is_none());
+            bursts += u64::from(self.devices[next..to].iter().any(doubt));
+            next = to;
+        }
+        Nanos(self.timing.slack.0.saturating_mul(bursts))
     }
 
     /// Line time that a burst must leave for what comes after it in the cycle:
@@ -576,10 +421,17 @@ impl Master {
     fn reserved(&self, what: Burst) -> Nanos {
         match what {
             Burst::Identify | Burst::IdentifyDevices => {
-                self.read_time + self.io_time + self.command_time
+                self.read_time + self.io_time + self.command_time + self.patience()
             }
-            Burst::Read => self.io_time + self.command_time,
+            Burst::Read | Burst::ReadIo => self.reserved_after(what),
+        }
+    }
+
+    /// Where patience with a burst ends: the devices' turn and the commands.
+    fn reserved_after(&self, what: Burst) -> Nanos {
+        match what {
             Burst::ReadIo => self.command_time,
+            _ => self.io_time + self.command_time,
         }
     }
 
@@ -648,95 +500,12 @@ impl Master {
         Some(from + alike.count())
     }
 
-    fn send_sample(&mut self, now: Nanos) -> Step<'_> {
-        self.sample = self.sample.wrapping_add(1);
-        let request = Request::Sample { sample: self.sample, window_ms: self.timing.window_ms };
-        let len = request.encode(&mut self.out);
-        let window = Nanos::from_millis(self.timing.window_ms.into());
-        let sent = now + self.timing.chars(len as u32);
-        // A reading is as old as the middle of its window.
-        self.sampled_at = sent + Nanos(window.0 / 2);
-        self.state = State::Sampling(sent + window);
-        Step::Send(&self.out[..len])
-    }
-
-    fn send_burst(&mut self, now: Nanos, what: Burst, from: usize, to: usize) -> Step<'_> {
-        // A run is at most BURST_MAX long.
-        let count = (to - from) as u8;
-        let request = match what {
-            Burst::Identify => Request::Identify { first: self.modules[from].address, count },
-            Burst::IdentifyDevices => {
-                Request::Identify { first: self.devices[from].address, count }
-            }
-            Burst::Read => Request::Read { first: self.modules[from].address, count },
-            Burst::ReadIo => {
-                let Device { address, kind, .. } = self.devices[from];
-                Request::ReadIo { first: address, count, channels: kind.channels() }
-            }
-        };
-        self.identified += usize::from(matches!(what, Burst::Identify | Burst::IdentifyDevices));
-        self.decoder.reset();
-        let len = request.encode(&mut self.out);
-        let answered = now + self.burst_time(what, from, to);
-        // Patience ends where the commands would come too late.
-        let latest = self.end.since(self.command_time).max(answered);
-        let until = (answered + self.timing.slack).min(latest);
-        self.state = State::Listening { what, from, to, until };
-        Step::Send(&self.out[..len])
-    }
-
-    /// The next device at or after `from` that has outputs to be commanded.
-    fn next_outputs(&self, from: usize) -> Option<(usize, Outputs)> {
-        let rest = self.devices.iter().enumerate().skip(from);
-        rest.filter(|(_, d)| d.kind.outputs() > 0)
-            .find_map(|(index, device)| Some((index, device.outputs?)))
-    }
-
-    fn send_outputs(&mut self, now: Nanos, index: usize, outputs: Outputs) -> Step<'_> {
-        let address = self.devices[index].address;
-        let request = Request::Outputs { address, outputs, hold_ds: self.timing.hold_ds };
-        let len = request.encode(&mut self.out);
-        let until = now + self.timing.chars(len as u32);
-        self.state = State::Sending { then: Command::Outputs(index + 1), until };
-        Step::Send(&self.out[..len])
-    }
-
-    fn send_duties(&mut self, now: Nanos, from: usize, to: usize) -> Step<'_> {
-        let request = Request::Duties {
-            first: self.modules[from].address,
-            hold_ds: self.timing.hold_ds,
-            duties: DutyList::Owned(&self.duties[from..to]),
-        };
-        let len = request.encode(&mut self.out);
-        let until = now + self.timing.chars(len as u32);
-        self.state = State::Sending { then: Command::Duties(to), until };
-        Step::Send(&self.out[..len])
-    }
-
     /// There is an errand, its turn has come, and it ends within the cycle.
     fn errand_fits(&self, now: Nanos) -> bool {
         self.job.as_ref().is_some_and(|job| {
             let again = self.measure_asked && matches!(job.errand, Errand::Measure { .. });
             !again && now + job.needs(&self.timing) <= self.end
         })
-    }
-
-    fn send_errand(&mut self, now: Nanos) -> Step<'_> {
-        // Only called when there is one.
-        let Some(job) = self.job.as_mut() else { return Step::Idle };
-        job.began.get_or_insert(now);
-        self.measure_asked |= matches!(job.errand, Errand::Measure { .. });
-        let listened = now + job.time(&self.timing) + self.timing.slack;
-        let expects = job.expects_replies();
-        let len = job.request().encode(&mut self.out);
-        self.decoder.reset();
-        let sent = now + self.timing.chars(len as u32);
-        self.state = if expects {
-            State::Answering(listened)
-        } else {
-            State::Sending { then: Command::Errand, until: sent }
-        };
-        Step::Send(&self.out[..len])
     }
 
     fn advance_errand(&mut self, now: Nanos) {
@@ -754,60 +523,6 @@ impl Master {
         self.outcome = Some(outcome);
         self.job = None;
     }
-}
-
-fn modules(addresses: impl IntoIterator<Item = u16>) -> Result<Vec<Module>, BuildError> {
-    let mut modules: Vec<Module> = Vec::new();
-    for address in addresses {
-        if address == 0 || address > ADDRESS_MAX {
-            return Err(BuildError::Address(address));
-        }
-        if modules.last().is_some_and(|last| last.address >= address) {
-            return Err(BuildError::Order(address));
-        }
-        modules.push(Module { address, ..Module::default() });
-    }
-    Ok(modules)
-}
-
-fn devices(list: impl IntoIterator<Item = (u16, DeviceKind)>) -> Result<Vec<Device>, BuildError> {
-    let mut devices: Vec<Device> = Vec::new();
-    for (address, kind) in list {
-        if !(DEVICE_MIN..=DEVICE_MAX).contains(&address) {
-            return Err(BuildError::DeviceAddress(address));
-        }
-        if devices.last().is_some_and(|last| last.address >= address) {
-            return Err(BuildError::Order(address));
-        }
-        devices.push(Device { address, kind, identity: None, io: None, missed: 0, outputs: None });
-    }
-    Ok(devices)
-}
-
-/// Index of the station with that address.
-fn find<T>(stations: &[T], address: u16, of: impl Fn(&T) -> u16) -> Option<usize> {
-    stations.binary_search_by_key(&address, of).ok()
-}
-
-/// End of the run of consecutive addresses from `from`, at most `max` long.
-fn run_end<T>(stations: &[T], from: usize, max: usize, of: impl Fn(&T) -> u16) -> Option<usize> {
-    let rest = stations.get(from..)?;
-    let first = of(rest.first()?);
-    let run = rest.iter().zip(first..).take(max).take_while(|(station, at)| of(station) == *at);
-    Some(from + run.count())
-}
-
-/// The next run of stations without identity, of which `of` tells the address
-/// and that it has none.
-fn unmet_run<T>(
-    stations: &[T],
-    next: usize,
-    of: impl Fn(&T) -> (u16, bool),
-) -> Option<(usize, usize)> {
-    let from = next + stations.get(next..)?.iter().position(|s| of(s).1)?;
-    let to = run_end(stations, from, BURST_MAX.into(), |s| of(s).0)?;
-    let unmet = stations[from..to].iter().take_while(|s| of(s).1);
-    Some((from, from + unmet.count()))
 }
 
 #[cfg(test)]

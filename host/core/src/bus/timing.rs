@@ -9,18 +9,19 @@ use crate::time::Nanos;
 /// Identity bursts per cycle: strangers are met quickly without starving READ.
 pub(super) const IDENTIFY_PER_CYCLE: usize = 4;
 
-/// Characters of the requests, frame end included; of DUTIES without its duties.
-const SAMPLE_CHARS: u32 = 9;
-const READ_CHARS: u32 = 8;
-const READ_IO_CHARS: u32 = 9;
-const DUTIES_CHARS: u32 = 8;
-const OUTPUTS_CHARS: u32 = 12;
-const SEARCH_CHARS: u32 = 12;
-const OFFER_CHARS: u32 = 9;
-const ASSIGN_CHARS: u32 = 13;
-const MEASURE_CHARS: u32 = 8;
-const LED_CHARS: u32 = 9;
-const FEED_CHARS: u32 = 9;
+/// Characters of the requests, frame end and the zero byte in front included;
+/// of DUTIES without its duties.
+const SAMPLE_CHARS: u32 = 10;
+const READ_CHARS: u32 = 9;
+const READ_IO_CHARS: u32 = 10;
+const DUTIES_CHARS: u32 = 9;
+const OUTPUTS_CHARS: u32 = 13;
+const SEARCH_CHARS: u32 = 13;
+const OFFER_CHARS: u32 = 10;
+const ASSIGN_CHARS: u32 = 14;
+const MEASURE_CHARS: u32 = 9;
+const LED_CHARS: u32 = 10;
+const FEED_CHARS: u32 = 10;
 
 /// How the master talks to its modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,12 @@ impl Timing {
     /// IDENTIFY to `count` stations, and their replies.
     pub(super) fn identify(&self, count: usize) -> Nanos {
         self.burst(READ_CHARS, count, IDENTITY_SLOT_CHARS)
+    }
+
+    /// How many stations an IDENTIFY can ask in a time.
+    pub(super) fn identify_fits(&self, time: Nanos) -> usize {
+        let most = usize::from(BURST_MAX);
+        (1..=most).take_while(|count| self.identify(*count) <= time).count()
     }
 
     /// READ to `count` modules, and their replies.

@@ -162,9 +162,10 @@ impl RingCheck {
             return;
         }
         let reached = if self.ends == Ends::A { &mut self.from_a } else { &mut self.from_b };
-        for place in self.next..self.next + run {
-            let bit = u32::from(self.order[place] - first);
-            reached[place] |= answered.checked_shr(bit).unwrap_or(0) & 1 == 1;
+        let asked = self.order.iter().zip(reached).skip(self.next).take(run);
+        for (address, reached) in asked {
+            let bit = u32::from(address - first);
+            *reached |= answered.checked_shr(bit).unwrap_or(0) & 1 == 1;
         }
         self.next += run;
         if self.next < self.order.len() {

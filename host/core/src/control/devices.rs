@@ -7,9 +7,7 @@ use crate::bus::wire::{DeviceKind, Outputs, panel};
 use crate::image::DeviceRecord;
 use crate::points::Quality;
 use crate::protect::{Annunciation, Contact, Drive, Relays};
-use crate::settings::{
-    ChannelIndex, DeviceSettings, GuardSettings, StringSettings, Use, find,
-};
+use crate::settings::{ChannelIndex, DeviceSettings, GuardSettings, StringSettings, Use, find};
 use crate::time::Nanos;
 
 /// A device that has not been read for so long is lost.
@@ -179,9 +177,9 @@ impl Devices {
     /// The mute button of a panel was pressed.
     pub fn is_mute_pressed(&self) -> bool {
         let panels = self.settings.iter().enumerate();
-        panels.filter(|(_, s)| s.kind == DeviceKind::Panel).any(|(i, _)| {
-            self.good(i).is_some_and(|record| record.inputs & panel::MUTE != 0)
-        })
+        panels
+            .filter(|(_, s)| s.kind == DeviceKind::Panel)
+            .any(|(i, _)| self.good(i).is_some_and(|record| record.inputs & panel::MUTE != 0))
     }
 
     /// For the image.

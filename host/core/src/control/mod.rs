@@ -24,8 +24,8 @@ pub use publish::Published;
 pub use string::{Kept as KeptString, StringControl, Surroundings};
 
 use crate::bus::master::Master;
-use crate::bus::wire::Duty;
 use crate::bus::topology::Cable;
+use crate::bus::wire::Duty;
 use crate::image::{BusRecord, BusWork, Condition, Cycle, Jitter};
 use crate::protect::{Annunciation, Annunciator, General, Hands, Level};
 use crate::settings::GuardSettings;
@@ -144,6 +144,18 @@ impl Control {
     /// The duties of the last step are on their way: show them as commanded.
     pub fn commanded(&mut self) {
         self.strings.iter_mut().for_each(StringControl::commanded);
+    }
+
+    /// The strings, in the settings' order.
+    #[must_use]
+    pub fn strings(&self) -> &[StringControl] {
+        &self.strings
+    }
+
+    /// The duties of the last step for a bus (from 0), in its master's order.
+    #[must_use]
+    pub fn duties(&self, bus: usize) -> &[Duty] {
+        self.buses.get(bus).map_or(&[], |bus| &bus.duties)
     }
 
     /// Before leaving: all bypasses off, alarm relay dropped; relays that have

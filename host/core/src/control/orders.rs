@@ -31,8 +31,7 @@ impl Control {
             }
             Order::Mute => self.hands.mute = true,
             Order::AlarmRelay { healthy } => {
-                self.hands =
-                    Hands { open_relay: !healthy, close_relay: healthy, ..self.hands };
+                self.hands = Hands { open_relay: !healthy, close_relay: healthy, ..self.hands };
             }
             Order::Output { device, output, on } => self.output(device, output, on)?,
             Order::Locate { bus, address, seconds } => {
@@ -118,7 +117,9 @@ impl Control {
     fn address(&mut self, bus: u8, first: u16, count: u16) -> Result<(), Refusal> {
         match self.bus(bus)?.errands.address(first, count) {
             true => Ok(()),
-            false => Err(Refusal::NotNow("these addresses are not all in the settings of this bus")),
+            false => {
+                Err(Refusal::NotNow("these addresses are not all in the settings of this bus"))
+            }
         }
     }
 

@@ -14,7 +14,9 @@ use crate::discharge::{self, Recorder};
 use crate::equalize::schedule::{self, Scheduled};
 use crate::equalize::{self, BlockConfig, Equalizer};
 use crate::estimate::{self, StringEstimator};
-use crate::health::{self, CapacityEstimate, Extras, HealthConfig, ResistanceSchedule, StringHealth};
+use crate::health::{
+    self, CapacityEstimate, Extras, HealthConfig, ResistanceSchedule, StringHealth,
+};
 use crate::image::{BlockRecord, StringRecord};
 use crate::phase::PhaseDetector;
 use crate::protect::{self, BreakerState, StringProtection};
@@ -139,11 +141,8 @@ impl StringControl {
             limits: settings.limits.as_ref().unwrap_or(&all.limits).clone(),
             breaker: settings.breaker.as_ref().map(|b| b.wired(&all.devices)),
         };
-        let health = HealthConfig {
-            blocks: count,
-            battery: reference.clone(),
-            settings: settings.health,
-        };
+        let health =
+            HealthConfig { blocks: count, battery: reference.clone(), settings: settings.health };
         Self {
             first_module: addresses.partition_point(|a| *a < settings.first_address),
             phase: PhaseDetector::new(config.cells(), &reference, range_a),
@@ -217,6 +216,24 @@ impl StringControl {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.record.phase
+    }
+
+    /// What the equalizer found and did.
+    #[must_use]
+    pub fn equalization(&self) -> &equalize::Report {
+        &self.record.equalize
+    }
+
+    /// What protection found and wants.
+    #[must_use]
+    pub fn protection(&self) -> &protect::Report {
+        self.protection.report()
+    }
+
+    /// Its blocks, as the image shows them.
+    #[must_use]
+    pub fn blocks(&self) -> &[BlockRecord] {
+        &self.record.blocks
     }
 
     /// The type of block that stands for all of its blocks.

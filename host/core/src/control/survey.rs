@@ -134,11 +134,21 @@ mod tests {
         let none = (None, None);
         for (module, seen, fault, quality) in [
             (module(20, 9_699, 250, 0), (None, Some(25.0)), Fault::VoltageOutOfRange, Quality::Bad),
-            (module(20, 13_620, 901, 0), (Some(13.62), None), Fault::TemperatureInvalid, Quality::Good),
+            (
+                module(20, 13_620, 901, 0),
+                (Some(13.62), None),
+                Fault::TemperatureInvalid,
+                Quality::Good,
+            ),
             (module(23, 13_620, 250, 0), none, Fault::WrongType, Quality::Bad),
             (module(20, 13_620, 250, 4), none, Fault::Silent, Quality::Stale),
             (module(20, 9_699, 250, 4), none, Fault::Silent, Quality::Bad),
-            (Module { identity: None, ..module(20, 13_620, 250, 0) }, none, Fault::Unidentified, Quality::Bad),
+            (
+                Module { identity: None, ..module(20, 13_620, 250, 0) },
+                none,
+                Fault::Unidentified,
+                Quality::Bad,
+            ),
             (Module::default(), none, Fault::NeverSeen, Quality::Bad),
         ] {
             let (scan, record) = look(&module);

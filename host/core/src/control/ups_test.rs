@@ -57,9 +57,8 @@ impl UpsTest {
         wall_s: Option<u64>,
     ) {
         let mut inputs = [NO_STRING; STRINGS_MAX];
-        let command = self.with_input(strings, devices, now, wall_s, &mut inputs, |test, input| {
-            test.step(input)
-        });
+        let command = self
+            .with_input(strings, devices, now, wall_s, &mut inputs, |test, input| test.step(input));
         if let Some(command) = command {
             self.act(command, devices);
         }
@@ -132,7 +131,8 @@ impl UpsTest {
         for (input, string) in inputs.iter_mut().zip(own.clone()) {
             *input = StringInput { scan: string.scan_as_reference(), phase: string.phase() };
         }
-        let charged = |s: &StringControl| matches!(s.phase(), Phase::Float | Phase::Boost | Phase::Recharge);
+        let charged =
+            |s: &StringControl| matches!(s.phase(), Phase::Float | Phase::Boost | Phase::Recharge);
         let mains = match self.mains {
             Some(input) => devices.input(input),
             // A string that is being charged has mains.

@@ -146,7 +146,7 @@ fn missing_at_rest(battery: &BatteryType, cell_v: f64) -> f64 {
         // Makers differ by what 12 % of the charge means: close to full is full.
         [] => (data.rest_full_v - 0.045 - cell_v) / (data.rest_full_v - 0.03 - data.rest_empty_v),
         table => {
-            let full_v = cell_prior(battery).full_v.0;
+            let full_v = cell_prior(battery).full_v;
             if cell_v > full_v - 0.06 {
                 return 0.0;
             }

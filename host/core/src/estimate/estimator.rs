@@ -16,7 +16,7 @@ use super::report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
 
 /// A type's capacity before anything was learned, over the rated one: most
 /// likely value, and deviations towards less and towards more.
-const UNLEARNED: (f64, f64, f64) = (0.95, 0.25, 0.10);
+const UNLEARNED: (f64, f64, f64) = (0.88, 0.25, 0.12);
 /// Width of a curve's first points, share of the rated capacity.
 const POINT_WIDTH: f64 = 0.001;
 /// A discharge shallower than this teaches nothing.
@@ -25,6 +25,8 @@ const LEARN_DEPTH: f64 = 0.10;
 const FORGET_PER_ROOT_YEAR: f64 = 0.08;
 /// Loads closer than this are the same load.
 const SAME_LOAD: f64 = 0.05;
+/// Share of a discharge within which the shown runtime follows a lower one.
+const LAG: f64 = 0.02;
 /// Share of the time left after which the string is fitted again.
 const REFIT: f64 = 0.02;
 
@@ -75,6 +77,7 @@ struct Discharge {
     curve: Curve,
     load: LoadMeter,
     drawn_ah: f64,
+    elapsed_s: f64,
     /// Charge that was missing when it began.
     before: Missing,
     celsius: f64,
@@ -83,8 +86,8 @@ struct Discharge {
     /// The last fit of the string, counted down since.
     fit: Option<Posterior>,
     since_fit_s: f64,
-    /// Load for which the shown runtime was promised, W.
-    promised_w: f64,
+    /// Load for which the shown runtime was promised, A and W per cell.
+    promised: (f64, f64),
 }
 
 /// A block during a discharge.
@@ -192,7 +195,7 @@ impl StringEstimator {
             self.learn(scan.wall_s);
             self.discharge.active = false;
         }
-        self.report(scan.wall_s);
+        self.report(scan.wall_s, dt_s);
         &self.estimate
     }
 
@@ -217,6 +220,7 @@ impl StringEstimator {
         d.celsius = mean_c(scan).unwrap_or(d.celsius);
         d.drawn_ah += drawn_ah.max(0.0);
         d.since_fit_s += dt_s;
+        d.elapsed_s += dt_s;
         self.blocks.iter_mut().for_each(|b| b.since_fit_s += dt_s);
         let (Some(volts), true) = (cell_v, amps > 0.0) else { return };
         d.noise.push(volts);
@@ -224,7 +228,7 @@ impl StringEstimator {
         let blocks = scan.blocks.iter().map(|b| b.voltage_v.map(|v| v / cells));
         let opened = d.curve.push(d.drawn_ah, volts, amps, blocks);
         let changed = d.load.push(d.drawn_ah, amps, amps * volts, dt_s);
-        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[1]);
+        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[2]);
         if opened || changed || d.since_fit_s > REFIT * left_s {
             self.fit_string();
         }
@@ -290,6 +294,11 @@ impl StringEstimator {
     /// The discharge has ended: keep what it taught.
     fn learn(&mut self, wall_s: Option<u64>) {
         let drawn_ah = self.discharge.drawn_ah;
+        if let (Missing::Unknown, Some(fit)) = (self.counter.missing, self.discharge.fit) {
+            // From here on it is counted.
+            let missing_ah = drawn_ah + fit.missing * fit.capacity.mean;
+            self.counter.missing = Missing::Counted(missing_ah);
+        }
         let lesson = |fit: Option<Posterior>, old: Option<LearnedCapacity>| {
             let Some(capacity) = fit.map(|fit| fit.capacity) else { return old };
             let depth = drawn_ah / capacity.mean;
@@ -309,7 +318,7 @@ impl StringEstimator {
         }
     }
 
-    fn report(&mut self, wall_s: Option<u64>) {
+    fn report(&mut self, wall_s: Option<u64>, dt_s: f64) {
         let battery = &self.config.battery;
         let active = self.discharge.active;
         let missing = self.counter.missing;
@@ -319,7 +328,7 @@ impl StringEstimator {
                 fit.map_or_else(|| prior(battery, learned, wall_s).normal(), |f| f.capacity);
             let depth = fit.map_or(0.0, |f| self.discharge.drawn_ah / f.capacity.mean) as f32;
             let depth = if f64::from(depth) < LEARN_DEPTH { 0.0 } else { depth };
-            let (soc, soc_sigma) = soc(battery, missing, capacity, fit);
+            let (soc, soc_sigma) = soc(battery, missing, self.discharge.drawn_ah, capacity, fit);
             BlockEstimate {
                 soc: soc as f32,
                 soc_sigma: soc_sigma as f32,
@@ -327,7 +336,9 @@ impl StringEstimator {
                 capacity_sigma_ah: capacity.sigma as f32,
                 learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
                 learned_wall_s: learned.map_or(0, |l| l.wall_s),
-                runtime_s: fit.map_or(f64::NAN, |f| (f.runtime_s[1] - late_s).max(0.0)) as f32,
+                runtime_s: fit.map_or(f64::NAN, |f| {
+                    (f.cautious_s(self.discharge.elapsed_s) - late_s).max(0.0)
+                }) as f32,
             }
         };
         let d = &self.discharge;
@@ -340,11 +351,11 @@ impl StringEstimator {
                 None => describe(None, learned.or(self.learned.whole), 0.0),
             };
         }
-        self.report_runtime();
+        self.report_runtime(dt_s);
     }
 
     /// The first to end decides; under a constant load nothing rises.
-    fn report_runtime(&mut self) {
+    fn report_runtime(&mut self, dt_s: f64) {
         let (d, e) = (&mut self.discharge, &mut self.estimate);
         let fit = d.fit.filter(|_| d.active);
         let Some(fit) = fit else {
@@ -355,17 +366,33 @@ impl StringEstimator {
         let (mut first, mut late_s, mut limiting) = (fit, d.since_fit_s, None);
         for (index, block) in self.blocks.iter().enumerate() {
             let Some(fit) = block.fit else { continue };
-            if fit.runtime_s[1] - block.since_fit_s < first.runtime_s[1] - late_s {
+            let left_s = |fit: &Posterior| fit.cautious_s(d.elapsed_s);
+            if left_s(&fit) - block.since_fit_s < left_s(&first) - late_s {
                 (first, late_s, limiting) = (fit, block.since_fit_s, Some(index as u16));
             }
         }
-        let [low, value, _, high] = first.runtime_s.map(|s| (s - late_s).max(0.0) as f32);
-        let watts = d.load.watts();
-        let same = (watts / d.promised_w - 1.0).abs() < SAME_LOAD;
+        let shown = |s: f64| (s - late_s).max(0.0) as f32;
+        let [low, _, _, high] = first.runtime_s.map(shown);
+        let value = shown(first.cautious_s(d.elapsed_s));
+        let (amps, watts) = (d.load.amps(), d.load.watts());
+        let alike = |now: f64, then: f64| (now / then - 1.0).abs() < SAME_LOAD;
+        let same = alike(amps, d.promised.0) || alike(watts, d.promised.1);
         let value = match e.runtime_s {
-            Some(before) if same => value.min(before),
+            Some(before) if same => {
+                // A passing dip of the estimate must not hold for ever: down
+                // to a lower one within a small part of what it says is left.
+                let total_s = d.elapsed_s + f64::from(value);
+                let lag_s = (LAG * total_s).min(0.25 * f64::from(value)).max(1.0);
+                let expected = (f64::from(before) - dt_s).max(0.0) as f32;
+                let share = (1.0 - (-dt_s / lag_s).exp()) as f32;
+                if value < expected {
+                    expected + share * (value - expected)
+                } else {
+                    value.min(before)
+                }
+            }
             _ => {
-                d.promised_w = watts;
+                d.promised = (amps, watts);
                 value
             }
         };
@@ -384,13 +411,14 @@ impl Discharge {
             curve: Curve::new(POINT_WIDTH * rated_ah, blocks),
             load: LoadMeter::default(),
             drawn_ah: 0.0,
+            elapsed_s: 0.0,
             before: Missing::Unknown,
             celsius: 25.0,
             noise: Noise::default(),
             focus: None,
             fit: None,
             since_fit_s: 0.0,
-            promised_w: f64::NAN,
+            promised: (f64::NAN, f64::NAN),
         }
     }
 
@@ -399,7 +427,8 @@ impl Discharge {
         self.load = LoadMeter::default();
         (self.active, self.drawn_ah, self.before) = (true, 0.0, before);
         (self.noise, self.focus, self.fit) = (Noise::default(), None, None);
-        (self.since_fit_s, self.promised_w) = (0.0, f64::NAN);
+        (self.since_fit_s, self.elapsed_s) = (0.0, 0.0);
+        self.promised = (f64::NAN, f64::NAN);
     }
 }
 
@@ -464,6 +493,7 @@ fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); 4], usize) {
 fn soc(
     battery: &BatteryType,
     missing: Missing,
+    drawn_ah: f64,
     capacity: Normal1,
     fit: Option<Posterior>,
 ) -> (f64, f64) {
@@ -478,7 +508,11 @@ fn soc(
             let share = (share * battery.capacity_ah / capacity.mean).min(1.0);
             (1.0 - share, 0.08_f64.hypot(share * relative))
         }
-        Missing::Unknown => fit.map_or((f64::NAN, f64::NAN), |fit| (1.0 - fit.missing, 0.25)),
+        Missing::Unknown => fit.map_or((f64::NAN, f64::NAN), |fit| {
+            let share = (fit.missing + drawn_ah / capacity.mean).min(1.0);
+            let doubt = (0.3 * fit.missing).sqrt().min(0.25);
+            (1.0 - share, doubt.hypot(0.02).hypot(share * relative))
+        }),
     }
 }
 
@@ -487,4 +521,112 @@ fn mean_c(scan: &StringScan<'_>) -> Option<f64> {
     let (sum, count) = scan.temperatures().fold((0.0, 0.0), |(s, n), (_, c)| (s + c, n + 1.0));
     let mean = if count > 0.0 { Some(sum / count) } else { scan.ambient_c };
     mean.filter(|c| (-40.0..=90.0).contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::battery::Chemistry;
+    use crate::scan::BlockScan;
+    use proptest::prelude::*;
+
+    fn estimator(blocks: usize) -> StringEstimator {
+        let config = Config::new(BatteryType::new(Chemistry::Agm, 6, 100.0), blocks);
+        StringEstimator::new(config, &Learned::default())
+    }
+
+    fn scan(blocks: &[BlockScan], seconds: u64, amps: Option<f64>) -> StringScan<'_> {
+        StringScan {
+            now: Nanos::from_secs(seconds),
+            wall_s: Some(1_800_000_000 + seconds),
+            blocks,
+            current_a: amps,
+            string_v: None,
+            ambient_c: Some(25.0),
+        }
+    }
+
+    /// Blocks after `hours` at 20 A; each gives its own capacity until its knee.
+    fn blocks(hours: f64, capacities_ah: &[f64]) -> Vec<BlockScan> {
+        let block = |ah: &f64| {
+            let x = hours * 20.0 / (0.8 * ah);
+            let cell_v = 2.12 - 0.17 * x - 0.2 * ((x - 1.0) / 0.05).exp();
+            BlockScan { voltage_v: Some(6.0 * cell_v), ..BlockScan::default() }
+        };
+        capacities_ah.iter().map(block).collect()
+    }
+
+    #[test]
+    fn the_weakest_block_decides_and_is_learned() {
+        let mut estimator = estimator(3);
+        let float = [BlockScan { voltage_v: Some(13.6), ..BlockScan::default() }; 3];
+        estimator.step(&scan(&float, 0, Some(0.0)), Phase::Float);
+        let capacities = [90.0, 90.0, 70.0];
+        let mut last = None;
+        for second in (10..9_900).step_by(10) {
+            let now = blocks(second as f64 / 3600.0, &capacities);
+            let estimate = estimator.step(&scan(&now, second, Some(-20.0)), Phase::Discharge);
+            if let (Some(before), Some(after)) = (last, estimate.runtime_s) {
+                assert!(after <= before, "{second} s: from {before} to {after}");
+            }
+            last = estimate.runtime_s;
+        }
+        assert_eq!(estimator.estimate.limiting_block, Some(2));
+        assert!(last.is_some_and(|s| s < 300.0), "{last:?}");
+        let after = estimator.step(&scan(&float, 9_920, Some(10.0)), Phase::Recharge).clone();
+        assert_eq!(after.runtime_s, None);
+        assert!(after.blocks[2].capacity_ah < 0.9 * after.blocks[0].capacity_ah, "{after:?}");
+        assert!(after.blocks[2].learned_depth > 0.5 && after.blocks[2].learned_wall_s > 0);
+        // It outlives a restart.
+        let again = StringEstimator::new(estimator.config.clone(), estimator.learned());
+        assert_eq!(again.learned(), estimator.learned());
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown() {
+        let mut estimator = estimator(2);
+        let before = estimator.step(&scan(&[BlockScan::default(); 2], 0, None), Phase::Unknown);
+        assert!(before.whole.soc.is_nan() && before.runtime_s.is_none() && before.load_w.is_nan());
+        assert_eq!(before.whole.learned_depth, 0.0);
+        assert!(before.whole.capacity_sigma_ah > 10.0, "a guess says that it is one");
+        let now = blocks(0.5, &[90.0, 90.0]);
+        let blind = estimator.step(&scan(&now, 10, None), Phase::Discharge);
+        assert_eq!(blind.runtime_s, None, "no current, no charge");
+    }
+
+    #[test]
+    fn nonsense_that_was_learned_is_ignored() {
+        let nonsense = LearnedCapacity { capacity_ah: 9e9, sigma_ah: 1.0, depth: 0.5, wall_s: 0 };
+        let config = Config::new(BatteryType::new(Chemistry::Agm, 6, 100.0), 1);
+        let learned = Learned { whole: Some(nonsense), blocks: vec![Some(nonsense); 9] };
+        let estimator = StringEstimator::new(config, &learned);
+        assert_eq!(*estimator.learned(), Learned { whole: None, blocks: vec![None] });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn no_input_harms(
+            steps in proptest::collection::vec(
+                (0u64..100_000, any::<f64>(), any::<f64>(), -300.0f64..300.0, 0.0f64..40.0, 0u8..8),
+                1..40,
+            ),
+        ) {
+            let mut estimator = estimator(2);
+            for (seconds, wild_a, wild_v, amps, volts, kind) in steps {
+                let pick = |wild: f64, tame: f64| if kind & 1 == 0 { wild } else { tame };
+                let block = BlockScan {
+                    voltage_v: (kind & 2 == 0).then_some(pick(wild_v, volts)),
+                    temperature_c: Some(pick(wild_a, 25.0)),
+                    ..BlockScan::default()
+                };
+                let phase = [Phase::Discharge, Phase::Float, Phase::Unknown, Phase::Recharge]
+                    [usize::from(kind >> 1)];
+                let amps = (kind & 4 == 0).then_some(pick(wild_a, amps));
+                let estimate = estimator.step(&scan(&[block; 2], seconds, amps), phase);
+                prop_assert!(estimate.runtime_s.is_none_or(|s| s >= 0.0));
+                prop_assert!(!(estimate.whole.soc < 0.0 || estimate.whole.soc > 1.0));
+            }
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A *hypothesis* is a shape ([`super::shape`]), a charge Q at which the curve
 //! collapses, and the charge that was missing at the start. Given these the
-//! curve is linear in five coefficients (level, slope, knee, disturbance at
-//! the start, resistance), each with a normal prior, so the best coefficients
+//! curve is linear in six coefficients (level, slope, knee, disturbance at the
+//! start, resistance, sag of the wells), each with a normal prior, so the best coefficients
 //! and the evidence for the hypothesis have closed forms. What is reported are
 //! weighted quantiles over all hypotheses: where the voltage says nothing yet,
 //! the prior speaks and the spread is wide; when the knee begins, few
@@ -21,18 +21,22 @@ use super::rate::Rate;
 use super::shape::{CellPrior, Shape, cell_prior, shapes};
 use super::solve::{N, Normal};
 
+/// Bound over available charge and rate of exchange, 1/h: facts §2.4.
+const WELL_RATIO: f64 = 1.6;
+const WELL_RATE_PER_H: f64 = 2.1;
 /// Values of Q that are tried: over the whole range, and around the last result.
 const WIDE: usize = 20;
 const NEAR: usize = 16;
 /// Charge missing at the start that is tried at most.
 pub(super) const STARTS_MAX: usize = 4;
-const SHAPES_MAX: usize = 6;
+const SHAPES_MAX: usize = 9;
 /// As how many independent measurements the points count.
-const INDEPENDENT: f64 = 14.0;
-/// Error of a shape near the present depth, V per cell, and the distance in
-/// depth over which it doubles.
-const SHAPE_V: f64 = 0.003;
-const SHAPE_DEPTH: f64 = 0.20;
+const INDEPENDENT: f64 = 20.0;
+/// Distance in depth over which the error of a shape doubles.
+const SHAPE_DEPTH: f64 = 0.15;
+/// Voltages say nothing within this multiple of the disturbance at the start,
+/// or before this share of what is expected was drawn.
+const SILENT: (f64, f64) = (1.2, 0.10);
 /// Hypotheses this much worse than the best (natural logarithm) are dropped.
 const HOPELESS: f64 = 12.0;
 /// How much the rate counts: shares of the table's effect, and how likely.
@@ -96,7 +100,7 @@ impl CapacityPrior {
 /// What the hypotheses say together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Posterior {
-    /// Time to the cut-off: 10, 40, 50 and 90 % of the belief lie below, s.
+    /// Time to the cut-off: 10, 25, 50 and 90 % of the belief lie below, s.
     pub runtime_s: [f64; 4],
     /// Rated capacity at 25 °C, Ah.
     pub capacity: Normal1,
@@ -104,8 +108,20 @@ pub(super) struct Posterior {
     pub missing: f64,
 }
 
+impl Posterior {
+    /// The runtime to be shown `elapsed_s` after the start: what is as likely
+    /// too much as too little at first, and what is three times likelier to
+    /// be exceeded than missed once half of the time has passed.
+    pub(super) fn cautious_s(&self, elapsed_s: f64) -> f64 {
+        let [_, low, middle, _] = self.runtime_s;
+        let passed = elapsed_s / (elapsed_s + middle).max(1e-9);
+        let caution = ((passed - 0.1) / 0.4).clamp(0.0, 1.0);
+        middle + caution * (low - middle)
+    }
+}
+
 /// Quantiles in [`Posterior::runtime_s`].
-const QUANTILES: [f64; 4] = [0.10, 0.40, 0.50, 0.90];
+const QUANTILES: [f64; 4] = [0.10, 0.25, 0.50, 0.90];
 
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
@@ -128,6 +144,8 @@ pub(super) struct Fitter {
     rate: Rate,
     outcomes: Vec<Outcome>,
     equivalent_ah: [f64; POINTS],
+    /// What the block was expected to give at this load, Ah.
+    expected_ah: f64,
 }
 
 impl Fitter {
@@ -141,6 +159,7 @@ impl Fitter {
             rate: Rate::new(battery),
             outcomes: Vec::with_capacity((WIDE + NEAR) * SHAPES_MAX * STARTS_MAX),
             equivalent_ah: [0.0; POINTS],
+            expected_ah: 1.0,
         }
     }
 
@@ -156,6 +175,12 @@ impl Fitter {
             return None;
         }
         let now_ah = self.equate(task);
+        self.expected_ah =
+            self.rate.drawn_ah(task.capacity.ah, task.amps, task.celsius, 0.5).max(1e-6);
+        let task = &Task {
+            points: if now_ah < self.silent_ah(task.amps) { &[] } else { task.points },
+            ..*task
+        };
         let (grid, count) = self.grid(task, now_ah, *focus);
         self.outcomes.clear();
         let mut best = f64::NEG_INFINITY;
@@ -228,6 +253,17 @@ impl Fitter {
         (grid, WIDE + NEAR)
     }
 
+    /// Charge within which the disturbance at the start decays, Ah.
+    fn start_ah(&self, amps: f64) -> f64 {
+        let rated_ah = self.battery.capacity_ah;
+        (self.cell.start_depth * rated_ah).max(self.cell.start_s * amps / 3600.0)
+    }
+
+    /// Charge before which the voltage tells of the past, Ah.
+    fn silent_ah(&self, amps: f64) -> f64 {
+        (SILENT.0 * self.start_ah(amps)).min(SILENT.1 * self.expected_ah)
+    }
+
     /// Ohmic drop at `amps` and `celsius`, V per cell.
     fn drop_v(&self, amps: f64, celsius: f64) -> f64 {
         let kelvin = celsius.clamp(-20.0, 60.0) - 25.0;
@@ -240,19 +276,24 @@ impl Fitter {
     }
 
     /// Prior of the coefficients of a shape under this load.
-    fn coefficients(&self, shape: &Shape, drop_v: f64) -> [(f64, f64); N] {
+    fn coefficients(&self, shape: &Shape, drop_v: f64, kappa: f64) -> [(f64, f64); N] {
+        // What the bound well holds back, if it is one half as real as in
+        // the two-well model.
+        let held = WELL_RATIO / (kappa + WELL_RATIO * (1.0 - (-kappa).exp()));
+        let wells_v = if self.battery.chemistry_data().lead { shape.slope_v.0 * held } else { 0.0 };
         [
-            (self.cell.full_v.0, self.cell.full_v.1),
+            (self.cell.full_v + shape.level_v - shape.slope_v.0, shape.level_sigma_v),
             (
                 shape.slope_v.0 + shape.slope_drops * drop_v,
-                shape.slope_v.1.hypot(0.5 * shape.slope_drops * drop_v),
+                shape.slope_v.1.hypot(0.4 * shape.slope_drops * drop_v),
             ),
             (
                 shape.knee_v.0 + shape.knee_drops * drop_v,
                 shape.knee_v.1.hypot(0.5 * shape.knee_drops * drop_v),
             ),
-            (0.0, self.cell.start_v),
+            (0.0, self.cell.start_v.hypot(0.3 * drop_v)),
             (1.0, 0.5),
+            (0.4 * shape.sag * wells_v, (shape.sag * wells_v).max(1e-5)),
         ]
     }
 
@@ -272,25 +313,27 @@ impl Fitter {
             return None;
         }
         let drop_v = self.drop_v(task.amps, task.celsius);
-        let prior = self.coefficients(shape, drop_v);
+        let kappa = WELL_RATE_PER_H * collapse_ah / task.amps;
+        let prior = self.coefficients(shape, drop_v, kappa);
+        let start_ah = self.start_ah(task.amps);
         let mut normal = Normal::new(prior.map(|(_, sigma)| sigma));
         let share = (INDEPENDENT / task.points.len().max(1) as f64).min(1.0);
         for (point, drawn_ah) in task.points.iter().zip(&self.equivalent_ah) {
-            let since = drawn_ah / collapse_ah;
-            let x = missing + since;
+            let x = missing + drawn_ah / collapse_ah;
             let row = [
                 1.0,
-                -x,
+                1.0 - x,
                 -shape.knee.at(x),
-                (-since / self.cell.start_depth).exp(),
+                (-drawn_ah / start_ah).exp(),
                 -drop_v * point.amps / task.amps,
+                -sag(kappa, x),
             ];
             let expected: f64 = shape.open_v(x)
                 + row.iter().zip(&prior).map(|(a, (mean, _))| a * mean).sum::<f64>();
             let away = (now_x - x) / SHAPE_DEPTH;
-            let early = 0.5 * self.cell.start_v * (-since / (0.6 * self.cell.start_depth)).exp();
+            let early = 1.5 * self.cell.start_v * (-1.5 * drawn_ah / start_ah).exp();
             let variance = task.noise_v * task.noise_v / point.samples
-                + SHAPE_V * SHAPE_V * (1.0 + away * away)
+                + self.cell.shape_v * self.cell.shape_v * (1.0 + away * away)
                 + early * early;
             normal.add(&row, point.volts - expected, variance, share);
         }
@@ -309,7 +352,10 @@ impl Fitter {
     fn loaded(&self, task: &Task<'_>, o: &Outcome, drop_v: f64, x: f64, load: Load) -> (f64, f64) {
         let shape = &self.shapes[o.shape];
         let t = &o.theta;
-        let open = t[0] + shape.open_v(x) - t[1] * x - t[2] * shape.knee.at(x);
+        let kappa = WELL_RATE_PER_H * o.collapse_ah / task.amps;
+        let open = t[0] + shape.open_v(x) + t[1] * (1.0 - x)
+            - t[2] * shape.knee.at(x)
+            - t[5] * sag(kappa, x);
         let at = |amps: f64| open - t[4].max(0.0) * drop_v * amps / task.amps;
         match load {
             Load::Amps(amps) => (at(amps), amps),
@@ -396,6 +442,12 @@ impl Fitter {
         self.outcomes = outcomes;
         posterior
     }
+}
+
+/// How the two wells bend a discharge: the available one falls first, then the
+/// bound one keeps up. 0 at both ends.
+fn sag(kappa: f64, x: f64) -> f64 {
+    (1.0 - (-kappa * x).exp()) - x * (1.0 - (-kappa).exp())
 }
 
 /// Weighted sums over the hypotheses.

@@ -97,10 +97,10 @@ impl Rate {
     pub(super) fn rated_ah(&self, drawn_ah: f64, amps: f64, celsius: f64, strength: f64) -> f64 {
         let drawn_ah = drawn_ah / self.temperature(celsius);
         let mut rated_ah = drawn_ah;
-        // The share falls with about the root of the rate: hence the exponent.
+        // The share falls with about the cube root of the rate: hence the exponent.
         for _ in 0..5 {
             let given_ah = rated_ah * self.share(amps / rated_ah.max(1e-6)).powf(strength);
-            rated_ah *= (drawn_ah / given_ah).powf(1.0 / (1.0 - 0.35 * strength));
+            rated_ah *= (drawn_ah / given_ah).powf(1.0 / (1.0 + 0.35 * strength));
         }
         rated_ah
     }
@@ -148,7 +148,7 @@ mod tests {
             for amps in [5.0, 50.0, 250.0] {
                 let drawn_ah = rate.drawn_ah(rated_ah, amps, 10.0, 1.0);
                 let got = rate.rated_ah(drawn_ah, amps, 10.0, 1.0);
-                assert!((got / rated_ah - 1.0).abs() < 0.02, "{rated_ah} Ah {amps} A: {got}");
+                assert!((got / rated_ah - 1.0).abs() < 0.01, "{rated_ah} Ah {amps} A: {got}");
             }
         }
     }

@@ -34,6 +34,10 @@ pub(super) struct Shape {
     /// Open-circuit voltage by state of charge, V; empty: a straight line.
     pub open: &'static [(f64, f64)],
     pub knee: Knee,
+    /// Level when full over that of the chemistry, V.
+    pub level_v: f64,
+    /// How far the level when empty may be off, V.
+    pub level_sigma_v: f64,
     /// Fall from full to empty besides `open` and the knee, V, and how far
     /// it may be off.
     pub slope_v: (f64, f64),
@@ -43,6 +47,8 @@ pub(super) struct Shape {
     pub knee_drops: f64,
     /// Rise of the resistance towards empty, as a multiple of the ohmic drop.
     pub slope_drops: f64,
+    /// How far the two wells may bend it, share of what the model says.
+    pub sag: f64,
     /// How likely the shape is before anything was seen.
     pub weight: f64,
 }
@@ -50,16 +56,20 @@ pub(super) struct Shape {
 /// What is likely of a cell's level and resistance.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellPrior {
-    /// Voltage of a full cell at rest, V, and how far it may be off.
-    pub full_v: (f64, f64),
+    /// Voltage of a full cell at rest, V.
+    pub full_v: f64,
     /// Resistance of a cell, with what follows within minutes, Ω.
     pub ohm: f64,
     /// Change of the capacity per K below 25 °C and above.
     pub per_k: (f64, f64),
+    /// Error of the best shape near the present depth, V.
+    pub shape_v: f64,
     /// Disturbance in the first per cents of a discharge (coup de fouet,
-    /// surface charge, relaxation), V, and the depth within which it decays.
+    /// surface charge, relaxation), V, and the share of the rated capacity and
+    /// the time within which it decays, the later of them.
     pub start_v: f64,
     pub start_depth: f64,
+    pub start_s: f64,
 }
 
 impl Knee {
@@ -115,27 +125,33 @@ pub(super) fn cell_prior(battery: &BatteryType) -> CellPrior {
         // from the storage branch.
         let ohm = stated.unwrap_or(0.075 / 6.0 * ah.powf(-0.62)) * 1.5;
         CellPrior {
-            full_v: (data.rest_full_v - 0.01, 0.03),
+            full_v: data.rest_full_v - 0.008,
             ohm,
             per_k: (0.008, 0.006),
+            shape_v: 0.0015,
             start_v: 0.04,
             start_depth: 0.02,
+            start_s: 60.0,
         }
     } else if data.lithium {
         CellPrior {
-            full_v: (if matches!(battery.chemistry, Chemistry::Lfp) { 3.38 } else { 4.17 }, 0.03),
+            full_v: if matches!(battery.chemistry, Chemistry::Lfp) { 3.38 } else { 4.17 },
             ohm: stated.unwrap_or(0.06 / ah) * 1.3,
             per_k: (0.005, 0.0),
+            shape_v: 0.004,
             start_v: 0.03,
-            start_depth: 0.03,
+            start_depth: 0.02,
+            start_s: 400.0,
         }
     } else {
         CellPrior {
-            full_v: (data.rest_full_v + 0.03, 0.03),
+            full_v: data.rest_full_v + 0.03,
             ohm: stated.unwrap_or(0.10 / ah),
             per_k: (0.006, 0.0),
+            shape_v: 0.002,
             start_v: 0.05,
             start_depth: 0.04,
+            start_s: 60.0,
         }
     }
 }
@@ -147,13 +163,17 @@ pub(super) fn interpolate(table: &[(f64, f64)], x: f64) -> f64 {
     y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 }
 
+/// Rest voltage 1.96 V when empty, 2.11 (vented) to 2.16 V (dense acid) when full.
 const LINE: Shape = Shape {
     open: &[],
     knee: Knee::Exponential(0.03),
-    slope_v: (0.18, 0.04),
+    level_v: -0.015,
+    level_sigma_v: 0.013,
+    slope_v: (0.175, 0.025),
     knee_v: (0.15, 0.10),
     knee_drops: 0.3,
     slope_drops: 0.6,
+    sag: 0.5,
     weight: 1.0,
 };
 const LEAD: [Shape; 6] = [
@@ -161,34 +181,47 @@ const LEAD: [Shape; 6] = [
     Shape { knee: Knee::Exponential(0.08), ..LINE },
     Shape {
         knee: Knee::Pole,
-        slope_v: (0.04, 0.04),
-        knee_v: (0.05, 0.02),
+        level_v: -0.045,
+        level_sigma_v: 0.03,
+        slope_v: (0.005, 0.012),
+        knee_v: (0.055, 0.015),
         knee_drops: 0.2,
         slope_drops: 0.3,
+        sag: 0.05,
         ..LINE
     },
     Shape {
         knee: Knee::Pole,
-        slope_v: (0.14, 0.04),
-        knee_v: (0.010, 0.006),
+        level_v: -0.03,
+        level_sigma_v: 0.02,
+        slope_v: (0.14, 0.025),
+        knee_v: (0.015, 0.008),
         knee_drops: 0.1,
-        slope_drops: 0.3,
+        slope_drops: 0.4,
+        sag: 0.2,
         ..LINE
     },
     Shape {
         knee: Knee::Power,
-        slope_v: (0.13, 0.03),
-        knee_v: (0.005, 0.004),
-        knee_drops: 0.25,
+        level_v: -0.05,
+        level_sigma_v: 0.02,
+        slope_v: (0.12, 0.02),
+        knee_v: (0.003, 0.003),
+        knee_drops: 0.35,
         slope_drops: 0.2,
+        sag: 0.05,
         ..LINE
     },
     Shape {
         knee: Knee::Logarithm,
-        slope_v: (0.12, 0.04),
-        knee_v: (0.04, 0.025),
+        level_v: -0.02,
+        level_sigma_v: 0.02,
+        slope_v: (0.12, 0.03),
+        knee_v: (0.04, 0.02),
         knee_drops: 0.3,
         slope_drops: 0.3,
+        sag: 0.05,
+        weight: 0.5,
         ..LINE
     },
 ];
@@ -196,10 +229,13 @@ const LEAD: [Shape; 6] = [
 const FLAT: Shape = Shape {
     open: &[],
     knee: Knee::Exponential(0.05),
+    level_v: 0.0,
+    level_sigma_v: 0.03,
     slope_v: (0.10, 0.04),
     knee_v: (0.12, 0.07),
     knee_drops: 0.5,
     slope_drops: 0.2,
+    sag: 0.05,
     weight: 1.0,
 };
 const NICKEL: [Shape; 3] = [
@@ -256,20 +292,26 @@ const LFP_PLAIN: &[(f64, f64)] = &[
     (0.96, 3.36),
     (1.0, 3.40),
 ];
+/// The same without its end, for a pole that brings its own.
+const LFP_ZONE: &[(f64, f64)] =
+    &[(0.0, 3.343), (0.85, 3.346), (0.92, 3.352), (0.97, 3.37), (1.0, 3.40)];
 const LITHIUM: Shape = Shape {
     open: LFP_STAGED,
     knee: Knee::Exponential(0.06),
+    level_v: 0.0,
+    level_sigma_v: 0.03,
     slope_v: (0.0, 0.015),
     knee_v: (0.0, 0.04),
     knee_drops: 0.5,
     slope_drops: 0.2,
+    sag: 0.05,
     weight: 1.0,
 };
 const LFP: [Shape; 4] = [
     LITHIUM,
     Shape { open: LFP_PRINTED, ..LITHIUM },
     Shape { open: LFP_PLAIN, ..LITHIUM },
-    Shape { open: LFP_PLAIN, knee: Knee::Pole, knee_v: (0.003, 0.004), knee_drops: 0.1, ..LITHIUM },
+    Shape { open: LFP_ZONE, knee: Knee::Pole, knee_v: (0.015, 0.006), knee_drops: 0.1, ..LITHIUM },
 ];
 
 const NMC_MIXED: &[(f64, f64)] = &[
@@ -320,10 +362,44 @@ const NMC_POLYMER: &[(f64, f64)] = &[
     (0.90, 4.017),
     (1.0, 4.103),
 ];
-const NMC: [Shape; 4] = [
-    Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
-    Shape { open: NMC_PRINTED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
-    Shape { open: NMC_POLYMER, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM },
+/// Nickel-rich, no step (Panasonic's cells look like this).
+const NMC_RICH: &[(f64, f64)] = &[
+    (0.0, 2.70),
+    (0.03, 3.05),
+    (0.05, 3.18),
+    (0.10, 3.34),
+    (0.20, 3.49),
+    (0.30, 3.58),
+    (0.40, 3.65),
+    (0.50, 3.74),
+    (0.60, 3.83),
+    (0.70, 3.92),
+    (0.80, 4.01),
+    (0.90, 4.08),
+    (1.0, 4.18),
+];
+/// An exponential zone over a plateau (Tremblay's parameters for 3.6 V cells).
+const NMC_ZONE: &[(f64, f64)] = &[
+    (0.0, 3.71),
+    (0.10, 3.72),
+    (0.20, 3.73),
+    (0.30, 3.74),
+    (0.40, 3.757),
+    (0.50, 3.78),
+    (0.60, 3.814),
+    (0.70, 3.863),
+    (0.80, 3.931),
+    (0.90, 4.03),
+    (1.0, 4.17),
+];
+const LAYERED: Shape =
+    Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM };
+const NMC: [Shape; 6] = [
+    LAYERED,
+    Shape { open: NMC_PRINTED, ..LAYERED },
+    Shape { open: NMC_POLYMER, ..LAYERED },
+    Shape { open: NMC_RICH, ..LAYERED },
+    Shape { open: NMC_ZONE, knee: Knee::Pole, knee_v: (0.010, 0.007), knee_drops: 0.1, ..LAYERED },
     Shape {
         open: &[],
         knee: Knee::Pole,
@@ -345,7 +421,7 @@ mod tests {
             let prior = cell_prior(&battery);
             for shape in shapes(chemistry) {
                 let at = |x: f64| {
-                    prior.full_v.0 + shape.open_v(x)
+                    prior.full_v + shape.level_v + shape.open_v(x)
                         - shape.slope_v.0 * x
                         - (shape.knee_v.0 + 0.02 * shape.knee_drops) * shape.knee.at(x)
                 };

@@ -3,7 +3,7 @@
 //! matrix that is none.
 
 /// Number of coefficients.
-pub(super) const N: usize = 5;
+pub(super) const N: usize = 6;
 
 /// The normal equations, coefficients counted from their prior means.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ impl Normal {
         for i in 0..N {
             let scaled = weight * row[i];
             self.right[i] += scaled * value;
-            for j in 0..=i {
-                self.matrix[i][j] += scaled * row[j];
+            for (sum, other) in self.matrix[i][..=i].iter_mut().zip(row) {
+                *sum += scaled * other;
             }
         }
         self.square += weight * value * value;
@@ -121,7 +121,7 @@ mod tests {
         let mut normal = Normal::new([10.0; N]);
         for i in 0..20 {
             let x = f64::from(i) / 20.0;
-            normal.add(&[1.0, x, x * x, 0.0, 0.0], 2.0 - 3.0 * x, 1e-6, 1.0);
+            normal.add(&[1.0, x, x * x, 0.0, 0.0, 0.0], 2.0 - 3.0 * x, 1e-6, 1.0);
         }
         normal
     }
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_line_is_found() {
         let solution = line().solve().expect("solvable");
-        for (got, want) in solution.theta.iter().zip([2.0, -3.0, 0.0, 0.0, 0.0]) {
+        for (got, want) in solution.theta.iter().zip([2.0, -3.0, 0.0, 0.0, 0.0, 0.0]) {
             assert!((got - want).abs() < 1e-3, "{:?}", solution.theta);
         }
     }
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn numbers_that_are_none_give_nothing() {
         let mut normal = line();
-        normal.add(&[1.0, f64::NAN, 0.0, 0.0, 0.0], 1.0, 1.0, 1.0);
+        normal.add(&[1.0, f64::NAN, 0.0, 0.0, 0.0, 0.0], 1.0, 1.0, 1.0);
         assert!(normal.solve().is_none());
     }
 }

@@ -39,7 +39,9 @@
 mod device;
 mod string;
 
-pub use device::{AnalogSettings, Channel, ChannelIndex, DeviceSettings, Signal, Use, find, kind_name};
+pub use device::{
+    AnalogSettings, Channel, ChannelIndex, DeviceSettings, Signal, Use, find, kind_name,
+};
 pub use string::{Run, StringBreaker, StringSettings};
 
 use crate::battery::BatteryType;
@@ -314,9 +316,9 @@ impl GuardSettings {
             problem,
         };
         self.recorder.check().map_err(|e| value("recorder", e.to_string()))?;
-        self.annunciator
-            .check()
-            .map_err(|(field, right)| value(&format!("annunciator, {field}"), format!("must be {right}")))?;
+        self.annunciator.check().map_err(|(field, right)| {
+            value(&format!("annunciator, {field}"), format!("must be {right}"))
+        })?;
         (0..buses).try_for_each(|bus| self.check_time(bus))
     }
 
@@ -486,45 +488,100 @@ mod tests {
     use super::*;
 
     const BODY: &str = r#"
-[bus]
+[[bus]]
 port = "/dev/ttyS2"
+
+[[battery]]
+name = "NP7"
+chemistry = "agm"
+cells = 6
+capacity_ah = 7.0
+
+[[battery]]
+name = "NP4 6 V"
+chemistry = "agm"
+cells = 3
+capacity_ah = 4.0
+
+[[battery]]
+name = "LFP"
+chemistry = "lfp"
+cells = 4
+capacity_ah = 7.0
+
+[[device]]
+name = "I1"
+kind = "current-200"
+address = 1025
+
+[[device]]
+name = "AUX1"
+kind = "aux"
+address = 1026
+
+[[device]]
+name = "S1"
+kind = "site"
+address = 1027
+[[device.channel]]
+number = 1
+name = "string A"
+signal = "0-10V"
+low = 0.0
+high = 600.0
+unit = "V"
 
 [[string]]
 name = "A"
 module = "C20"
+battery = "NP7"
 first_address = 1
 blocks = 32
-capacity_ah = 7.0
+current_sensor = "I1"
+voltage = "S1.1"
+breaker = { relay = "AUX1.1", input = "AUX1.1", contact = "normally_closed" }
 
 [[string]]
 name = "B"
-module = "C20"
 first_address = 33
-blocks = 32
-capacity_ah = 7.0
+[[string.part]]
+module = "C20"
+battery = "NP7"
+blocks = 9
+[[string.part]]
+module = "C30"
+battery = "NP4 6 V"
+blocks = 2
+
+[[test]]
+strings = [1, 2]
+relay = "AUX1.2"
 "#;
 
     #[test]
     fn sealed_settings_come_back() {
         let sealed = GuardSettings::seal(BODY).expect("valid settings");
         let (settings, _) = GuardSettings::load(&sealed).expect("valid settings");
-        assert_eq!(settings.bus.baud, 115_200);
-        assert_eq!(settings.strings[1].last_address(), 64);
+        assert_eq!(settings.buses[0].baud, 115_200);
+        assert_eq!(settings.strings[1].last_address(), 43);
+        assert_eq!(settings.modules_of(0).len(), 43);
         assert_eq!(GuardSettings::unsealed(&sealed), BODY);
+        let text = toml::to_string(&settings).expect("text");
+        assert_eq!(GuardSettings::parse(&text), Ok(settings), "what is written can be read");
     }
 
     #[test]
     fn the_slack_is_what_the_line_has_left() {
-        let settings = |blocks: u16, cycle_ms: u32| {
-            let body = BODY.replace("first_address = 33", "first_address = 513");
-            let body = body.replace("blocks = 32", &format!("blocks = {blocks}"));
-            let port = format!("port = \"/dev/ttyS2\"\ncycle_ms = {cycle_ms}");
-            GuardSettings::parse(&body.replace("port = \"/dev/ttyS2\"", &port)).expect("valid")
+        let slack = |blocks: u16, cycle_ms: u32| {
+            let body = BODY.replacen("blocks = 32", &format!("blocks = {blocks}"), 1);
+            let body = body.replace("first_address = 33", "first_address = 900");
+            let settings = GuardSettings::parse(&format!("cycle_ms = {cycle_ms}\n{body}"));
+            settings.expect("valid").timing(0).slack
         };
-        let small = settings(32, 1_000).timing().slack;
+        let small = slack(32, 1_000);
         assert!((Nanos::from_millis(50)..Nanos::from_millis(100)).contains(&small), "{small:?}");
-        assert_eq!(settings(256, 1_000).timing().slack, SLACK_MIN);
-        assert_eq!(settings(32, 8_000).timing().slack, SLACK_MAX);
+        assert!(slack(490, 1_000) < Nanos::from_millis(10));
+        assert_eq!(slack(32, 8_000), SLACK_MAX);
     }
 
     #[test]
@@ -545,30 +602,49 @@ capacity_ah = 7.0
     fn senseless_values_name_their_place() {
         for (from, to, place) in [
             ("first_address = 33", "first_address = 32", "overlap"),
-            (
-                "blocks = 32\ncapacity_ah = 7.0\n\n",
-                "blocks = 0\ncapacity_ah = 7.0\n\n",
-                "string 1, blocks",
-            ),
-            ("first_address = 33", "first_address = 1000", "string 2, first_address"),
-            ("capacity_ah = 7.0", "capacity_ah = nan", "capacity_ah"),
+            ("blocks = 32", "blocks = 0", "string 1, blocks"),
+            ("first_address = 33", "first_address = 1020", "string 2, first_address"),
+            ("capacity_ah = 7.0", "capacity_ah = nan", "battery 1, capacity_ah"),
             ("module = \"C20\"", "module = \"C99\"", "C99"),
-            ("[bus]", "[bus]\nparity = 1", "parity"),
+            ("[[bus]]", "[[bus]]\nparity = 1", "parity"),
             ("name = \"A\"", "name = \"\"", "string 1, name"),
+            ("blocks = 32", "blocks = 700", "overlap"),
+            ("[[bus]]", "cycle_ms = 10\n[[bus]]", "cycle_ms"),
+            ("blocks = 32\n", "", "string 1, module: say module, battery and blocks"),
             (
-                "blocks = 32\ncapacity_ah = 7.0\n\n",
-                "blocks = 600\ncapacity_ah = 7.0\n\n",
-                "addresses",
+                "module = \"C20\"\n",
+                "module = \"C30\"\n",
+                "12.0 V nominal, a C30 module measures 6 V",
             ),
+            ("battery = \"NP7\"", "battery = \"NP8\"", "there is no [[battery]] \"NP8\""),
+            ("\"NP4 6 V\"\nblocks", "\"NP7\"\nblocks", "string 2, battery"),
             (
-                "blocks = 32\ncapacity_ah = 7.0\n\n[[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 33",
-                "blocks = 900\ncapacity_ah = 7.0\n\n[[string]]\nname = \"B\"\nmodule = \"C20\"\nfirst_address = 901",
-                "scanning 932 blocks at 115200 bit/s takes",
+                "\"C30\"\nbattery = \"NP4 6 V\"",
+                "\"C20\"\nbattery = \"LFP\"",
+                "different chemistries",
             ),
-            ("port = \"/dev/ttyS2\"", "port = \"x\"\ncycle_ms = 10", "bus.cycle_ms"),
+            ("name = \"LFP\"", "name = \"NP7\"", "there are two types \"NP7\""),
+            ("current_sensor = \"I1\"", "current_sensor = \"AUX1\"", "no current sensor \"AUX1\""),
+            ("voltage = \"S1.1\"", "voltage = \"S1.2\"", "no [[device.channel]]"),
+            ("relay = \"AUX1.1\"", "relay = \"AUX1.5\"", "a aux has 4 relays"),
+            ("relay = \"AUX1.2\"", "relay = \"AUX1.1\"", "AUX1.1 does something else already"),
+            ("strings = [1, 2]", "strings = [1, 3]", "there is no string 3"),
+            ("address = 1026", "address = 1025", "1025 is that of \"I1\""),
+            ("kind = \"aux\"", "kind = \"aux7\"", "\"aux7\" is not one of"),
+            ("high = 600.0", "high = 0.0", "low and high must differ"),
         ] {
-            let error = GuardSettings::seal(&BODY.replacen(from, to, 1)).expect_err(place);
+            let body = BODY.replacen(from, to, 1);
+            assert_ne!(body, BODY, "{from}");
+            let error = GuardSettings::seal(&body).expect_err(place);
             assert!(error.to_string().contains(place), "{place}: {error}");
         }
+    }
+
+    #[test]
+    fn a_cycle_too_short_for_the_bus_says_what_it_takes() {
+        let body = BODY.replacen("blocks = 32", "blocks = 800", 1);
+        let body = body.replace("first_address = 33", "first_address = 900");
+        let error = GuardSettings::parse(&body).expect_err("too many").to_string();
+        assert!(error.contains("814 stations on bus 1 at 115200 bit/s takes"), "{error}");
     }
 }

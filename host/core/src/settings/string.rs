@@ -156,11 +156,7 @@ impl StringSettings {
     }
 
     /// Say what is impossible.
-    pub(super) fn check(
-        &self,
-        place: &str,
-        all: &GuardSettings,
-    ) -> Result<(), SettingsError> {
+    pub(super) fn check(&self, place: &str, all: &GuardSettings) -> Result<(), SettingsError> {
         let bad = |field: &str, problem: String| {
             Err(SettingsError::Value { place: format!("{place}, {field}"), problem })
         };
@@ -244,7 +240,8 @@ impl StringSettings {
                 });
             }
         }
-        let analog = [("voltage", &self.voltage), ("ambient", &self.ambient), ("ground", &self.ground)];
+        let analog =
+            [("voltage", &self.voltage), ("ambient", &self.ambient), ("ground", &self.ground)];
         for (field, channel) in analog {
             if let Some(channel) = channel {
                 find(&all.devices, &format!("{place}, {field}"), channel, Use::Analog)?;
@@ -277,9 +274,7 @@ impl StringSettings {
         self.health.check().map_err(|e| value("health", e.to_string()))?;
         let limits = self.limits.as_ref().unwrap_or(&all.limits);
         for battery in self.runs().iter().filter_map(|run| all.battery(&run.battery)) {
-            limits
-                .check(battery)
-                .map_err(|e| value(&format!("limits, {}", e.field), e.problem))?;
+            limits.check(battery).map_err(|e| value(&format!("limits, {}", e.field), e.problem))?;
         }
         Ok(())
     }

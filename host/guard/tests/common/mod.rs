@@ -1,7 +1,7 @@
 //! A simulated bus and a guard on it.
 
 use evenkeel_core::command::{self, Request, VERSION};
-use evenkeel_core::image::{self, Snapshot};
+use evenkeel_core::image::{self, Reader, Snapshot};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_sim::live;
 use evenkeel_sim::scenario::Scenario;
@@ -62,13 +62,14 @@ impl Hardware {
         let scenario = Scenario::parse(&scenario).expect("valid");
         let dir = folder.path().to_owned();
         let simulation = thread::spawn(move || {
-            live::run(&scenario, &dir, &mut Vec::new()).expect("the simulation runs");
+            live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
         });
         let this = Self { folder, simulation: Some(simulation) };
         eventually("the bus is there", || this.path("bus0").exists());
         let settings = format!(
-            "[bus]\nport = {:?}\ncycle_ms = 500\n[[string]]\nname = \"A\"\nmodule = \"C20\"\n\
-             first_address = 1\nblocks = {BLOCKS}\ncapacity_ah = 7.0\n",
+            "cycle_ms = 500\n[[bus]]\nport = {:?}\n[[battery]]\nname = \"NP7\"\n\
+             chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n[[string]]\nname = \"A\"\n\
+             module = \"C20\"\nbattery = \"NP7\"\nfirst_address = 1\nblocks = {BLOCKS}\n",
             this.path("bus0")
         );
         let sealed = GuardSettings::seal(&settings).expect("valid");
@@ -134,13 +135,13 @@ impl Guard {
         let image = fetch_image(&mut UnixStream::connect(&socket).expect("reached"));
         let said = || fs::read_to_string(&log).unwrap_or_default();
         let image = image.unwrap_or_else(|| panic!("no image; the guard said:\n{}", said()));
-        let words = (0..image::HALVES).map(|_| AtomicU32::new(0)).collect();
+        let words = (0..image::WORDS).map(|_| AtomicU32::new(0)).collect();
         Self { child, log, socket, image, words }
     }
 
     /// The image of a whole cycle.
     pub fn snapshot(&mut self) -> Snapshot {
-        let mut snapshot = Snapshot::default();
+        let mut reader = Reader::default();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let mut bytes = vec![0; image::BYTES];
@@ -151,7 +152,9 @@ impl Guard {
             for (word, half) in self.words.iter_mut().zip(bytes.as_chunks::<4>().0) {
                 *word.get_mut() = u32::from_le_bytes(*half);
             }
-            if bytes == again && image::read(&self.words, &mut snapshot).is_ok() {
+            if bytes == again
+                && let Ok(snapshot) = reader.read(&self.words)
+            {
                 return snapshot;
             }
             thread::sleep(Duration::from_millis(5));

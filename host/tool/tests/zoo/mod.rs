@@ -16,6 +16,7 @@ use models::{Cell, CellSpec, Model};
 /// A discharge to be replayed.
 #[derive(Clone, Debug)]
 pub struct Discharge {
+    pub seed: u64,
     pub spec: CellSpec,
     pub battery: ReplayBattery,
     /// Hours that a new block would roughly last.
@@ -74,6 +75,7 @@ impl Discharge {
         battery.cutoff_v_per_cell = Some(cutoff_v);
         let steps = n.between(150.0, 1500.0);
         Self {
+            seed,
             spec,
             battery: ReplayBattery { battery, blocks: [1, 4, 32][n.below(3)], parallel: 1 },
             hours,
@@ -158,6 +160,7 @@ impl Discharge {
         if half_ah.is_nan() {
             half_ah = figures.capacity_ah[1];
         }
-        (figures.duration_s > 60.0).then_some(Outcome { figures, true_ah, half_ah })
+        // What is worn out at this load lasts no while worth a prediction.
+        (figures.duration_s > 900.0 * self.hours).then_some(Outcome { figures, true_ah, half_ah })
     }
 }

@@ -49,19 +49,25 @@ pub enum LiveError {
     Announce(#[source] io::Error),
 }
 
-/// Run a scenario with its links in `dir` until `quit`, SIGTERM or SIGINT.
+/// Run a scenario with its links in `dir` until `quit`, SIGTERM, SIGINT or the
+/// end of `length`.
 /// Writes one line `ready …` with all paths to `announce` when all is open.
 ///
 /// # Errors
 /// [`LiveError`]; links and socket are removed all the same.
-pub fn run(scenario: &Scenario, dir: &Path, announce: &mut dyn Write) -> Result<(), LiveError> {
+pub fn run(
+    scenario: &Scenario,
+    dir: &Path,
+    length: Option<Nanos>,
+    announce: &mut dyn Write,
+) -> Result<(), LiveError> {
     hurry();
     let signals = catch_signals().map_err(LiveError::Signals)?;
     let mut live = Live::open(scenario, dir)?;
     live.announce(announce).map_err(LiveError::Announce)?;
     let start = Instant::now();
     let now = || Nanos(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
-    while !live.world.has_ended() {
+    while !live.world.has_ended() && length.is_none_or(|end| now() < end) {
         live.deliver(now())?;
         if live.wait(now(), &signals).map_err(LiveError::Wait)? {
             break;
@@ -107,11 +113,7 @@ impl Live {
 
     /// Bring the ports to the state that the world wants.
     fn plug(&mut self) -> Result<(), LiveError> {
-        for (id, endpoint) in &mut self.ports {
-            let plugged = self.world.is_plugged(*id);
-            endpoint.set_plugged(plugged).map_err(|e| LiveError::Port(id.name(), e))?;
-        }
-        Ok(())
+        plug(&self.world, &mut self.ports)
     }
 
     fn deliver(&mut self, now: Nanos) -> Result<(), LiveError> {
@@ -150,10 +152,26 @@ impl Live {
                 self.world.hear(*id, now, &bytes);
             }
         }
-        let world = &mut self.world;
-        self.control.serve(|line| answer(world, line));
-        self.plug()
+        let Self { world, ports, control } = self;
+        let mut plugged = Ok(());
+        // Whoever reads `ok` finds the ports as he wanted them.
+        control.serve(|line| {
+            let answer = answer(world, line);
+            if plugged.is_ok() {
+                plugged = plug(world, ports);
+            }
+            answer
+        });
+        // A script may have moved them, too.
+        plugged.and_then(|()| self.plug())
     }
+}
+
+fn plug(world: &World, ports: &mut [(PortId, Endpoint)]) -> Result<(), LiveError> {
+    ports.iter_mut().try_for_each(|(id, endpoint)| {
+        let plugged = world.is_plugged(*id);
+        endpoint.set_plugged(plugged).map_err(|e| LiveError::Port(id.name(), e))
+    })
 }
 
 /// A pipe that becomes readable at SIGTERM or SIGINT.

@@ -1,5 +1,5 @@
 //! One lead-acid block: facts/battery-science.md §2.4, with the coup de fouet
-//! of §2.6 and the heat of §2.7.
+//! of §2.6, the heat of §2.7, the ageing of §2.8 and the faults of §2.9.
 //!
 //! # Terms
 //! A block is `cells` cells in series. Current into it is positive. The
@@ -9,6 +9,8 @@
 //! V_p floats freely above the open-circuit voltage E; below E the storage
 //! branch holds it.
 
+use super::ageing::Ageing;
+use super::fault::{BlockFault, Condition, SoftShort, WeakCell};
 use core::f64::consts::{LN_2, LN_10};
 
 /// Voltage per cell at which float currents are stated, V.
@@ -21,8 +23,6 @@ const WELL_SHARE: f64 = 0.385;
 const WELL_RATE_PER_H: f64 = 2.1;
 /// Capacity gain with temperature, 1/K.
 const CAPACITY_PER_K: f64 = 0.007;
-/// Pure Tafel overstates the current far above float: it ends here, A/Ah.
-const PARASITIC_MAX_A_PER_AH: f64 = 0.05;
 /// Recombination efficiency of a valve-regulated cell, and the voltage that
 /// escaping gas carries away.
 const RECOMBINATION: f64 = 0.97;
@@ -30,6 +30,12 @@ const GAS_V: f64 = 1.48;
 /// Coup de fouet: trough after this share of the capacity, gone after that one.
 const DIP_AT: f64 = 0.005;
 const DIP_GONE: f64 = 0.05;
+/// A discharge this deep mixes a stratified electrolyte, share of the capacity.
+const MIXES_AT: f64 = 0.3;
+/// The ageing is brought forward so often, s: it moves in months.
+const AGEING_EVERY_S: f64 = 600.0;
+/// Ohmic resistance falls with temperature, but not to nothing.
+const WARM_OHM_MIN: f64 = 0.4;
 
 /// What a block is made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +50,8 @@ pub struct BlockParams {
     pub i0_a_per_ah: f64,
     /// Tafel slope per cell, V per decade.
     pub tafel_v: f64,
+    /// Pure Tafel overstates the current far above float: it ends here, A/Ah.
+    pub parasitic_max_a_per_ah: f64,
     /// Polarisation capacitance, F.
     pub polarisation_f: f64,
     /// Self-discharge per Ah, A/Ah.
@@ -66,6 +74,7 @@ impl BlockParams {
             r0_ohm: size * 0.075 * capacity_ah.powf(-0.62),
             i0_a_per_ah: 0.5e-3,
             tafel_v: 0.100,
+            parasitic_max_a_per_ah: 0.05,
             polarisation_f: 5.0 * capacity_ah / size,
             self_discharge_a_per_ah: 0.03 / 730.0,
             heat_j_per_k: size * 0.3 * capacity_ah * 850.0,
@@ -84,6 +93,10 @@ impl BlockParams {
 #[derive(Clone, Debug)]
 pub struct Block {
     params: BlockParams,
+    ageing: Ageing,
+    faults: Vec<BlockFault>,
+    /// What age and faults have made of it.
+    now: Condition,
     node_v: f64,
     available: f64,
     bound: f64,
@@ -91,13 +104,36 @@ pub struct Block {
     /// Drawn since the block was last full, Ah.
     drawn_ah: f64,
     dip_v: f64,
+    float_w: f64,
+    net_w: f64,
+    unaged_s: f64,
+    /// Exist while the fault does.
+    weak: Option<WeakCell>,
+    soft: Option<SoftShort>,
 }
 
 impl Block {
     /// A full block at rest with its polarisation node at `node_v` volts.
     #[must_use]
     pub fn full(params: BlockParams, node_v: f64, celsius: f64) -> Self {
-        Self { params, node_v, available: 1.0, bound: 1.0, celsius, drawn_ah: 0.0, dip_v: 0.0 }
+        let ageing = Ageing::default();
+        Self {
+            now: Condition::of(&params, &ageing, &[]),
+            params,
+            ageing,
+            faults: Vec::new(),
+            node_v,
+            available: 1.0,
+            bound: 1.0,
+            celsius,
+            drawn_ah: 0.0,
+            dip_v: 0.0,
+            float_w: 0.0,
+            net_w: 0.0,
+            unaged_s: 0.0,
+            weak: None,
+            soft: None,
+        }
     }
 
     /// The same with both wells at `charge` (0 … 1) and the node at rest.
@@ -113,22 +149,70 @@ impl Block {
         }
     }
 
-    /// What it is made of.
+    /// The same, aged.
+    #[must_use]
+    pub fn aged(mut self, ageing: Ageing) -> Self {
+        self.ageing = ageing;
+        self.renew();
+        self
+    }
+
+    /// What it was built of.
     #[must_use]
     pub fn params(&self) -> &BlockParams {
         &self.params
     }
 
+    /// What it is now, after age and faults.
+    #[must_use]
+    pub fn condition(&self) -> &Condition {
+        &self.now
+    }
+
+    /// How old it is.
+    #[must_use]
+    pub fn ageing(&self) -> &Ageing {
+        &self.ageing
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn faults(&self) -> &[BlockFault] {
+        &self.faults
+    }
+
+    /// Break it; a fault of the same kind is replaced.
+    pub fn inject(&mut self, fault: BlockFault) {
+        self.faults.retain(|f| !f.is_like(&fault));
+        self.faults.push(fault);
+        self.renew();
+    }
+
+    /// Mend everything. What the faults did to charge and temperature stays.
+    pub fn mend(&mut self) {
+        self.faults.clear();
+        self.renew();
+    }
+
     /// Voltage at the terminals without current, V.
     #[must_use]
     pub fn source_v(&self) -> f64 {
-        self.node_v + self.dip_v
+        let weak_v = self.weak.as_ref().map_or(0.0, WeakCell::volts);
+        let soft_v = self.soft.as_ref().map_or(0.0, SoftShort::volts);
+        self.node_v + self.dip_v + weak_v + soft_v
     }
 
     /// Ohmic resistance now, Ω.
     #[must_use]
     pub fn ohm(&self) -> f64 {
-        self.params.r0_ohm * (1.0 - 0.008 * (self.celsius - REF_C))
+        let warm = 1.0 - 0.008 * (self.celsius - REF_C);
+        self.now.params.r0_ohm * warm.max(WARM_OHM_MIN) + self.now.extra_ohm
+    }
+
+    /// Nothing flows through it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.now.open
     }
 
     /// Temperature, °C.
@@ -137,7 +221,7 @@ impl Block {
         self.celsius
     }
 
-    /// State of charge, 0 … 1.
+    /// State of charge, 0 … 1 of what it can hold now.
     #[must_use]
     pub fn charge(&self) -> f64 {
         (WELL_SHARE * self.available + (1.0 - WELL_SHARE) * self.bound).clamp(0.0, 1.0)
@@ -149,26 +233,58 @@ impl Block {
         self.parasitic().0
     }
 
+    /// What [`Self::float_a`] would be with `node_v` behind the resistance, A.
+    #[must_use]
+    pub fn float_a_at(&self, node_v: f64) -> f64 {
+        self.parasitic_at(node_v).0
+    }
+
+    /// Heat of the parasitic branch in the last step, W.
+    #[must_use]
+    pub fn float_w(&self) -> f64 {
+        self.float_w
+    }
+
+    /// Heat that stayed in the block in the last step, W; negative: it cools.
+    #[must_use]
+    pub fn net_w(&self) -> f64 {
+        self.net_w
+    }
+
+    /// Take up heat from elsewhere, J.
+    pub fn absorb(&mut self, joules: f64) {
+        self.celsius += joules / self.now.params.heat_j_per_k;
+    }
+
     /// Carry `amps` for `dt_s` seconds (at most 0.5, see §2.3).
     pub fn step(&mut self, amps: f64, dt_s: f64, ambient_c: f64) {
-        let rest_v = open_circuit_v(self.params.cells, self.available);
+        let p = &self.now.params;
+        let rest_v = open_circuit_v(p.cells, self.available) + self.now.rest_v;
         let storage_s = 1.0 / self.storage_ohm(rest_v);
         let (float_a, float_s) = self.parasitic();
-        let pull = dt_s / self.params.polarisation_f;
+        let pull = dt_s / p.polarisation_f;
         self.node_v = (self.node_v
             + pull * (amps + rest_v * storage_s - float_a + float_s * self.node_v))
             / (1.0 + pull * (storage_s + float_s));
         let stored_a = (self.node_v - rest_v) * storage_s;
         self.store(stored_a, dt_s);
         self.dip(amps, stored_a, dt_s);
+        if let Some(weak) = &mut self.weak {
+            weak.step(stored_a, dt_s);
+        }
+        if let Some(soft) = &mut self.soft {
+            soft.step(float_a, dt_s);
+        }
         self.warm(amps, float_a, dt_s, ambient_c);
+        self.grow_old(dt_s);
     }
 
     /// Resistance of the storage branch, Ω: falling acceptance in charge.
     fn storage_ohm(&self, rest_v: f64) -> f64 {
-        let p = &self.params;
+        let p = &self.now.params;
         if self.node_v >= rest_v {
-            f64::from(p.cells) / 6.0 * 1.7 / (p.capacity_ah * (1.0 - self.available + 1e-4))
+            self.now.acceptance * f64::from(p.cells) / 6.0 * 1.7
+                / (p.capacity_ah * (1.0 - self.available + 1e-4))
         } else {
             p.r0_ohm * (0.5 + (1.0 - self.available))
         }
@@ -176,19 +292,23 @@ impl Block {
 
     /// Current of the parasitic branch, A, and its slope, A/V.
     fn parasitic(&self) -> (f64, f64) {
-        let p = &self.params;
+        self.parasitic_at(self.node_v)
+    }
+
+    fn parasitic_at(&self, node_v: f64) -> (f64, f64) {
+        let p = &self.now.params;
         let cells = f64::from(p.cells);
         let slope_v = cells * p.tafel_v / LN_10;
         let exponent =
-            (self.node_v - cells * TAFEL_REF_V) / slope_v + (self.celsius - REF_C) / 10.0 * LN_2;
-        let amps = p.i0_a_per_ah * p.capacity_ah * exponent.exp();
-        let limit = PARASITIC_MAX_A_PER_AH * p.capacity_ah;
+            (node_v - cells * TAFEL_REF_V) / slope_v + (self.celsius - REF_C) / 10.0 * LN_2;
+        let amps = p.i0_a_per_ah * self.params.capacity_ah * exponent.exp();
+        let limit = p.parasitic_max_a_per_ah * self.params.capacity_ah;
         if amps < limit { (amps, amps / slope_v) } else { (limit, 0.0) }
     }
 
     /// Move charge: the storage branch into s1, s1 ↔ s2, self-discharge.
     fn store(&mut self, stored_a: f64, dt_s: f64) {
-        let p = &self.params;
+        let p = &self.now.params;
         let q_ah = p.capacity_ah * (1.0 + CAPACITY_PER_K * (self.celsius - REF_C));
         let hours = dt_s / 3600.0;
         let exchange_ah = q_ah
@@ -208,28 +328,73 @@ impl Block {
     /// The dip in the first minutes of a discharge after a full charge:
     /// 20 mV/cell at C/10, 80 mV/cell at 1 C.
     fn dip(&mut self, amps: f64, stored_a: f64, dt_s: f64) {
-        let p = &self.params;
         if stored_a < 0.0 {
             self.drawn_ah -= stored_a * dt_s / 3600.0;
-        } else if self.charge() > 0.99 {
-            self.drawn_ah = 0.0;
+        } else if self.drawn_ah > 0.0 && self.charge() > 0.99 {
+            self.recover();
         }
+        let p = &self.now.params;
         let drawn = self.drawn_ah / p.capacity_ah;
         self.dip_v = if amps < 0.0 && drawn > 0.0 && drawn < DIP_GONE {
             let rate = (-amps / (0.1 * p.capacity_ah)).powf(0.6).min(4.0);
             let x = drawn / DIP_AT;
-            -0.020 * f64::from(p.cells) * rate * x * (1.0 - x).exp()
+            -0.020 * self.now.dip * f64::from(p.cells) * rate * x * (1.0 - x).exp()
         } else {
             0.0
         };
     }
 
+    /// Full again after a discharge: a cycle for the ageing, and a deep one
+    /// has mixed the electrolyte.
+    fn recover(&mut self) {
+        let depth = self.drawn_ah / self.now.params.capacity_ah;
+        self.drawn_ah = 0.0;
+        self.ageing.cycled(depth);
+        if depth > MIXES_AT && self.faults.iter().any(|f| f.is_stratification()) {
+            self.faults.retain(|f| !f.is_stratification());
+            self.renew();
+        }
+    }
+
     fn warm(&mut self, amps: f64, float_a: f64, dt_s: f64, ambient_c: f64) {
-        let p = &self.params;
+        let p = &self.now.params;
         let gas_v = (1.0 - RECOMBINATION) * GAS_V * f64::from(p.cells);
-        let watts = amps * amps * self.ohm() + float_a * (self.node_v - gas_v)
-            - p.cooling_w_per_k * (self.celsius - ambient_c);
-        self.celsius += watts * dt_s / p.heat_j_per_k;
+        // An open block carries microamperes: its megohm makes no heat.
+        let ohmic_w = if self.now.open { 0.0 } else { amps * amps * self.ohm() };
+        let weak_w = self.weak.as_ref().map_or(0.0, |weak| weak.watts(amps));
+        self.float_w = float_a * (self.node_v - gas_v);
+        self.net_w =
+            ohmic_w + weak_w + self.float_w - p.cooling_w_per_k * (self.celsius - ambient_c);
+        self.celsius += self.net_w * dt_s / p.heat_j_per_k;
+    }
+
+    fn grow_old(&mut self, dt_s: f64) {
+        self.unaged_s += dt_s;
+        if self.unaged_s >= AGEING_EVERY_S {
+            let v_per_cell = self.node_v / f64::from(self.now.params.cells);
+            self.ageing.advance(self.unaged_s / 3600.0, self.celsius, v_per_cell);
+            self.unaged_s = 0.0;
+            self.renew();
+        }
+    }
+
+    /// Work out the condition anew.
+    fn renew(&mut self) {
+        let before = self.now.params.cells;
+        self.now = Condition::of(&self.params, &self.ageing, &self.faults);
+        // A shorted cell's voltage is gone at once.
+        self.node_v *= f64::from(self.now.params.cells) / f64::from(before.max(1));
+        let (cells, q_ah) = (self.now.params.cells, self.now.params.capacity_ah);
+        let weak = self.now.weak_share;
+        self.weak = weak.map(|share| match self.weak.take() {
+            Some(weak) if weak.share() == share => weak,
+            _ => WeakCell::new(share, q_ah, self.drawn_ah),
+        });
+        let soft = self.now.soft_ohm;
+        self.soft = soft.map(|ohm| match self.soft.take() {
+            Some(soft) if soft.ohm() == ohm => soft,
+            _ => SoftShort::new(ohm, cells, &self.now.params),
+        });
     }
 }
 

@@ -9,7 +9,9 @@ use evenkeel_core::phase::PhaseDetector;
 use evenkeel_core::scan::{BlockScan, Phase, StringScan};
 use evenkeel_core::time::Nanos;
 use evenkeel_sim::noise::Noise;
-use evenkeel_sim::plant::{Block, BlockParams, Charger, Load, Place, PlantString};
+use evenkeel_sim::plant::{
+    Block, BlockParams, Charger, Load, Place, Plant, PlantString, Supply, Surroundings,
+};
 
 /// ±10 mV is what is asked for.
 pub const BAND_V: f64 = 0.010;
@@ -37,7 +39,7 @@ impl Spec {
 
 /// The bench. Time goes in cycles.
 pub struct Bench {
-    pub plant: PlantString,
+    pub plant: Plant,
     pub equalizer: Equalizer,
     pub phase: PhaseDetector,
     pub orders: Orders,
@@ -75,11 +77,7 @@ impl Bench {
             let node_v = s.start_v_per_cell * f64::from(s.params.cells);
             Place::new(Block::full(s.params, node_v, ambient_c), MODULE_A)
         });
-        let charger = Charger {
-            volts: cells * float_v_per_cell,
-            limit_a: 0.25 * capacity_ah,
-            wiring_ohm: 0.02,
-        };
+        let charger = Charger::new(cells * float_v_per_cell, 0.25 * capacity_ah, 0.02);
         let load = Load { watts: 2.0 * cells * capacity_ah, cutoff_v: cells * 1.60 };
         let config = Config {
             blocks: specs.iter().map(block_config).collect(),
@@ -88,8 +86,10 @@ impl Bench {
             boost_allowed: false,
             hot_c: evenkeel_core::equalize::HOT_C,
         };
+        let surroundings = Surroundings::open(ambient_c);
+        let string = PlantString::new(places.collect(), REFERENCE_OHM, surroundings);
         Self {
-            plant: PlantString::new(places.collect(), REFERENCE_OHM, charger, load, ambient_c),
+            plant: Plant::new(vec![(Supply::new(charger, load), vec![string])]),
             equalizer: Equalizer::new(&config),
             phase: PhaseDetector::new(config.cells(), &config.blocks[0].battery, Some(50.0)),
             orders: Orders::default(),
@@ -142,6 +142,10 @@ impl Bench {
         Self::new(&specs, 2.27, 25.0, cycle_s, seed)
     }
 
+    pub fn string(&self) -> &PlantString {
+        &self.plant.strings()[0]
+    }
+
     pub fn step(&mut self) -> Report {
         for (i, duty) in self.duties.iter().enumerate() {
             let scale = REFERENCE_OHM / self.modules[i].data().bypass_ohm;
@@ -154,8 +158,8 @@ impl Bench {
             now: self.now,
             wall_s: None,
             blocks: &blocks,
-            current_a: self.sensor.then(|| self.plant.amps()),
-            string_v: Some(self.plant.volts()),
+            current_a: self.sensor.then(|| self.string().amps()),
+            string_v: Some(self.string().terminal_v()),
             ambient_c: None,
         };
         let phase = self.phase.step(&scan);
@@ -166,7 +170,7 @@ impl Bench {
     }
 
     fn read(&mut self, i: usize) -> BlockScan {
-        let place = &self.plant.places()[i];
+        let place = &self.string().places()[i];
         let noisy = place.volts() * self.gains[i] + 0.001 * self.noise.normal();
         let volts = (noisy * 1e3).round() / 1e3;
         let applied = (self.duties[i].fraction() * self.derating[i] * 255.0).round() / 255.0;
@@ -207,7 +211,7 @@ impl Bench {
 
     /// Float current that a block takes at its target at its temperature, A: the truth.
     pub fn appetite_a(&self, block: usize) -> f64 {
-        let truth = self.plant.places()[block].block();
+        let truth = self.string().places()[block].block();
         let (p, cells) = (truth.params(), f64::from(truth.params().cells));
         let over_v = self.equalizer.blocks()[block].target_v / cells - 2.27;
         let decades = over_v / p.tafel_v + 2f64.log10() * (truth.celsius() - 25.0) / 10.0;

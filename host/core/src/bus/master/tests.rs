@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::bus::wire::{Flags, Frame, READING_SLOT_CHARS};
+use crate::bus::wire::{Identity, Io, Reading, Reply};
 use proptest::prelude::*;
 
 const TIMING: Timing =
@@ -177,6 +178,30 @@ fn a_cycle_ends_in_time_with_its_duties_sent_however_many_are_silent() {
     }
     let unread = master.modules().iter().filter(|m| m.reading.is_none()).count();
     assert_eq!(unread, 16, "only the silent ones are unread");
+}
+
+#[test]
+fn on_a_full_bus_with_dead_modules_everybody_else_is_met() {
+    let mut master = Master::new(TIMING, 1..=512, []).expect("addresses are fine");
+    let mut now = Nanos(0);
+    for sample in 1..=60 {
+        let start = now;
+        cycle(&mut master, &mut now, |kind, first, payload| {
+            let count = payload.first().copied().unwrap_or(0).into();
+            let alive = (first..first.saturating_add(count)).filter(|a| a % 32 != 0);
+            match kind {
+                2 => alive.flat_map(|a| reading(a, sample, 13_600)).collect(),
+                3 => alive.flat_map(identity).collect(),
+                _ => Vec::new(),
+            }
+        });
+        assert!(now.since(start) <= Nanos::from_secs(1));
+        let unread = master.modules().iter().filter(|m| m.missed > 0).count();
+        assert_eq!(unread, 16, "cycle {sample}: meeting strangers costs no reading");
+        now = start + Nanos::from_secs(1);
+    }
+    let unmet = master.modules().iter().filter(|m| m.identity.is_none()).count();
+    assert_eq!(unmet, 16, "only the dead are strangers");
 }
 
 #[test]

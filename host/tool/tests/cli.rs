@@ -1,0 +1,86 @@
+//! The program as a user meets it: files in, CSV and exit code out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HEADER: &str = "time_s,soc_percent,soc_sigma_percent,capacity_ah,capacity_sigma_ah,\
+    learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence";
+
+fn evenkeel(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(arguments).output().expect("it starts")
+}
+
+fn data(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data").join(name);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Two hours at 20 A, the second block a little weaker.
+fn recording(folder: &Path) -> String {
+    let mut text = String::from("time_s,current_A,voltage_V,temperature_C,block_1_V,block_2_V\n");
+    for minute in 0..120 {
+        let fall = 0.009 * f64::from(minute);
+        let (one, two) = (12.6 - fall, 12.6 - 1.2 * fall);
+        text += &format!("{},-20,{:.3},25,{one:.3},{two:.3}\n", 60 * minute, one + two);
+    }
+    let path = folder.join("trace.csv");
+    fs::write(&path, text).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn a_recording_becomes_estimates_with_their_confidence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trace = recording(folder.path());
+    let output =
+        evenkeel(&["replay", "--battery", &data("battery.toml"), "--every", "600", &trace]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with(HEADER) && lines[0].contains("block_2_runtime_s"), "{}", lines[0]);
+    assert_eq!(lines.len(), 13, "a line per ten minutes");
+    let runtimes: Vec<f64> = lines[1..]
+        .iter()
+        .map(|line| line.split(',').nth(6).and_then(|f| f.parse().ok()).expect("a runtime"))
+        .collect();
+    assert!(runtimes.windows(2).all(|pair| pair[1] <= pair[0]), "{runtimes:?}");
+    let last: Vec<f64> = lines[12].split(',').map(|f| f.parse().unwrap_or(f64::NAN)).collect();
+    assert!((25.0..85.0).contains(&last[1]) && last[2] > 0.0, "state of charge {last:?}");
+    assert!(last[4] > 0.0 && last[5] > 10.0 && (0.0..=1.0).contains(&last[8]), "{last:?}");
+    assert!(last[16] < last[12], "the weaker block ends first: {last:?}");
+}
+
+#[test]
+fn bad_files_are_named_and_fail() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let good = data("battery.toml");
+    let head = "time_s,current_A,voltage_V\n";
+    let trace = write("good.csv", &format!("{head}0,-20,25.2\n"));
+    for (battery, trace, what) in [
+        (good.clone(), write("a.csv", &format!("{head}0,-20,volts\n")), "line 2, column voltage_V"),
+        (good.clone(), write("b.csv", &format!("{head}0,-20,51.2\n")), "cells would fit"),
+        (good.clone(), "/nowhere.csv".to_owned(), "/nowhere.csv"),
+        (write("c.toml", "chemistry = \"agm\"\ncells = 6\n"), trace.clone(), "capacity_ah"),
+        (write("d.toml", "chemistry = \"zinc\"\ncells = 6\ncapacity_ah = 1.0"), trace, "zinc"),
+    ] {
+        let output = evenkeel(&["replay", "--battery", &battery, &trace]);
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{what}");
+        assert!(problem.contains(what), "{what}: {problem}");
+    }
+}
+
+#[test]
+fn help_is_enough_to_write_a_battery_file() {
+    let text = String::from_utf8(evenkeel(&["replay", "--help"]).stdout).expect("UTF-8");
+    for word in ["chemistry", "capacity_ah", "cutoff_v_per_cell", "block_1_V", "runtime_confidence"]
+    {
+        assert!(text.contains(word), "{word}");
+    }
+}
