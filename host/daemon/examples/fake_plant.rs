@@ -10,6 +10,7 @@ use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
 use evenkeeld::console::{Console, server, tls};
+use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::plant::Plant;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
@@ -24,7 +25,9 @@ async fn main() {
     let store = Arc::new(Store::open(&dir, Limits::default()).expect("a store"));
     let hub = Arc::new(Hub::default());
     let plugins = Arc::new(vec![plugin()]);
-    let console = Console::new(hub.clone(), store.clone(), plugins, dir.clone(), Vec::new()).await;
+    let orders = Arc::new(Orders::new(dir.join("guard")));
+    let path = dir.clone();
+    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -29,7 +29,12 @@ impl FakeGuard {
 
     /// Gives orders to it.
     pub fn orders(&self) -> Orders {
-        Orders::new(self.dir.path().join("guard"))
+        Orders::new(self.socket())
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("guard")
     }
 
     /// What it was asked so far.

@@ -16,7 +16,8 @@ mod points;
 pub mod testing;
 pub mod words;
 
-pub use findings::{Finding, findings};
+pub use findings::{Finding, findings, unit as finding_unit};
+pub use points::device_status;
 
 use evenkeel_core::image::{BlockRecord, DeviceRecord, Snapshot, StringRecord};
 use evenkeel_core::points::{Point, Quality};

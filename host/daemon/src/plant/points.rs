@@ -193,11 +193,12 @@ fn device(plant: &Plant, index: usize, device: &DeviceRecord, put: &mut Put<'_>)
         let commanded = device.commanded & (1 << n) != 0;
         put.flag(&format!("output.{}.commanded", n + 1), commanded, Quality::Good);
     }
-    put.text("status", status(device));
+    put.text("status", device_status(device));
 }
 
 /// How a device is, in words.
-pub fn status(device: &DeviceRecord) -> &'static str {
+#[must_use]
+pub fn device_status(device: &DeviceRecord) -> &'static str {
     match (device.wrong_kind, device.quality) {
         (true, _) => "wrong kind",
         (false, Quality::Good | Quality::Estimated) => "ok",

@@ -146,6 +146,12 @@ pub fn test_state(test: &TestReport) -> String {
     }
 }
 
+/// A battery test draws current, or is about to or about to end.
+#[must_use]
+pub const fn is_under_way(test: &TestReport) -> bool {
+    matches!(test.state, State::Starting | State::Running | State::Stopping(_))
+}
+
 /// What a station of this type code is.
 #[must_use]
 pub fn kind(type_code: u8) -> String {
