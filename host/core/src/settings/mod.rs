@@ -579,8 +579,8 @@ relay = "AUX1.2"
             settings.expect("valid").timing(0).slack
         };
         let small = slack(32, 1_000);
-        assert!((Nanos::from_millis(50)..Nanos::from_millis(100)).contains(&small), "{small:?}");
-        assert!(slack(490, 1_000) < Nanos::from_millis(10));
+        assert!((Nanos::from_millis(30)..Nanos::from_millis(100)).contains(&small), "{small:?}");
+        assert!(slack(490, 1_000) < small);
         assert_eq!(slack(32, 8_000), SLACK_MAX);
     }
 
