@@ -393,7 +393,8 @@ impl fmt::Display for Event {
 }
 
 /// Ascending numbers for people: `1–32, 40`.
-struct Ranges<'a>(&'a [u16]);
+#[derive(Clone, Copy, Debug)]
+pub struct Ranges<'a>(pub &'a [u16]);
 
 impl fmt::Display for Ranges<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod files;
 pub mod guard;
 pub mod hub;
+pub mod plant;
 pub mod plugin;
 pub mod plugin_status;
 pub mod store;

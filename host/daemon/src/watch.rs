@@ -4,7 +4,8 @@
 //! to the store only through what it returns; [`run`] is the task around it.
 
 use crate::clock;
-use crate::hub::{Hub, Plant};
+use crate::hub::Hub;
+use crate::plant::Plant;
 use crate::store::{Store, recent};
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::{Sample, Spread};
@@ -154,9 +155,9 @@ impl Default for StringWatch {
 
 impl StringWatch {
     fn band(&mut self, plant: &Plant, index: usize, now: Nanos) -> Option<Event> {
-        let worst_v = plant.snapshot.strings[index].worst_v;
+        let worst_v = plant.snapshot.strings[index].equalize.worst_v;
         let worst = worst_v.is_finite().then(|| (worst_v * 1e3).round() as i32);
-        let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
+        let fresh = worst.filter(|_| plant.live(index));
         let string = number(index);
         match self.band.step(fresh, now)? {
             BandState::In => Some(Event::StringInBand { string }),
@@ -221,7 +222,7 @@ fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
     let of = |(s, string): (usize, &evenkeel_core::image::StringRecord)| {
         let voltages = plant.snapshot.blocks_of(s).iter().filter(usable).map(|b| b.voltage_mv);
         let (min_mv, max_mv) = (voltages.clone().min()?, voltages.max()?);
-        let worst_mv = (string.worst_v * 1e3).round() as i32;
+        let worst_mv = (string.equalize.worst_v * 1e3).round() as i32;
         Some((s, Spread { unix_ms, min_mv, max_mv, worst_mv }))
     };
     plant.snapshot.strings.iter().enumerate().filter_map(of).collect()
@@ -245,6 +246,7 @@ fn number(index: usize) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::testing;
     use evenkeel_core::image::{Snapshot, StringRecord};
     use evenkeel_core::points::{Name, Unit};
 
@@ -255,14 +257,11 @@ mod tests {
             fault,
             ..BlockRecord::default()
         };
-        let string = StringRecord { blocks: 2, target_v: 13.6, worst_v, ..Default::default() };
-        let mut snapshot = Snapshot {
-            strings: vec![string],
-            blocks: vec![block(13_600), block(13_700)],
-            ..Snapshot::default()
-        };
+        let mut string = StringRecord::new(vec![block(13_600), block(13_700)]);
+        (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
+        let mut snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
         snapshot.cycle.cycles = 100;
-        Plant { snapshot, strings: vec!["A".into()], connected }
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected }
     }
 
     fn step(watch: &mut Watch, hub: &Hub, plant: Plant, second: u64) -> Vec<Event> {
@@ -315,6 +314,7 @@ mod tests {
         let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         let mut lost = plant(0.0, Fault::None, true);
         lost.snapshot.cycle.conditions = Condition::PortLost as u64;
+        lost.snapshot.buses = vec![testing::bus(true)];
         assert_eq!(step(&mut watch, &hub, lost.clone(), 1).len(), 2);
         assert_eq!(step(&mut watch, &hub, lost, 60), [], "no band from a dead bus");
         let over = step(&mut watch, &hub, plant(0.0, Fault::None, true), 61);

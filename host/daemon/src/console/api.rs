@@ -4,7 +4,7 @@
 use super::Console;
 use super::problem::Problem;
 use crate::clock;
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::plugin_status::PluginStatus;
 use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
@@ -392,45 +392,39 @@ fn point_out(name: String, point: Point, time: Time) -> PointOut {
 fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) -> StringOut {
     let published = plant.snapshot.cycle.published;
     // Tenths of a millivolt; what lies behind is arithmetic, not measurement.
-    let worst_mv = finite((string.worst_v * 1e4).round() / 10.0);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
+    let worst_mv = finite((string.equalize.worst_v * 1e4).round() / 10.0);
+    let live = plant.live(index);
     let blocks = plant.snapshot.blocks_of(index).iter().enumerate();
     StringOut {
         string: (index + 1) as u16,
         name: plant.strings.get(index).cloned().unwrap_or_default(),
-        target_v: finite(string.target_v),
-        sum_v: finite(string.sum_v),
+        target_v: finite(string.equalize.target_v),
+        sum_v: finite(string.equalize.sum_v),
         worst_mv,
         in_band: worst_mv.filter(|_| live).map(|mv| mv.round().abs() <= IN_BAND_MV),
-        inhibits: string.inhibits.texts().collect(),
-        members: string.members,
-        saturated: string.saturated,
-        mean_duty: finite(string.mean_duty).unwrap_or(0.0),
+        inhibits: string.equalize.inhibits.texts().collect(),
+        members: string.equalize.members,
+        saturated: string.equalize.saturated,
+        mean_duty: finite(string.equalize.mean_duty).unwrap_or(0.0),
         live,
         unix_ms: time.date_of(published),
         age_ms: time.age_ms(published),
-        blocks: blocks.map(|(i, b)| block_out(plant, string, i, b, time)).collect(),
+        blocks: blocks.map(|(i, b)| block_out(plant, i, b, time)).collect(),
     }
 }
 
-fn block_out(
-    plant: &Plant,
-    string: &StringRecord,
-    index: usize,
-    block: &BlockRecord,
-    time: Time,
-) -> BlockOut {
+fn block_out(plant: &Plant, index: usize, block: &BlockRecord, time: Time) -> BlockOut {
     let quality = plant.quality(block);
     let usable = quality != Quality::Bad;
     let read = (block.read != Nanos(0)).then_some(block.read);
-    let deviation = f64::from(block.voltage_mv) - string.target_v * 1e3;
+    let deviation = block.equalize.deviation_v * 1e3;
     BlockOut {
         index: (index + 1) as u16,
         address: block.address,
         serial: (block.serial != 0).then_some(block.serial),
         voltage_mv: usable.then_some(block.voltage_mv),
         deviation_mv: finite(deviation).filter(|_| usable).map(|mv| mv.round() as i32),
-        temperature_c: (usable && !block.flags.sensor_fault())
+        temperature_c: (block.temperature_quality != Quality::Bad)
             .then(|| f64::from(block.temperature_dc) / 10.0),
         duty: block.duty.fraction(),
         quality: quality.into(),

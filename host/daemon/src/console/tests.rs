@@ -3,12 +3,14 @@
 use super::gate::Peer;
 use super::routes::{self, Permission};
 use super::{Console, access, openapi, server, tls};
-use crate::hub::{Hub, Plant};
+use crate::hub::Hub;
+use crate::plant::Plant;
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::Store;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use evenkeel_core::equalize::BlockReport;
 use evenkeel_core::events::Event;
 use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
@@ -52,22 +54,23 @@ fn plant(first_mv: u16) -> Plant {
         voltage_mv: mv,
         temperature_dc: 253,
         quality: Quality::Good,
+        temperature_quality: Quality::Good,
+        equalize: BlockReport {
+            target_v: 13.6,
+            deviation_v: f64::from(mv) / 1e3 - 13.6,
+            ..BlockReport::default()
+        },
         fault: Fault::None,
         read: crate::clock::now(),
         serial: 77,
         ..BlockRecord::default()
     };
-    let string = StringRecord {
-        blocks: 2,
-        target_v: 13.6,
-        sum_v: f64::NAN,
-        worst_v: f64::from(first_mv) / 1e3 - 13.6,
-        members: 2,
-        ..StringRecord::default()
-    };
-    let blocks = vec![block(first_mv), block(13_600)];
-    let snapshot = Snapshot { strings: vec![string], blocks, ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], connected: true }
+    let mut string = StringRecord::new(vec![block(first_mv), block(13_600)]);
+    string.equalize.target_v = 13.6;
+    string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
+    string.equalize.members = 2;
+    let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
+    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
 }
 
 fn plugin() -> PluginStatus {
@@ -385,7 +388,7 @@ async fn history_comes_as_columns() {
     let cookie = bench.signed_in().await;
     let plant = plant(13_612);
     let string = &plant.snapshot.strings[0];
-    let blocks = &plant.snapshot.blocks;
+    let blocks = &string.blocks;
     let sample = evenkeel_core::history::Sample::of(string, blocks, |b| plant.quality(b));
     bench.store.append(5_000, vec![(1, sample)]);
     bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the sample");
@@ -411,8 +414,8 @@ async fn the_first_view_of_512_blocks_is_light() {
     let bench = Bench::new().await;
     let cookie = bench.signed_in().await;
     let mut big = plant(13_612);
-    big.snapshot.blocks = vec![big.snapshot.blocks[0]; 512];
-    big.snapshot.strings[0].blocks = 512;
+    let block = big.snapshot.strings[0].blocks[0];
+    big.snapshot.strings[0] = StringRecord::new(vec![block; 512]);
     bench.hub.set_plant(big);
     let page = bench.get("/", &cookie).await.body;
     assert_eq!(page.matches("<i>+12</i>").count(), 512);

@@ -499,8 +499,9 @@ mod tests {
     }
 
     fn sample(target_v: f64) -> Sample {
-        let string = StringRecord { target_v, ..StringRecord::default() };
-        Sample::of(&string, &[BlockRecord::default()], |b| b.quality)
+        let mut string = StringRecord::new(vec![BlockRecord::default()]);
+        string.equalize.target_v = target_v;
+        Sample::of(&string, &string.blocks, |b| b.quality)
     }
 
     fn open(dir: &Path) -> Store {

@@ -2,11 +2,11 @@
 //! sparkline (facts/console-ux.md §4.1).
 
 use super::{Status, short_age, signed, volts};
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::store::Recent;
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::history::Spread;
-use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::image::{BlockRecord, StringRecord};
 use evenkeel_core::points::Quality;
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
@@ -128,8 +128,8 @@ fn string_view(
     now: Nanos,
 ) -> StringView {
     let blocks = plant.snapshot.blocks_of(index);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
-    let columns = Columns::of(plant, string, blocks, now);
+    let live = plant.live(index);
+    let columns = Columns::of(plant, blocks, now);
     let (status, state) = string_state(string, &columns, live);
     let worst = columns
         .worst()
@@ -146,14 +146,14 @@ fn string_view(
         status,
         state,
         name: format!("String {} · {name}", index + 1),
-        target: volts(string.target_v, 3),
-        sum: volts(string.sum_v, 2),
+        target: volts(string.equalize.target_v, 3),
+        sum: volts(string.equalize.sum_v, 2),
         worst,
         spread,
-        bypass: format!("{:.0} %", string.mean_duty * 100.0),
-        equalizing: match string.inhibits.is_empty() {
-            true => format!("{} of {} blocks", string.members, blocks.len()),
-            false => format!("off: {}", string.inhibits),
+        bypass: format!("{:.0} %", string.equalize.mean_duty * 100.0),
+        equalizing: match string.equalize.inhibits.is_empty() {
+            true => format!("{} of {} blocks", string.equalize.members, blocks.len()),
+            false => format!("off: {}", string.equalize.inhibits),
         },
         spark,
         spark_label,
@@ -175,14 +175,14 @@ fn string_state(string: &StringRecord, columns: &Columns, live: bool) -> (Status
         let plural = if missing == 1 { "" } else { "s" };
         return (Status::Warning, format!("{missing} block{plural} without live data"));
     }
-    if !string.worst_v.is_finite() {
+    if !string.equalize.worst_v.is_finite() {
         return (Status::Unknown, "no target yet".into());
     }
-    if (string.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
+    if (string.equalize.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
         return (Status::Ok, "in band".into());
     }
     let closing =
-        if string.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
+        if string.equalize.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
     (Status::Warning, closing.into())
 }
 
@@ -198,19 +198,19 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(plant: &Plant, string: &StringRecord, blocks: &[BlockRecord], now: Nanos) -> Self {
+    fn of(plant: &Plant, blocks: &[BlockRecord], now: Nanos) -> Self {
         let mut columns = Self::default();
         for block in blocks {
             let quality = plant.quality(block);
             let usable = quality != Quality::Bad;
-            let dev = f64::from(block.voltage_mv) - string.target_v * 1e3;
+            let dev = block.equalize.deviation_v * 1e3;
             let dev = (usable && dev.is_finite()).then(|| dev.round() as i32);
             let fresh = matches!(quality, Quality::Good | Quality::Estimated);
             let ever = block.read != Nanos(0);
             columns.dev.push(dev);
             columns.mv.push(usable.then_some(block.voltage_mv));
-            let sensor = usable && !block.flags.sensor_fault();
-            columns.temp.push(sensor.then_some(block.temperature_dc));
+            let warm = block.temperature_quality != Quality::Bad;
+            columns.temp.push(warm.then_some(block.temperature_dc));
             columns.duty.push((block.duty.fraction() * 100.0).round() as u8);
             columns.mark.push(match (fresh, usable, dev) {
                 (true, _, Some(mv)) if mv.abs() <= IN_BAND_MV => 0,
@@ -266,12 +266,19 @@ const SCALES: [u16; 9] = [20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use evenkeel_core::equalize::BlockReport;
     use evenkeel_core::image::{Fault, Snapshot};
 
     /// A plant of one string with these block voltages; 0 is a silent module.
     pub fn plant(volts: &[f64]) -> Plant {
+        let equalize = |v: f64| BlockReport {
+            target_v: 13.6,
+            deviation_v: if v > 0.0 { v - 13.6 } else { f64::NAN },
+            ..BlockReport::default()
+        };
         let block = |v: &f64| BlockRecord {
             voltage_mv: (v * 1e3) as u16,
+            equalize: equalize(*v),
             quality: if *v > 0.0 { Quality::Good } else { Quality::Bad },
             fault: if *v > 0.0 { Fault::None } else { Fault::Silent },
             read: Nanos::from_secs(90),
@@ -282,18 +289,10 @@ pub mod tests {
             .map(|v| v - 13.6)
             .filter(|d| *d > -13.0)
             .fold(0.0, |a: f64, d| if d.abs() > a.abs() { d } else { a });
-        let string = StringRecord {
-            blocks: volts.len() as u16,
-            target_v: 13.6,
-            worst_v,
-            ..Default::default()
-        };
-        let snapshot = Snapshot {
-            strings: vec![string],
-            blocks: volts.iter().map(block).collect(),
-            ..Snapshot::default()
-        };
-        Plant { snapshot, strings: vec!["A".into()], connected: true }
+        let mut string = StringRecord::new(volts.iter().map(block).collect());
+        (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
+        let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected: true }
     }
 
     /// The view of its only string.
