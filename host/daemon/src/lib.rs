@@ -8,6 +8,7 @@ pub mod caps;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod discharges;
 pub mod failure;
 pub mod files;
 pub mod guard;

@@ -4,9 +4,13 @@
 //! to the store only through what it returns; [`run`] is the task around it.
 
 use crate::clock;
+mod bench;
+mod strings;
+
 use crate::hub::Hub;
-use crate::plant::Plant;
+use crate::plant::{Plant, number};
 use crate::store::{Store, recent};
+use bench::Bench;
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::{Sample, Spread};
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
@@ -15,6 +19,7 @@ use evenkeel_core::time::Nanos;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use strings::Verdicts;
 
 /// Longest time between two looks at the hub.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,6 +35,7 @@ const EVENT_EVERY: Nanos = Nanos::from_secs(15);
 /// What was seen and told so far.
 pub struct Watch {
     strings: Vec<StringWatch>,
+    bench: Bench,
     upses: Vec<Ups>,
     guard: Option<bool>,
     guard_budget: Budget,
@@ -41,6 +47,7 @@ struct StringWatch {
     /// Blocks whose modules were told lost.
     lost: BTreeSet<u16>,
     budget: Budget,
+    verdicts: Verdicts,
 }
 
 struct Ups {
@@ -101,6 +108,7 @@ impl Watch {
         };
         Self {
             strings: Vec::new(),
+            bench: Bench::default(),
             upses: subtrees.into_iter().map(ups).collect(),
             guard: None,
             guard_budget: Budget::new(EVENTS, EVENT_EVERY),
@@ -118,7 +126,9 @@ impl Watch {
                 for (index, string) in self.strings.iter_mut().enumerate() {
                     events.extend(string.band(&plant, index, now));
                     events.extend(string.modules(&plant, index, now));
+                    events.extend(string.verdicts.step(&plant, index, now));
                 }
+                events.extend(self.bench.step(&plant, now));
             }
         }
         events.extend(self.upses.iter_mut().flat_map(|ups| ups.step(hub, now)));
@@ -133,6 +143,10 @@ impl Watch {
         let conditions = plant.snapshot.cycle.conditions;
         for condition in Condition::ALL {
             let bit = condition as u64;
+            // Which device is told by name.
+            if condition == Condition::DeviceLost {
+                continue;
+            }
             if (self.conditions ^ conditions) & bit == 0 || !self.guard_budget.spend(now) {
                 continue;
             }
@@ -149,7 +163,7 @@ impl Watch {
 impl Default for StringWatch {
     fn default() -> Self {
         let budget = Budget::new(EVENTS, EVENT_EVERY);
-        Self { band: Band::default(), lost: BTreeSet::new(), budget }
+        Self { band: Band::default(), lost: BTreeSet::new(), budget, verdicts: Verdicts::default() }
     }
 }
 
@@ -174,6 +188,10 @@ impl StringWatch {
         let (mut gone, mut back) = (Vec::new(), Vec::new());
         for (b, record) in plant.snapshot.blocks_of(index).iter().enumerate() {
             let block = number(b);
+            // A dead bus is one event, not one per module.
+            if plant.bus_lost(record.bus) {
+                continue;
+            }
             let silent = match record.fault {
                 Fault::Silent => true,
                 Fault::NeverSeen if awaited => true,
@@ -236,11 +254,6 @@ fn samples(plant: &Plant) -> Vec<(u16, Sample)> {
             (number(s), Sample::of(string, blocks, |b| plant.quality(b)))
         })
         .collect()
-}
-
-/// People count from 1.
-fn number(index: usize) -> u16 {
-    u16::try_from(index + 1).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

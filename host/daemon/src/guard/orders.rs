@@ -1,12 +1,13 @@
 //! Orders to the guard, from people and from the daemon itself.
 //!
-//! Each goes over a connection of its own, one at a time: the link that
-//! watches the image never waits for an order, and the guard's few places for
-//! clients are not taken by ours.
+//! Each goes over a connection of its own: the link that watches the image
+//! never waits for an order. There are two of them at most, so that the
+//! guard's few places for clients are not taken by ours.
 
 use super::talk::{Talk, TalkError};
 use evenkeel_core::command::{self, Order};
 use evenkeel_core::discharge::{OwnedChunk, RecordId, RowHead};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub enum OrderError {
 }
 
 /// All rows of a discharge record.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RecordRows {
     /// Whose they are.
     pub id: RecordId,
@@ -52,14 +53,18 @@ pub struct RecordRows {
 /// Gives orders.
 pub struct Orders {
     socket: PathBuf,
+    /// Orders of people, one at a time …
     turn: Arc<Semaphore>,
+    /// … and reading rows, which takes long and is not to keep them waiting.
+    reading: Arc<Semaphore>,
 }
 
 impl Orders {
     /// To the guard that listens at this socket.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, turn: Arc::new(Semaphore::new(1)) }
+        let one = || Arc::new(Semaphore::new(1));
+        Self { socket, turn: one(), reading: one() }
     }
 
     /// Have an order carried out.
@@ -67,7 +72,8 @@ impl Orders {
     /// # Errors
     /// [`OrderError`] says why it was not, or that nobody knows.
     pub async fn give(&self, order: Order) -> Result<(), OrderError> {
-        self.off_thread(move |talk| talk.order(order).map(drop).map_err(unanswered)).await
+        let work = move |talk: &mut Talk| talk.order(order).map(drop).map_err(unanswered);
+        self.off_thread(&self.turn, work).await
     }
 
     /// The rows of the present discharge record of a string (from 1).
@@ -75,14 +81,15 @@ impl Orders {
     /// # Errors
     /// [`OrderError`], also when there is no record.
     pub async fn rows(&self, string: u16) -> Result<RecordRows, OrderError> {
-        self.off_thread(move |talk| rows(talk, string)).await
+        self.off_thread(&self.reading, move |talk| rows(talk, string)).await
     }
 
     async fn off_thread<T: Send + 'static>(
         &self,
+        turn: &Arc<Semaphore>,
         work: impl FnOnce(&mut Talk) -> Result<T, OrderError> + Send + 'static,
     ) -> Result<T, OrderError> {
-        let turn = tokio::time::timeout(TURN, self.turn.clone().acquire_owned()).await;
+        let turn = tokio::time::timeout(TURN, turn.clone().acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(OrderError::Busy) };
         let socket = self.socket.clone();
         let done = tokio::task::spawn_blocking(move || {
