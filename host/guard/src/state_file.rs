@@ -270,16 +270,16 @@ mod tests {
         let (mut keeper, _) = open(dir.path());
         let second = |n| Nanos::from_secs(1_000 + n);
         let mut writes = 0;
-        for n in 0..3_600 {
+        for n in 0..7_200 {
             writes += u32::from(keeper.offer(second(n), &state(n), false).expect("tried"));
         }
-        assert_eq!(writes, 6, "one in ten minutes");
-        assert!(!keeper.offer(second(3_599), &state(1), false).expect("not yet"));
-        assert!(keeper.offer(second(3_599), &state(1), true).expect("a latch goes at once"));
-        assert!(!keeper.offer(second(3_700), &state(1), true).expect("nothing new"));
-        assert!(keeper.offer(second(3_700), &state(2), true).expect("something new"));
-        assert!(!keeper.offer(second(3_709), &state(3), true).expect("a flutter waits"));
-        assert!(keeper.offer(second(3_710), &state(3), true).expect("not for ever"));
+        assert_eq!(writes, 2, "one an hour");
+        assert!(!keeper.offer(second(7_199), &state(1), false).expect("not yet"));
+        assert!(keeper.offer(second(7_199), &state(1), true).expect("a latch goes at once"));
+        assert!(!keeper.offer(second(7_300), &state(1), true).expect("nothing new"));
+        assert!(keeper.offer(second(7_300), &state(2), true).expect("something new"));
+        assert!(!keeper.offer(second(7_309), &state(3), true).expect("a flutter waits"));
+        assert!(keeper.offer(second(7_310), &state(3), true).expect("not for ever"));
         keeper.close(&state(4)).expect("written");
         assert_eq!(open(dir.path()).1.value, Some(state(4)));
     }
