@@ -22,6 +22,7 @@ use evenkeel_core::image::{
     BlockRecord, DeviceRecord, Fault, Snapshot, StationRecord, StringRecord,
 };
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::protect::{Condition, Level};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -562,6 +563,23 @@ async fn the_page_shows_real_values_and_escapes_names() {
     assert!(page.contains("<i>+12</i>"), "{page}");
     assert!(page.contains("13.600 V") && page.contains("configuration refused"));
     assert!(page.contains("&#60;b&#62;A") && !page.contains("<b>A"));
+}
+
+#[tokio::test]
+async fn the_page_lists_alarms_and_has_buttons_without_script() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let mut plant = testing::plant(&[13.6, 13.6]);
+    testing::mark(&mut plant.snapshot.strings[0], 1, Condition::VoltageLow, Level::Alarm);
+    plant.snapshot.annunciation.buzzer = true;
+    bench.hub.set_plant(plant);
+    let page = bench.get("/", &cookie).await.body;
+    assert!(page.contains("<td>String 1</td><td>block voltage low: block 2</td>"), "{page}");
+    assert!(page.contains(r#"class="m0 w2""#), "the tile is marked");
+    assert!(page.contains(r#"data-c="sounding" data-status="buzzer""#));
+    for order in ["mute", "pause", "resume", "reset"] {
+        assert!(page.contains(&format!(r#"name="order" value="{order}""#)), "{order}");
+    }
 }
 
 #[tokio::test]
