@@ -88,6 +88,7 @@ pub fn stack(
         port,
         seed,
         history_period_s: None,
+        guard_settings: "",
     })?)
 }
 

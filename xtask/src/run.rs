@@ -29,6 +29,17 @@ pub fn cargo<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(arguments);
+    // What cargo said about xtask is not about what is built next: build
+    // scripts that watch such a variable would run again at each change
+    // between this command and a plain one.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

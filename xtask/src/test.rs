@@ -64,6 +64,8 @@ const END_TO_END: &[&str] = &[
     "--features",
     "evenkeel-e2e/appliance",
     "--test",
+    "battery",
+    "--test",
     "guard",
     "--test",
     "refusals",

@@ -71,6 +71,27 @@ pub struct Outcome {
     pub scan: Nanos,
 }
 
+/// Who says what is done on the buses.
+pub trait Decide {
+    /// Called once per cycle, when every bus has been scanned, is gone, or the
+    /// time is over: look at the masters' modules and give each master its
+    /// duties by [`Master::command`].
+    fn decide(&mut self, masters: &mut [Master], now: Nanos);
+
+    /// All is said on a bus (from 0), and there is time left: give its master
+    /// something more to do; false when there is nothing.
+    fn go_on(&mut self, _bus: usize, _master: &mut Master) -> bool {
+        false
+    }
+}
+
+/// A decision and nothing more.
+impl<F: FnMut(&mut [Master], Nanos)> Decide for F {
+    fn decide(&mut self, masters: &mut [Master], now: Nanos) {
+        self(masters, now);
+    }
+}
+
 impl Line {
     /// For the port at `path`, which need not exist yet.
     pub fn new(path: &Path, baud: u32) -> Self {
@@ -122,8 +143,13 @@ impl Line {
         master.start_cycle(end);
     }
 
-    /// Say what is due; returns when there is something to do again.
-    fn advance(&mut self, master: &mut Master) -> Nanos {
+    /// Say what is due; returns when there is something to do again. `go_on` is
+    /// [`Decide::go_on`].
+    fn advance(
+        &mut self,
+        master: &mut Master,
+        mut go_on: impl FnMut(&mut Master) -> bool,
+    ) -> Nanos {
         const NEVER: Nanos = Nanos(u64::MAX);
         loop {
             if self.sent < self.len && !self.send() {
@@ -142,7 +168,11 @@ impl Line {
                 }
                 Step::Scanned if self.phase == Phase::Scanning => self.phase = Phase::Scanned,
                 Step::Scanned => self.phase = Phase::Undecided,
-                Step::Idle => self.phase = Phase::Done,
+                Step::Idle => {
+                    if !go_on(master) {
+                        self.phase = Phase::Done;
+                    }
+                }
             }
         }
     }
@@ -201,10 +231,8 @@ impl Line {
     }
 }
 
-/// Talk to all modules of all buses between `woken` and `end`. `decide` is
-/// called exactly once, when every bus has been scanned, is gone, or the time
-/// is over; it looks at the masters' modules and gives each master its duties
-/// by [`Master::command`].
+/// Talk to all modules of all buses between `woken` and `end`. The decision
+/// is asked for exactly once, whatever happens.
 ///
 /// Lines and masters belong together by their places; there are at most
 /// [`PORTS_MAX`].
@@ -213,25 +241,24 @@ pub fn converse(
     masters: &mut [Master],
     woken: Nanos,
     end: Nanos,
-    decide: impl FnOnce(&mut [Master], Nanos),
+    decider: &mut impl Decide,
 ) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut decide = Some(decide);
+    let mut decided = false;
     for (line, master) in lines.iter_mut().zip(masters.iter_mut()) {
         line.begin(master, end);
     }
     loop {
         let mut next = end;
-        for (line, master) in lines.iter_mut().zip(masters.iter_mut()) {
-            next = next.min(line.advance(master));
+        for (bus, (line, master)) in lines.iter_mut().zip(masters.iter_mut()).enumerate() {
+            next = next.min(line.advance(master, |master| decider.go_on(bus, master)));
         }
         let time = now();
         let all_scanned = lines.iter().all(|line| line.phase != Phase::Scanning);
-        if (all_scanned || time >= end)
-            && let Some(decide) = decide.take()
-        {
+        if (all_scanned || time >= end) && !decided {
+            decided = true;
             outcome.scan = time.since(woken);
-            decide(masters, time);
+            decider.decide(masters, time);
             let scanned = lines.iter_mut().filter(|line| line.phase == Phase::Scanned);
             scanned.for_each(|line| line.phase = Phase::Commanding);
             continue;
@@ -344,7 +371,7 @@ mod tests {
         /// One cycle: fresh readings per bus, and how long it took.
         fn cycle(&mut self) -> ([usize; 2], Nanos) {
             let (woken, mut fresh, mut decisions) = (now(), [0; 2], 0);
-            converse(&mut self.lines, &mut self.masters, woken, woken + CYCLE, |masters, _| {
+            let mut decide = |masters: &mut [Master], _: Nanos| {
                 decisions += 1;
                 for (master, fresh) in masters.iter_mut().zip(&mut fresh) {
                     let read = |m: &evenkeel_core::bus::master::Module| {
@@ -353,7 +380,8 @@ mod tests {
                     *fresh = master.modules().iter().filter(|m| read(m)).count();
                     master.command(&[HALF; BLOCKS]);
                 }
-            });
+            };
+            converse(&mut self.lines, &mut self.masters, woken, woken + CYCLE, &mut decide);
             assert_eq!(decisions, 1, "decided once, whatever happens");
             (fresh, now().since(woken))
         }

@@ -9,7 +9,7 @@
 //! Nothing here allocates, logs or takes a lock once it runs.
 
 use crate::alloc_check;
-use crate::converse::{Line, converse};
+use crate::converse::{Decide, Line, converse};
 use crate::desk::Desk;
 use crate::port::now;
 use crate::settings_file::Loaded;
@@ -118,9 +118,8 @@ impl Cycle {
 
     /// Scan and command; returns the time spent waiting for the lines.
     fn cycle(&mut self, woken: Nanos, end: Nanos) -> Nanos {
-        let (control, wall_s) = (&mut self.control, wall_s());
-        let decide = |masters: &mut [Master], time: Nanos| control.step(masters, time, wall_s);
-        let outcome = converse(&mut self.lines, &mut self.masters, woken, end, decide);
+        let mut running = Running { control: &mut self.control, wall_s: wall_s() };
+        let outcome = converse(&mut self.lines, &mut self.masters, woken, end, &mut running);
         self.control.cycle.scan = outcome.scan;
         if self.lines.iter().all(Line::commanded) {
             self.control.commanded();
@@ -175,8 +174,8 @@ impl Cycle {
         let woken = now();
         let end = woken + self.settings.cycle();
         let control = &mut self.control;
-        let decide = |masters: &mut [Master], _: Nanos| control.release(masters);
-        converse(&mut self.lines, &mut self.masters, woken, end, decide);
+        let mut leave = |masters: &mut [Master], _: Nanos| control.release(masters);
+        converse(&mut self.lines, &mut self.masters, woken, end, &mut leave);
         // Refused when the main thread is reading just now: what it has is
         // less than a minute old, and latches were written down as they came.
         self.desk.keep(&self.control);
@@ -208,6 +207,22 @@ impl Cycle {
     fn tell(&self) {
         let conditions = self.control.cycle.conditions;
         self.shared.tell(conditions, self.lines.iter().map(Line::lost));
+    }
+}
+
+/// Control, for one cycle.
+struct Running<'a> {
+    control: &'a mut Control,
+    wall_s: Option<u64>,
+}
+
+impl Decide for Running<'_> {
+    fn decide(&mut self, masters: &mut [Master], now: Nanos) {
+        self.control.step(masters, now, self.wall_s);
+    }
+
+    fn go_on(&mut self, bus: usize, master: &mut Master) -> bool {
+        self.control.go_on(bus, master)
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Options {
     pub seed: u64,
     /// Seconds between history samples; `None` leaves the default.
     pub history_period_s: Option<u32>,
+    /// Added to the guard's settings, e.g. `[recorder]`.
+    pub guard_settings: &'static str,
 }
 
 impl Options {
@@ -58,6 +60,7 @@ impl Options {
             port: 0,
             seed: 1,
             history_period_s: Some(5),
+            guard_settings: "",
             programs,
         };
         let programs = ["evenkeel-sim", "evenkeel-guard", "evenkeeld", "evenkeel-plugin"];
@@ -301,6 +304,7 @@ fn guard_settings(options: &Options) -> String {
         device("PANEL", "panel", 1029),
         string("String A", 1, 1),
         string("String B", 33, 2),
+        options.guard_settings.to_owned(),
     ];
     parts.concat()
 }

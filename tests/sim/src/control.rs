@@ -20,6 +20,7 @@ module <address> sensor-fault on|off
 module <address> button on|off      the address button is held
 module <address> garble <probability>
 module <address> reset              as after a power cut
+module <address> replace            a factory-new one takes its place
 module <address> gain <factor>      of its voltage reading, 1 = exact
 module <address> offset <mv>        of its voltage reading
 module <address> ntc good|open|short
@@ -67,7 +68,7 @@ pub enum Command {
     Ambient(f64, f64),
     /// To the battery bus.
     Bus(BusCommand),
-    /// To the module with that bus address.
+    /// To the module that had that bus address at first, or its replacement.
     Module(u16, ModuleCommand),
     /// To the block that this module was mounted on at first.
     Block(u16, BlockCommand),
@@ -103,6 +104,7 @@ pub enum ModuleCommand {
     Button(bool),
     Garble(f64),
     Reset,
+    Replace,
     Gain(f64),
     /// V.
     Offset(f64),
@@ -239,6 +241,7 @@ fn module(words: &[&str]) -> Result<ModuleCommand, CommandError> {
         ["button", state] => ModuleCommand::Button(on_off(state)?),
         ["garble", chance] => ModuleCommand::Garble(probability(chance)?),
         ["reset"] => ModuleCommand::Reset,
+        ["replace"] => ModuleCommand::Replace,
         ["gain", factor] => ModuleCommand::Gain(number(factor, 0.5, 1.5, "0.5 … 1.5")?),
         ["offset", mv] => {
             ModuleCommand::Offset(number(mv, -20_000.0, 20_000.0, "-20000 … 20000 mV")? / 1e3)

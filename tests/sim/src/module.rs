@@ -43,6 +43,11 @@ impl Sensed {
     pub const DISCONNECTED: Self = Self { volts: 0.0, celsius: 25.0, ohm: f64::INFINITY };
 }
 
+/// Serial numbers of modules that replace others, each the former's number and
+/// this, and again this much more.
+const SPARES: u32 = 1_000_000;
+const SPARES_STEP: u32 = 10_000;
+
 /// A module as it leaves the factory and was addressed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModuleSpec {
@@ -184,6 +189,17 @@ impl Module {
     /// Restart, as after a power cut.
     pub fn reset(&mut self) {
         self.firmware = self.board.boot();
+    }
+
+    /// Take it off and put a factory-new one in its place: the next of the
+    /// serial numbers from a million on, no address, nothing broken.
+    pub fn replace(&mut self) {
+        let serial = &mut self.board.spec.serial;
+        *serial = if *serial < SPARES { *serial + SPARES } else { *serial + SPARES_STEP };
+        self.board.address = 0;
+        self.board.faults = ModuleFaults::default();
+        self.board.led = Led::Normal;
+        self.reset();
     }
 
     /// Take a byte that has arrived at `at`.

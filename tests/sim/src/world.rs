@@ -268,7 +268,8 @@ impl World {
             ModuleCommand::FuseBlown => self.on_block(address, PlantString::blow_fuse)?,
             _ => {}
         }
-        let module = self.bus.bus_mut().module_mut(address).ok_or(ObeyError::NoModule(address))?;
+        let modules = self.bus.bus_mut().modules_mut();
+        let module = modules.get_mut(number).ok_or(ObeyError::NoModule(address))?;
         let faults = module.faults_mut();
         match command {
             ModuleCommand::Vanish(on) => faults.vanished = on,
@@ -277,6 +278,7 @@ impl World {
             ModuleCommand::Button(on) => faults.button = on,
             ModuleCommand::Garble(chance) => faults.garble_chance = chance,
             ModuleCommand::Reset => module.reset(),
+            ModuleCommand::Replace => module.replace(),
             _ => {}
         }
         Ok(())

@@ -135,14 +135,27 @@ impl Errands {
             self.take(&outcome);
         }
         self.look_at_cable(master);
-        let Some((errand, chosen)) = self.choose() else { return };
-        if master.errand(errand).is_ok() {
-            match chosen {
-                Chosen::Locate => self.locate = None,
-                Chosen::Measure => self.measure = None,
-                Chosen::Work => {}
-            }
+        self.send(master);
+    }
+
+    /// When the master is idle: the next errand, if the last one has ended. It
+    /// may still fit the cycle, so that a discovery takes as many searches as
+    /// there is time for. False when there is nothing to go on with.
+    pub fn go_on(&mut self, master: &mut Master) -> bool {
+        let Some(outcome) = master.take_outcome() else { return false };
+        self.take(&outcome);
+        self.send(master)
+    }
+
+    fn send(&mut self, master: &mut Master) -> bool {
+        let Some((errand, chosen)) = self.choose() else { return false };
+        let taken = master.errand(errand).is_ok();
+        match chosen {
+            Chosen::Locate if taken => self.locate = None,
+            Chosen::Measure if taken => self.measure = None,
+            _ => {}
         }
+        taken
     }
 
     fn choose(&self) -> Option<(Errand, Chosen)> {

@@ -141,6 +141,12 @@ impl Control {
         self.drive(masters);
     }
 
+    /// The master of a bus (from 0) is idle and its cycle not over: true when
+    /// it has something to go on with.
+    pub fn go_on(&mut self, bus: usize, master: &mut Master) -> bool {
+        self.buses.get_mut(bus).is_some_and(|bus| bus.errands.go_on(master))
+    }
+
     /// The duties of the last step are on their way: show them as commanded.
     pub fn commanded(&mut self) {
         self.strings.iter_mut().for_each(StringControl::commanded);

@@ -23,6 +23,10 @@ impl Guardian for ControlGuardian {
         self.0.step(std::slice::from_mut(master), around.now, Some(around.wall_s));
     }
 
+    fn go_on(&mut self, master: &mut Master) -> bool {
+        self.0.go_on(0, master)
+    }
+
     fn commanded(&mut self) {
         self.0.commanded();
     }

@@ -47,6 +47,11 @@ pub trait Guardian {
     /// A scan is over: look at the master's modules and devices, and command
     /// duties and outputs.
     fn step(&mut self, master: &mut Master, around: &Around);
+    /// The master is idle and its cycle not over: true when it has something to
+    /// go on with.
+    fn go_on(&mut self, _master: &mut Master) -> bool {
+        false
+    }
     /// The duties of the last step, by the master's order of modules.
     fn duties(&self) -> &[Duty];
     /// The duties of the last step are on their way.
@@ -136,6 +141,9 @@ impl<G: Guardian> Rig<G> {
                 }
                 Step::Scanned => self.decide(),
                 Step::Idle => {
+                    if self.guardian.go_on(&mut self.master) {
+                        continue;
+                    }
                     self.guardian.commanded();
                     break;
                 }

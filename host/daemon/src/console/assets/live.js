@@ -79,7 +79,7 @@ function tile(item, string, at) {
   const [, text, svg] = item.children;
   const [bar, bypass] = svg.children;
   item.className = `m${string.mark[at]} w${string.wrong[at]}`;
-  text.textContent = age !== null ? `-- ${shortAge(age)}` : dev === null ? "--" : signed(dev);
+  text.textContent = age !== null ? shortAge(age) : dev === null ? "--" : signed(dev);
   bar.setAttribute("class", mv < 0 ? "lo" : "hi");
   bar.setAttribute("d", barPath(mv));
   bypass.setAttribute("width", duty * 0.4);
