@@ -14,8 +14,9 @@ const ORDERS_MAX: usize = 8;
 /// Bytes of a chunk of a discharge record; its message is a little longer.
 const ROWS_MAX: usize = MESSAGE_MAX - 64;
 
-const STILL_HOT: Refusal =
-    Refusal::NotNow("what tripped this string persists; it can be reset once its blocks have cooled");
+const STILL_HOT: Refusal = Refusal::NotNow(
+    "what tripped this string persists; it can be reset once its blocks have cooled",
+);
 
 /// See the head of this file.
 pub struct Desk {
