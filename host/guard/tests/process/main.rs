@@ -1,7 +1,10 @@
 //! The guard as a process on a simulated bus: what it does to itself, and what
 //! it survives.
 
+mod alarm;
 mod common;
+mod orders;
+mod seal;
 
 use common::{Guard, Hardware, eventually};
 use evenkeel_core::command::{self, Answer, Request, VERSION};
