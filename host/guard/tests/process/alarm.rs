@@ -1,18 +1,19 @@
-//! Thermal runaway from the module's reading to the open breaker, while all
-//! that the guard does not need is missing; and what a latched trip survives.
+//! Thermal runaway from the module's reading to the switched relay, while all
+//! that the guard does not need is missing; what a latched trip survives; and
+//! what the hardware does when the guard is gone.
 
-use crate::common::{Guard, Hardware, eventually};
+use crate::common::{Guard, Hardware, be_real_time, eventually};
+use evenkeel_core::bus::wire::panel;
 use evenkeel_core::command::{Answer, Order};
 use evenkeel_core::image::Snapshot;
-use evenkeel_core::protect::{BreakerState, Condition, TripCause};
+use evenkeel_core::protect::{BreakerState, Condition, Trip, TripCause};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// The shortest hold time that settings may say, and what may come on top:
-/// two cycles, one to trip and one to read that the breaker is open.
+/// The shortest hold time that settings may say, and the shortest cycle.
 const HOLD_S: f64 = 30.0;
 const CYCLE_S: f64 = 0.5;
 
@@ -64,13 +65,13 @@ hold_s = 30.0
 after_discharge_s = 0.0
 "#;
 
-/// Everybody's processor time, until dropped.
+/// Everybody's processor time twice over, until dropped.
 struct Busy(Arc<AtomicBool>);
 
 impl Busy {
     fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+        for _ in 0..2 * thread::available_parallelism().map_or(2, usize::from) {
             let stop = stop.clone();
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
@@ -92,81 +93,87 @@ fn breaker(snapshot: &Snapshot) -> BreakerState {
     snapshot.strings[0].protect.breaker
 }
 
-fn set_mode(hardware: &Hardware, mode: u32) {
-    let mode = fs::Permissions::from_mode(mode);
-    fs::set_permissions(hardware.path("state"), mode).expect("set");
+fn trip(snapshot: &Snapshot) -> Option<Trip> {
+    snapshot.strings[0].protect.trip
 }
 
-/// Let the first two blocks read warmer, step by believable step.
-fn heat(hardware: &Hardware, guard: &mut Guard) {
-    for step in 1..=8 {
-        for module in 1..=2 {
-            hardware.order(&format!("module {module} warm {}", 1.5 * f64::from(step)));
-        }
-        let warm =
-            |s: &Snapshot| s.blocks_of(0)[..2].iter().all(|b| b.temperature_dc >= 345 + 15 * step);
-        guard.until("two blocks read warmer", warm);
+/// Only root can give up being root.
+fn user() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() { &["--user", "65534"] } else { &[] }
+}
+
+/// A disk that takes no byte more: whatever replaces a file there begins with
+/// a fresh one, which is `/dev/full`.
+fn fill_disk(hardware: &Hardware) {
+    fs::create_dir(hardware.path("state")).expect("made");
+    for fresh in ["state/guard-kept.new", "state/guard-settings.last-good.new"] {
+        symlink("/dev/full", hardware.path(fresh)).expect("linked");
     }
 }
 
-#[test]
-fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() {
-    let hardware = Hardware::of(&[SCENARIO], SETTINGS);
-    hardware.open_to_everybody();
-    // Root could write the folder all the same.
-    let root = rustix::process::geteuid().is_root();
-    let user: &[&str] = if root { &["--user", "65534"] } else { &[] };
-    fs::create_dir(hardware.path("state")).expect("made");
-    set_mode(&hardware, 0o500);
-    let mut guard = Guard::start(&hardware, user);
-    guard.until("all is well", |s| breaker(s) == BreakerState::Closed && s.cycle.cycles > 2);
+/// Let the first two blocks read warmer, step by believable step; the last one
+/// is too warm. Returns the simulation's time just before that, in ms.
+fn heat(hardware: &Hardware, guard: &mut Guard) -> f64 {
+    let mut before_ms = 0.0;
+    for step in 1..=7 {
+        let warm =
+            |s: &Snapshot| s.blocks_of(0)[..2].iter().all(|b| b.temperature_dc >= 345 + 15 * step);
+        before_ms = hardware.truth("now_ms");
+        for module in 1..=2 {
+            hardware.order(&format!("module {module} warm {}", 1.5 * f64::from(step)));
+        }
+        let seen = guard.until("two blocks read warmer", warm);
+        assert!(step == 7 || !pending(&seen), "step {step}");
+    }
+    before_ms
+}
 
-    heat(&hardware, &mut guard);
-    // Shown from the scan on in which the hold time begins.
-    let pending = |s: &Snapshot| s.strings[0].protect.string.warning.contains(Condition::Runaway);
-    let begun = guard.until("hot and rising", pending).cycle.published;
-    guard.until("nearly there", |s| s.cycle.published.since(begun).as_secs_f64() > HOLD_S - 4.0);
+/// Shown from the scan on in which the hold time begins.
+fn pending(snapshot: &Snapshot) -> bool {
+    snapshot.strings[0].protect.string.warning.contains(Condition::Runaway)
+}
+
+/// From the warm reading to the open breaker: in cycles, and by the
+/// simulation's clock.
+fn measure_trip(hardware: &Hardware, guard: &mut Guard) -> Trip {
+    let heated_ms = heat(hardware, guard);
+    let begun = guard.until("hot and rising", pending);
+    guard.until("nearly there", |s| {
+        s.cycle.published.since(begun.cycle.published).as_secs_f64() > HOLD_S - 4.0
+    });
     let busy = Busy::start();
-    assert!(guard.snapshot().strings[0].protect.trip.is_none(), "the hold time counts");
-    let decided = guard.until("tripped", |s| s.strings[0].protect.trip.is_some());
-    let tripped = guard.until("the breaker is open", |s| breaker(s) == BreakerState::Open);
+    assert!(trip(&guard.snapshot()).is_none(), "the hold time counts");
+    let decided = guard.until("tripped", |s| trip(s).is_some());
+    let open = guard.until("the breaker is open", |s| breaker(s) == BreakerState::Open);
     drop(busy);
-    let since = |s: &Snapshot| s.cycle.published.since(begun).as_secs_f64();
-    let took_s = since(&tripped);
+    let cycles = |s: &Snapshot| s.cycle.cycles - begun.cycle.cycles;
+    let switched_ms = hardware.truth::<f64>("device.1025.switched_ms") - heated_ms;
     println!(
-        "hold time {HOLD_S} s, cycles of {CYCLE_S} s: tripped after {:.3} s, breaker confirmed \
-         open after {took_s:.3} s; {} deadlines and {} replies missed, latest wake-up {:.3} ms",
-        since(&decided),
-        tripped.cycle.deadline_misses,
-        tripped.cycle.missed_replies,
-        tripped.jitter.max.as_secs_f64() * 1e3
+        "hold time {HOLD_S} s, cycles of {CYCLE_S} s: decided {} cycles after the first hot scan, \
+         relay switched {switched_ms:.1} ms after the heat ({:.1} ms after its hold time), open \
+         breaker read after {} cycles; {} deadlines and {} replies missed, latest wake-up {:.3} ms",
+        cycles(&decided),
+        switched_ms - HOLD_S * 1e3,
+        cycles(&open),
+        open.cycle.deadline_misses,
+        open.cycle.missed_replies,
+        open.jitter.max.as_secs_f64() * 1e3
     );
-    // The instants of two publications are a little less regular than cycles.
-    assert!(took_s <= HOLD_S + 2.0 * CYCLE_S + 0.05, "{took_s} s");
-    let trip = tripped.strings[0].protect.trip.expect("latched");
-    assert_eq!((trip.cause, trip.block <= 1), (TripCause::TwoTemperatures, true));
-    let truth = hardware.order("status");
-    assert!(truth.contains(&"string.0.breaker=open".to_owned()), "{truth:?}");
-    assert!(guard.log().contains("kept state cannot be written"), "{}", guard.log());
-    assert!(!guard.log().contains("has allocated"), "{}", guard.log());
+    // One scan on top of the hold time, and one more to read the contact.
+    let hold = (HOLD_S / CYCLE_S) as u64;
+    assert!(cycles(&decided) <= hold + 1, "{} cycles", cycles(&decided));
+    assert!(cycles(&open) <= hold + 2, "{} cycles", cycles(&open));
+    trip(&open).expect("latched")
+}
 
-    // As soon as there is a disk again, the trip is written down.
-    set_mode(&hardware, 0o700);
-    eventually("the trip is kept", || hardware.path("state/guard-kept.a").exists());
-    guard.kill();
-    hardware.order("string 0 breaker close");
-    let mut guard = Guard::start(&hardware, user);
-    let again = guard.until("tripped again", |s| breaker(s) == BreakerState::Open);
-    assert_eq!(again.strings[0].protect.trip, Some(trip), "the same one");
-    let truth = hardware.order("status");
-    assert!(truth.contains(&"string.0.breaker=open".to_owned()), "{truth:?}");
-
+/// A reset is refused while it is hot, and obeyed once.
+fn reset_by_hand(hardware: &Hardware, guard: &mut Guard) {
     let mut client = guard.client();
     let reset = Order::Reset { string: 1 };
-    let (answer, _) = client.order(reset);
-    let why = "what tripped this string persists; it can be reset once its blocks have cooled";
-    assert_eq!(answer, Answer::Refused(why.to_owned()));
-    assert!(guard.snapshot().strings[0].protect.trip.is_some());
+    let refused = |why: &str| Answer::Refused(why.to_owned());
+    let hot = "what tripped this string persists; it can be reset once its blocks have cooled";
+    assert_eq!(client.order(reset).0, refused(hot));
+    assert!(trip(&guard.snapshot()).is_some());
     for module in 1..=2 {
         hardware.order(&format!("module {module} warm 0"));
     }
@@ -175,14 +182,76 @@ fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() 
     let cycles = guard.snapshot().cycle.cycles;
     guard.until("looked again", |s| s.cycle.cycles >= cycles + 2);
     assert_eq!(client.order(reset).0, Answer::Done);
-    let reset_again = client.order(reset).0;
-    assert_eq!(reset_again, Answer::Refused("this string is not tripped".to_owned()));
+    assert_eq!(client.order(reset).0, refused("this string is not tripped"));
     guard.until("let go", |s| breaker(s) == BreakerState::OpenElsewhere);
     hardware.order("string 0 breaker close");
-    guard.until("closed by hand", |s| {
-        breaker(s) == BreakerState::Closed && s.strings[0].protect.trip.is_none()
-    });
+    guard.until("closed by hand", |s| breaker(s) == BreakerState::Closed && trip(s).is_none());
+}
+
+#[test]
+fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() {
+    let hardware = Hardware::of(&[SCENARIO], SETTINGS);
+    hardware.open_to_everybody();
+    fill_disk(&hardware);
+    let mut guard = Guard::start(&hardware, user());
+    // It looks at the image through the load that it makes.
+    be_real_time();
+    guard.until("all is well", |s| breaker(s) == BreakerState::Closed && s.cycle.cycles > 2);
+    assert!(guard.log().contains("there is no copy to fall back to"), "{}", guard.log());
+    let first = measure_trip(&hardware, &mut guard);
+    assert_eq!((first.cause, first.block <= 1), (TripCause::TwoTemperatures, true));
+    assert_eq!(hardware.truth::<String>("string.0.breaker"), "open");
+    let log = guard.log();
+    assert!(log.contains("kept state cannot be written: No space left on device"), "{log}");
+    assert!(!log.contains("has allocated"), "{log}");
+
+    // As soon as there is room again, the trip is written down.
+    fs::remove_file(hardware.path("state/guard-kept.new")).expect("removed");
+    eventually("the trip is kept", || hardware.path("state/guard-kept.a").exists());
+    guard.kill();
+    hardware.order("string 0 breaker close");
+    let mut guard = Guard::start(&hardware, user());
+    let again = guard.until("tripped again", |s| breaker(s) == BreakerState::Open);
+    assert_eq!(trip(&again), Some(first), "the same one");
+    assert_eq!(hardware.truth::<String>("string.0.breaker"), "open");
+    reset_by_hand(&hardware, &mut guard);
     assert!(guard.stop().success());
     let log = guard.log();
     assert!(log.contains("allocations of the running cycle thread: 0\n"), "{log}");
+}
+
+#[test]
+fn without_a_guard_the_alarm_relay_drops_and_bypasses_go_off() {
+    let hardware = Hardware::of(&[SCENARIO], SETTINGS);
+    let panel_is = |output: u16| {
+        let outputs: u16 = hardware.truth("device.1027.outputs");
+        outputs & output != 0
+    };
+    let duty = || hardware.truth::<f64>("string.0.duty.mean");
+    let healthy = |what: &str| {
+        eventually(what, || panel_is(panel::ALARM_RELAY) && panel_is(panel::GREEN) && duty() > 0.0);
+    };
+    for crash in [true, false] {
+        let mut guard = Guard::start(&hardware, &[]);
+        healthy("relay picked up, blocks equalized");
+        guard.client().order(Order::Output { device: 1, output: 2, on: true });
+        eventually("switched by hand", || hardware.truth::<u16>("device.1025.outputs") == 2);
+        let before_ms: f64 = hardware.truth("now_ms");
+        if crash {
+            guard.kill();
+            eventually("the panel drops it", || !panel_is(panel::ALARM_RELAY));
+            let took_ms = hardware.truth::<f64>("device.1027.switched_ms") - before_ms;
+            println!("alarm relay dropped {took_ms:.0} ms after the guard's death");
+            // Three cycles after the last command, of which one may have come
+            // since.
+            assert!(took_ms <= 4.0 * CYCLE_S * 1e3, "{took_ms} ms");
+        } else {
+            assert!(guard.stop().success());
+            assert!(!panel_is(panel::ALARM_RELAY), "dropped before it leaves");
+            assert_eq!(duty(), 0.0);
+        }
+        assert!(!panel_is(panel::GREEN | panel::BUZZER));
+        eventually("no bypass", || duty() == 0.0);
+        assert_eq!(hardware.truth::<u16>("device.1025.outputs"), 2, "a person's output stays");
+    }
 }

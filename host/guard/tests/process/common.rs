@@ -7,6 +7,7 @@ use evenkeel_sim::live;
 use evenkeel_sim::scenario::Scenario;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -15,6 +16,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::AtomicU32;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -113,6 +115,13 @@ impl Hardware {
         self.simulations[bus].order(what)
     }
 
+    /// A value of the truth that the first simulation tells.
+    pub fn truth<T: FromStr<Err: Debug>>(&self, key: &str) -> T {
+        let lines = self.order("status");
+        let value = lines.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.expect(key).parse().expect(key)
+    }
+
     /// Let any user open the port, once it is there.
     pub fn open_to_everybody(&self) {
         eventually("the bus is there", || self.port(0).exists());
@@ -127,7 +136,7 @@ impl Simulation {
         let scenario = Scenario::parse(scenario).expect("valid");
         let dir = folder.clone();
         let thread = thread::spawn(move || {
-            be_hardware();
+            be_real_time();
             live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
         });
         let this = Self { folder, thread: Some(thread) };
@@ -142,15 +151,17 @@ impl Simulation {
     }
 }
 
-/// Modules answer in their time slots however busy the machine is that only
-/// simulates them: real-time priority for the calling thread, below the
-/// guard's. Where that is refused, replies come late on a busy machine.
+/// Real-time priority for the calling thread, below the guard's: simulated
+/// modules answer in their time slots however busy the machine is. Where that
+/// is refused, replies come late on a busy machine.
 #[expect(unsafe_code, reason = "no safe wrapper exists for sched_setscheduler")]
-fn be_hardware() {
+pub fn be_real_time() {
     let parameters = libc::sched_param { sched_priority: 30 };
+    // Threads and processes that it starts begin as ordinary ones.
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: 0 is the calling thread, and `parameters` outlives the call,
     // which only reads it.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) };
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
 }
 
 impl Drop for Simulation {
