@@ -138,25 +138,29 @@ fn pending(snapshot: &Snapshot) -> bool {
 fn measure_trip(hardware: &Hardware, guard: &mut Guard) -> Trip {
     let heated_ms = heat(hardware, guard);
     let begun = guard.until("hot and rising", pending);
+    let begun_ms: f64 = hardware.truth("now_ms");
     guard.until("nearly there", |s| {
         s.cycle.published.since(begun.cycle.published).as_secs_f64() > HOLD_S - 4.0
     });
     let busy = Busy::start();
-    assert!(trip(&guard.snapshot()).is_none(), "the hold time counts");
+    let before = guard.snapshot();
+    assert!(trip(&before).is_none(), "the hold time counts");
     let decided = guard.until("tripped", |s| trip(s).is_some());
     let open = guard.until("the breaker is open", |s| breaker(s) == BreakerState::Open);
     drop(busy);
     let cycles = |s: &Snapshot| s.cycle.cycles - begun.cycle.cycles;
-    let switched_ms = hardware.truth::<f64>("device.1025.switched_ms") - heated_ms;
+    let switched_ms: f64 = hardware.truth("device.1025.switched_ms");
     println!(
         "hold time {HOLD_S} s, cycles of {CYCLE_S} s: decided {} cycles after the first hot scan, \
-         relay switched {switched_ms:.1} ms after the heat ({:.1} ms after its hold time), open \
-         breaker read after {} cycles; {} deadlines and {} replies missed, latest wake-up {:.3} ms",
+         open breaker read after {}; relay switched {:.1} ms after the heat, {:+.1} ms from the \
+         hold time after the first hot scan; under load {} deadlines and {} replies missed; \
+         latest wake-up {:.3} ms",
         cycles(&decided),
-        switched_ms - HOLD_S * 1e3,
         cycles(&open),
-        open.cycle.deadline_misses,
-        open.cycle.missed_replies,
+        switched_ms - heated_ms,
+        switched_ms - begun_ms - HOLD_S * 1e3,
+        open.cycle.deadline_misses - before.cycle.deadline_misses,
+        open.cycle.missed_replies - before.cycle.missed_replies,
         open.jitter.max.as_secs_f64() * 1e3
     );
     // One scan on top of the hold time, and one more to read the contact.
@@ -195,7 +199,7 @@ fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() 
     fill_disk(&hardware);
     let mut guard = Guard::start(&hardware, user());
     // It looks at the image through the load that it makes.
-    be_real_time();
+    be_real_time(20);
     guard.until("all is well", |s| breaker(s) == BreakerState::Closed && s.cycle.cycles > 2);
     assert!(guard.log().contains("there is no copy to fall back to"), "{}", guard.log());
     let first = measure_trip(&hardware, &mut guard);
@@ -221,23 +225,19 @@ fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() 
 }
 
 #[test]
-fn without_a_guard_the_alarm_relay_drops_and_bypasses_go_off() {
-    let hardware = Hardware::of(&[SCENARIO], SETTINGS);
+fn without_a_guard_the_alarm_relay_drops_and_hand_switched_outputs_stay() {
+    let hardware = Hardware::of(&[&SCENARIO.replace("ambient_c = 35.0", "")], SETTINGS);
     let panel_is = |output: u16| {
         let outputs: u16 = hardware.truth("device.1027.outputs");
         outputs & output != 0
     };
-    let duty = || hardware.truth::<f64>("string.0.duty.mean");
-    let healthy = |what: &str| {
-        eventually(what, || panel_is(panel::ALARM_RELAY) && panel_is(panel::GREEN) && duty() > 0.0);
-    };
     for crash in [true, false] {
         let mut guard = Guard::start(&hardware, &[]);
-        healthy("relay picked up, blocks equalized");
+        eventually("healthy", || panel_is(panel::ALARM_RELAY));
         guard.client().order(Order::Output { device: 1, output: 2, on: true });
         eventually("switched by hand", || hardware.truth::<u16>("device.1025.outputs") == 2);
-        let before_ms: f64 = hardware.truth("now_ms");
         if crash {
+            let before_ms: f64 = hardware.truth("now_ms");
             guard.kill();
             eventually("the panel drops it", || !panel_is(panel::ALARM_RELAY));
             let took_ms = hardware.truth::<f64>("device.1027.switched_ms") - before_ms;
@@ -248,10 +248,8 @@ fn without_a_guard_the_alarm_relay_drops_and_bypasses_go_off() {
         } else {
             assert!(guard.stop().success());
             assert!(!panel_is(panel::ALARM_RELAY), "dropped before it leaves");
-            assert_eq!(duty(), 0.0);
         }
         assert!(!panel_is(panel::GREEN | panel::BUZZER));
-        eventually("no bypass", || duty() == 0.0);
         assert_eq!(hardware.truth::<u16>("device.1025.outputs"), 2, "a person's output stays");
     }
 }

@@ -136,7 +136,8 @@ impl Simulation {
         let scenario = Scenario::parse(scenario).expect("valid");
         let dir = folder.clone();
         let thread = thread::spawn(move || {
-            be_real_time();
+            // Modules answer in their time slots however busy the machine is.
+            be_real_time(30);
             live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
         });
         let this = Self { folder, thread: Some(thread) };
@@ -151,12 +152,11 @@ impl Simulation {
     }
 }
 
-/// Real-time priority for the calling thread, below the guard's: simulated
-/// modules answer in their time slots however busy the machine is. Where that
-/// is refused, replies come late on a busy machine.
+/// Real-time priority for the calling thread, below the guard's 40. Where that
+/// is refused, the thread is late on a busy machine.
 #[expect(unsafe_code, reason = "no safe wrapper exists for sched_setscheduler")]
-pub fn be_real_time() {
-    let parameters = libc::sched_param { sched_priority: 30 };
+pub fn be_real_time(priority: i32) {
+    let parameters = libc::sched_param { sched_priority: priority };
     // Threads and processes that it starts begin as ordinary ones.
     let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
     // SAFETY: 0 is the calling thread, and `parameters` outlives the call,
