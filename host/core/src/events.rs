@@ -557,8 +557,12 @@ impl fmt::Display for Event {
             Self::ChargerWrong { string, by_mv } => {
                 let volts = f64::from(by_mv.unsigned_abs()) / 1e3;
                 match *by_mv > 0 {
-                    true => write!(f, "charger of string {string} too high: lower it by {volts:.2} V"),
-                    false => write!(f, "charger of string {string} too low: raise it by {volts:.2} V"),
+                    true => {
+                        write!(f, "charger of string {string} too high: lower it by {volts:.2} V")
+                    }
+                    false => {
+                        write!(f, "charger of string {string} too low: raise it by {volts:.2} V")
+                    }
                 }
             }
             Self::ChargerRight { string } => write!(f, "charger of string {string} set right"),
@@ -567,7 +571,9 @@ impl fmt::Display for Event {
             Self::DeviceLost { device, name } => {
                 write!(f, "device {device} ({name}) does not answer")
             }
-            Self::DeviceBack { device, name } => write!(f, "device {device} ({name}) answers again"),
+            Self::DeviceBack { device, name } => {
+                write!(f, "device {device} ({name}) answers again")
+            }
             Self::UpsOnBattery { ups } => write!(f, "{ups} runs on battery"),
             Self::UpsOnMains { ups } => write!(f, "{ups} runs on mains"),
             Self::UpsBatteryLow { ups } => write!(f, "{ups} battery low"),

@@ -226,7 +226,8 @@ fn runaway_opens_the_breaker_with_nobody_there_and_stays_tripped_over_a_crash() 
 
 #[test]
 fn without_a_guard_the_alarm_relay_drops_and_hand_switched_outputs_stay() {
-    let hardware = Hardware::of(&[&SCENARIO.replace("ambient_c = 35.0", "")], SETTINGS);
+    let settings = format!("{SETTINGS}[annunciator]\npick_up_s = 0.0\n");
+    let hardware = Hardware::of(&[SCENARIO], &settings);
     let panel_is = |output: u16| {
         let outputs: u16 = hardware.truth("device.1027.outputs");
         outputs & output != 0

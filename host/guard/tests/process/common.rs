@@ -74,6 +74,11 @@ impl Hardware {
     /// One bus per scenario, and a guard's settings for them: shortest cycles,
     /// blocks of 12 V and 7 Ah called NP7, and `settings` beside.
     pub fn of(scenarios: &[&str], settings: &str) -> Self {
+        Self::with_cycle(500, scenarios, settings)
+    }
+
+    /// The same with cycles of so many ms.
+    pub fn with_cycle(cycle_ms: u32, scenarios: &[&str], settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // A guard under another user has to find its socket and its state.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
@@ -85,7 +90,7 @@ impl Hardware {
             Simulation::start(folder, scenario)
         });
         let this = Self { simulations: simulations.collect(), folder };
-        let mut text = "cycle_ms = 500\n".to_owned();
+        let mut text = format!("cycle_ms = {cycle_ms}\n");
         for bus in 0..scenarios.len() {
             text += &format!("[[bus]]\nport = {:?}\n", this.port(bus));
         }
@@ -274,11 +279,12 @@ impl Guard {
         tasks.map(|task| status(task.expect("listed")).expect("readable")).collect()
     }
 
-    /// Its resident memory, kB.
-    pub fn resident_kb(&self) -> u64 {
+    /// A field of its status that is an amount of memory, kB; `VmRSS` is all
+    /// that is resident.
+    pub fn memory_kb(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
-        let kb = field(&status, "VmRSS").strip_suffix(" kB").expect("in kB");
+        let kb = field(&status, name).strip_suffix(" kB").expect("in kB");
         kb.trim().parse().expect("a number")
     }
 
@@ -321,8 +327,17 @@ pub struct Client(UnixStream);
 impl Client {
     /// Give an order without waiting for its answer.
     pub fn hand_in(&mut self, order: Order) {
-        let bytes = command::encode(&Request::Order(order)).expect("short");
-        self.0.write_all(&bytes).expect("sent");
+        self.send(&command::encode(&Request::Order(order)).expect("short"));
+    }
+
+    /// Send bytes that need not be a request.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("sent");
+    }
+
+    /// Its connection.
+    pub fn stream(&mut self) -> &mut UnixStream {
+        &mut self.0
     }
 
     /// Give an order; its answer, and how long that took.

@@ -1,9 +1,9 @@
 //! Orders over the socket, carried out by the cycle thread; and two buses.
 
 use crate::common::{Client, Guard, Hardware, eventually};
-use evenkeel_core::command::{Answer, Order};
+use evenkeel_core::command::{Answer, Commission, Order};
 use evenkeel_core::equalize::Inhibits;
-use evenkeel_core::image::{Condition, Snapshot};
+use evenkeel_core::image::{BusWork, Condition, Snapshot};
 use evenkeel_core::points::Quality;
 use evenkeel_core::scan::Phase;
 use std::time::Duration;
@@ -143,6 +143,109 @@ fn orders_are_carried_out_in_time_and_allocate_nothing() {
     assert!(guard.stop().success());
     let log = guard.log();
     assert!(log.contains("allocations of the running cycle thread: 0\n"), "{log}");
+}
+
+/// Every order with arguments that are impossible: each answer says why.
+fn refuse_nonsense(orders: &mut Orders) {
+    let no_string = "there is no string 3; the strings are 1 to 2";
+    for order in [
+        Order::Pause { string: 3, seconds: 1 },
+        Order::Resume { string: 3 },
+        Order::Reset { string: 3 },
+        Order::Measure { string: 3, block: 1 },
+        Order::Test { string: 3 },
+        Order::StopTest { string: 3 },
+        Order::Rows { string: 3, from: 0 },
+    ] {
+        orders.refused(order, no_string);
+    }
+    for commission in [
+        Commission::Discover { bus: 2 },
+        Commission::Address { bus: 2, first: 1, count: 1 },
+        Commission::Swap { bus: 2, address: 1 },
+        Commission::LocateBreak { bus: 2 },
+        Commission::Stop { bus: 2 },
+    ] {
+        orders.refused(Order::Commission(commission), "there is no bus 2");
+    }
+    let foreign = "these addresses are not all in the settings of this bus";
+    for commission in [
+        Commission::Address { bus: 1, first: 6, count: 2 },
+        Commission::Address { bus: 1, first: 1, count: 0 },
+        Commission::Address { bus: 1, first: u16::MAX, count: u16::MAX },
+        Commission::Swap { bus: 1, address: 7 },
+    ] {
+        orders.refused(Order::Commission(commission), foreign);
+    }
+    orders.refused(
+        Order::Commission(Commission::LocateBreak { bus: 1 }),
+        "only a ring is asked from both ends; of a line the silent end tells",
+    );
+    for (order, why) in [
+        (Order::Pause { string: 1, seconds: 0 }, "a pause in seconds is 1 to 604800, not 0"),
+        (
+            Order::Pause { string: 1, seconds: u32::MAX },
+            "a pause in seconds is 1 to 604800, not 4294967295",
+        ),
+        (Order::Reset { string: 1 }, "this string is not tripped"),
+        (Order::Measure { string: 2, block: 3 }, "string 2 has no block 3"),
+        (Order::Measure { string: 2, block: 0 }, "string 2 has no block 0"),
+        (
+            Order::Locate { bus: 1, address: 1, seconds: 251 },
+            "a lamp's time in seconds is 0 to 250, not 251",
+        ),
+        (
+            Order::Locate { bus: 1, address: 1_280, seconds: 5 },
+            "a lamp's bus address is 1 to 1279, not 1280",
+        ),
+        (Order::Output { device: 0, output: 1, on: true }, "there is no output 1 of device 0"),
+        (Order::Output { device: 1, output: 0, on: true }, "there is no output 0 of device 1"),
+        (Order::Output { device: 4, output: 1, on: true }, "there is no output 1 of device 4"),
+        (
+            Order::Output { device: 3, output: 1, on: false },
+            "output 1 of device 3 belongs to a breaker or to the alarms",
+        ),
+    ] {
+        orders.refused(order, why);
+    }
+}
+
+#[test]
+fn every_order_is_done_or_says_why_not() {
+    let settings = format!("{SETTINGS}[annunciator]\npick_up_s = 0.0\n");
+    let hardware = Hardware::of(&[SCENARIO], &settings);
+    let mut guard = Guard::start(&hardware, &[]);
+    guard.until("all is read", all_good);
+    let mut orders = Orders { client: guard.client(), longest: Duration::ZERO };
+    refuse_nonsense(&mut orders);
+
+    guard.until("the relay has picked up", |s| s.annunciation.relay);
+    orders.done(Order::AlarmRelay { healthy: false });
+    guard.until("the relay has dropped", |s| !s.annunciation.relay);
+    orders.done(Order::AlarmRelay { healthy: true });
+    guard.until("and picks up", |s| s.annunciation.relay);
+
+    let work = |s: &Snapshot| s.buses[0].work;
+    orders.done(Order::Commission(Commission::Discover { bus: 1 }));
+    // Finding everybody takes a hundred cycles.
+    let searches =
+        |s: &Snapshot| matches!(work(s), BusWork::Discovering { searches } if searches > 3);
+    guard.until("it searches", searches);
+    orders.done(Order::Commission(Commission::Address { bus: 1, first: 5, count: 2 }));
+    let waits = |s: &Snapshot, first, count| matches!(work(s), BusWork::Addressing { next, of, .. } if (next, of) == (first, count));
+    guard.until("a button is waited for", |s| waits(s, 5, 2));
+    orders.done(Order::Commission(Commission::Swap { bus: 1, address: 3 }));
+    guard.until("another one is", |s| waits(s, 3, 1));
+    orders.done(Order::Commission(Commission::Stop { bus: 1 }));
+    guard.until("no more", |s| work(s) == BusWork::None);
+
+    orders.done(Order::Measure { string: 1, block: 2 });
+    // A battery that has just been met is not known to be full.
+    let Answer::Refused(why) = orders.give(Order::Test { string: 1 }) else { panic!("begun") };
+    assert!(why.contains("battery is not") || why.contains("too soon"), "{why}");
+    orders.done(Order::StopTest { string: 2 });
+    assert!(guard.stop().success());
+    assert!(guard.log().contains("cycle thread: 0\n"), "{}", guard.log());
 }
 
 #[test]
