@@ -146,10 +146,11 @@ fn measure_trip(hardware: &Hardware, guard: &mut Guard) -> Trip {
     let before = guard.snapshot();
     assert!(trip(&before).is_none(), "the hold time counts");
     let decided = guard.until("tripped", |s| trip(s).is_some());
+    // Before it lets go again, which it does once the breaker is open.
+    let switched_ms: f64 = hardware.truth("device.1025.switched_ms");
     let open = guard.until("the breaker is open", |s| breaker(s) == BreakerState::Open);
     drop(busy);
     let cycles = |s: &Snapshot| s.cycle.cycles - begun.cycle.cycles;
-    let switched_ms: f64 = hardware.truth("device.1025.switched_ms");
     println!(
         "hold time {HOLD_S} s, cycles of {CYCLE_S} s: decided {} cycles after the first hot scan, \
          open breaker read after {}; relay switched {:.1} ms after the heat, {:+.1} ms from the \
