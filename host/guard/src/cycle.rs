@@ -17,7 +17,7 @@ use crate::shared::Shared;
 use crate::watchdog::Watchdog;
 use evenkeel_core::bus::master::{BuildError, Counters, Master};
 use evenkeel_core::control::Control;
-use evenkeel_core::image::{Condition, Publisher};
+use evenkeel_core::image::{self, Condition};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 use rustix::thread::{ClockId, Timespec, clock_nanosleep_absolute};
@@ -39,7 +39,6 @@ pub struct Cycle {
     desk: Arc<Desk>,
     shared: Arc<Shared>,
     image: &'static [AtomicU32],
-    publisher: Publisher,
     /// As last written down, and the cycles until all is again.
     latches: u64,
     keep_in: u64,
@@ -79,7 +78,6 @@ impl Cycle {
             desk,
             shared,
             image,
-            publisher: Publisher::default(),
         };
         this.set_condition(Condition::SettingsFallback, loaded.fallback.is_some());
         Ok(this)
@@ -150,6 +148,7 @@ impl Cycle {
         let missed = sum(|c| c.missed);
         let cycle = &mut self.control.cycle;
         cycle.cycles += 1;
+        let cycle_time = Nanos(cycle.cycles.saturating_mul(cycle.period.0));
         cycle.published = time;
         cycle.work = time.since(woken).since(waited);
         cycle.bad_frames = bad;
@@ -157,7 +156,8 @@ impl Cycle {
         cycle.missed_replies = missed;
         cycle.port_reopens = self.lines.iter().map(Line::reopens).sum();
         // Settings with more strings or blocks than fit are refused at start.
-        let _ = self.publisher.publish(self.image, &self.control.published());
+        let _ = image::publish(self.image, &self.control.published());
+        self.shared.tell_operated(cycle_time);
     }
 
     /// This cycle has published.

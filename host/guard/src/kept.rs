@@ -3,17 +3,17 @@
 
 use crate::desk::Desk;
 use crate::port::now;
+use crate::shared::Shared;
 use crate::state_file::Keeper;
 use evenkeel_core::control;
-use evenkeel_core::image::Reader;
 use evenkeel_core::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
 
 /// Version of [`Kept`]: another one's copies are refused.
 const VERSION: u16 = 2;
-/// How often the image is looked at.
+/// How often the cycle thread's papers are looked at.
 const LOOK: Nanos = Nanos::from_secs(1);
 
 /// What is kept.
@@ -29,14 +29,13 @@ pub struct Kept {
     pub control: control::Kept,
 }
 
-/// Carries [`Kept`] from the image to the disk.
+/// Carries [`Kept`] from the cycle thread to the disk.
 pub struct Record {
     keeper: Keeper<Kept>,
     kept: Kept,
     /// Operating time before this run, s.
     before_s: u64,
-    image: &'static [AtomicU32],
-    reader: Reader,
+    shared: Arc<Shared>,
     latches: u64,
     looked: Option<Nanos>,
     /// The disk refuses, and that has been said.
@@ -45,7 +44,7 @@ pub struct Record {
 
 impl Record {
     /// Read what the last run left in `folder`, and say what is wrong with it.
-    pub fn open(folder: &Path, image: &'static [AtomicU32]) -> Self {
+    pub fn open(folder: &Path, shared: Arc<Shared>) -> Self {
         let (keeper, found) = Keeper::open(folder, VERSION);
         for (path, error) in found.refused {
             let cause = std::error::Error::source(&error).map(|c| format!(": {c}"));
@@ -61,8 +60,7 @@ impl Record {
             keeper,
             kept,
             before_s: last.operating_s,
-            image,
-            reader: Reader::default(),
+            shared,
             latches: u64::MAX,
             looked: None,
             refused: false,
@@ -74,7 +72,7 @@ impl Record {
         &self.kept.control
     }
 
-    /// Look at image and desk, and write what is due; a latch at once.
+    /// Look at what there is, and write what is due; a latch at once.
     pub fn look(&mut self, desk: &Desk) {
         let time = now();
         if self.looked.is_some_and(|looked| time.since(looked) < LOOK) {
@@ -101,12 +99,8 @@ impl Record {
     fn update(&mut self, desk: &Desk) -> bool {
         let (control, urgent) = desk.kept(&mut self.latches);
         self.kept.control = control;
-        // Disturbed by the guard's writing: the next look will do.
-        if let Ok(snapshot) = self.reader.read(self.image) {
-            let cycle = &snapshot.cycle;
-            let span = Nanos(cycle.cycles.saturating_mul(cycle.period.0));
-            self.kept.operating_s = self.before_s.saturating_add(span.as_millis() / 1_000);
-        }
+        let operated_s = self.shared.operated().as_millis() / 1_000;
+        self.kept.operating_s = self.before_s.saturating_add(operated_s);
         urgent
     }
 
@@ -124,23 +118,17 @@ impl Record {
 mod tests {
     use super::*;
     use crate::desk::tests::control;
-    use evenkeel_core::image::{Publisher, WORDS};
 
     #[test]
     fn runs_and_their_time_add_up() {
         let dir = tempfile::tempdir().expect("a folder");
-        let image: &[AtomicU32] = (0..WORDS).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
-        let (mut control, mut publisher) = (control(), Publisher::default());
-        let desk = Desk::new(&control);
-        control.cycle.period = Nanos::from_secs(2);
+        let desk = Desk::new(&control());
         for (run, in_order) in [(1, true), (2, false), (3, true)] {
-            control.cycle.cycles = 0;
-            publisher.publish(image, &control.published()).expect("fits");
-            let mut record = Record::open(dir.path(), image);
+            let shared = Arc::new(Shared::default());
+            let mut record = Record::open(dir.path(), shared.clone());
             assert_eq!(record.kept.starts, run);
             record.look(&desk);
-            control.cycle.cycles = 7;
-            publisher.publish(image, &control.published()).expect("fits");
+            shared.tell_operated(Nanos::from_secs(14));
             if in_order {
                 record.close(&desk);
             }

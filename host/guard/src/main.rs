@@ -170,7 +170,7 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     });
     let folders = Folders { ports: &ports, state: state_dir, socket: socket_path };
     unconfined |= refused("not confined", privilege::confine_files(folders));
-    let mut record = Record::open(state_dir, memory.image());
+    let mut record = Record::open(state_dir, shared.clone());
     let control = Control::new(&loaded.settings, record.control());
     let desk = Arc::new(Desk::new(&control));
     let names = Names {

@@ -201,6 +201,8 @@ mod tests {
     use super::*;
     use rustix::io::Errno;
     use std::os::unix::net::UnixStream;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::Command;
 
     #[test]
     fn the_guards_calls_work_and_others_do_not() {
@@ -226,6 +228,23 @@ mod tests {
         };
         // The filter stays with its thread, which ends here.
         std::thread::spawn(confined).join().expect("as wanted");
+    }
+
+    /// Run twice: the second time as a process of its own, which dies of it.
+    #[test]
+    fn whoever_starts_a_program_is_killed() {
+        const DOOMED: &str = "EVENKEEL_GUARD_TEST_DOOMED";
+        if std::env::var_os(DOOMED).is_some() {
+            rustix::thread::set_no_new_privs(true).expect("permitted");
+            crate::sys::install_filter(&filter(), true).expect("installed");
+            let error = Command::new("/bin/true").exec();
+            panic!("not even refused: {error}");
+        }
+        let name = "seccomp::tests::whoever_starts_a_program_is_killed";
+        let test = std::env::current_exe().expect("known");
+        let doomed = Command::new(test).args(["--exact", name]).env(DOOMED, "1").output();
+        let status = doomed.expect("run").status;
+        assert_eq!(status.signal(), Some(SIGSYS), "{status}");
     }
 
     #[test]

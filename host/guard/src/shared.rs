@@ -4,6 +4,7 @@
 use crate::alloc_check;
 use crate::port::{PORTS_MAX, PortError};
 use evenkeel_core::image::Condition;
+use evenkeel_core::time::Nanos;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 pub struct Shared {
     /// Set by a signal: leave in order.
     pub stop: Arc<AtomicBool>,
+    /// Time in cycles completed, ns.
+    operated: AtomicU64,
     /// Conditions as in the process image.
     conditions: AtomicU64,
     /// Per port: 0 while it is there, else one more than the operating
@@ -27,6 +30,16 @@ impl Shared {
             port.store(lost.map_or(0, |error| error.errno() + 1), Ordering::Relaxed);
         }
         self.conditions.store(conditions, Ordering::Release);
+    }
+
+    /// The cycle thread's time in cycles completed.
+    pub fn tell_operated(&self, time: Nanos) {
+        self.operated.store(time.0, Ordering::Relaxed);
+    }
+
+    /// See [`Self::tell_operated`].
+    pub fn operated(&self) -> Nanos {
+        Nanos(self.operated.load(Ordering::Relaxed))
     }
 }
 

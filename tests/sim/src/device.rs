@@ -67,6 +67,9 @@ pub struct DeviceFaults {
 pub struct Device {
     firmware: evenkeel_module::Device,
     board: Board,
+    /// Its outputs when last looked at, and when they changed.
+    outputs: u16,
+    switched: Nanos,
 }
 
 #[derive(Clone, Debug)]
@@ -103,7 +106,7 @@ impl Device {
             loop_closed: true,
             led: Led::Normal,
         };
-        Self { firmware: board.boot(), board }
+        Self { firmware: board.boot(), board, outputs: 0, switched: Nanos(0) }
     }
 
     /// What it was when it was made.
@@ -128,6 +131,12 @@ impl Device {
     #[must_use]
     pub fn outputs(&self) -> u16 {
         self.firmware.outputs()
+    }
+
+    /// When an output last changed; time 0 if none ever did.
+    #[must_use]
+    pub fn switched(&self) -> Nanos {
+        self.switched
     }
 
     /// The ends of the ring that it feeds, if it is a panel.
@@ -177,10 +186,13 @@ impl Device {
             self.firmware.line_idle();
             return None;
         }
-        let answer = self.firmware.hear(micros(at), byte, &mut self.board)?;
-        let Board { spec, noise, faults, .. } = &mut self.board;
-        let garbled = noise.chance(faults.garble_chance);
-        Some(Scheduled::of(&answer, at, spec.char_time, spec.clock, garbled.then_some(noise)))
+        let answer = self.firmware.hear(micros(at), byte, &mut self.board).map(|answer| {
+            let Board { spec, noise, faults, .. } = &mut self.board;
+            let garbled = noise.chance(faults.garble_chance);
+            Scheduled::of(&answer, at, spec.char_time, spec.clock, garbled.then_some(noise))
+        });
+        self.note_outputs(at);
+        answer
     }
 
     /// Take bytes that another station sent: see
@@ -204,12 +216,20 @@ impl Device {
         self.board.amps = plant.string_amps(self.board.spec.string);
         self.board.breaker_open = plant.breaker_is_open(self.board.spec.string);
         self.firmware.tick(micros(now), &mut self.board);
+        self.note_outputs(now);
     }
 
     /// When the device next does something by itself.
     #[must_use]
     pub fn next_timer(&self) -> Option<Nanos> {
         self.firmware.next_timer().map(nanos)
+    }
+
+    fn note_outputs(&mut self, at: Nanos) {
+        let outputs = self.firmware.outputs();
+        if outputs != self.outputs {
+            (self.outputs, self.switched) = (outputs, at);
+        }
     }
 }
 
@@ -368,6 +388,8 @@ mod tests {
         let outputs = Outputs { on: TRIP, keep: 0 };
         let trip = Request::Outputs { address: 1_026, outputs, hold_ds: 30 };
         ask(&mut bus, &mut plant, Nanos::from_millis(1_900), &trip);
+        let switched_ms = bus.device_mut(1_026).expect("a device").switched().as_millis();
+        assert!((1_901..1_905).contains(&switched_ms), "{switched_ms}");
         assert_eq!(state(&mut bus, &mut plant), (Some(500.0), BREAKER_OPEN, false));
     }
 

@@ -62,6 +62,7 @@ pub struct World {
     ups: Vec<UpsStation>,
     mains: bool,
     ended: bool,
+    now: Nanos,
     /// Ascending by time; those before `script_at` are done.
     script: Vec<(Nanos, Command)>,
     script_at: usize,
@@ -92,8 +93,16 @@ impl World {
         };
         let ups = scenario.ups_specs().into_iter().map(station).collect();
         let script = scenario.commands()?;
-        let mut world =
-            Self { bus, bus_plugged: true, ups, mains: true, ended: false, script, script_at: 0 };
+        let mut world = Self {
+            bus,
+            bus_plugged: true,
+            ups,
+            mains: true,
+            ended: false,
+            now: Nanos::default(),
+            script,
+            script_at: 0,
+        };
         // Whether something exists does not depend on when it is said.
         let mut rehearsal = world.clone();
         for (index, (_, command)) in world.script.iter().enumerate() {
@@ -167,6 +176,7 @@ impl World {
     }
 
     fn live_until(&mut self, now: Nanos) {
+        self.now = self.now.max(now);
         self.bus.advance(now);
         for station in &mut self.ups {
             for port in &mut station.ports {
@@ -346,7 +356,9 @@ impl World {
     fn status(&self) -> Vec<String> {
         let on_off = |on| if on { "on" } else { "off" };
         let closed = |closed| if closed { "closed" } else { "open" };
+        let ms = |at: Nanos| at.as_secs_f64() * 1e3;
         let mut lines = vec![
+            format!("now_ms={:.3}", ms(self.now)),
             format!("mains={}", on_off(self.mains)),
             format!("bus.plugged={}", on_off(self.bus_plugged)),
         ];
@@ -377,6 +389,13 @@ impl World {
                 format!("string.{i}.block.max_c={hottest:.2}"),
                 format!("string.{i}.block.min_charge={charge:.4}"),
                 format!("string.{i}.duty.mean={:.4}", duty / count),
+            ]);
+        }
+        for device in self.bus.bus().devices() {
+            let address = device.address();
+            lines.extend([
+                format!("device.{address}.outputs={}", device.outputs()),
+                format!("device.{address}.switched_ms={:.3}", ms(device.switched())),
             ]);
         }
         for (i, station) in self.ups.iter().enumerate() {
@@ -460,6 +479,9 @@ mod tests {
             ("string.0.block.min_v", 12.95, 12.99),
             ("string.1.block.max_v", 14.60, 14.71),
             ("string.1.blocks", 32.0, 32.0),
+            ("now_ms", 1_000.0, 1_000.0),
+            ("device.1029.outputs", 0.0, 0.0),
+            ("device.1029.switched_ms", 0.0, 0.0),
         ] {
             let got: f64 = value(&mut world, key).parse().expect("a number");
             assert!((low..=high).contains(&got), "{key} {got}");

@@ -30,6 +30,10 @@ mod station;
 pub use station::{BuildError, Device, Module, STRANGERS_MAX, Stranger};
 use station::{find, run_end, unmet_run};
 
+/// Most bytes that the master sends at once: a zero byte, so that a frame cut
+/// short before it harms no longer, and the longest frame.
+pub const SEND_MAX: usize = 1 + FRAME_MAX;
+
 /// Cycles after which a station that does not answer is asked again who it is.
 /// It may come back as another one.
 const FORGET_AFTER: u32 = 3;
@@ -143,7 +147,7 @@ pub struct Master {
     stranger_count: usize,
     decoder: Decoder,
     /// A zero byte, and the request.
-    out: [u8; FRAME_MAX + 1],
+    out: [u8; SEND_MAX],
     counters: Counters,
 }
 
@@ -181,7 +185,7 @@ impl Master {
             strangers: [Stranger::default(); STRANGERS_MAX],
             stranger_count: 0,
             decoder: Decoder::default(),
-            out: [0; FRAME_MAX + 1],
+            out: [0; SEND_MAX],
             counters: Counters::default(),
         };
         master.take_line_times();

@@ -1,6 +1,7 @@
 //! What people order.
 
 use super::Control;
+use crate::bus::wire::DEVICE_MAX;
 use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal};
 use crate::protect::Hands;
 use crate::settings::ChannelIndex;
@@ -36,6 +37,7 @@ impl Control {
             Order::Output { device, output, on } => self.output(device, output, on)?,
             Order::Locate { bus, address, seconds } => {
                 range("a lamp's time in seconds", seconds.into(), 0, LOCATE_MAX_S.into())?;
+                range("a lamp's bus address", address.into(), 1, DEVICE_MAX.into())?;
                 self.bus(bus)?.errands.locate(address, seconds);
             }
             Order::Measure { string: number, block } => {

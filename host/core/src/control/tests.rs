@@ -1,8 +1,7 @@
 //! The whole of [`Control`] against masters that are fed by hand.
 
 use super::*;
-use crate::bus::wire::{Flags, Identity, Reading};
-use crate::image::{Publisher, Reader, Snapshot, WORDS};
+use crate::image::{Reader, Snapshot, WORDS, publish};
 use core::sync::atomic::AtomicU32;
 
 const BODY: &str = "[[bus]]\nport = \"/dev/null\"\n\
@@ -15,7 +14,7 @@ fn what_is_published_is_a_snapshot() {
     let settings = GuardSettings::parse(BODY).expect("valid");
     let control = Control::new(&settings, &Kept::default());
     let image: Vec<AtomicU32> = (0..WORDS).map(|_| AtomicU32::new(0)).collect();
-    Publisher::default().publish(&image, &control.published()).expect("fits");
+    publish(&image, &control.published()).expect("fits");
     let read: Snapshot = Reader::default().read(&image).expect("an image");
     assert_eq!(read.strings.len(), 2);
     assert_eq!(read.blocks_of(0)[1].address, 11);

@@ -24,6 +24,8 @@ pub use record::{
 };
 
 use core::sync::atomic::{AtomicU32, Ordering, fence};
+use postcard::ser_flavors::{Flavor, Size};
+use postcard::serialize_with_flavor;
 use serde::Serialize;
 
 /// Most strings in an image.
@@ -72,49 +74,66 @@ pub enum ReadError {
 #[error("snapshot is larger than the process image ({SNAPSHOT_MAX} bytes)")]
 pub struct TooLarge;
 
-/// The writing side: owns the memory in which a snapshot is encoded, so that
-/// publishing allocates nothing.
-pub struct Publisher {
-    scratch: Vec<u8>,
+/// Publish a [`Snapshot`], or what serializes as one; readers keep the last one
+/// when it is refused. It is encoded where readers find it: publishing needs no
+/// memory of its own.
+///
+/// # Errors
+/// [`TooLarge`]; never for [`STRINGS_MAX`] strings and [`BLOCKS_MAX`] blocks.
+///
+/// # Panics
+/// When `image` is not [`WORDS`] long: the caller mapped the wrong size.
+pub fn publish(image: &[AtomicU32], snapshot: &impl Serialize) -> Result<(), TooLarge> {
+    assert_eq!(image.len(), WORDS, "process image of the wrong size");
+    match serialize_with_flavor(snapshot, Size::default()) {
+        Ok(0..=SNAPSHOT_MAX) => {}
+        _ => return Err(TooLarge),
+    }
+    let sequence = image[SEQUENCE_AT].load(Ordering::Relaxed) | 1;
+    image[SEQUENCE_AT].store(sequence, Ordering::Relaxed);
+    // No word below may be seen before the odd number.
+    fence(Ordering::Release);
+    image[0].store(MAGIC[0], Ordering::Relaxed);
+    image[1].store(MAGIC[1], Ordering::Relaxed);
+    image[VERSION_AT].store(VERSION, Ordering::Relaxed);
+    let words = Words { words: image[SNAPSHOT_AT..].iter(), pending: [0; 4], len: 0 };
+    // It was measured above, and fits.
+    let len = serialize_with_flavor(snapshot, words).map_err(|_| TooLarge)?;
+    image[LENGTH_AT].store(len as u32, Ordering::Relaxed);
+    image[SEQUENCE_AT].store(sequence.wrapping_add(1), Ordering::Release);
+    Ok(())
 }
 
-impl Default for Publisher {
-    fn default() -> Self {
-        Self { scratch: vec![0; SNAPSHOT_MAX] }
+/// Takes the encoding's bytes, four to a word.
+struct Words<'a> {
+    words: core::slice::Iter<'a, AtomicU32>,
+    /// The first `len % 4` bytes of the next word.
+    pending: [u8; 4],
+    len: usize,
+}
+
+impl Words<'_> {
+    fn store(&mut self) -> postcard::Result<()> {
+        let word = self.words.next().ok_or(postcard::Error::SerializeBufferFull)?;
+        word.store(u32::from_le_bytes(self.pending), Ordering::Relaxed);
+        Ok(())
     }
 }
 
-impl Publisher {
-    /// Publish a [`Snapshot`], or what serializes as one; readers keep the last
-    /// one when it is refused.
-    ///
-    /// # Errors
-    /// [`TooLarge`]; never for [`STRINGS_MAX`] strings and [`BLOCKS_MAX`] blocks.
-    ///
-    /// # Panics
-    /// When `image` is not [`WORDS`] long: the caller mapped the wrong size.
-    pub fn publish(
-        &mut self,
-        image: &[AtomicU32],
-        snapshot: &impl Serialize,
-    ) -> Result<(), TooLarge> {
-        assert_eq!(image.len(), WORDS, "process image of the wrong size");
-        let bytes = postcard::to_slice(snapshot, &mut self.scratch).map_err(|_| TooLarge)?;
-        let sequence = image[SEQUENCE_AT].load(Ordering::Relaxed) | 1;
-        image[SEQUENCE_AT].store(sequence, Ordering::Relaxed);
-        // No word below may be seen before the odd number.
-        fence(Ordering::Release);
-        image[0].store(MAGIC[0], Ordering::Relaxed);
-        image[1].store(MAGIC[1], Ordering::Relaxed);
-        image[VERSION_AT].store(VERSION, Ordering::Relaxed);
-        image[LENGTH_AT].store(bytes.len() as u32, Ordering::Relaxed);
-        for (word, bytes) in image[SNAPSHOT_AT..].iter().zip(bytes.chunks(4)) {
-            let mut le = [0; 4];
-            le[..bytes.len()].copy_from_slice(bytes);
-            word.store(u32::from_le_bytes(le), Ordering::Relaxed);
+impl Flavor for Words<'_> {
+    type Output = usize;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.pending[self.len % 4] = byte;
+        self.len += 1;
+        if self.len.is_multiple_of(4) { self.store() } else { Ok(()) }
+    }
+
+    fn finalize(mut self) -> postcard::Result<usize> {
+        if !self.len.is_multiple_of(4) {
+            self.store()?;
         }
-        image[SEQUENCE_AT].store(sequence.wrapping_add(1), Ordering::Release);
-        Ok(())
+        Ok(self.len)
     }
 }
 
@@ -195,10 +214,6 @@ mod tests {
         (0..WORDS).map(|_| AtomicU32::new(0)).collect()
     }
 
-    fn publish(image: &[AtomicU32], snapshot: &Snapshot) {
-        Publisher::default().publish(image, snapshot).expect("fits");
-    }
-
     /// Not known is NaN, which no comparison calls equal.
     fn same(one: &Snapshot, other: &Snapshot) -> bool {
         postcard::to_allocvec(one) == postcard::to_allocvec(other)
@@ -254,7 +269,7 @@ mod tests {
     #[test]
     fn a_full_image_comes_back() {
         let (words, snapshot) = (words(), full(u64::MAX));
-        publish(&words, &snapshot);
+        publish(&words, &snapshot).expect("fits");
         let got = Reader::default().read(&words).expect("an image");
         assert!(same(&got, &snapshot));
         assert_eq!(got.blocks_of(3).len(), 32);
@@ -265,7 +280,7 @@ mod tests {
     fn empty_memory_and_foreign_versions_are_refused() {
         let (words, mut reader) = (words(), Reader::default());
         assert_eq!(reader.read(&words).err(), Some(ReadError::NotAnImage));
-        publish(&words, &full(1));
+        publish(&words, &full(1)).expect("fits");
         words[VERSION_AT].store(9, Ordering::Relaxed);
         assert_eq!(reader.read(&words).err(), Some(ReadError::Version { found: 9 }));
         words[VERSION_AT].store(VERSION, Ordering::Relaxed);
@@ -279,26 +294,25 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_and_the_last_image_stays() {
-        let (words, mut publisher) = (words(), Publisher::default());
-        publisher.publish(&words, &full(1)).expect("fits");
+        let words = words();
+        publish(&words, &full(1)).expect("fits");
         let mut snapshot = full(2);
         snapshot.strings[0].blocks = vec![BlockRecord::default(); 16 * BLOCKS_MAX];
-        assert_eq!(publisher.publish(&words, &snapshot), Err(TooLarge));
+        assert_eq!(publish(&words, &snapshot), Err(TooLarge));
         assert!(same(&Reader::default().read(&words).expect("an image"), &full(1)));
     }
 
     #[test]
     fn a_reader_never_sees_half_a_cycle() {
         let words: Arc<Vec<AtomicU32>> = Arc::new(words());
-        publish(&words, &full(0));
+        publish(&words, &full(0)).expect("fits");
         let stop = Arc::new(AtomicBool::new(false));
         let writer = std::thread::spawn({
             let (words, stop) = (words.clone(), stop.clone());
             move || {
-                let (snapshots, mut publisher) =
-                    ([full(1), full(2), full(3)], Publisher::default());
+                let snapshots = [full(1), full(2), full(3)];
                 for i in (0..3).cycle() {
-                    publisher.publish(&words, &snapshots[i]).expect("fits");
+                    publish(&words, &snapshots[i]).expect("fits");
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }

@@ -1,12 +1,13 @@
 //! A simulated bus and a guard on it.
 
-use evenkeel_core::command::{self, Request, VERSION};
+use evenkeel_core::command::{self, Answer, Order, Request, VERSION};
 use evenkeel_core::image::{self, Reader, Snapshot};
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_sim::live;
 use evenkeel_sim::scenario::Scenario;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -15,12 +16,13 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::AtomicU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const BLOCKS: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Wait until `holds`.
 pub fn eventually(what: &str, holds: impl Fn() -> bool) {
@@ -46,33 +48,54 @@ pub fn field<'a>(status: &'a str, name: &str) -> &'a str {
     status.lines().find_map(value).unwrap_or_default().trim()
 }
 
-/// A folder with a simulated bus in it.
+/// A folder with a simulated bus in it, and perhaps a second one.
 pub struct Hardware {
+    // Ended before their folder goes.
+    simulations: Vec<Simulation>,
     folder: tempfile::TempDir,
-    simulation: Option<thread::JoinHandle<()>>,
+}
+
+/// A simulated bus with what is on it.
+struct Simulation {
+    folder: PathBuf,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Hardware {
     /// One string of a few blocks at `bus0`.
     pub fn start() -> Self {
+        let string = format!(
+            "[[string]]\nname = \"A\"\nmodule = \"C20\"\nbattery = \"NP7\"\nfirst_address = 1\n\
+             blocks = {BLOCKS}\n"
+        );
+        Self::of(&[&format!("[[strings]]\nblocks = {BLOCKS}\n")], &string)
+    }
+
+    /// One bus per scenario, and a guard's settings for them: shortest cycles,
+    /// blocks of 12 V and 7 Ah called NP7, and `settings` beside.
+    pub fn of(scenarios: &[&str], settings: &str) -> Self {
+        Self::with_cycle(500, scenarios, settings)
+    }
+
+    /// The same with cycles of so many ms.
+    pub fn with_cycle(cycle_ms: u32, scenarios: &[&str], settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // A guard under another user has to find its socket and its state.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
-        let scenario = format!("[[strings]]\nblocks = {BLOCKS}\n");
-        let scenario = Scenario::parse(&scenario).expect("valid");
-        let dir = folder.path().to_owned();
-        let simulation = thread::spawn(move || {
-            live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
+        let simulations = scenarios.iter().enumerate().map(|(bus, scenario)| {
+            let folder = match bus {
+                0 => folder.path().to_owned(),
+                _ => folder.path().join(format!("hardware{bus}")),
+            };
+            Simulation::start(folder, scenario)
         });
-        let this = Self { folder, simulation: Some(simulation) };
-        eventually("the bus is there", || this.path("bus0").exists());
-        let settings = format!(
-            "cycle_ms = 500\n[[bus]]\nport = {:?}\n[[battery]]\nname = \"NP7\"\n\
-             chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n[[string]]\nname = \"A\"\n\
-             module = \"C20\"\nbattery = \"NP7\"\nfirst_address = 1\nblocks = {BLOCKS}\n",
-            this.path("bus0")
-        );
-        let sealed = GuardSettings::seal(&settings).expect("valid");
+        let this = Self { simulations: simulations.collect(), folder };
+        let mut text = format!("cycle_ms = {cycle_ms}\n");
+        for bus in 0..scenarios.len() {
+            text += &format!("[[bus]]\nport = {:?}\n", this.port(bus));
+        }
+        text += "[[battery]]\nname = \"NP7\"\nchemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n";
+        let sealed = GuardSettings::seal(&(text + settings)).expect("valid");
         fs::write(this.path("settings.toml"), sealed).expect("written");
         this
     }
@@ -82,25 +105,75 @@ impl Hardware {
         self.folder.path().join(name)
     }
 
-    /// Order the simulation to do something.
-    pub fn order(&self, what: &str) {
-        let (_, last) = live::send(&self.path("control"), what).expect("an answer");
-        assert_eq!(last, "ok", "{what}");
+    /// The port of a bus, from 0.
+    pub fn port(&self, bus: usize) -> PathBuf {
+        self.simulations[bus].folder.join("bus0")
+    }
+
+    /// Order the first simulation to do something.
+    pub fn order(&self, what: &str) -> Vec<String> {
+        self.order_at(0, what)
+    }
+
+    /// Order the simulation of a bus (from 0) to do something.
+    pub fn order_at(&self, bus: usize, what: &str) -> Vec<String> {
+        self.simulations[bus].order(what)
+    }
+
+    /// A value of the truth that the first simulation tells.
+    pub fn truth<T: FromStr<Err: Debug>>(&self, key: &str) -> T {
+        let lines = self.order("status");
+        let value = lines.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.expect(key).parse().expect(key)
     }
 
     /// Let any user open the port, once it is there.
     pub fn open_to_everybody(&self) {
-        eventually("the bus is there", || self.path("bus0").exists());
+        eventually("the bus is there", || self.port(0).exists());
         let everybody = fs::Permissions::from_mode(0o666);
-        fs::set_permissions(self.path("bus0"), everybody).expect("set");
+        fs::set_permissions(self.port(0), everybody).expect("set");
     }
 }
 
-impl Drop for Hardware {
+impl Simulation {
+    fn start(folder: PathBuf, scenario: &str) -> Self {
+        fs::create_dir_all(&folder).expect("made");
+        let scenario = Scenario::parse(scenario).expect("valid");
+        let dir = folder.clone();
+        let thread = thread::spawn(move || {
+            // Modules answer in their time slots however busy the machine is.
+            be_real_time(30);
+            live::run(&scenario, &dir, None, &mut Vec::new()).expect("the simulation runs");
+        });
+        let this = Self { folder, thread: Some(thread) };
+        eventually("the bus is there", || this.folder.join("bus0").exists());
+        this
+    }
+
+    fn order(&self, what: &str) -> Vec<String> {
+        let (data, last) = live::send(&self.folder.join("control"), what).expect("an answer");
+        assert_eq!(last, "ok", "{what}");
+        data
+    }
+}
+
+/// Real-time priority for the calling thread, below the guard's 40. Where that
+/// is refused, the thread is late on a busy machine.
+#[expect(unsafe_code, reason = "no safe wrapper exists for sched_setscheduler")]
+pub fn be_real_time(priority: i32) {
+    let parameters = libc::sched_param { sched_priority: priority };
+    // Threads and processes that it starts begin as ordinary ones.
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: 0 is the calling thread, and `parameters` outlives the call,
+    // which only reads it.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+}
+
+impl Drop for Simulation {
     fn drop(&mut self) {
         // Both fail only when the simulation has ended, which its own panic says.
-        let _ = live::send(&self.path("control"), "quit");
-        let _ = self.simulation.take().map(thread::JoinHandle::join);
+        let _ = live::send(&self.folder.join("control"), "quit");
+        let _ = self.thread.take().map(thread::JoinHandle::join);
     }
 }
 
@@ -162,13 +235,13 @@ impl Guard {
         panic!("no image; the guard said:\n{}", self.log());
     }
 
-    /// Wait until the image is as wanted.
-    pub fn until(&mut self, what: &str, wanted: impl Fn(&Snapshot) -> bool) {
+    /// Wait until the image is as wanted; that image.
+    pub fn until(&mut self, what: &str, wanted: impl Fn(&Snapshot) -> bool) -> Snapshot {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let snapshot = self.snapshot();
             if wanted(&snapshot) {
-                return;
+                return snapshot;
             }
             let log = self.log();
             assert!(Instant::now() < deadline, "never: {what}; {:?}\n{log}", snapshot.cycle);
@@ -180,6 +253,18 @@ impl Guard {
     /// A new client.
     pub fn connect(&self) -> UnixStream {
         UnixStream::connect(&self.socket).expect("reached")
+    }
+
+    /// A new client that has said hello.
+    pub fn client(&self) -> Client {
+        let mut stream = self.connect();
+        assert!(fetch_image(&mut stream).is_some(), "the guard said:\n{}", self.log());
+        Client(stream)
+    }
+
+    /// How many descriptors it holds.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
     }
 
     /// What it has said on standard error.
@@ -194,11 +279,12 @@ impl Guard {
         tasks.map(|task| status(task.expect("listed")).expect("readable")).collect()
     }
 
-    /// Its resident memory, kB.
-    pub fn resident_kb(&self) -> u64 {
+    /// A field of its status that is an amount of memory, kB; `VmRSS` is all
+    /// that is resident.
+    pub fn memory_kb(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs");
-        let kb = field(&status, "VmRSS").strip_suffix(" kB").expect("in kB");
+        let kb = field(&status, name).strip_suffix(" kB").expect("in kB");
         kb.trim().parse().expect("a number")
     }
 
@@ -232,6 +318,33 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A client that may give orders.
+pub struct Client(UnixStream);
+
+impl Client {
+    /// Give an order without waiting for its answer.
+    pub fn hand_in(&mut self, order: Order) {
+        self.send(&command::encode(&Request::Order(order)).expect("short"));
+    }
+
+    /// Send bytes that need not be a request.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).expect("sent");
+    }
+
+    /// Its connection.
+    pub fn stream(&mut self) -> &mut UnixStream {
+        &mut self.0
+    }
+
+    /// Give an order; its answer, and how long that took.
+    pub fn order(&mut self, order: Order) -> (Answer, Duration) {
+        let start = Instant::now();
+        self.hand_in(order);
+        (answer(&mut self.0), start.elapsed())
     }
 }
 

@@ -1,7 +1,11 @@
 //! The guard as a process on a simulated bus: what it does to itself, and what
 //! it survives.
 
+mod alarm;
 mod common;
+mod large;
+mod orders;
+mod seal;
 
 use common::{Guard, Hardware, eventually};
 use evenkeel_core::command::{self, Answer, Request, VERSION};
@@ -9,6 +13,7 @@ use evenkeel_core::image::Condition;
 use evenkeel_core::points::Quality;
 use rustix::process::Signal;
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -147,7 +152,7 @@ fn hostile_clients_cost_neither_memory_nor_cycles() {
     let hardware = Hardware::start();
     let mut guard = Guard::start(&hardware, &[]);
     guard.until("it runs", |s| s.cycle.cycles >= 2);
-    let (resident, missed) = (guard.resident_kb(), guard.snapshot().cycle.deadline_misses);
+    let (resident, missed) = (guard.memory_kb("VmRSS"), guard.snapshot().cycle.deadline_misses);
     let hello = command::encode(&Request::Hello { version: VERSION }).expect("short");
     let mut greedy: Vec<_> = (0..4).map(|_| guard.connect()).collect();
     let start = Instant::now();
@@ -167,9 +172,58 @@ fn hostile_clients_cost_neither_memory_nor_cycles() {
     polite.write_all(&hello).expect("sent");
     let welcome: Answer = common::answer(&mut polite);
     assert!(matches!(welcome, Answer::Welcome { .. }));
-    let grown = guard.resident_kb().saturating_sub(resident);
+    let grown = guard.memory_kb("VmRSS").saturating_sub(resident);
     assert!(grown < 256, "{grown} kB more");
     assert_eq!(guard.snapshot().cycle.deadline_misses, missed);
+    assert!(guard.stop().success());
+}
+
+#[test]
+fn frames_that_are_none_cost_a_connection_and_no_cycle() {
+    let hardware = Hardware::start();
+    let mut guard = Guard::start(&hardware, &[]);
+    let before = guard.until("it runs", |s| s.cycle.cycles >= 2).cycle;
+    let hello = command::encode(&Request::Hello { version: VERSION }).expect("short");
+    let closed = |client: &mut UnixStream| !matches!(client.read(&mut [0; 8]), Ok(1..));
+    for nonsense in [&[3, 0, 0xFF, 0xFF, 0xFF][..], &[0, 0], &[0xFF; 64], &[4, 0, 0, 2, 1, 1]] {
+        let mut client = guard.connect();
+        client.write_all(nonsense).expect("sent");
+        assert!(closed(&mut client), "{nonsense:?}");
+        // Also of those who began well.
+        let mut client = guard.client();
+        client.send(nonsense);
+        assert!(closed(client.stream()), "{nonsense:?}");
+    }
+    // Half a frame is waited for a while; the other half may come in time.
+    let mut half = guard.connect();
+    half.write_all(&hello[..1]).expect("sent");
+    let mut slow = guard.connect();
+    for byte in &hello {
+        slow.write_all(&[*byte]).expect("sent");
+        sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(common::answer(&mut slow), Answer::Welcome { .. }));
+    assert!(closed(&mut half), "it never said hello");
+    let after = guard.until("cycles go on", |s| s.cycle.cycles > before.cycles + 1).cycle;
+    assert_eq!(after.deadline_misses, before.deadline_misses);
+    assert!(guard.stop().success());
+}
+
+#[test]
+fn damaged_settings_leave_the_last_good_ones_in_force() {
+    let hardware = Hardware::start();
+    let settings = hardware.path("settings.toml");
+    let mut guard = Guard::start(&hardware, &[]);
+    let crc = guard.until("it runs", |s| s.cycle.cycles >= 1).cycle.settings_crc;
+    assert!(!guard.snapshot().has(Condition::SettingsFallback));
+    assert!(guard.stop().success());
+    let good = std::fs::read_to_string(&settings).expect("readable");
+    std::fs::write(&settings, good.replace("7.0", "8.0")).expect("written");
+    let mut guard = Guard::start(&hardware, &[]);
+    let fallback = guard.until("it runs all the same", |s| s.has(Condition::SettingsFallback));
+    assert_eq!(fallback.cycle.settings_crc, crc);
+    let log = guard.log();
+    assert!(log.contains("damaged") && log.contains("last good settings are in force"), "{log}");
     assert!(guard.stop().success());
 }
 

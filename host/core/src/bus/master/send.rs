@@ -1,6 +1,6 @@
 //! What goes out, and how long the line is busy or listened to because of it.
 
-use super::{Burst, Command, Device, Master, State, Step};
+use super::{Burst, Command, Device, Master, SEND_MAX, State, Step};
 use crate::bus::errand::Errand;
 use crate::bus::wire::{DutyList, FRAME_MAX, Outputs, Request};
 use crate::time::Nanos;
@@ -97,7 +97,7 @@ impl Master {
 }
 
 /// A zero byte and the request; returns their length.
-fn encode(request: &Request<'_>, out: &mut [u8; FRAME_MAX + 1]) -> usize {
+fn encode(request: &Request<'_>, out: &mut [u8; SEND_MAX]) -> usize {
     let mut frame = [0; FRAME_MAX];
     let len = request.encode(&mut frame);
     out[0] = 0;
