@@ -32,9 +32,11 @@ const NAMES: [&str; 2] = ["guard-kept.a", "guard-kept.b"];
 
 /// How often changed values are written when nothing is urgent.
 const EVERY: Nanos = Nanos::from_secs(3_600);
-/// How often urgent ones are, at most: a latch that flutters does not wear
-/// the flash out. A first one is written at once.
-const URGENT_EVERY: Nanos = Nanos::from_secs(10);
+/// How often urgent ones are, at most, whatever flutters. A latch stays until a
+/// person resets it, so that this cannot wear the flash out; and a guard that
+/// dies within this time of two trips forgets the second at worst, whose
+/// breaker is open all the same.
+const URGENT_EVERY: Nanos = Nanos::from_secs(1);
 
 /// Why a copy is not used.
 #[derive(Debug, thiserror::Error)]
@@ -285,8 +287,8 @@ mod tests {
         assert!(keeper.offer(second(7_199), &state(1), true).expect("a latch goes at once"));
         assert!(!keeper.offer(second(7_300), &state(1), true).expect("nothing new"));
         assert!(keeper.offer(second(7_300), &state(2), true).expect("something new"));
-        assert!(!keeper.offer(second(7_309), &state(3), true).expect("a flutter waits"));
-        assert!(keeper.offer(second(7_310), &state(3), true).expect("not for ever"));
+        assert!(!keeper.offer(second(7_300), &state(3), true).expect("a flutter waits"));
+        assert!(keeper.offer(second(7_301), &state(3), true).expect("not for ever"));
         keeper.close(&state(4)).expect("written");
         assert_eq!(open(dir.path()).1.value, Some(state(4)));
     }
@@ -296,14 +298,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let gone = dir.path().join("absent");
         let (mut keeper, _) = open(&gone);
-        let second = |n: u64| Nanos::from_secs(1_000 + n);
-        assert!(keeper.offer(second(0), &state(1), true).is_err(), "the disk is not there");
-        assert!(!keeper.offer(second(9), &state(1), false).expect("not yet"));
+        let tenth = |n: u64| Nanos::from_millis(1_000_000 + 100 * n);
+        assert!(keeper.offer(tenth(0), &state(1), true).is_err(), "the disk is not there");
+        assert!(!keeper.offer(tenth(9), &state(1), false).expect("not yet"));
         fs::create_dir(&gone).expect("made");
-        assert!(keeper.offer(second(10), &state(1), false).expect("written"));
-        assert!(!keeper.offer(second(11), &state(2), true).expect("too soon"));
-        assert!(keeper.offer(second(20), &state(2), false).expect("but not forgotten"));
-        assert!(!keeper.offer(second(30), &state(3), false).expect("no longer urgent"));
+        assert!(keeper.offer(tenth(10), &state(1), false).expect("written"));
+        assert!(!keeper.offer(tenth(11), &state(2), true).expect("too soon"));
+        assert!(keeper.offer(tenth(20), &state(2), false).expect("but not forgotten"));
+        assert!(!keeper.offer(tenth(30), &state(3), false).expect("no longer urgent"));
     }
 
     #[test]
