@@ -254,6 +254,12 @@ impl StringControl {
         self.duties.len()
     }
 
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.duties.is_empty()
+    }
+
     /// The duties of the last step, for its master's modules.
     pub fn command(&self, duties: &mut [Duty]) {
         let own = duties.iter_mut().skip(self.first_module);
