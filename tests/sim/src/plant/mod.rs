@@ -180,4 +180,10 @@ impl DevicePlant for Plant {
             string.breaker_mut().trip();
         }
     }
+
+    fn command_test(&mut self, string: usize, on: bool) {
+        if let Some(bank) = self.bank_of_mut(string) {
+            bank.command_test(string, on);
+        }
+    }
 }
