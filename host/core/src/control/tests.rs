@@ -1,7 +1,6 @@
 //! The whole of [`Control`] against masters that are fed by hand.
 
 use super::*;
-use crate::bus::wire::{Flags, Identity, Reading};
 use crate::image::{Publisher, Reader, Snapshot, WORDS};
 use core::sync::atomic::AtomicU32;
 

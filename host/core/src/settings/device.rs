@@ -106,7 +106,7 @@ impl AnalogSettings {
             Signal::LiveZero => (0.2, 0.18),
         };
         let share = (fraction - zero) / (1.0 - zero);
-        (least..=1.05).contains(&fraction).then(|| self.low + share * (self.high - self.low))
+        (least..=1.05).contains(&fraction).then_some(self.low + share * (self.high - self.low))
     }
 }
 
