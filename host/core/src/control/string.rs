@@ -321,6 +321,7 @@ impl StringControl {
             let share = cells / f64::from(record.cells);
             *as_reference = BlockScan {
                 voltage_v: scan.voltage_v.map(|v| v * share),
+                beneath_v: scan.beneath_v.map(|v| v * share),
                 resistance_mohm: scan.resistance_mohm.map(|r| r * share),
                 ..*scan
             };
