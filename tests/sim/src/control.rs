@@ -69,7 +69,7 @@ pub enum Command {
     Bus(BusCommand),
     /// To the module with that bus address.
     Module(u16, ModuleCommand),
-    /// To the block that this module was mounted on at first.
+    /// To the block under the module with that bus address.
     Block(u16, BlockCommand),
     /// To the string with that number.
     Str(usize, StringCommand),

@@ -4,9 +4,7 @@
 use crate::line::CharTime;
 use crate::module::{Scheduled, micros, nanos};
 use crate::noise::Noise;
-use evenkeel_core::bus::wire::{
-    DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE, Request,
-};
+use evenkeel_core::bus::wire::{DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE, Request};
 use evenkeel_core::time::Nanos;
 use evenkeel_module::{Answer, DeviceHardware, StationHardware};
 

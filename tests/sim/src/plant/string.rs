@@ -177,6 +177,12 @@ impl PlantString {
         self.volts() + self.amps * self.link_ohm()
     }
 
+    /// Current to ground, A.
+    #[must_use]
+    pub fn leak_a(&self) -> f64 {
+        self.leak_a
+    }
+
     /// Room and cabinet.
     #[must_use]
     pub fn surroundings(&self) -> &Surroundings {

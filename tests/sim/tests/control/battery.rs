@@ -24,8 +24,11 @@ const LONG_AGO_S: u64 = WALL_S - 48 * 3_600;
 #[test]
 fn resistances_are_measured_in_turn_and_by_order_and_become_a_baseline() {
     let scenario = scenario(1, 4);
-    let health = "[string.health]\nsettle_days = 0.0\nresistance_interval_h = 1.0\n";
-    let mut rig = Rig::new(&settings(5_000, &scenario, health, ""), &[scenario]);
+    let health = format!(
+        "[string.health]\nin_service_since_s = {LONG_AGO_S}\nsettle_days = 0.0\n\
+         resistance_interval_h = 1.0\n"
+    );
+    let mut rig = Rig::new(&settings(5_000, &scenario, &health, ""), &[scenario]);
     rig.run(600);
     assert!(rig.string(0).blocks().iter().all(|b| b.resistance.is_none()), "who knows what was");
     rig.restart(|kept| kept.strings[0].discharge_wall_s = Some(LONG_AGO_S));
@@ -67,8 +70,9 @@ fn a_discharge_is_recorded_with_its_order_of_collapse_and_its_rows() {
     let mut rig = Rig::new(&settings(2_000, &scenario, "", ""), &[scenario]);
     rig.run(120);
     assert_eq!(rig.control.rows(1, 0, &mut [0; 64]), Err(Refusal::NoRecord(1)));
-    rig.say("block 3 weak-cell 0.5");
-    rig.say("block 6 weak-cell 0.7");
+    // Of about 17 Ah that are drawn.
+    rig.say("block 3 weak-cell 0.25");
+    rig.say("block 6 weak-cell 0.35");
     rig.say("mains off");
     rig.run(1_500);
     assert_eq!(rig.string(0).phase(), Phase::Discharge);
@@ -89,7 +93,10 @@ fn a_discharge_is_recorded_with_its_order_of_collapse_and_its_rows() {
     assert!(parts.windows(2).all(|p| p[0] as u8 <= p[1] as u8), "before, during, after");
     let (first, last) = (parts.first(), parts.last());
     assert_eq!((first, last), (Some(&Part::Before), Some(&Part::After)));
-    let least = chunks.iter().flat_map(|c| c.mv.chunks(8)).map(|mv| mv[2]).filter(|mv| *mv > 0);
+    // A cell reverses within a few readings, then the module's range ends.
+    let rows = chunks.iter().flat_map(|c| c.heads.iter().zip(c.mv.chunks(8)));
+    let least =
+        rows.filter(|(head, mv)| head.part == Part::Discharge && mv[2] > 0).map(|(_, mv)| mv[2]);
     let min = record.blocks[2].min.expect("read").v;
     assert_eq!(least.min(), Some((min * 1e3).round() as u16));
 }
@@ -209,19 +216,16 @@ fn a_string_of_two_kinds_of_block_is_equalized_per_cell() {
         spec.kind = if i < 4 { ModuleKind::C20 } else { ModuleKind::C30 };
         Module::new(spec, Noise::new(3, i as u64))
     });
-    let bus = Bus::new(115_200, modules.collect(), Noise::new(1, 1))
-        .with_devices(bus.devices().to_vec());
+    let bus =
+        Bus::new(115_200, modules.collect(), Noise::new(1, 1)).with_devices(bus.devices().to_vec());
     *rig.worlds[0].bus_mut() = VirtualBus::new(bus, mixed_plant(), Nanos::from_millis(500));
     rig.run(3_600);
     assert_eq!(rig.string(0).phase(), Phase::Float);
     let record = rig.snapshot().strings[0].clone();
     assert_eq!(record.protect.level, Level::Ok, "{:?}", record.protect.all);
     assert!(record.equalize.worst_v.abs() < 0.010, "{:?}", record.equalize);
-    let per_cell: Vec<f64> = record
-        .blocks
-        .iter()
-        .map(|b| f64::from(b.voltage_mv) / f64::from(b.cells))
-        .collect();
+    let per_cell: Vec<f64> =
+        record.blocks.iter().map(|b| f64::from(b.voltage_mv) / f64::from(b.cells)).collect();
     for v in &per_cell {
         assert!((v - 2_270.0).abs() < 3.0, "{per_cell:?}");
     }

@@ -51,7 +51,8 @@ fn discovery_finds_duplicates_strangers_and_the_unaddressed() {
     replace(&mut rig, 5, 0, 778); // factory-new
     replace(&mut rig, 6, 600, 779); // of another plant
     commission(&mut rig, Commission::Discover { bus: 1 });
-    rig.until(60, "discovered", |rig| matches!(work(rig), BusWork::Discovered { .. }));
+    // A search a cycle, and serial numbers of two batches to be told apart.
+    rig.until(300, "discovered", |rig| matches!(work(rig), BusWork::Discovered { .. }));
     assert_eq!(work(&rig), BusWork::Discovered { incomplete: false, unclear: 0 });
     let found = &rig.snapshot().buses[0].found;
     assert_eq!(found.len(), 8 + 3);

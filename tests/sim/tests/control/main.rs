@@ -3,6 +3,7 @@
 
 mod battery;
 mod commission;
+mod faults;
 mod protect;
 mod rig;
 mod size;

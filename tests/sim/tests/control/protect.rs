@@ -245,26 +245,6 @@ fn the_alarm_relay_drops_on_an_alarm_and_when_the_guard_dies() {
 }
 
 #[test]
-fn a_lying_module_is_named() {
-    let mut rig = settled();
-    rig.say("module 2 gain 0.95");
-    rig.say("module 5 stuck on");
-    rig.run(60);
-    // The others move; the fifth does not.
-    rig.say("string 0 setpoint 2.30");
-    rig.run(1_500);
-    let report = rig.report(0);
-    let block = |i: usize| report.blocks[i];
-    assert_eq!(block(1).level_of(Condition::VoltageDeviation), Level::Alarm);
-    assert_eq!(block(4).level_of(Condition::VoltageStuck), Level::Warning);
-    for honest in [0, 2, 3, 5] {
-        assert_eq!(block(honest).level_of(Condition::VoltageStuck), Level::Ok);
-        assert_eq!(block(honest).level_of(Condition::VoltageDeviation), Level::Ok);
-    }
-    assert_eq!(report.trip, None);
-}
-
-#[test]
 fn clocks_that_jump_or_stand_still_decide_nothing() {
     let mut rig = settled();
     for wall_s in [None, Some(0), Some(4_000_000_000), Some(1_000_000_000)] {

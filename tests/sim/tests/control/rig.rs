@@ -19,6 +19,26 @@ use std::fmt::Write;
 pub const WALL_S: u64 = 1_780_000_000;
 /// The devices of string `i`: current sensor, AUX; the panel is behind all.
 pub const PANEL: u16 = 1_279;
+/// A site device that measures voltage and ground current of the first string.
+pub const SITE: u16 = 1_278;
+/// What its first two inputs mean at full scale, V and A.
+const SITE_V: f64 = 200.0;
+const SITE_A: f64 = 0.5;
+/// For [`settings`]: what a string with the [`SITE`] has more, and the device.
+pub const SITE_STRING: &str = "voltage = \"E.1\"\nground = \"E.2\"\n";
+pub fn site_device() -> String {
+    let channel = |number, name, high: f64, unit| {
+        format!(
+            "[[device.channel]]\nnumber = {number}\nname = \"{name}\"\nsignal = \"0-10V\"\n\
+             low = 0.0\nhigh = {high:?}\nunit = \"{unit}\"\n"
+        )
+    };
+    format!(
+        "[[device]]\nname = \"E\"\nkind = \"site\"\naddress = {SITE}\n{}{}",
+        channel(1, "string", SITE_V, "V"),
+        channel(2, "ground", SITE_A, "A")
+    )
+}
 pub const fn sensor(string: u16) -> u16 {
     DEVICE_MIN + 2 * string
 }
@@ -80,6 +100,7 @@ impl Rig {
     /// One cycle on all buses.
     pub fn cycle(&mut self) {
         let end = self.now + self.settings.cycle();
+        self.feel();
         self.sent.clear();
         self.masters.iter_mut().for_each(|master| master.start_cycle(end));
         let (mut scanned, mut decided) = (vec![false; self.masters.len()], false);
@@ -122,6 +143,16 @@ impl Rig {
         self.ended = self.now;
         assert!(self.now <= end, "the cycle took {} ms too long", self.now.since(end).as_millis());
         self.pass(end);
+    }
+
+    /// What the [`SITE`] measures, if there is one.
+    fn feel(&mut self) {
+        let string = self.plant(0);
+        let (volts, amps) = (string.terminal_v(), string.leak_a());
+        if let Some(site) = self.bus_mut().device_mut(SITE) {
+            site.set_analog(0, volts / SITE_V);
+            site.set_analog(1, amps / SITE_A);
+        }
     }
 
     /// The guard is dead until then.
