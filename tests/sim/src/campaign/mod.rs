@@ -45,18 +45,30 @@ pub fn run<G: Guardian>(
     let mut watch = invariant::Watch::new(&case);
     let mut stalls = case.stalls.iter().peekable();
     let mut jumps = case.clock_jumps.iter().peekable();
+    let mut orders = case.orders.iter().peekable();
+    let mut restarts = case.restarts.iter().peekable();
     let mut violation = None;
-    while rig.now() < case.length && violation.is_none() {
+    while violation.is_none() && (rig.now() < case.length || watch.waits(&rig)) {
         if let Some((_, time)) = stalls.next_if(|(at, _)| *at <= rig.now()) {
             rig.stall(*time);
         }
         if let Some((_, seconds)) = jumps.next_if(|(at, _)| *at <= rig.now()) {
             rig.shift_wall_clock(*seconds);
         }
+        if restarts.next_if(|at| **at <= rig.now()).is_some() {
+            rig.guardian.restart();
+            watch.restarted();
+        }
+        while let Some((_, order)) = orders.next_if(|(at, _)| *at <= rig.now()) {
+            if rig.order(*order) {
+                watch.ordered(*order, rig.now());
+            }
+        }
         rig.step();
         violation = watch.scan(&rig).err();
     }
     let violation = violation.or_else(|| watch.end(&rig).err());
+    watch.tally.simulated_s = rig.now().as_secs_f64();
     Ok(Outcome { case, tally: watch.tally, violation })
 }
 
@@ -74,14 +86,7 @@ pub struct Summary {
 impl Summary {
     fn add(&mut self, outcome: Outcome) {
         *self.cases.entry(outcome.case.kind).or_default() += 1;
-        let (all, one) = (&mut self.tally, &outcome.tally);
-        all.scans += one.scans;
-        all.unstable += one.unstable;
-        all.tripped += one.tripped;
-        all.converged += one.converged;
-        all.verdicts += one.verdicts;
-        all.slowest_s = all.slowest_s.max(one.slowest_s);
-        all.worst_rise_at_trip_k = all.worst_rise_at_trip_k.max(one.worst_rise_at_trip_k);
+        self.tally.add(&outcome.tally);
         if let Some(violation) = outcome.violation {
             self.failures.insert(outcome.case.seed, (outcome.case.kind, violation));
         }

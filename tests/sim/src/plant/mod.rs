@@ -24,7 +24,7 @@ pub use breaker::Breaker;
 pub use fault::{BlockFault, Condition};
 pub use probe::{Ntc, Probe};
 pub use spec::StringSpec;
-pub use string::{Place, PlantString, Runaway, STEP_MAX_S, Surroundings};
+pub use string::{LOST_C, Place, PlantString, Runaway, STEP_MAX_S, Surroundings};
 pub use supply::{Charger, Load, Supply};
 
 use crate::device::DevicePlant;
