@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::time::Nanos;
-use evenkeel_sim::campaign::{self, Case, ControlGuardian, Invariant, Kind, Summary, Violation};
+use evenkeel_sim::campaign::{
+    self, Case, ControlGuardian, Invariant, Kind, Outcome, Summary, Violation,
+};
 use evenkeel_sim::scenario::{Scenario, ScenarioError};
 use evenkeel_sim::world::World;
 use evenkeel_sim::{control, live, table};
@@ -164,8 +166,13 @@ fn replay(seed: u64) -> Result<(), MainError> {
 fn campaign(from: u64, seeds: u64) -> Result<(), MainError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let start = Instant::now();
-    let summary =
-        campaign::run_all(from, seeds, threads, ControlGuardian::new).map_err(MainError::Build)?;
+    let failed = |outcome: &Outcome| {
+        if let Some(violation) = &outcome.violation {
+            eprintln!("{}", told(outcome.case.seed, outcome.case.kind, violation));
+        }
+    };
+    let summary = campaign::run_each(from, seeds, threads, ControlGuardian::new, failed)
+        .map_err(MainError::Build)?;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "{seeds} seeds from {from} on {threads} threads in {seconds:.0} s, {:.0} seeds a minute: {:?}",

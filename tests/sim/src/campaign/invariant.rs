@@ -171,6 +171,7 @@ struct StringWatch {
     first_module: usize,
     capacity_ah: f64,
     bypass_max_a: f64,
+    bypass_ohm: f64,
     noise_v: f64,
     exact: bool,
     /// (scans, since when) of the discharge.
@@ -198,6 +199,7 @@ impl Watch {
             first_module: usize::from(table.first_address) - 1,
             capacity_ah: table.capacity_ah,
             bypass_max_a: table.module.data().nominal_v / table.module.data().bypass_ohm,
+            bypass_ohm: table.module.data().bypass_ohm,
             noise_v: table.noise_mv / 1e3,
             exact: matches!(case.kind, Kind::Calm | Kind::OutOfReach | Kind::Runaway),
             ..StringWatch::default()
@@ -283,6 +285,19 @@ impl Watch {
             let tolerance = if p.block().is_open() { 1.0 } else { KIRCHHOFF };
             // Only a reversed block is driven by its bypass.
             let gains = p.volts() > 0.0 && p.amps() > string.amps() + KIRCHHOFF;
+            // The string's current goes through the block, the module and its
+            // bypass; a leak to ground takes another way.
+            let bypass = if p.is_fuse_blown() { 0.0 } else { p.duty() };
+            let through_a =
+                p.amps() + p.draw_a() + bypass * p.volts() / self.strings[index].bypass_ohm;
+            if string.leak_a() == 0.0 {
+                let off_a = (string.amps() - through_a).abs();
+                self.tally.worst_kcl_a = self.tally.worst_kcl_a.max(off_a);
+                if off_a > KIRCHHOFF {
+                    let detail = format!("block {}: {off_a:.9} A get lost", place + 1);
+                    return Err((Invariant::Kirchhoff, detail));
+                }
+            }
             if !p.block().is_open() {
                 let off_v = (p.volts() - behind_v).abs();
                 self.tally.worst_kvl_v = self.tally.worst_kvl_v.max(off_v);

@@ -104,6 +104,20 @@ pub fn run_all<G: Guardian>(
     threads: usize,
     guardian: impl Fn(&GuardSettings) -> G + Sync,
 ) -> Result<Summary, ScenarioError> {
+    run_each(from, count, threads, guardian, |_| ())
+}
+
+/// The same, and look at each outcome as soon as it is there.
+///
+/// # Errors
+/// [`ScenarioError`] when a case is none.
+pub fn run_each<G: Guardian>(
+    from: u64,
+    count: u64,
+    threads: usize,
+    guardian: impl Fn(&GuardSettings) -> G + Sync,
+    look: impl Fn(&Outcome) + Sync,
+) -> Result<Summary, ScenarioError> {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Ok(Summary::default()));
     std::thread::scope(|scope| {
@@ -115,6 +129,9 @@ pub fn run_all<G: Guardian>(
                         return;
                     }
                     let outcome = run(Case::of(from.wrapping_add(index)), &guardian);
+                    if let Ok(outcome) = &outcome {
+                        look(outcome);
+                    }
                     // A thread that panicked has ended the process' work anyway.
                     let mut all = summary.lock().expect("no case panics");
                     match (outcome, all.as_mut()) {

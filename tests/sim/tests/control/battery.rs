@@ -133,6 +133,55 @@ fn a_battery_test_by_relay_passes_and_one_that_finds_a_weak_block_is_aborted() {
     assert_eq!(rig.outputs(aux(0)) & TEST, 0, "back on mains at once");
 }
 
+/// As the reference product has it: 10 % of the capacity or 6 minutes.
+const DEFAULT_RULES: &str = "[[test]]\nstrings = [1]\nrelay = \"X0.4\"\n\
+    [test.rules]\nfloat_hours = 1\n";
+
+#[test]
+fn a_battery_test_ends_at_ten_percent_or_after_six_minutes() {
+    let scenario = scenario(1, 6);
+    let mut rig = Rig::new(&settings(5_000, &scenario, "", DEFAULT_RULES), &[scenario]);
+    let report = |rig: &Rig| rig.snapshot().tests[0];
+    rig.run(3_700);
+    // 1.25 C draws a tenth in less than six minutes, C/2 does not.
+    for (watts, share_first) in [(3_600.0, true), (1_440.0, false)] {
+        rig.say(&format!("string 0 load {watts}"));
+        rig.until(12 * 3_600, "full", |rig| report(rig).hold.is_none());
+        assert_eq!(rig.order(Order::Test { string: 1 }), Ok(()));
+        rig.until(60, "running", |rig| report(rig).state == State::Running);
+        rig.until(400, "done", |rig| report(rig).state == State::Done);
+        let (elapsed_s, share) = (report(&rig).elapsed_s, report(&rig).drawn_share);
+        let share = share.expect("with a sensor");
+        println!("{watts} W: {elapsed_s:.0} s, {:.1} %", 100.0 * share);
+        assert_eq!(report(&rig).verdict, Some(Verdict::Pass));
+        match share_first {
+            true => assert!((0.100..0.106).contains(&share) && elapsed_s < 355.0),
+            false => assert!((355.0..370.0).contains(&elapsed_s) && share < 0.07),
+        }
+    }
+}
+
+#[test]
+fn no_battery_test_within_a_day_of_an_outage_and_not_after_a_restart_either() {
+    let scenario = scenario(1, 6);
+    let mut rig = Rig::new(&settings(5_000, &scenario, "", DEFAULT_RULES), &[scenario]);
+    rig.run(600);
+    rig.say("mains off");
+    rig.run(120);
+    rig.say("mains on");
+    let outage = rig.now;
+    rig.run(12 * 3_600);
+    let soon = Err(Refusal::NotNow("too soon after an outage"));
+    assert_eq!(rig.order(Order::Test { string: 1 }), soon);
+    rig.restart(|_| {});
+    rig.run(2 * 3_600);
+    assert_eq!(rig.order(Order::Test { string: 1 }), soon, "it is remembered");
+    rig.until(11 * 3_600, "allowed", |rig| rig.snapshot().tests[0].hold.is_none());
+    let waited_h = rig.now.since(outage).as_secs_f64() / 3_600.0;
+    assert!((23.95..24.1).contains(&waited_h), "{waited_h}");
+    assert_eq!(rig.order(Order::Test { string: 1 }), Ok(()));
+}
+
 #[test]
 fn a_test_ends_by_hand_with_the_guard_and_with_the_mains() {
     let scenario = scenario(1, 6);

@@ -142,3 +142,20 @@ fn a_broken_ring_is_located_by_itself_and_told_whole_again() {
     rig.until(10, "looked at", |rig| work(rig) == BusWork::None);
     assert_eq!(cable(&rig), Cable::Whole);
 }
+
+#[test]
+fn a_broken_line_is_located_to_the_pair() {
+    let mut rig = rig(16);
+    let bus = rig.bus_mut();
+    *bus = bus.clone().with_loops(vec![Loop::whole(0..16, false)]);
+    rig.run(5);
+    let cable = |rig: &Rig| rig.snapshot().buses[0].cable;
+    assert_eq!(cable(&rig), Cable::Whole);
+    rig.bus_mut().loops_mut()[0].breaks.push(11);
+    let spot = Spot { after: Some(11), before: Some(12) };
+    rig.until(15, "located", |rig| cable(rig) == Cable::Broken(spot));
+    let good = rig.string(0).blocks().iter().filter(|b| b.quality == Quality::Good).count();
+    assert_eq!(good, 11, "those before it are read as always");
+    rig.bus_mut().loops_mut()[0].breaks.clear();
+    rig.until(15, "mended", |rig| cable(rig) == Cable::Whole);
+}
