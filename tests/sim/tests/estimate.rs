@@ -3,7 +3,8 @@
 //! (`host/tool/tests/zoo.rs` asks the same of other people's models.)
 //!
 //! The true capacity is what the same blocks give at the rated current, 25 °C,
-//! to the cut-off; the true runtime is how long the discharge went on.
+//! to the cut-off; the true runtime is the time until the first block or the
+//! whole string is at its cut-off.
 
 use evenkeel_core::battery::{BatteryType, Chemistry};
 use evenkeel_core::estimate::{Config, Learned, StringEstimator};
@@ -128,7 +129,8 @@ fn errors(mix: Mix, ah: f64, hours: f64, seed: u64) -> Errors {
         now_s += dt_s;
         let string = &plant.strings()[0];
         drawn_ah -= string.amps() * dt_s / 3_600.0;
-        let done = plant.banks()[0].supply().is_cut_off();
+        let collapsed = string.places().iter().any(|place| place.volts() < cutoff_v);
+        let done = collapsed || plant.banks()[0].supply().is_cut_off();
         let blocks: Vec<BlockScan> = string
             .places()
             .iter()
