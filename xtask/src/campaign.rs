@@ -18,6 +18,13 @@ pub struct Arguments {
     seed: Option<u64>,
 }
 
+impl Arguments {
+    /// So many seeds from the first one on.
+    pub fn of(seeds: u64) -> Self {
+        Self { seeds, from: 1, seed: None }
+    }
+}
+
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     step("build the simulator, release", || {
         exec(&mut cargo(&["build", "--release", "--package", "evenkeel-sim"]))

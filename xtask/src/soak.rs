@@ -2,6 +2,7 @@
 //! Run by hand; the figures go into the release notes.
 
 use crate::bench::print_guard;
+use crate::campaign;
 use crate::demo::stack;
 use crate::load::Load;
 use crate::plugins;
@@ -21,12 +22,15 @@ pub struct Arguments {
     /// Endless loops beside it.
     #[arg(long, default_value_t = 2)]
     busy: usize,
+    /// Seeds of the campaign that runs first; 0: none.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
     /// Use the release programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
 }
 
-/// The guard under load, its daemon killed again and again: no missed cycle.
+/// Random worlds against the core, then the guard under load, its daemon killed again and again: no missed cycle.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     if !arguments.no_build {
         step("build, release", || {
@@ -35,6 +39,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             exec(cargo(&["build", "--release"]).args(packages))
         })?;
         plugins::build(root)?;
+    }
+    if arguments.seeds > 0 {
+        campaign::run(root, &campaign::Arguments::of(arguments.seeds))?;
     }
     let dir = root.join("target/soak");
     // Absent at the first run.

@@ -30,6 +30,9 @@ pub struct StringScan<'a> {
 pub struct BlockScan {
     /// Block voltage, V.
     pub voltage_v: Option<f64>,
+    /// What the module reads below its range, V, while `voltage_v` is `None`: no
+    /// measurement, good for nothing but to say that the block has collapsed.
+    pub beneath_v: Option<f64>,
     /// Block temperature, °C.
     pub temperature_c: Option<f64>,
     /// Bypass current that its module drew before the sample, A.

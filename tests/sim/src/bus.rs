@@ -2,9 +2,9 @@
 
 use crate::device::{Device, DevicePlant};
 use crate::line::{Heard, Line, Loop, Station};
-use crate::module::{Module, Scheduled, Sense};
+use crate::module::{Module, Sense};
 use crate::noise::Noise;
-use evenkeel_core::bus::wire::Ends;
+use evenkeel_core::bus::wire::{Decoder, Ends, Request};
 use evenkeel_core::time::Nanos;
 
 /// The next thing that happens on the bus.
@@ -26,6 +26,11 @@ pub struct Bus {
     loops: Vec<Loop>,
     /// For the master, not yet fetched.
     arrived: Vec<u8>,
+    /// When a station next does something by itself. What is done to a station
+    /// from outside only ever cancels that.
+    timer: Option<Nanos>,
+    /// The decoder of some station may hold the half of a disturbed frame.
+    half_heard: bool,
 }
 
 impl Bus {
@@ -38,6 +43,8 @@ impl Bus {
             devices: Vec::new(),
             loops: Vec::new(),
             arrived: Vec::new(),
+            timer: None,
+            half_heard: false,
         }
     }
 
@@ -95,6 +102,11 @@ impl Bus {
         self.devices.iter().filter_map(Device::breaker_command)
     }
 
+    /// The battery tests that devices command: string, test relay on.
+    pub fn test_commands(&self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        self.devices.iter().filter_map(Device::test_command)
+    }
+
     /// The master sends.
     pub fn transmit(&mut self, now: Nanos, bytes: &[u8]) {
         self.line.send_requests(now, bytes);
@@ -118,9 +130,7 @@ impl Bus {
             .line
             .next_end()
             .map(|(at, from)| Event { at, touches_plant: from == Station::Master });
-        let modules = self.modules.iter().filter_map(Module::next_timer);
-        let timer = modules.chain(self.devices.iter().filter_map(Device::next_timer)).min();
-        let timer = timer.map(|at| Event { at, touches_plant: true });
+        let timer = self.timer.map(|at| Event { at, touches_plant: true });
         // At one instant timers go first: a sample ends before it is read.
         timer.into_iter().chain(on_line).min_by_key(|event| event.at)
     }
@@ -135,6 +145,12 @@ impl Bus {
             device.set_loop_closed(closed);
             device.tick(now, plant);
         }
+        self.look_at_timers();
+    }
+
+    fn look_at_timers(&mut self) {
+        let modules = self.modules.iter().filter_map(Module::next_timer);
+        self.timer = modules.chain(self.devices.iter().filter_map(Device::next_timer)).min();
     }
 
     /// Hand over every transmission that has arrived by `now`. Every connected
@@ -161,8 +177,14 @@ impl Bus {
         self.loops.iter().find_map(|l| l.connects(number, ends)).unwrap_or(true)
     }
 
-    /// Let every station but the sender hear a reply.
+    /// Let every station but the sender hear a reply. A whole one leaves no
+    /// trace.
     fn overhear(&mut self, now: Nanos, sender: usize, bytes: &[u8]) {
+        let whole = bytes.last() == Some(&0);
+        if whole && !self.half_heard {
+            return;
+        }
+        self.half_heard = true;
         for (number, module) in self.modules.iter_mut().enumerate() {
             if number != sender {
                 module.overhear(bytes);
@@ -176,28 +198,61 @@ impl Bus {
         }
     }
 
-    /// Let every connected station hear the master, byte by byte, and answer.
+    /// Let every connected station hear the master and answer.
     fn answer(&mut self, heard: &Heard) {
+        let mut decoder = Decoder::default();
+        match heard.bytes.split_last() {
+            // What every decoder would make of it: one does it for all.
+            Some((0, bytes)) if !self.half_heard => {
+                for byte in bytes {
+                    let _ = decoder.push(*byte);
+                }
+                let Some(Ok(frame)) = decoder.push(0) else { return };
+                let Ok(request) = Request::parse(&frame) else { return };
+                self.handle(heard, &request);
+            }
+            _ => self.hear(heard),
+        }
+        self.look_at_timers();
+    }
+
+    fn handle(&mut self, heard: &Heard, request: &Request<'_>) {
+        let end = heard.start + self.line.char_time().chars(heard.bytes.len());
+        let (ends, first) = (self.ends(), self.modules.len());
+        for number in 0..first + self.devices.len() {
+            if !self.is_connected(number, ends) {
+                continue;
+            }
+            let reply = match self.modules.get_mut(number) {
+                Some(module) => module.handle(end, request),
+                None => self.devices[number - first].handle(end, request),
+            };
+            if let Some(reply) = reply {
+                self.line.send_reply(number, reply.start, reply.bytes);
+            }
+        }
+    }
+
+    /// The same byte by byte, with what is left in each decoder.
+    fn hear(&mut self, heard: &Heard) {
         let char_time = self.line.char_time();
-        let ends = self.ends();
-        for number in 0..self.modules.len() + self.devices.len() {
+        let (ends, first) = (self.ends(), self.modules.len());
+        // A station that is cut off keeps what it heard last.
+        self.half_heard = heard.bytes.last() != Some(&0) || !self.loops.is_empty();
+        for number in 0..first + self.devices.len() {
             if !self.is_connected(number, ends) {
                 continue;
             }
             for (i, byte) in heard.bytes.iter().enumerate() {
                 let at = heard.start + char_time.chars(i + 1);
-                if let Some(reply) = self.hear(number, at, *byte) {
+                let reply = match self.modules.get_mut(number) {
+                    Some(module) => module.hear(at, *byte),
+                    None => self.devices[number - first].hear(at, *byte),
+                };
+                if let Some(reply) = reply {
                     self.line.send_reply(number, reply.start, reply.bytes);
                 }
             }
-        }
-    }
-
-    fn hear(&mut self, number: usize, at: Nanos, byte: u8) -> Option<Scheduled> {
-        let first = self.modules.len();
-        match self.modules.get_mut(number) {
-            Some(module) => module.hear(at, byte),
-            None => self.devices.get_mut(number - first)?.hear(at, byte),
         }
     }
 }

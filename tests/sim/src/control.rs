@@ -70,7 +70,7 @@ pub enum Command {
     Bus(BusCommand),
     /// To the module that had that bus address at first, or its replacement.
     Module(u16, ModuleCommand),
-    /// To the block that this module was mounted on at first.
+    /// To the block under the module with that bus address.
     Block(u16, BlockCommand),
     /// To the string with that number.
     Str(usize, StringCommand),
@@ -426,7 +426,7 @@ mod tests {
         for line in helped() {
             assert!(Command::parse(&line).is_ok(), "{line}: {:?}", Command::parse(&line));
         }
-        assert_eq!(helped().count(), 70);
+        assert_eq!(helped().count(), 71);
     }
 
     #[test]

@@ -4,12 +4,15 @@
 use crate::line::CharTime;
 use crate::module::{Scheduled, micros, nanos};
 use crate::noise::Noise;
-use evenkeel_core::bus::wire::{DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE};
+use evenkeel_core::bus::wire::{DeviceKind, Ends, FULL_SCALE, Identity, Led, NO_VALUE, Request};
 use evenkeel_core::time::Nanos;
-use evenkeel_module::{DeviceHardware, StationHardware};
+use evenkeel_module::{Answer, DeviceHardware, StationHardware};
 
 /// Relay of an AUX that trips its string's breaker.
 pub const TRIP: u16 = 0x01;
+/// Relay of an AUX that lets the UPS carry its load from the string's battery
+/// while it is on, as in a battery test.
+pub const TEST: u16 = 0x08;
 /// Input of an AUX that is closed while its string's breaker is open.
 pub const BREAKER_OPEN: u16 = 0x01;
 
@@ -24,6 +27,8 @@ pub trait DevicePlant {
     /// The trip relay of a string's breaker is on. Without a breaker it is
     /// connected to nothing.
     fn command_breaker(&mut self, _string: usize, _trip: bool) {}
+    /// The UPS of a string is told to carry its load from the battery.
+    fn command_test(&mut self, _string: usize, _on: bool) {}
 }
 
 /// A device as it was made and wired.
@@ -152,6 +157,14 @@ impl Device {
         (spec.kind == DeviceKind::Aux).then(|| (spec.string, self.outputs() & TRIP != 0))
     }
 
+    /// The string from whose battery its test relay lets the UPS live, and
+    /// whether it is on.
+    #[must_use]
+    pub fn test_command(&self) -> Option<(usize, bool)> {
+        let Board { spec, .. } = &self.board;
+        (spec.kind == DeviceKind::Aux).then(|| (spec.string, self.outputs() & TEST != 0))
+    }
+
     /// Break or mend it, or press its address button.
     pub fn faults_mut(&mut self) -> &mut DeviceFaults {
         &mut self.board.faults
@@ -186,11 +199,20 @@ impl Device {
             self.firmware.line_idle();
             return None;
         }
-        let answer = self.firmware.hear(micros(at), byte, &mut self.board).map(|answer| {
-            let Board { spec, noise, faults, .. } = &mut self.board;
-            let garbled = noise.chance(faults.garble_chance);
-            Scheduled::of(&answer, at, spec.char_time, spec.clock, garbled.then_some(noise))
-        });
+        let answer = self.firmware.hear(micros(at), byte, &mut self.board);
+        let answer = answer.map(|answer| self.board.send(&answer, at));
+        self.note_outputs(at);
+        answer
+    }
+
+    /// Take a whole request whose last byte has arrived at `at`: the same as
+    /// [`Self::hear`] of its bytes with nothing left in the decoder.
+    pub fn handle(&mut self, at: Nanos, request: &Request<'_>) -> Option<Scheduled> {
+        if self.board.faults.vanished {
+            return None;
+        }
+        let answer = self.firmware.handle(micros(at), request, &mut self.board);
+        let answer = answer.map(|answer| self.board.send(&answer, at));
         self.note_outputs(at);
         answer
     }
@@ -234,6 +256,13 @@ impl Device {
 }
 
 impl Board {
+    /// What of an answer gets onto the line.
+    fn send(&mut self, answer: &Answer<'_>, at: Nanos) -> Scheduled {
+        let Self { spec, noise, faults, .. } = self;
+        let garbled = noise.chance(faults.garble_chance);
+        Scheduled::of(answer, at, spec.char_time, spec.clock, garbled.then_some(noise))
+    }
+
     fn boot(&self) -> evenkeel_module::Device {
         let DeviceSpec { kind, serial, .. } = self.spec;
         let identity = Identity { type_code: kind.code(), hardware: 1, firmware: (1, 0), serial };
@@ -297,7 +326,7 @@ mod tests {
     use super::*;
     use crate::bus::Bus;
     use crate::module::{Sense, Sensed};
-    use evenkeel_core::bus::wire::{Decoder, FRAME_MAX, Io, IoFlags, Outputs, Reply, Request};
+    use evenkeel_core::bus::wire::{Decoder, FRAME_MAX, Io, IoFlags, Outputs, Reply};
 
     const BAUD: u32 = 115_200;
 

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::time::Nanos;
-use evenkeel_sim::campaign::{self, Case, ControlGuardian, Kind, Violation};
+use evenkeel_sim::campaign::{
+    self, Case, ControlGuardian, Invariant, Kind, Outcome, Summary, Violation,
+};
 use evenkeel_sim::scenario::{Scenario, ScenarioError};
 use evenkeel_sim::world::World;
 use evenkeel_sim::{control, live, table};
@@ -164,25 +166,20 @@ fn replay(seed: u64) -> Result<(), MainError> {
 fn campaign(from: u64, seeds: u64) -> Result<(), MainError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let start = Instant::now();
-    let summary =
-        campaign::run_all(from, seeds, threads, ControlGuardian::new).map_err(MainError::Build)?;
-    let tally = &summary.tally;
+    let failed = |outcome: &Outcome| {
+        if let Some(violation) = &outcome.violation {
+            eprintln!("{}", told(outcome.case.seed, outcome.case.kind, violation));
+        }
+    };
+    let summary = campaign::run_each(from, seeds, threads, ControlGuardian::new, failed)
+        .map_err(MainError::Build)?;
+    let seconds = start.elapsed().as_secs_f64();
     println!(
-        "{seeds} seeds from {from} in {:.1} s: {:?}",
-        start.elapsed().as_secs_f64(),
+        "{seeds} seeds from {from} on {threads} threads in {seconds:.0} s, {:.0} seeds a minute: {:?}",
+        seeds as f64 / seconds * 60.0,
         summary.cases
     );
-    println!(
-        "{} scans; {} strings unstable, {} tripped, at {:.1} K at most; {} converged, the slowest \
-         after {:.0} s; {} verdicts due",
-        tally.scans,
-        tally.unstable,
-        tally.tripped,
-        tally.worst_rise_at_trip_k,
-        tally.converged,
-        tally.slowest_s,
-        tally.verdicts
-    );
+    report(&summary);
     for (seed, (kind, violation)) in &summary.failures {
         println!("{}", told(*seed, *kind, violation));
     }
@@ -192,9 +189,73 @@ fn campaign(from: u64, seeds: u64) -> Result<(), MainError> {
     }
 }
 
+/// The figures of a campaign.
+fn report(summary: &Summary) {
+    let Summary { tally, failures, .. } = summary;
+    let broke = |wanted| failures.values().filter(|(_, v)| v.invariant == wanted).count();
+    println!(
+        "simulated: {:.0} h in {} scans; {} orders accepted, {} battery tests",
+        tally.simulated_s / 3_600.0,
+        tally.scans,
+        tally.orders,
+        tally.tests
+    );
+    println!(
+        "runaways: {} strings past the last stable temperature; {} trips at a rise of {:.1} K at \
+         most, false {}, late {}",
+        tally.unstable,
+        tally.tripped,
+        tally.worst_rise_at_trip_k,
+        broke(Invariant::FalseTrip),
+        broke(Invariant::LateTrip)
+    );
+    let (k, min) = (least_and_median(&tally.margins_k), least_and_median(&tally.margins_min));
+    println!(
+        "margin at the trip before a block is lost: least {:.1} K and {:.0} min, median {:.1} K and \
+         {:.0} min; {} trips without which none would have been lost within a day",
+        k.0, min.0, k.1, min.1, tally.early
+    );
+    println!(
+        "equalization: {} strings that can converge did, the slowest after {:.0} s; {} verdicts were \
+         due and said, the last after {:.1} h; missing {}, wrong {}",
+        tally.converged,
+        tally.slowest_s,
+        tally.verdicts,
+        tally.slowest_verdict_s / 3_600.0,
+        broke(Invariant::NotConverged) + broke(Invariant::NoVerdict),
+        broke(Invariant::WrongVerdict)
+    );
+    println!(
+        "residues: KCL {:.1e} A, KVL {:.1e} V, indicated against true string voltage {:.1} mV a block",
+        tally.worst_kcl_a,
+        tally.worst_kvl_v,
+        tally.worst_sum_v * 1e3
+    );
+    match peak_kb() {
+        Some(kb) => println!("peak memory: {kb} kB"),
+        None => println!("peak memory: not known here"),
+    }
+}
+
+/// Least and median; NaN of nothing.
+fn least_and_median(values: &[f64]) -> (f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
+    (at(0), at(sorted.len() / 2))
+}
+
+/// Most memory that this process ever had, as the kernel counts it.
+fn peak_kb() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
 fn told(seed: u64, kind: Kind, violation: &Violation) -> String {
     format!(
-        "seed {seed} ({kind:?}) at {:.1} s, string {}: violated: {}: {}",
+        "seed {seed} ({kind:?}) at {:.1} s, string {}: violated: {}: {}; replay it with \
+         `cargo xtask campaign --seed {seed}`",
         violation.at.as_secs_f64(),
         violation.string,
         violation.invariant.text(),

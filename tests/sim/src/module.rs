@@ -7,7 +7,7 @@
 use crate::line::{CharTime, flip_one_bit};
 use crate::noise::Noise;
 use evenkeel_core::battery::ModuleKind;
-use evenkeel_core::bus::wire::{Identity, Led};
+use evenkeel_core::bus::wire::{Identity, Led, Request};
 use evenkeel_core::time::Nanos;
 use evenkeel_module::{Answer, Measured, Micros, ModuleConfig, ModuleHardware, StationHardware};
 
@@ -209,9 +209,17 @@ impl Module {
             return None;
         }
         let answer = self.firmware.hear(micros(at), byte, &mut self.board)?;
-        let Board { spec, noise, faults, .. } = &mut self.board;
-        let garbled = noise.chance(faults.garble_chance);
-        Some(Scheduled::of(&answer, at, spec.char_time, spec.clock, garbled.then_some(noise)))
+        Some(self.board.send(&answer, at))
+    }
+
+    /// Take a whole request whose last byte has arrived at `at`: the same as
+    /// [`Self::hear`] of its bytes with nothing left in the decoder.
+    pub fn handle(&mut self, at: Nanos, request: &Request<'_>) -> Option<Scheduled> {
+        if self.board.faults.vanished {
+            return None;
+        }
+        let answer = self.firmware.handle(micros(at), request, &mut self.board)?;
+        Some(self.board.send(&answer, at))
     }
 
     /// Take bytes that another module sent. A reply is no request: all it can
@@ -252,6 +260,13 @@ impl Module {
 }
 
 impl Board {
+    /// What of an answer gets onto the line.
+    fn send(&mut self, answer: &Answer<'_>, at: Nanos) -> Scheduled {
+        let Self { spec, noise, faults, .. } = self;
+        let garbled = noise.chance(faults.garble_chance);
+        Scheduled::of(answer, at, spec.char_time, spec.clock, garbled.then_some(noise))
+    }
+
     fn boot(&self) -> evenkeel_module::Module {
         let spec = &self.spec;
         let data = spec.kind.data();

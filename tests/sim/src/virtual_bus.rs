@@ -113,6 +113,9 @@ impl VirtualBus {
                 for (string, trip) in self.bus.breaker_commands() {
                     self.plant.command_breaker(string, trip);
                 }
+                for (string, on) in self.bus.test_commands() {
+                    self.plant.command_test(string, on);
+                }
                 self.plant.step(next.since(self.plant_at).as_secs_f64());
                 self.plant_at = next;
             }

@@ -3,6 +3,7 @@
 
 use evenkeel_core::bus::master::Master;
 use evenkeel_core::bus::wire::{Duty, Outputs};
+use evenkeel_core::command::Order;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_sim::campaign::{
     self, Around, Case, ControlGuardian, Guardian, Invariant, Kind, Opinion, Violation,
@@ -81,6 +82,14 @@ impl<F: Spoil> Guardian for Wrong<F> {
         &self.duties
     }
 
+    fn order(&mut self, order: Order, around: &Around) -> bool {
+        self.inner.order(order, around)
+    }
+
+    fn restart(&mut self) {
+        self.inner.restart();
+    }
+
     fn commanded(&mut self) {
         self.inner.commanded();
     }
@@ -118,6 +127,37 @@ fn a_guardian_that_ignores_inhibits_is_found_out() {
     let stubborn = |_: &Master, duties: &mut [Duty], _: &mut [Opinion]| duties.fill(Duty::FULL);
     let found = violation(case(Kind::Outage), |s| Wrong::of(s, stubborn));
     assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassWhileInhibited));
+}
+
+#[test]
+fn a_guardian_that_goes_on_in_a_pause_is_found_out() {
+    let deaf = |_: &Master, duties: &mut [Duty], opinions: &mut [Opinion]| {
+        duties.fill(Duty::from_fraction(0.5));
+        opinions.iter_mut().for_each(|o| o.inhibited = false);
+    };
+    let pauses = |case: &Case| {
+        let first = case.orders.first().map(|(_, order)| *order);
+        matches!(first, Some(Order::Pause { .. }))
+    };
+    let case = (1..).map(Case::of).find(pauses).expect("some begin with one");
+    let found = violation(case, |s| Wrong::of(s, deaf));
+    assert_eq!(found.map(|v| v.invariant), Some(Invariant::BypassWhilePaused));
+}
+
+#[test]
+fn a_guardian_that_forgets_a_trip_is_found_out() {
+    let mut trips = 0;
+    let forgetful = move |_: &Master, _: &mut [Duty], opinions: &mut [Opinion]| {
+        trips += u32::from(opinions[0].tripped);
+        opinions[0].tripped &= trips < 20;
+    };
+    let trips = |case: &Case| {
+        let outcome = campaign::run(case.clone(), ControlGuardian::new).expect("a case");
+        outcome.tally.tripped > 0
+    };
+    let mut hot = (1..).map(Case::of).filter(|case| case.kind == Kind::Runaway);
+    let found = violation(hot.find(trips).expect("one trips"), |s| Wrong::of(s, forgetful));
+    assert_eq!(found.map(|v| v.invariant), Some(Invariant::LatchLost));
 }
 
 #[test]

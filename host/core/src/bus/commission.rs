@@ -96,6 +96,8 @@ pub struct Commission {
     places: Vec<Place>,
     /// Serial numbers that got an address in this run.
     given: Vec<u32>,
+    /// The last of them, as long as its button was not seen released.
+    held: Option<u32>,
     next: usize,
     state: State,
 }
@@ -105,7 +107,7 @@ impl Commission {
     #[must_use]
     pub fn new(places: Vec<Place>) -> Self {
         let given = Vec::with_capacity(places.len());
-        Self { places, given, next: 0, state: State::Asking }
+        Self { places, given, held: None, next: 0, state: State::Asking }
     }
 
     /// Begin with other places; allocates nothing when there were as many before.
@@ -113,7 +115,7 @@ impl Commission {
         self.places.clear();
         self.places.extend(places);
         self.given.clear();
-        (self.next, self.state) = (0, State::Asking);
+        (self.held, self.next, self.state) = (None, 0, State::Asking);
     }
 
     /// The place that waits for a button; `None` when all have their station.
@@ -170,6 +172,7 @@ impl Commission {
             {
                 if done {
                     self.given.push(serial);
+                    self.held = Some(serial);
                     self.next += 1;
                     (State::Asking, Progress::Addressed { serial, address })
                 } else {
@@ -182,11 +185,17 @@ impl Commission {
         Some(progress)
     }
 
-    fn judge(&self, place: Place, claim: Option<Found>, garbled: bool) -> (State, Progress) {
+    fn judge(&mut self, place: Place, claim: Option<Found>, garbled: bool) -> (State, Progress) {
         let refused = |refusal| (State::Offering, Progress::Refused(refusal));
+        // A finger rests longer on a button than an address takes to be given.
+        let still_held = claim.is_some_and(|claim| self.held == Some(claim.serial));
+        if !still_held && !garbled {
+            self.held = None;
+        }
         match claim {
             _ if garbled => refused(Refusal::TwoButtons),
             None => (State::Offering, Progress::Waiting),
+            Some(_) if still_held => (State::Offering, Progress::Waiting),
             Some(claim) if self.given.contains(&claim.serial) => {
                 refused(Refusal::AlreadyAddressed { claim })
             }
@@ -230,9 +239,12 @@ mod tests {
         assert_eq!(run.count(), (1, 2));
         // The finger is still on it.
         run.take(&free(18));
-        let again = Outcome::Offered { address: 18, claim: Some(NEW), garbled: false };
+        let offered = |claim| Outcome::Offered { address: 18, claim, garbled: false };
+        assert_eq!(run.take(&offered(Some(NEW))), Some(Progress::Waiting));
+        // Released, and pressed again.
+        assert_eq!(run.take(&offered(None)), Some(Progress::Waiting));
         let refusal = Refusal::AlreadyAddressed { claim: NEW };
-        assert_eq!(run.take(&again), Some(Progress::Refused(refusal)));
+        assert_eq!(run.take(&offered(Some(NEW))), Some(Progress::Refused(refusal)));
     }
 
     #[test]

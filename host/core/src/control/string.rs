@@ -254,6 +254,12 @@ impl StringControl {
         self.duties.len()
     }
 
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.duties.is_empty()
+    }
+
     /// The duties of the last step, for its master's modules.
     pub fn command(&self, duties: &mut [Duty]) {
         let own = duties.iter_mut().skip(self.first_module);
@@ -315,6 +321,7 @@ impl StringControl {
             let share = cells / f64::from(record.cells);
             *as_reference = BlockScan {
                 voltage_v: scan.voltage_v.map(|v| v * share),
+                beneath_v: scan.beneath_v.map(|v| v * share),
                 resistance_mohm: scan.resistance_mohm.map(|r| r * share),
                 ..*scan
             };

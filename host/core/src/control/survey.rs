@@ -52,8 +52,11 @@ pub fn block(module: &Module, now: Nanos, fresh: Nanos, record: &mut BlockRecord
         None => Fault::None,
     };
     let good = |quality: Quality, value: f64| (quality == Quality::Good).then_some(value);
+    // At 0 V it is a fuse that is gone.
+    let beneath = known.is_none() && !silent && (1..kind.min_mv).contains(&reading.voltage_mv);
     BlockScan {
         voltage_v: good(record.quality, volts),
+        beneath_v: beneath.then_some(volts),
         temperature_c: good(record.temperature_quality, f64::from(reading.temperature_dc) / 10.0),
         bypass_a: if silent { 0.0 } else { f64::from(record.bypass_a) },
         resistance_mohm: news.map(|(mohm, _)| f64::from(mohm)).filter(|m| kind.measures(*m)),
@@ -154,6 +157,17 @@ mod tests {
             let (scan, record) = look(&module);
             assert_eq!((scan.voltage_v, scan.temperature_c), seen, "{fault:?}");
             assert_eq!((record.fault, record.quality), (fault, quality));
+        }
+    }
+
+    #[test]
+    fn a_reading_below_the_range_is_no_voltage_but_tells_a_collapse() {
+        let (scan, record) = look(&module(20, 9_391, 250, 0));
+        assert_eq!((scan.voltage_v, scan.beneath_v), (None, Some(9.391)));
+        assert_eq!(record.quality, Quality::Bad);
+        for other in [module(20, 0, 250, 0), module(20, 9_391, 250, 4), module(20, 17_001, 250, 0)]
+        {
+            assert_eq!(look(&other).0.beneath_v, None);
         }
     }
 

@@ -275,21 +275,23 @@ impl Recorder {
                 block.min = Some(reading);
             }
         }
-        self.look_for_collapse(at_s);
+        self.look_for_collapse(scan, at_s);
     }
 
-    fn look_for_collapse(&mut self, at_s: f64) {
+    fn look_for_collapse(&mut self, scan: &StringScan<'_>, at_s: f64) {
         self.scratch.clear();
         let known = self.mv.iter().filter(|mv| **mv != 0);
         self.scratch.extend(known.map(|mv| f64::from(*mv) / 1e3));
         let median_v = median(&mut self.scratch);
         let allowance_v = self.signature.allowance_now_v(self.meter.ah(), at_s);
         let mut fresh = false;
-        for (watch, mv) in self.watch.iter_mut().zip(&self.mv) {
-            let Some(now) = reading(*mv, at_s as f32).filter(|_| !watch.confirmed) else {
-                continue;
-            };
-            let block_v = f64::from(*mv) / 1e3;
+        for (i, (watch, mv)) in self.watch.iter_mut().zip(&self.mv).enumerate() {
+            // A block with a reversed cell is soon below what its module measures.
+            let beneath_v = finite(scan.blocks.get(i).and_then(|b| b.beneath_v));
+            let now = reading(*mv, at_s as f32)
+                .or(beneath_v.map(|v| Reading { v: v as f32, at_s: at_s as f32 }));
+            let Some(now) = now.filter(|_| !watch.confirmed) else { continue };
+            let block_v = f64::from(now.v);
             let judged = self.signature.judge(block_v, median_v, watch.lag_before_v, allowance_v);
             let Some(cause) = judged else {
                 (watch.readings, watch.since) = (0, None);

@@ -495,7 +495,7 @@ mod tests {
                 voltage_v,
                 temperature_c,
                 bypass_a,
-                resistance_mohm: None,
+                ..BlockScan::default()
             })
     }
 

@@ -362,7 +362,7 @@ mod anything {
             let estimate = CapacityEstimate { ratio, sigma, depth, wall_s: since };
             for (now, wall_s, phase, blocks) in scans {
                 let blocks: Vec<_> = blocks.into_iter().map(|[voltage_v, temperature_c, resistance_mohm]|
-                    BlockScan { voltage_v, temperature_c, bypass_a: 0.0, resistance_mohm }).collect();
+                    BlockScan { voltage_v, temperature_c, resistance_mohm, ..BlockScan::default() }).collect();
                 let scan = StringScan {
                     now: Nanos(now), wall_s, blocks: &blocks,
                     current_a: Some(f64::from(duty)), string_v: None, ambient_c: None,

@@ -2,7 +2,7 @@
 
 use super::hold::{Hold, Limit, Side, Tick, Watch, ms};
 use super::limits::{Limits, ResistanceLimits};
-use super::look::{Look, celsius, is_silent, volts};
+use super::look::{Look, beneath, celsius, is_silent, volts};
 use super::report::Report;
 use super::{Condition, Level};
 use crate::scan::BlockScan;
@@ -83,11 +83,12 @@ impl BlockWatch {
         let block = look.blocks.get(place).copied().unwrap_or_default();
         self.presence(place, look.tick, &block, suspect, limits, report);
         let v = volts(&block);
+        let low_v = v.or(beneath(&block));
         let high = self.voltage_high.step(look.tick, v, &limits.voltage_high, Side::High);
-        let low = self.voltage_low.step(look.tick, v, &limits.voltage_low, Side::Low);
+        let low = self.voltage_low.step(look.tick, low_v, &limits.voltage_low, Side::Low);
         let normal = look.median_v.unwrap_or(limits.voltage_high.warning);
         report.mark_block(place, Condition::VoltageHigh, high, v, 0.0);
-        report.mark_block(place, Condition::VoltageLow, low, v, normal.max(0.0));
+        report.mark_block(place, Condition::VoltageLow, low, low_v, normal.max(0.0));
         if look.on_float() {
             let away = v.zip(look.median_v).map(|(v, median)| (v - median).abs());
             let level = self.deviation.step(look.tick, away, &limits.deviation, Side::High);

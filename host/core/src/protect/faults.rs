@@ -18,7 +18,7 @@
 
 use super::hold::{Hold, Side, Watch, ms};
 use super::limits::Limits;
-use super::look::{Look, is_silent, volts};
+use super::look::{Look, beneath, is_silent, volts};
 use super::report::Report;
 use super::{Condition, Level};
 use crate::battery::{BatteryType, ChemistryData};
@@ -115,7 +115,10 @@ impl Faults {
             let marks = [
                 (Condition::OpenLink, block.open.step(look.tick, open, OPEN_MS)),
                 (Condition::ShortedCell, block.shorted(look, v, cells, cell_v)),
-                (Condition::ReversedCell, block.reversed(look, v, cells, cell_v)),
+                (
+                    Condition::ReversedCell,
+                    block.reversed(look, v.or(beneath(&scan)), cells, cell_v),
+                ),
             ];
             for (condition, _) in marks.into_iter().filter(|(_, on)| *on) {
                 let normal = look.median_v.unwrap_or(0.0);

@@ -49,6 +49,11 @@ pub(super) fn volts(block: &BlockScan) -> Option<f64> {
     block.voltage_v.filter(|v| v.is_finite())
 }
 
+/// What stands in for a voltage below the module's range.
+pub(super) fn beneath(block: &BlockScan) -> Option<f64> {
+    block.beneath_v.filter(|v| v.is_finite())
+}
+
 /// A block's temperature, if it is one.
 pub(super) fn celsius(block: &BlockScan) -> Option<f64> {
     block.temperature_c.filter(|c| c.is_finite())

@@ -105,6 +105,17 @@ impl Device {
         self.core.handle(now, &Request::parse(&frame).ok()?, hardware)
     }
 
+    /// Take a request whose last stop bit ended at `now`, for a board whose
+    /// receiver checks frames by itself.
+    pub fn handle(
+        &mut self,
+        now: Micros,
+        request: &Request<'_>,
+        hardware: &mut impl DeviceHardware,
+    ) -> Option<Answer<'_>> {
+        self.core.handle(now, request, hardware)
+    }
+
     /// Forget a half-received frame, for a board that knows the line was idle.
     pub fn line_idle(&mut self) {
         self.decoder.reset();

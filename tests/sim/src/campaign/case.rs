@@ -4,7 +4,9 @@
 use crate::noise::Noise;
 use crate::scenario::{DeviceTable, Scenario, ScriptTable, StringTable};
 use core::fmt::Write;
+use evenkeel_core::battery::ModuleKind;
 use evenkeel_core::bus::wire::DEVICE_MIN;
+use evenkeel_core::command::Order;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 
@@ -38,6 +40,8 @@ pub enum Kind {
     Lying,
     /// Hot room, wrong setpoint, old blocks: it runs away.
     Runaway,
+    /// Somebody pauses, resumes, tests and measures.
+    Ordered,
     /// 512 blocks.
     Large,
 }
@@ -59,6 +63,10 @@ pub struct Case {
     pub stalls: Vec<(Nanos, Nanos)>,
     /// Somebody sets the clock: (when, by how many seconds), ascending.
     pub clock_jumps: Vec<(Nanos, i64)>,
+    /// What people order, ascending.
+    pub orders: Vec<(Nanos, Order)>,
+    /// The guard starts anew with what it kept, ascending.
+    pub restarts: Vec<Nanos>,
 }
 
 impl Case {
@@ -75,6 +83,8 @@ impl Case {
             length: Nanos::from_secs(3_600),
             stalls: Vec::new(),
             clock_jumps: Vec::new(),
+            orders: Vec::new(),
+            restarts: Vec::new(),
         };
         match kind {
             Kind::Calm => case.calm(&mut draw),
@@ -84,6 +94,7 @@ impl Case {
             Kind::Unreliable => case.unreliable(&mut draw),
             Kind::Lying => case.lying(&mut draw),
             Kind::Runaway => case.runaway(&mut draw),
+            Kind::Ordered => case.ordered(&mut draw),
             Kind::Large => case.large(&mut draw),
         }
         case.add_devices(&mut draw);
@@ -129,6 +140,11 @@ impl Case {
                 "[[device.channel]]\nnumber = 1\nname = \"air\"\nsignal = \"4-20mA\"\n\
                  low = {AIR_LOW_C:?}\nhigh = {AIR_HIGH_C:?}\nunit = \"°C\"\n"
             );
+            let _ = write!(
+                body,
+                "[[test]]\nstrings = [{}]\nrelay = \"X{i}.4\"\n[test.rules]\nfloat_hours = 1\n",
+                i + 1
+            );
         }
         GuardSettings::parse(&body).expect("a case has valid settings")
     }
@@ -149,6 +165,7 @@ impl Case {
         self.add_strings(draw, 1, 32);
         for string in &mut self.scenario.strings {
             string.blocks = string.blocks.max(16);
+            string.module = ModuleKind::C20;
             string.capacity_ah = draw.pick(&[200.0, 300.0]);
             string.i0_ma_per_ah = draw.between(1.0, 2.0);
             string.sigma = draw.between(0.6, 0.9);
@@ -182,7 +199,7 @@ impl Case {
             let address = self.address(draw);
             let severity = draw.between(0.0, 1.0);
             let ohm = 10f64.powf(draw.between(1.3, 2.7));
-            let fault = match draw.below(9) {
+            let fault = match draw.below(11) {
                 0 => "shorted-cells 1".into(),
                 1 => "open".into(),
                 2 => format!("weak-cell {:.2}", draw.between(0.1, 0.8)),
@@ -191,10 +208,20 @@ impl Case {
                 5 => format!("corrosion {severity:.2}"),
                 6 => format!("loose-link {:.4}", draw.between(0.0002, 0.005)),
                 7 => format!("soft-short {ohm:.0}"),
+                8 => format!("poor-cooling {:.2}", draw.between(0.3, 0.9)),
+                9 => {
+                    let at_s = self.sometime(draw);
+                    self.script(at_s, format!("module {address} fuse blown"));
+                    continue;
+                }
                 _ => format!("stratification {severity:.2}"),
             };
             let at_s = self.sometime(draw);
             self.script(at_s, format!("block {address} {fault}"));
+        }
+        if draw.chance(0.2) {
+            let (at_s, ohm) = (self.sometime(draw), 10f64.powf(draw.between(2.0, 5.0)));
+            self.script(at_s, format!("string 0 ground 2 {ohm:.0}"));
         }
         if draw.chance(0.5) {
             let at_s = self.sometime(draw);
@@ -212,7 +239,12 @@ impl Case {
         for _ in 0..2 + draw.below(6) {
             let address = self.address(draw);
             let (at_s, later_s) = (self.sometime(draw), draw.between(5.0, 1_200.0));
-            match draw.below(5) {
+            match draw.below(7) {
+                5 => self.restarts.push(Nanos::from_millis((at_s * 1e3) as u64)),
+                6 => {
+                    let other = self.address(draw);
+                    self.script(at_s, format!("module {address} swap {other}"));
+                }
                 0 => {
                     self.script(at_s, format!("module {address} vanish on"));
                     self.script(at_s + later_s, format!("module {address} vanish off"));
@@ -231,6 +263,7 @@ impl Case {
             }
         }
         self.stalls.sort_unstable();
+        self.restarts.sort_unstable();
         if draw.chance(0.5) {
             let at_s = self.sometime(draw);
             self.script(at_s, "mains off".into());
@@ -272,6 +305,7 @@ impl Case {
         self.add_strings(draw, 1, 16);
         self.cycle_ms = self.cycle_ms.max(4_000);
         let string = &mut self.scenario.strings[0];
+        string.module = ModuleKind::C20;
         string.capacity_ah = draw.pick(&[7.0, 40.0, 100.0]);
         string.i0_ma_per_ah = draw.between(3.0, 7.0);
         string.sigma = draw.between(0.1, 0.3);
@@ -285,6 +319,34 @@ impl Case {
         // First an hour as always, so that the guard learns what is usual.
         self.script(3_600.0, format!("ambient {room_c:.1} over 30m"));
         self.length = hours(7.0);
+        if draw.chance(0.3) {
+            self.restarts.push(hours(draw.between(1.5, 6.0)));
+        }
+        if draw.chance(0.3) {
+            self.script(0.0, format!("string 0 breaker slow {:.1}s", draw.between(0.1, 8.0)));
+        }
+    }
+
+    fn ordered(&mut self, draw: &mut Draw) {
+        self.add_strings(draw, 2, 24);
+        self.length = hours(draw.between(2.0, 4.0));
+        let strings = self.scenario.strings.len();
+        for _ in 0..4 + draw.below(8) {
+            let string = 1 + draw.below(strings) as u16;
+            let order = match draw.below(5) {
+                0 => Order::Pause { string, seconds: draw.between(60.0, 5_000.0) as u32 },
+                1 => Order::Resume { string },
+                2 | 3 => Order::Test { string },
+                _ => Order::StopTest { string },
+            };
+            self.orders.push((Nanos::from_millis((1e3 * self.sometime(draw)) as u64), order));
+        }
+        self.orders.sort_unstable_by_key(|(at, _)| *at);
+        if draw.chance(0.5) {
+            let at_s = self.sometime(draw);
+            self.script(at_s, "mains off".into());
+            self.script(at_s + draw.between(200.0, 900.0), "mains on".into());
+        }
     }
 
     fn large(&mut self, draw: &mut Draw) {
@@ -309,8 +371,13 @@ impl Case {
         for _ in 0..=draw.below(strings) {
             let blocks = (4 + draw.below(blocks - 3)) as u16;
             let capacity_ah = draw.pick(&[7.0, 9.0, 12.0, 26.0, 40.0, 65.0, 100.0, 200.0]);
+            let module = match draw.chance(0.6) {
+                true => ModuleKind::C20,
+                false => draw.pick(&ModuleKind::ALL),
+            };
             self.scenario.strings.push(StringTable {
                 blocks,
+                module,
                 first_address,
                 capacity_ah,
                 i0_ma_per_ah: draw.between(0.3, 1.0),
@@ -319,7 +386,10 @@ impl Case {
                 float_v_per_cell: draw.between(2.25, 2.30),
                 compensation_mv_per_k: draw.pick(&[0.0, -3.0]),
                 // From ten hours to a quarter of an hour.
-                load_w: draw.between(0.1, 2.0) * capacity_ah * 12.0 * f64::from(blocks),
+                load_w: draw.between(0.1, 2.0)
+                    * capacity_ah
+                    * module.data().nominal_v
+                    * f64::from(blocks),
                 ambient_c: draw.between(15.0, 32.0),
                 neighbour_w_per_k: draw.between(0.0, 0.3),
                 age: draw.between(0.0, 0.8),
@@ -388,6 +458,7 @@ impl Draw {
     fn kind(&mut self) -> Kind {
         match self.0.unit() {
             x if x < 0.005 => Kind::Large,
+            x if x < 0.08 => Kind::Ordered,
             x if x < 0.25 => Kind::Calm,
             x if x < 0.30 => Kind::OutOfReach,
             x if x < 0.48 => Kind::Outage,

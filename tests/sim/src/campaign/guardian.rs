@@ -3,40 +3,54 @@
 use super::rig::{Around, Guardian, Opinion};
 use evenkeel_core::bus::master::Master;
 use evenkeel_core::bus::wire::Duty;
+use evenkeel_core::command::Order;
 use evenkeel_core::control::{Control, Kept};
 use evenkeel_core::equalize::Feasibility;
 use evenkeel_core::settings::GuardSettings;
 
 /// See the head of this file.
-pub struct ControlGuardian(Control);
+pub struct ControlGuardian {
+    control: Control,
+    settings: GuardSettings,
+}
 
 impl ControlGuardian {
     /// For these settings, with nothing kept.
     #[must_use]
     pub fn new(settings: &GuardSettings) -> Self {
-        Self(Control::new(settings, &Kept::default()))
+        Self { control: Control::new(settings, &Kept::default()), settings: settings.clone() }
     }
 }
 
 impl Guardian for ControlGuardian {
     fn step(&mut self, master: &mut Master, around: &Around) {
-        self.0.step(std::slice::from_mut(master), around.now, Some(around.wall_s));
+        self.control.step(std::slice::from_mut(master), around.now, Some(around.wall_s));
+    }
+
+    fn order(&mut self, order: Order, around: &Around) -> bool {
+        self.control.order(order, around.now, Some(around.wall_s)).is_ok()
+    }
+
+    fn restart(&mut self) {
+        let mut kept = Kept::default();
+        self.control.keep(&mut kept);
+        self.control = Control::new(&self.settings, &kept);
     }
 
     fn go_on(&mut self, master: &mut Master) -> bool {
-        self.0.go_on(0, master)
+        self.control.go_on(0, master)
     }
 
     fn commanded(&mut self) {
-        self.0.commanded();
+        self.control.commanded();
     }
 
     fn duties(&self) -> &[Duty] {
-        self.0.duties(0)
+        self.control.duties(0)
     }
 
     fn opinion(&self, string: usize) -> Opinion {
-        let string = &self.0.strings()[string];
+        let string = &self.control.strings()[string];
         let (equalize, protect) = (string.equalization(), string.protection());
         Opinion {
             inhibited: !equalize.inhibits.is_empty(),

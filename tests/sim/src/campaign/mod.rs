@@ -45,18 +45,30 @@ pub fn run<G: Guardian>(
     let mut watch = invariant::Watch::new(&case);
     let mut stalls = case.stalls.iter().peekable();
     let mut jumps = case.clock_jumps.iter().peekable();
+    let mut orders = case.orders.iter().peekable();
+    let mut restarts = case.restarts.iter().peekable();
     let mut violation = None;
-    while rig.now() < case.length && violation.is_none() {
+    while violation.is_none() && (rig.now() < case.length || watch.waits(&rig)) {
         if let Some((_, time)) = stalls.next_if(|(at, _)| *at <= rig.now()) {
             rig.stall(*time);
         }
         if let Some((_, seconds)) = jumps.next_if(|(at, _)| *at <= rig.now()) {
             rig.shift_wall_clock(*seconds);
         }
+        if restarts.next_if(|at| **at <= rig.now()).is_some() {
+            rig.guardian.restart();
+            watch.restarted();
+        }
+        while let Some((_, order)) = orders.next_if(|(at, _)| *at <= rig.now()) {
+            if rig.order(*order) {
+                watch.ordered(*order, rig.now());
+            }
+        }
         rig.step();
         violation = watch.scan(&rig).err();
     }
     let violation = violation.or_else(|| watch.end(&rig).err());
+    watch.tally.simulated_s = rig.now().as_secs_f64();
     Ok(Outcome { case, tally: watch.tally, violation })
 }
 
@@ -74,14 +86,7 @@ pub struct Summary {
 impl Summary {
     fn add(&mut self, outcome: Outcome) {
         *self.cases.entry(outcome.case.kind).or_default() += 1;
-        let (all, one) = (&mut self.tally, &outcome.tally);
-        all.scans += one.scans;
-        all.unstable += one.unstable;
-        all.tripped += one.tripped;
-        all.converged += one.converged;
-        all.verdicts += one.verdicts;
-        all.slowest_s = all.slowest_s.max(one.slowest_s);
-        all.worst_rise_at_trip_k = all.worst_rise_at_trip_k.max(one.worst_rise_at_trip_k);
+        self.tally.add(&outcome.tally);
         if let Some(violation) = outcome.violation {
             self.failures.insert(outcome.case.seed, (outcome.case.kind, violation));
         }
@@ -99,6 +104,20 @@ pub fn run_all<G: Guardian>(
     threads: usize,
     guardian: impl Fn(&GuardSettings) -> G + Sync,
 ) -> Result<Summary, ScenarioError> {
+    run_each(from, count, threads, guardian, |_| ())
+}
+
+/// The same, and look at each outcome as soon as it is there.
+///
+/// # Errors
+/// [`ScenarioError`] when a case is none.
+pub fn run_each<G: Guardian>(
+    from: u64,
+    count: u64,
+    threads: usize,
+    guardian: impl Fn(&GuardSettings) -> G + Sync,
+    look: impl Fn(&Outcome) + Sync,
+) -> Result<Summary, ScenarioError> {
     let next = AtomicU64::new(0);
     let summary = Mutex::new(Ok(Summary::default()));
     std::thread::scope(|scope| {
@@ -110,6 +129,9 @@ pub fn run_all<G: Guardian>(
                         return;
                     }
                     let outcome = run(Case::of(from.wrapping_add(index)), &guardian);
+                    if let Ok(outcome) = &outcome {
+                        look(outcome);
+                    }
                     // A thread that panicked has ended the process' work anyway.
                     let mut all = summary.lock().expect("no case panics");
                     match (outcome, all.as_mut()) {

@@ -8,6 +8,7 @@ use crate::scenario::{DeviceTable, ScenarioError};
 use crate::world::{PortId, World};
 use evenkeel_core::bus::master::{Master, Step};
 use evenkeel_core::bus::wire::{DeviceKind, Duty};
+use evenkeel_core::command::Order;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
 
@@ -47,6 +48,12 @@ pub trait Guardian {
     /// A scan is over: look at the master's modules and devices, and command
     /// duties and outputs.
     fn step(&mut self, master: &mut Master, around: &Around);
+    /// A person orders something; whether it is accepted.
+    fn order(&mut self, _order: Order, _around: &Around) -> bool {
+        false
+    }
+    /// It starts anew with what it kept.
+    fn restart(&mut self) {}
     /// The master is idle and its cycle not over: true when it has something to
     /// go on with.
     fn go_on(&mut self, _master: &mut Master) -> bool {
@@ -114,6 +121,12 @@ impl<G: Guardian> Rig<G> {
         self.wall_shift_s = self.wall_shift_s.saturating_add(seconds);
     }
 
+    /// A person orders something; whether it is accepted.
+    pub fn order(&mut self, order: Order) -> bool {
+        let around = self.around();
+        self.guardian.order(order, &around)
+    }
+
     /// The guard does nothing for a while.
     pub fn stall(&mut self, time: Nanos) {
         self.now = self.now + time;
@@ -164,11 +177,15 @@ impl<G: Guardian> Rig<G> {
         }
     }
 
-    fn decide(&mut self) {
-        let around = Around {
+    fn around(&self) -> Around {
+        Around {
             now: self.now,
             wall_s: (START_S + self.now.0 / 1_000_000_000).saturating_add_signed(self.wall_shift_s),
-        };
+        }
+    }
+
+    fn decide(&mut self) {
+        let around = self.around();
         self.guardian.step(&mut self.master, &around);
     }
 

@@ -10,13 +10,15 @@ use core::ops::Range;
 pub struct Bank {
     supply: Supply,
     members: Range<usize>,
+    /// The strings through which its UPS is told to test the battery.
+    testing: Vec<usize>,
     volts: f64,
     amps: f64,
 }
 
 impl Bank {
     pub(super) fn new(supply: Supply, members: Range<usize>) -> Self {
-        Self { supply, members, volts: 0.0, amps: 0.0 }
+        Self { supply, members, testing: Vec::new(), volts: 0.0, amps: 0.0 }
     }
 
     /// Charger, load and mains.
@@ -46,6 +48,15 @@ impl Bank {
     #[must_use]
     pub fn amps(&self) -> f64 {
         self.amps
+    }
+
+    /// A string's device tells the UPS to test the battery, or not to.
+    pub(super) fn command_test(&mut self, string: usize, on: bool) {
+        if on != self.testing.contains(&string) {
+            self.testing.retain(|s| *s != string);
+            self.testing.extend(on.then_some(string));
+            self.supply.set_testing(!self.testing.is_empty());
+        }
     }
 
     pub(super) fn set_mains(&mut self, on: bool) {

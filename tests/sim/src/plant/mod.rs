@@ -24,7 +24,7 @@ pub use breaker::Breaker;
 pub use fault::{BlockFault, Condition};
 pub use probe::{Ntc, Probe};
 pub use spec::StringSpec;
-pub use string::{Place, PlantString, Runaway, STEP_MAX_S, Surroundings};
+pub use string::{LOST_C, Place, PlantString, Runaway, STEP_MAX_S, Surroundings};
 pub use supply::{Charger, Load, Supply};
 
 use crate::device::DevicePlant;
@@ -178,6 +178,12 @@ impl DevicePlant for Plant {
     fn command_breaker(&mut self, string: usize, trip: bool) {
         if let Some(string) = self.strings.get_mut(string).filter(|_| trip) {
             string.breaker_mut().trip();
+        }
+    }
+
+    fn command_test(&mut self, string: usize, on: bool) {
+        if let Some(bank) = self.bank_of_mut(string) {
+            bank.command_test(string, on);
         }
     }
 }

@@ -20,7 +20,7 @@ const FUSE_V: f64 = 150.0;
 const STABLE_RISE_K: f64 = 14.4;
 /// Seals and case of a block give way at this temperature, °C: the damage is
 /// done, cooling does not mend it.
-const LOST_C: f64 = 80.0;
+pub const LOST_C: f64 = 80.0;
 
 /// A block in its string.
 #[derive(Clone, Debug)]
@@ -175,6 +175,12 @@ impl PlantString {
     #[must_use]
     pub fn terminal_v(&self) -> f64 {
         self.volts() + self.amps * self.link_ohm()
+    }
+
+    /// Current to ground, A.
+    #[must_use]
+    pub fn leak_a(&self) -> f64 {
+        self.leak_a
     }
 
     /// Room and cabinet.

@@ -68,6 +68,8 @@ pub struct Supply {
     /// The load.
     pub load: Load,
     mains: bool,
+    /// The UPS tests the battery: it lives from it although mains are there.
+    testing: bool,
     /// The inverter met its cut-off; it stays off until mains returns.
     cut_off: bool,
 }
@@ -83,7 +85,7 @@ impl Supply {
     /// With mains.
     #[must_use]
     pub fn new(charger: Charger, load: Load) -> Self {
-        Self { charger, load, mains: true, cut_off: false }
+        Self { charger, load, mains: true, testing: false, cut_off: false }
     }
 
     /// Mains is there.
@@ -92,7 +94,7 @@ impl Supply {
         self.mains
     }
 
-    /// True after the inverter met its cut-off, until mains returns.
+    /// True after the inverter met its cut-off, until mains feed it again.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.cut_off
@@ -101,18 +103,29 @@ impl Supply {
     /// Mains fails or returns.
     pub(super) fn set_mains(&mut self, on: bool) {
         self.mains = on;
-        self.cut_off &= !on;
+        self.cut_off &= !self.is_fed();
+    }
+
+    /// The UPS is told to test the battery, or not to.
+    pub(super) fn set_testing(&mut self, on: bool) {
+        self.testing = on;
+        self.cut_off &= !self.is_fed();
+    }
+
+    /// Mains feed load and charger.
+    fn is_fed(&self) -> bool {
+        self.mains && !self.testing
     }
 
     /// The bus stands at `volts`: does the inverter stop?
     pub(super) fn watch(&mut self, volts: f64) {
-        self.cut_off |= !self.mains && volts < self.load.cutoff_v;
+        self.cut_off |= !self.is_fed() && volts < self.load.cutoff_v;
     }
 
     /// Current into the strings, A.
     pub(super) fn amps(&self, source: Source, celsius: f64) -> f64 {
         let Source { volts, ohm } = source;
-        if self.mains {
+        if self.is_fed() {
             let charger = &self.charger;
             let amps = (charger.output_v(celsius) - volts) / (charger.wiring_ohm + ohm);
             if charger.on { amps.clamp(0.0, charger.limit_a) } else { 0.0 }

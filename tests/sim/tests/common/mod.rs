@@ -185,7 +185,7 @@ impl Bench {
             voltage_v: Some(volts),
             temperature_c: Some(((celsius + rise_k) * 10.0).round() / 10.0),
             bypass_a,
-            resistance_mohm: None,
+            ..BlockScan::default()
         }
     }
 

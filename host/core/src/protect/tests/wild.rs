@@ -12,6 +12,7 @@ fn block() -> impl Strategy<Value = BlockScan> {
     let fields = (number(9.0..16.0f64), number(20.0..85.0f64), any::<f64>(), number(1.0..9.0f64));
     fields.prop_map(|(voltage_v, temperature_c, bypass_a, resistance_mohm)| BlockScan {
         voltage_v,
+        beneath_v: resistance_mohm,
         temperature_c,
         bypass_a,
         resistance_mohm,
