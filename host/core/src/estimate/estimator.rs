@@ -1,7 +1,7 @@
 //! The estimator of a string: from scans to [`StringEstimate`].
 //!
-//! The string is fitted as a whole whenever its curve has a new point or two
-//! per cent of the time left have passed; blocks take turns, a few per scan,
+//! The string is fitted as a whole whenever its load has changed or two per
+//! cent of the time left have passed; blocks take turns, a few per scan,
 //! so that a scan's work is bounded. Between fits the runtime counts down.
 
 use crate::battery::BatteryType;
@@ -10,13 +10,13 @@ use crate::time::Nanos;
 
 use super::charge::{ChargeCounter, Missing};
 use super::curve::{Curve, POINTS, Point};
-use super::fit::{CapacityPrior, Fitter, Load, Normal1, Posterior, Task};
+use super::fit::{CapacityPrior, Fitter, Load, Normal1, Posterior, STARTS_MAX, Task};
 use super::load::LoadMeter;
 use super::report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
 
 /// A type's capacity before anything was learned, over the rated one: most
 /// likely value, and deviations towards less and towards more.
-const UNLEARNED: (f64, f64, f64) = (0.88, 0.25, 0.12);
+const UNLEARNED: (f64, f64, f64) = (0.93, 0.16, 0.07);
 /// Width of a curve's first points, share of the rated capacity.
 const POINT_WIDTH: f64 = 0.001;
 /// A discharge shallower than this teaches nothing.
@@ -226,10 +226,10 @@ impl StringEstimator {
         d.noise.push(volts);
         let cells = self.config.battery.cells_f64();
         let blocks = scan.blocks.iter().map(|b| b.voltage_v.map(|v| v / cells));
-        let opened = d.curve.push(d.drawn_ah, volts, amps, blocks);
+        d.curve.push(d.drawn_ah, volts, amps, blocks);
         let changed = d.load.push(d.drawn_ah, amps, amps * volts, dt_s);
-        let left_s = d.fit.map_or(0.0, |fit| fit.runtime_s[2]);
-        if opened || changed || d.since_fit_s > REFIT * left_s {
+        let old = d.fit.is_none_or(|fit| d.since_fit_s > REFIT * fit.runtime_s[2]);
+        if changed || old {
             self.fit_string();
         }
         self.fit_blocks();
@@ -323,6 +323,7 @@ impl StringEstimator {
         let active = self.discharge.active;
         let missing = self.counter.missing;
         let describe = |fit: Option<Posterior>, learned: Option<LearnedCapacity>, late_s: f64| {
+            let delivers = fit.map(|f| f.delivers);
             let fit = fit.filter(|_| active);
             let capacity =
                 fit.map_or_else(|| prior(battery, learned, wall_s).normal(), |f| f.capacity);
@@ -334,6 +335,8 @@ impl StringEstimator {
                 soc_sigma: soc_sigma as f32,
                 capacity_ah: capacity.mean as f32,
                 capacity_sigma_ah: capacity.sigma as f32,
+                delivers_ah: delivers.map_or(f32::NAN, |d| d.mean as f32),
+                delivers_sigma_ah: delivers.map_or(f32::NAN, |d| d.sigma as f32),
                 learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
                 learned_wall_s: learned.map_or(0, |l| l.wall_s),
                 runtime_s: fit.map_or(f64::NAN, |f| {
@@ -348,7 +351,11 @@ impl StringEstimator {
             *slot = match state.fit {
                 Some(_) => describe(state.fit, *learned, state.since_fit_s),
                 None if active => self.estimate.whole,
-                None => describe(None, learned.or(self.learned.whole), 0.0),
+                None => BlockEstimate {
+                    delivers_ah: self.estimate.whole.delivers_ah,
+                    delivers_sigma_ah: self.estimate.whole.delivers_sigma_ah,
+                    ..describe(None, learned.or(self.learned.whole), 0.0)
+                },
             };
         }
         self.report_runtime(dt_s);
@@ -372,7 +379,7 @@ impl StringEstimator {
             }
         }
         let shown = |s: f64| (s - late_s).max(0.0) as f32;
-        let [low, _, _, high] = first.runtime_s.map(shown);
+        let [low, _, _, _, high] = first.runtime_s.map(shown);
         let value = shown(first.cautious_s(d.elapsed_s));
         let (amps, watts) = (d.load.amps(), d.load.watts());
         let alike = |now: f64, then: f64| (now / then - 1.0).abs() < SAME_LOAD;
@@ -468,8 +475,8 @@ fn prior(
 
 /// Shares of the charge that may have been missing when a discharge began,
 /// with the logarithm of how likely.
-fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); 4], usize) {
-    let mut starts = [(0.0, 0.0); 4];
+fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); STARTS_MAX], usize) {
+    let mut starts = [(0.0, 0.0); STARTS_MAX];
     let around = |share: f64| [(share - 0.06).max(0.0), share, (share + 0.06).min(0.95)];
     match before {
         Missing::Counted(ah) if *ah < 0.02 * rated_ah => (starts, 1),
@@ -485,7 +492,10 @@ fn starts(before: &Missing, rated_ah: f64) -> ([(f64, f64); 4], usize) {
             starts[1].1 = 0.0;
             (starts, 3)
         }
-        Missing::Unknown => ([(0.0, -0.1), (0.15, -3.0), (0.30, -3.3), (0.50, -3.6)], 4),
+        Missing::Unknown => {
+            // Whoever records a discharge usually begins with a full battery.
+            ([(0.0, 0.0), (0.12, -3.0), (0.30, -3.7)], 3)
+        }
     }
 }
 
@@ -588,7 +598,7 @@ mod tests {
         let before = estimator.step(&scan(&[BlockScan::default(); 2], 0, None), Phase::Unknown);
         assert!(before.whole.soc.is_nan() && before.runtime_s.is_none() && before.load_w.is_nan());
         assert_eq!(before.whole.learned_depth, 0.0);
-        assert!(before.whole.capacity_sigma_ah > 10.0, "a guess says that it is one");
+        assert!(before.whole.capacity_sigma_ah > 8.0, "a guess says that it is one");
         let now = blocks(0.5, &[90.0, 90.0]);
         let blind = estimator.step(&scan(&now, 10, None), Phase::Discharge);
         assert_eq!(blind.runtime_s, None, "no current, no charge");
