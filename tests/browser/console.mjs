@@ -1,6 +1,7 @@
 // The console as a person uses it, in a distribution's Chromium: signs in,
-// watches the strings close and the UPS go on battery, and checks that every
-// page is accessible and asks nobody else for anything.
+// watches the strings close, an alarm come up and be muted, and the UPS go on
+// battery, and checks that every page is accessible and asks nobody else for
+// anything.
 //
 // usage: node console.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
 import { createConnection } from "node:net";
@@ -136,6 +137,7 @@ for (const [name, options] of [
   check((await view.locator(".board li").count()) === 64, `${name}: the board is not there`);
   if (name === "no-script") {
     check(/in band/.test(await view.locator("section.string").first().textContent()), "no-script: no state");
+    check(await view.locator("form.pause button").first().isVisible(), "no-script: no button");
   } else {
     await accessible(view, name);
     const wide = await view.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
@@ -144,6 +146,40 @@ for (const [name, options] of [
   await look(view, `live-${name}`);
   await other.close();
 }
+
+// A button: equalization of the second string pauses, and goes on.
+const act = (order, string) => page.locator(`[data-string="${string}"] form.${order} button`);
+await act("pause", 1).click();
+await until(page, "the pause", 15, () =>
+  /paused/.test(document.querySelector('[data-t="strings.1.equalizing"]').textContent));
+check(!(await act("pause", 1).isVisible()), "a paused string offers a pause");
+await act("resume", 1).click();
+await until(page, "the end of the pause", 15, () =>
+  !/paused/.test(document.querySelector('[data-t="strings.1.equalizing"]').textContent));
+
+// A module falls silent: a warning after half a minute, an alarm that sounds
+// after two, which can be muted.
+const listed = (status) => [...document.querySelectorAll('[data-rows="alarms"] tr')].some((row) =>
+  row.dataset.status === status && /module does not answer: block 5/.test(row.textContent));
+const muteButton = page.locator("form.mute button");
+check(!(await muteButton.isVisible()), "there is something to mute although nothing sounds");
+await say("module 5 vanish on");
+await until(page, "the lost module among the alarms", 60, listed, "warning");
+check((await page.locator('[data-string="0"] .board li').nth(4).getAttribute("class")) === "m3 w1",
+  "the tile of the lost module does not say so");
+await until(page, "the lost module as an alarm", 150, listed, "alarm");
+await until(page, "the buzzer", 15, () =>
+  document.querySelector('[data-c="sounding"]').dataset.status === "buzzer");
+await accessible(page, "live, alarm");
+await look(page, "live-alarm");
+await muteButton.click();
+await until(page, "the mute", 15, () =>
+  document.querySelector('[data-c="sounding"]').dataset.status === "");
+check(!(await muteButton.isVisible()), "muted, and still something to mute");
+check(await page.evaluate(listed, "alarm"), "muting took the alarm off the list");
+await say("module 5 vanish off");
+await until(page, "the end of the alarm", 30, () =>
+  !/block 5/.test(document.querySelector('[data-rows="alarms"]').textContent));
 
 // Mains fail and return: the page says so without being reloaded.
 const mainsState = await text(page, "upses.0.state");

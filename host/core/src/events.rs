@@ -8,6 +8,8 @@
 //! What flaps cannot fill the log: a [`Budget`] bounds how often one source
 //! is told of, and what was not told yet is told when it still holds.
 
+use crate::battery_test::{Cause, Verdict};
+use crate::protect::{Condition, Level, TripCause};
 use crate::time::Nanos;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -84,6 +86,129 @@ pub enum Event {
         string: u16,
         /// Blocks, counted from 1, in order.
         blocks: Vec<u16>,
+    },
+    /// Something is wrong with a string or some of its blocks, or became worse.
+    AlarmRaised {
+        /// String, counted from 1.
+        string: u16,
+        /// What.
+        condition: Condition,
+        /// How bad.
+        level: Level,
+        /// Blocks concerned, counted from 1, in order; none: the string itself.
+        blocks: Vec<u16>,
+    },
+    /// It is over for the whole string.
+    AlarmOver {
+        /// String, counted from 1.
+        string: u16,
+        /// What.
+        condition: Condition,
+    },
+    /// A string was tripped.
+    Tripped {
+        /// String, counted from 1.
+        string: u16,
+        /// Hottest block, counted from 1.
+        block: u16,
+        /// Why.
+        cause: TripCause,
+        /// Temperature of that block, 0.1 °C.
+        temperature_dc: i32,
+    },
+    /// The trip of a string was reset.
+    TripReset {
+        /// String, counted from 1.
+        string: u16,
+    },
+    /// A breaker was told to open and did not.
+    BreakerFailed {
+        /// String, counted from 1.
+        string: u16,
+    },
+    /// A string feeds the load.
+    DischargeBegan {
+        /// String, counted from 1.
+        string: u16,
+    },
+    /// A string feeds the load no more.
+    DischargeEnded {
+        /// String, counted from 1.
+        string: u16,
+        /// From the first scan of the discharge to the last, s.
+        duration_s: u64,
+        /// Charge drawn, mAh, if the current is measured.
+        drawn_mah: Option<u64>,
+        /// Block that collapsed first, counted from 1, if one did.
+        first_collapsed: Option<u16>,
+    },
+    /// A battery test draws current.
+    TestBegan {
+        /// Test, in the settings' order, counted from 1.
+        test: u16,
+    },
+    /// A battery test is over.
+    TestEnded {
+        /// Test, in the settings' order, counted from 1.
+        test: u16,
+        /// What it says, if it came to its end.
+        verdict: Option<Verdict>,
+        /// Why it did not.
+        cause: Option<Cause>,
+    },
+    /// A string cannot be equalized with its modules.
+    EqualizingInfeasible {
+        /// String, counted from 1.
+        string: u16,
+        /// The block that needs most, counted from 1.
+        block: u16,
+        /// What the others would have to shed, mA.
+        needs_ma: u32,
+        /// What a module can, mA.
+        gives_ma: u32,
+    },
+    /// A string can be equalized with its modules after all.
+    EqualizingFeasible {
+        /// String, counted from 1.
+        string: u16,
+    },
+    /// The charger's voltage is not what the batteries' maker wants.
+    ChargerWrong {
+        /// String, counted from 1.
+        string: u16,
+        /// Too high by so much, mV, whole string; negative: too low.
+        by_mv: i32,
+    },
+    /// The charger is set right.
+    ChargerRight {
+        /// String, counted from 1.
+        string: u16,
+    },
+    /// A bus cable is broken.
+    CableBroken {
+        /// Bus, counted from 1.
+        bus: u16,
+        /// Where, in words.
+        place: String,
+    },
+    /// A bus cable is whole again.
+    CableWhole {
+        /// Bus, counted from 1.
+        bus: u16,
+    },
+    /// A sensor, contact or relay device does not answer.
+    DeviceLost {
+        /// Device, in the settings' order, counted from 1.
+        device: u16,
+        /// Its name.
+        name: String,
+    },
+    /// It answers again.
+    DeviceBack {
+        /// Device, in the settings' order, counted from 1.
+        device: u16,
+        /// Its name.
+        name: String,
     },
     /// The UPS runs on its battery.
     UpsOnBattery {
@@ -229,6 +354,18 @@ pub enum Event {
         /// From which address.
         from: String,
     },
+    /// A user gave the guard an order.
+    Ordered {
+        /// Who.
+        user: String,
+        /// From which address.
+        from: String,
+        /// What, in words.
+        order: String,
+        /// Why the guard did not do it; `None`: done.
+        #[serde(default)]
+        refused: Option<String>,
+    },
     /// The console's certificate was made anew.
     CertificateRenewed {
         /// SHA-256 of the new one, as browsers show it.
@@ -269,10 +406,22 @@ impl Event {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::UpsBatteryLow { .. } | Self::GuardLost => Severity::Alarm,
+            Self::UpsBatteryLow { .. }
+            | Self::GuardLost
+            | Self::AlarmRaised { level: Level::Alarm, .. }
+            | Self::Tripped { .. }
+            | Self::BreakerFailed { .. }
+            | Self::TestEnded { verdict: Some(Verdict::Fail), .. } => Severity::Alarm,
             Self::StringOutOfBand { .. }
             | Self::ModuleLost { .. }
             | Self::ModulesLost { .. }
+            | Self::AlarmRaised { level: Level::Warning, .. }
+            | Self::DischargeBegan { .. }
+            | Self::TestEnded { verdict: Some(Verdict::Check) | None, .. }
+            | Self::EqualizingInfeasible { .. }
+            | Self::ChargerWrong { .. }
+            | Self::CableBroken { .. }
+            | Self::DeviceLost { .. }
             | Self::UpsOnBattery { .. }
             | Self::UpsLost { .. }
             | Self::PluginTrapped { .. }
@@ -298,7 +447,24 @@ impl Event {
             | Self::ModuleLost { .. }
             | Self::ModuleBack { .. }
             | Self::ModulesLost { .. }
-            | Self::ModulesBack { .. } => Category::Battery,
+            | Self::ModulesBack { .. }
+            | Self::AlarmRaised { .. }
+            | Self::AlarmOver { .. }
+            | Self::Tripped { .. }
+            | Self::TripReset { .. }
+            | Self::BreakerFailed { .. }
+            | Self::DischargeBegan { .. }
+            | Self::DischargeEnded { .. }
+            | Self::TestBegan { .. }
+            | Self::TestEnded { .. }
+            | Self::EqualizingInfeasible { .. }
+            | Self::EqualizingFeasible { .. }
+            | Self::ChargerWrong { .. }
+            | Self::ChargerRight { .. }
+            | Self::CableBroken { .. }
+            | Self::CableWhole { .. }
+            | Self::DeviceLost { .. }
+            | Self::DeviceBack { .. } => Category::Battery,
             Self::UpsOnBattery { .. }
             | Self::UpsOnMains { .. }
             | Self::UpsBatteryLow { .. }
@@ -312,6 +478,7 @@ impl Event {
             Self::Login { .. }
             | Self::Logout { .. }
             | Self::LoginFailed { .. }
+            | Self::Ordered { .. }
             | Self::PasswordChanged { .. } => Category::Access,
             _ => Category::System,
         }
@@ -339,6 +506,73 @@ impl fmt::Display for Event {
             }
             Self::ModulesBack { string, blocks } => {
                 write!(f, "string {string} blocks {}: modules answer again", Ranges(blocks))
+            }
+            Self::AlarmRaised { string, condition, level, blocks } => {
+                let (level, what) = (level.text(), condition.text());
+                match blocks[..] {
+                    [] => write!(f, "{level}: string {string}: {what}"),
+                    [block] => write!(f, "{level}: string {string} block {block}: {what}"),
+                    _ => write!(f, "{level}: string {string} blocks {}: {what}", Ranges(blocks)),
+                }
+            }
+            Self::AlarmOver { string, condition } => {
+                write!(f, "string {string}: over: {}", condition.text())
+            }
+            Self::Tripped { string, block, cause, temperature_dc } => {
+                let (cause, celsius) = (cause.text(), f64::from(*temperature_dc) / 10.0);
+                write!(f, "string {string} tripped: {cause}, block {block} at {celsius:.1} °C")
+            }
+            Self::TripReset { string } => write!(f, "trip of string {string} reset"),
+            Self::BreakerFailed { string } => {
+                write!(f, "breaker of string {string} was told to open and did not")
+            }
+            Self::DischargeBegan { string } => write!(f, "string {string} feeds the load"),
+            Self::DischargeEnded { string, duration_s, drawn_mah, first_collapsed } => {
+                let (minutes, seconds) = (duration_s / 60, duration_s % 60);
+                write!(f, "string {string} fed the load for {minutes} min {seconds} s")?;
+                if let Some(mah) = drawn_mah {
+                    write!(f, ", {:.1} Ah", *mah as f64 / 1e3)?;
+                }
+                match first_collapsed {
+                    Some(block) => write!(f, "; block {block} collapsed first"),
+                    None => Ok(()),
+                }
+            }
+            Self::TestBegan { test } => write!(f, "battery test {test} begun"),
+            Self::TestEnded { test, verdict: Some(verdict), .. } => {
+                write!(f, "battery test {test}: {}", verdict.text())
+            }
+            Self::TestEnded { test, verdict: None, cause } => {
+                let cause = cause.map_or("no verdict", Cause::text);
+                write!(f, "battery test {test} not completed: {cause}")
+            }
+            Self::EqualizingInfeasible { string, block, needs_ma, gives_ma } => write!(
+                f,
+                "string {string} cannot be equalized: block {block} needs {needs_ma} mA, \
+                 module gives {gives_ma}"
+            ),
+            Self::EqualizingFeasible { string } => {
+                write!(f, "string {string} can be equalized again")
+            }
+            Self::ChargerWrong { string, by_mv } => {
+                let volts = f64::from(by_mv.unsigned_abs()) / 1e3;
+                match *by_mv > 0 {
+                    true => {
+                        write!(f, "charger of string {string} too high: lower it by {volts:.2} V")
+                    }
+                    false => {
+                        write!(f, "charger of string {string} too low: raise it by {volts:.2} V")
+                    }
+                }
+            }
+            Self::ChargerRight { string } => write!(f, "charger of string {string} set right"),
+            Self::CableBroken { bus, place } => write!(f, "cable of bus {bus} {place}"),
+            Self::CableWhole { bus } => write!(f, "cable of bus {bus} whole again"),
+            Self::DeviceLost { device, name } => {
+                write!(f, "device {device} ({name}) does not answer")
+            }
+            Self::DeviceBack { device, name } => {
+                write!(f, "device {device} ({name}) answers again")
             }
             Self::UpsOnBattery { ups } => write!(f, "{ups} runs on battery"),
             Self::UpsOnMains { ups } => write!(f, "{ups} runs on mains"),
@@ -384,6 +618,12 @@ impl fmt::Display for Event {
             Self::PasswordChanged { user, from } => {
                 write!(f, "{user} changed the password, from {from}")
             }
+            Self::Ordered { user, from, order, refused: None } => {
+                write!(f, "{user} ordered from {from}: {order}")
+            }
+            Self::Ordered { user, from, order, refused: Some(why) } => {
+                write!(f, "{user} ordered from {from}: {order}; refused: {why}")
+            }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
             }
@@ -393,7 +633,8 @@ impl fmt::Display for Event {
 }
 
 /// Ascending numbers for people: `1–32, 40`.
-struct Ranges<'a>(&'a [u16]);
+#[derive(Clone, Copy, Debug)]
+pub struct Ranges<'a>(pub &'a [u16]);
 
 impl fmt::Display for Ranges<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -792,10 +1033,32 @@ mod tests {
     }
 
     #[test]
+    fn an_alarm_is_as_bad_as_its_level_and_comes_back_from_the_store() {
+        let raised = |level| Event::AlarmRaised {
+            string: 2,
+            condition: Condition::VoltageHigh,
+            level,
+            blocks: vec![3, 4, 5],
+        };
+        assert_eq!(raised(Level::Alarm).severity(), Severity::Alarm);
+        assert_eq!(raised(Level::Warning).severity(), Severity::Warning);
+        let text = raised(Level::Alarm).to_string();
+        assert_eq!(text, "alarm: string 2 blocks 3\u{2013}5: block voltage high");
+        let stored = toml::to_string(&raised(Level::Alarm)).expect("encodes");
+        assert_eq!(toml::from_str(&stored), Ok(raised(Level::Alarm)));
+    }
+
+    #[test]
     fn every_event_has_words() {
         for event in [
             Event::StringOutOfBand { string: 1, deviation_mv: -905 },
             Event::GuardLost,
+            Event::DischargeEnded {
+                string: 1,
+                duration_s: 600,
+                drawn_mah: Some(12_500),
+                first_collapsed: Some(7),
+            },
             Event::StoreRecovered { samples_lost: 2 },
             Event::LoginFailed { user: "x".into(), from: "::1".into(), count: 2 },
         ] {

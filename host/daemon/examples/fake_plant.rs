@@ -3,12 +3,16 @@
 //! fake_plant -- DIR`. Never part of the appliance.
 
 use evenkeel_core::bus::wire::Duty;
+use evenkeel_core::equalize::{BlockReport, Report};
 use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
 use evenkeeld::console::{Console, server, tls};
-use evenkeeld::hub::{Hub, Plant};
+use evenkeeld::guard::Orders;
+use evenkeeld::hub::Hub;
+use evenkeeld::plant::Plant;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
 use std::sync::Arc;
@@ -21,7 +25,9 @@ async fn main() {
     let store = Arc::new(Store::open(&dir, Limits::default()).expect("a store"));
     let hub = Arc::new(Hub::default());
     let plugins = Arc::new(vec![plugin()]);
-    let console = Console::new(hub.clone(), store.clone(), plugins, dir.clone(), Vec::new()).await;
+    let orders = Arc::new(Orders::new(dir.join("guard")));
+    let path = dir.clone();
+    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -52,23 +58,25 @@ fn plant(second: u64) -> Plant {
         let closing = (-(second as f64) / if s == 0 { 12.0 } else { 60.0 }).exp();
         let deviation = |b: u16| (f64::from(b * 37 % 61) / 30.0 - 1.0) * 0.9 * closing;
         let deviations: Vec<f64> = (0..32).map(|b| deviation(b + s * 7)).collect();
-        snapshot.blocks.extend(deviations.iter().enumerate().map(|(b, d)| block(b, *d)));
+        let blocks = deviations.iter().enumerate().map(|(b, d)| block(b, *d)).collect();
+        let mut string = StringRecord::new(blocks);
         if s == 1 {
-            let silent = &mut snapshot.blocks[32 + 20];
+            let silent = &mut string.blocks[20];
             silent.quality = Quality::Bad;
             silent.fault = Fault::Silent;
         }
         let worst = deviations.iter().fold(0.0, |a: f64, d| if d.abs() > a.abs() { *d } else { a });
-        snapshot.strings.push(StringRecord {
-            first_block: s * 32,
-            blocks: 32,
+        string.phase = Phase::Float;
+        string.current_a = Some(0.1);
+        string.equalize = Report {
             target_v: 13.62,
             sum_v: if s == 0 { 435.84 } else { f64::NAN },
             worst_v: worst,
             members: 32 - s,
             mean_duty: 0.31 * closing,
-            ..StringRecord::default()
-        });
+            ..Report::default()
+        };
+        snapshot.strings.push(string);
     }
     snapshot.cycle.cycles = second + 20;
     snapshot.cycle.period = Nanos::from_secs(1);
@@ -77,7 +85,8 @@ fn plant(second: u64) -> Plant {
     for n in 1..200 {
         snapshot.jitter.record(Nanos(n * 700));
     }
-    Plant { snapshot, strings: vec!["Room A".into(), "Room B".into()], connected: true }
+    let strings = vec!["Room A".into(), "Room B".into()];
+    Plant { snapshot, strings, devices: Vec::new(), connected: true }
 }
 
 fn block(b: usize, deviation: f64) -> BlockRecord {
@@ -87,6 +96,8 @@ fn block(b: usize, deviation: f64) -> BlockRecord {
         temperature_dc: 240 + b as i16 % 9,
         duty: Duty::from_fraction((deviation * 3.0).clamp(0.0, 1.0)),
         quality: Quality::Good,
+        temperature_quality: Quality::Good,
+        equalize: BlockReport { target_v: 13.62, deviation_v: deviation, ..BlockReport::default() },
         fault: Fault::None,
         read: clock::now(),
         serial: 1_000 + b as u32,

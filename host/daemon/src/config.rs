@@ -21,7 +21,7 @@
 //! ```
 
 use crate::store::Revision;
-use evenkeel_core::points::Name;
+use evenkeel_core::points::{Name, battery};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use std::collections::BTreeMap;
@@ -282,8 +282,8 @@ fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 fn point_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     let name = Name::parse(&text).map_err(D::Error::custom)?;
-    if name.is_within("string") {
-        return Err(D::Error::custom("points under \"string\" are the guard's own"));
+    if let Some(root) = battery::ROOTS.into_iter().find(|root| name.is_within(root)) {
+        return Err(D::Error::custom(format!("points under {root:?} are the guard's own")));
     }
     Ok(text)
 }
@@ -334,6 +334,7 @@ settings = { protocol = "Q1" }
             ("name = \"megatec\"", "name = \"../x\"", 8, "a-z"),
             ("points = \"ups.0\"", "points = \"ups..0\"", 9, "empty part"),
             ("points = \"ups.0\"", "points = \"string.1\"", 9, "guard"),
+            ("points = \"ups.0\"", "points = \"device\"", 9, "guard"),
             ("\"/dev/ttyS1\"", "\"ttyS1\"", 10, "serial.ups"),
             ("settings = { protocol = \"Q1\" }\n", second, 11, "one producer"),
             ("trust_dir =", "history_period_s = 0\ntrust_dir =", 5, "86400"),

@@ -5,21 +5,26 @@
 //! guard goes away or falls silent, the plant is shown as not connected (every
 //! value stale) and the link is made anew.
 
-use crate::hub::{Hub, Plant};
-use evenkeel_core::command::{self, Answer, Request, VERSION};
+mod orders;
+mod talk;
+#[cfg(test)]
+pub mod testing;
+
+pub use orders::{OrderError, Orders, RecordRows};
+
+use crate::hub::Hub;
+use crate::plant::Plant;
 use evenkeel_core::image::{self, Cycle, Reader};
 use evenkeel_core::time::Nanos;
 use rustix::fs::SealFlags;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use std::io::{self, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+use talk::{Talk, TalkError};
 
 /// How often the image is looked at: a new cycle is seen within this time.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,17 +34,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// but never before [`SILENT_MIN`].
 const SILENT_CYCLES: u64 = 3;
 const SILENT_MIN: Nanos = Nanos::from_secs(2);
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the guard cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
-    #[error("guard socket {path} cannot be reached; is evenkeel-guard running?", path = path.display())]
-    Connect { path: PathBuf, source: io::Error },
-    #[error("guard does not answer as it should")]
-    Talk(#[source] io::Error),
-    #[error("guard refused: {0}")]
-    Refused(String),
+    #[error(transparent)]
+    Talk(#[from] TalkError),
     #[error("guard sent no process image")]
     NoImage,
     #[error("process image cannot be mapped")]
@@ -65,7 +65,7 @@ pub fn spawn(socket: PathBuf, hub: Arc<Hub>) -> io::Result<()> {
             let text = crate::failure::chain(&error);
             // The same trouble is said once, not once a second; a loss after
             // the guard was heard is news.
-            if text != said || !matches!(error, LinkError::Connect { .. }) {
+            if text != said || !matches!(error, LinkError::Talk(TalkError::Connect { .. })) {
                 tracing::warn!("{text}");
                 said = text;
             }
@@ -83,20 +83,21 @@ fn disconnect(hub: &Hub) {
 
 /// Connect and bring cycles to the hub until something fails.
 fn follow(socket: &Path, hub: &Hub) -> LinkError {
-    let (stream, strings, fd) = match connect(socket) {
-        Ok(link) => link,
-        Err(error) => return error,
+    let (talk, fd) = match Talk::begin(socket) {
+        Ok((talk, Some(fd))) => (talk, fd),
+        Ok((_, None)) => return LinkError::NoImage,
+        Err(error) => return error.into(),
     };
     let mapped = match Image::map(&fd) {
         Ok(mapped) => mapped,
         Err(error) => return LinkError::Map(error),
     };
-    tracing::info!("guard reached, {} strings", strings.len());
+    tracing::info!("guard reached, {} strings", talk.strings.len());
     let (mut reader, mut cycle, mut seen) = (Reader::default(), Cycle::default(), None);
     // Until the first cycle is seen, its age counts from here.
     let mut heard = crate::clock::now();
     loop {
-        if is_closed(&stream) {
+        if talk.is_over() {
             return LinkError::Closed;
         }
         let sequence = image::sequence(mapped.image);
@@ -105,7 +106,8 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
                 Ok(snapshot) => {
                     (seen, cycle) = (sequence, snapshot.cycle);
                     heard = cycle.published;
-                    hub.set_plant(Plant { snapshot, strings: strings.clone(), connected: true });
+                    let (strings, devices) = (talk.strings.clone(), talk.devices.clone());
+                    hub.set_plant(Plant { snapshot, strings, devices, connected: true });
                 }
                 // A collision with the guard; the next look is soon.
                 Err(image::ReadError::Busy) => {}
@@ -121,52 +123,6 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         }
         std::thread::sleep(LOOK);
     }
-}
-
-fn connect(socket: &Path) -> Result<(UnixStream, Vec<String>, OwnedFd), LinkError> {
-    let mut stream = UnixStream::connect(socket)
-        .map_err(|source| LinkError::Connect { path: socket.to_owned(), source })?;
-    stream.set_read_timeout(Some(TIMEOUT)).map_err(LinkError::Talk)?;
-    let hello = command::encode(&Request::Hello { version: VERSION })
-        .map_err(|e| LinkError::Talk(io::Error::other(e)))?;
-    stream.write_all(&hello).map_err(LinkError::Talk)?;
-    let (answer, fd) = receive(&mut stream).map_err(LinkError::Talk)?;
-    match answer {
-        Answer::Welcome { strings, .. } => Ok((stream, strings, fd.ok_or(LinkError::NoImage)?)),
-        Answer::Refused(why) => Err(LinkError::Refused(why)),
-        Answer::Done => Err(LinkError::NoImage),
-    }
-}
-
-/// One answer, and the descriptor that came with it.
-fn receive(stream: &mut UnixStream) -> io::Result<(Answer, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut prefix = [0u8; 2];
-    let received = recvmsg(
-        stream.as_fd(),
-        &mut [IoSliceMut::new(&mut prefix)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL,
-    )?;
-    if received.bytes != prefix.len() {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let fd = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    let len = command::body_len(prefix).map_err(io::Error::other)?;
-    let mut body = vec![0; len];
-    stream.read_exact(&mut body)?;
-    Ok((command::decode(&body).map_err(io::Error::other)?, fd))
-}
-
-/// The guard never speaks unasked, so a readable stream is one that ended.
-fn is_closed(stream: &UnixStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(stream, PollFlags::IN)];
-    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
 }
 
 /// The guard's memory, mapped for reading.

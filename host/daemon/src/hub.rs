@@ -1,12 +1,12 @@
 //! The hub: the present value of every point, for everybody who reads.
 //!
 //! Two producers, never more than one per point: the guard's process image
-//! (strings and blocks; kept as the snapshot that it is, names are made when
-//! somebody asks) and the plugins (device points, each under the subtree that
+//! ([`Plant`]; kept as the snapshot that it is, names are made when somebody
+//! asks) and the plugins (device points, each under the subtree that
 //! its grant names). Readers see whole updates and are woken by [`Hub::changes`].
 
-use evenkeel_core::image::{BlockRecord, Condition, Fault, Snapshot, StringRecord};
-use evenkeel_core::points::{Name, Point, Quality, Unit, Value, names};
+use crate::plant::Plant;
+use evenkeel_core::points::{Name, Point, Quality};
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -15,17 +15,6 @@ use tokio::sync::watch;
 /// A source that says nothing for so long is taken for silent, whatever its
 /// plugin claims: a driver polls at least once a minute (driver.wit).
 pub const SILENCE_MAX: Nanos = Nanos::from_secs(90);
-
-/// What the guard measures, as last seen.
-#[derive(Clone, Debug)]
-pub struct Plant {
-    /// The last whole process image.
-    pub snapshot: Snapshot,
-    /// Names of the strings, in the image's order.
-    pub strings: Vec<String>,
-    /// False while the guard does not answer: every value is stale then.
-    pub connected: bool,
-}
 
 /// The present values.
 #[derive(Debug)]
@@ -134,86 +123,6 @@ impl Hub {
     }
 }
 
-impl Plant {
-    /// Quality of a block as a reader should see it now.
-    #[must_use]
-    pub fn quality(&self, block: &BlockRecord) -> Quality {
-        match block.quality {
-            Quality::Good | Quality::Estimated if !self.connected => Quality::Stale,
-            quality => quality,
-        }
-    }
-
-    fn points(&self, prefix: &str, out: &mut Vec<(String, Point)>) {
-        let published = self.snapshot.cycle.published;
-        let mut put = |name: String, value: Value, unit, quality, at| {
-            if names::within(&name, prefix) {
-                out.push((name, Point { value, unit, quality, at }));
-            }
-        };
-        for (s, string) in self.snapshot.strings.iter().enumerate() {
-            let root = format!("string.{}", s + 1);
-            if !names::within(&root, prefix) && !names::within(prefix, &root) {
-                continue;
-            }
-            self.string_points(&root, string, published, &mut put);
-            for (b, block) in self.snapshot.blocks_of(s).iter().enumerate() {
-                self.block_points(&format!("{root}.block.{}", b + 1), block, &mut put);
-            }
-        }
-    }
-
-    fn string_points(
-        &self,
-        root: &str,
-        string: &StringRecord,
-        at: Nanos,
-        put: &mut impl FnMut(String, Value, Unit, Quality, Nanos),
-    ) {
-        let lost = self.snapshot.has(Condition::PortLost);
-        for (name, value, unit) in [
-            ("target", string.target_v, Unit::Volt),
-            ("voltage", string.sum_v, Unit::Volt),
-            ("deviation", string.worst_v, Unit::Volt),
-            ("bypass", string.mean_duty * 100.0, Unit::Percent),
-        ] {
-            let quality = match value.is_finite() {
-                false => Quality::Bad,
-                true if !self.connected || lost => Quality::Stale,
-                true => Quality::Estimated,
-            };
-            // A value that cannot be computed is 0 with quality bad, never NaN.
-            let value = if value.is_finite() { value } else { 0.0 };
-            put(format!("{root}.{name}"), Value::Number(value), unit, quality, at);
-        }
-        let inhibit = Value::Text(string.inhibits.to_string());
-        let quality = if self.connected { Quality::Good } else { Quality::Stale };
-        put(format!("{root}.inhibit"), inhibit, Unit::None, quality, at);
-    }
-
-    fn block_points(
-        &self,
-        root: &str,
-        block: &BlockRecord,
-        put: &mut impl FnMut(String, Value, Unit, Quality, Nanos),
-    ) {
-        let (quality, at) = (self.quality(block), block.read);
-        let volts = f64::from(block.voltage_mv) / 1e3;
-        let celsius = f64::from(block.temperature_dc) / 10.0;
-        put(format!("{root}.voltage"), Value::Number(volts), Unit::Volt, quality, at);
-        put(format!("{root}.temperature"), Value::Number(celsius), Unit::Celsius, quality, at);
-        let duty = Value::Number(block.duty.fraction() * 100.0);
-        // Commanded, not measured: the module may have refused or derated it.
-        let commanded = quality.max(Quality::Estimated);
-        put(format!("{root}.bypass"), duty, Unit::Percent, commanded, at);
-        if block.fault != Fault::None {
-            let fault = Value::Text(block.fault.text().to_owned());
-            let known = if self.connected { Quality::Good } else { Quality::Stale };
-            put(format!("{root}.fault"), fault, Unit::None, known, at);
-        }
-    }
-}
-
 // A panic while a lock is held leaves whole values: each write is one
 // assignment or one map operation. So a poisoned lock is still good.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
@@ -227,23 +136,12 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::testing;
+    use evenkeel_core::points::{Unit, Value};
 
     fn load(quality: Quality) -> (Name, Point) {
         let name = Name::parse("ups.0.ups.load").expect("a good name");
         (name, Point { value: Value::Number(34.0), unit: Unit::Percent, quality, at: Nanos(1) })
-    }
-
-    fn plant(connected: bool) -> Plant {
-        let block = BlockRecord {
-            voltage_mv: 13_600,
-            quality: Quality::Good,
-            fault: Fault::None,
-            ..BlockRecord::default()
-        };
-        let string = StringRecord { blocks: 1, target_v: f64::NAN, ..StringRecord::default() };
-        let snapshot =
-            Snapshot { strings: vec![string], blocks: vec![block], ..Snapshot::default() };
-        Plant { snapshot, strings: vec!["A".into()], connected }
     }
 
     fn quality(hub: &Hub, name: &str) -> Option<Quality> {
@@ -273,21 +171,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_computed_is_bad_and_never_nan() {
+    fn the_guards_points_and_the_plugins_are_one_list() {
         let hub = Hub::default();
-        hub.set_plant(plant(true));
-        assert_eq!(quality(&hub, "string.1.target"), Some(Quality::Bad));
-        let all = hub.query("");
-        assert!(all.iter().all(|(_, p)| !matches!(p.value, Value::Number(n) if n.is_nan())));
+        hub.publish("ups.0", Nanos(0), [load(Quality::Good)]);
+        hub.set_plant(testing::plant(&[13.6]));
         assert_eq!(quality(&hub, "string.1.block.1.voltage"), Some(Quality::Good));
-    }
-
-    #[test]
-    fn without_the_guard_nothing_is_good() {
-        let hub = Hub::default();
-        let mut lost = plant(false);
-        lost.snapshot.blocks[0].fault = Fault::TemperatureInvalid;
-        hub.set_plant(lost);
-        assert!(hub.query("string.1.block").iter().all(|(_, p)| p.quality == Quality::Stale));
+        assert_eq!(quality(&hub, "string.1.voltage"), Some(Quality::Bad), "no sum is known");
+        let all = hub.query("");
+        assert!(all.iter().any(|(name, _)| name == "ups.0.ups.load"));
+        assert!(all.iter().all(|(_, p)| !matches!(p.value, Value::Number(n) if n.is_nan())));
     }
 }

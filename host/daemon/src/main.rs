@@ -6,11 +6,12 @@ use evenkeel_core::events::Event;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
+use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::Supervisor;
 use evenkeeld::plugin_status::{PluginList, PluginStatus};
 use evenkeeld::store::{self, Limits, Store};
-use evenkeeld::{clock, files, guard, watch};
+use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;
 use std::error::Error;
 use std::io::Write as _;
@@ -68,16 +69,20 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let (config, store) = begin(path, &mut notices).await?;
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
+    let orders = Arc::new(Orders::new(config.guard_socket.clone()));
     let plugins = start_plugins(&config, &hub, &store, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
+    let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
+    let keeping = tokio::spawn(keeping);
 
     let list: Arc<dyn PluginList> = match &plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(Vec::<PluginStatus>::new()),
     };
-    let console = Console::new(hub, store.clone(), list, config.data_dir.clone(), notices).await;
+    let data_dir = config.data_dir.clone();
+    let console = Console::new(hub, store.clone(), list, orders, data_dir, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -90,6 +95,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     };
     tokio::join!(serving, signalled);
     watching.abort();
+    keeping.abort();
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();

@@ -4,8 +4,13 @@
 //! to the store only through what it returns; [`run`] is the task around it.
 
 use crate::clock;
-use crate::hub::{Hub, Plant};
+mod bench;
+mod strings;
+
+use crate::hub::Hub;
+use crate::plant::{Plant, number};
 use crate::store::{Store, recent};
+use bench::Bench;
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::{Sample, Spread};
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
@@ -14,6 +19,7 @@ use evenkeel_core::time::Nanos;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use strings::Verdicts;
 
 /// Longest time between two looks at the hub.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,6 +35,7 @@ const EVENT_EVERY: Nanos = Nanos::from_secs(15);
 /// What was seen and told so far.
 pub struct Watch {
     strings: Vec<StringWatch>,
+    bench: Bench,
     upses: Vec<Ups>,
     guard: Option<bool>,
     guard_budget: Budget,
@@ -40,6 +47,7 @@ struct StringWatch {
     /// Blocks whose modules were told lost.
     lost: BTreeSet<u16>,
     budget: Budget,
+    verdicts: Verdicts,
 }
 
 struct Ups {
@@ -100,6 +108,7 @@ impl Watch {
         };
         Self {
             strings: Vec::new(),
+            bench: Bench::default(),
             upses: subtrees.into_iter().map(ups).collect(),
             guard: None,
             guard_budget: Budget::new(EVENTS, EVENT_EVERY),
@@ -117,7 +126,9 @@ impl Watch {
                 for (index, string) in self.strings.iter_mut().enumerate() {
                     events.extend(string.band(&plant, index, now));
                     events.extend(string.modules(&plant, index, now));
+                    events.extend(string.verdicts.step(&plant, index, now));
                 }
+                events.extend(self.bench.step(&plant, now));
             }
         }
         events.extend(self.upses.iter_mut().flat_map(|ups| ups.step(hub, now)));
@@ -132,6 +143,10 @@ impl Watch {
         let conditions = plant.snapshot.cycle.conditions;
         for condition in Condition::ALL {
             let bit = condition as u64;
+            // Which device is told by name.
+            if condition == Condition::DeviceLost {
+                continue;
+            }
             if (self.conditions ^ conditions) & bit == 0 || !self.guard_budget.spend(now) {
                 continue;
             }
@@ -148,15 +163,15 @@ impl Watch {
 impl Default for StringWatch {
     fn default() -> Self {
         let budget = Budget::new(EVENTS, EVENT_EVERY);
-        Self { band: Band::default(), lost: BTreeSet::new(), budget }
+        Self { band: Band::default(), lost: BTreeSet::new(), budget, verdicts: Verdicts::default() }
     }
 }
 
 impl StringWatch {
     fn band(&mut self, plant: &Plant, index: usize, now: Nanos) -> Option<Event> {
-        let worst_v = plant.snapshot.strings[index].worst_v;
+        let worst_v = plant.snapshot.strings[index].equalize.worst_v;
         let worst = worst_v.is_finite().then(|| (worst_v * 1e3).round() as i32);
-        let fresh = worst.filter(|_| !plant.snapshot.has(Condition::PortLost));
+        let fresh = worst.filter(|_| plant.live(index));
         let string = number(index);
         match self.band.step(fresh, now)? {
             BandState::In => Some(Event::StringInBand { string }),
@@ -173,6 +188,10 @@ impl StringWatch {
         let (mut gone, mut back) = (Vec::new(), Vec::new());
         for (b, record) in plant.snapshot.blocks_of(index).iter().enumerate() {
             let block = number(b);
+            // A dead bus is one event, not one per module.
+            if plant.bus_lost(record.bus) {
+                continue;
+            }
             let silent = match record.fault {
                 Fault::Silent => true,
                 Fault::NeverSeen if awaited => true,
@@ -221,7 +240,7 @@ fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
     let of = |(s, string): (usize, &evenkeel_core::image::StringRecord)| {
         let voltages = plant.snapshot.blocks_of(s).iter().filter(usable).map(|b| b.voltage_mv);
         let (min_mv, max_mv) = (voltages.clone().min()?, voltages.max()?);
-        let worst_mv = (string.worst_v * 1e3).round() as i32;
+        let worst_mv = (string.equalize.worst_v * 1e3).round() as i32;
         Some((s, Spread { unix_ms, min_mv, max_mv, worst_mv }))
     };
     plant.snapshot.strings.iter().enumerate().filter_map(of).collect()
@@ -237,14 +256,10 @@ fn samples(plant: &Plant) -> Vec<(u16, Sample)> {
         .collect()
 }
 
-/// People count from 1.
-fn number(index: usize) -> u16 {
-    u16::try_from(index + 1).unwrap_or(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::testing;
     use evenkeel_core::image::{Snapshot, StringRecord};
     use evenkeel_core::points::{Name, Unit};
 
@@ -255,14 +270,11 @@ mod tests {
             fault,
             ..BlockRecord::default()
         };
-        let string = StringRecord { blocks: 2, target_v: 13.6, worst_v, ..Default::default() };
-        let mut snapshot = Snapshot {
-            strings: vec![string],
-            blocks: vec![block(13_600), block(13_700)],
-            ..Snapshot::default()
-        };
+        let mut string = StringRecord::new(vec![block(13_600), block(13_700)]);
+        (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
+        let mut snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
         snapshot.cycle.cycles = 100;
-        Plant { snapshot, strings: vec!["A".into()], connected }
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected }
     }
 
     fn step(watch: &mut Watch, hub: &Hub, plant: Plant, second: u64) -> Vec<Event> {
@@ -315,6 +327,7 @@ mod tests {
         let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
         let mut lost = plant(0.0, Fault::None, true);
         lost.snapshot.cycle.conditions = Condition::PortLost as u64;
+        lost.snapshot.buses = vec![testing::bus(true)];
         assert_eq!(step(&mut watch, &hub, lost.clone(), 1).len(), 2);
         assert_eq!(step(&mut watch, &hub, lost, 60), [], "no band from a dead bus");
         let over = step(&mut watch, &hub, plant(0.0, Fault::None, true), 61);

@@ -40,7 +40,9 @@ pub struct Cycle {
     shared: Arc<Shared>,
     image: &'static [AtomicU32],
     publisher: Publisher,
+    /// As last written down, and the cycles until all is again.
     latches: u64,
+    keep_in: u64,
 }
 
 impl Cycle {
@@ -72,6 +74,7 @@ impl Cycle {
             masters,
             watchdog,
             latches: control.latches(),
+            keep_in: KEEP_EVERY,
             control,
             desk,
             shared,
@@ -94,16 +97,12 @@ impl Cycle {
             self.control.jitter.record(woken.since(start));
             self.desk.work(&mut self.control, woken, wall_s());
             let waited = self.cycle(woken, start + period);
+            self.desk.settle(&self.control);
             self.publish(woken, waited);
-            if self.control.cycle.cycles % KEEP_EVERY == 0 || self.latches_changed() {
-                self.desk.keep(&self.control);
-            }
-            let end = start + period;
-            if now() > end {
-                self.control.cycle.deadline_misses += 1;
-            } else {
-                self.feed_watchdog();
-            }
+            self.keep();
+            let (end, done) = (start + period, now());
+            self.control.cycle.deadline_misses += u64::from(done > end);
+            self.tell_watchdog(done, end);
             alloc_check::watch_this_thread(true);
             start = end;
             // Starved or stopped for long: lost cycles are not made up for,
@@ -133,10 +132,14 @@ impl Cycle {
         outcome.waited
     }
 
-    /// A trip or a reset has not been written down yet.
-    fn latches_changed(&mut self) -> bool {
+    /// Write down what is to be kept: now and then, and a trip or a reset at
+    /// once.
+    fn keep(&mut self) {
+        self.keep_in = self.keep_in.saturating_sub(1);
         let latches = self.control.latches();
-        std::mem::replace(&mut self.latches, latches) != latches
+        if (self.keep_in == 0 || self.latches != latches) && self.desk.keep(&self.control) {
+            (self.keep_in, self.latches) = (KEEP_EVERY, latches);
+        }
     }
 
     fn publish(&mut self, woken: Nanos, waited: Nanos) {
@@ -158,10 +161,10 @@ impl Cycle {
         let _ = self.publisher.publish(self.image, &self.control.published());
     }
 
-    /// This cycle has published in time: the only reason to feed.
-    fn feed_watchdog(&mut self) {
+    /// This cycle has published.
+    fn tell_watchdog(&mut self, done: Nanos, end: Nanos) {
         if let Some(watchdog) = &mut self.watchdog {
-            let lost = watchdog.feed().is_err();
+            let lost = watchdog.cycle_done(done, end).is_err();
             self.set_condition(Condition::WatchdogLost, lost);
         }
     }
@@ -174,6 +177,8 @@ impl Cycle {
         let control = &mut self.control;
         let decide = |masters: &mut [Master], _: Nanos| control.release(masters);
         converse(&mut self.lines, &mut self.masters, woken, end, decide);
+        // Refused when the main thread is reading just now: what it has is
+        // less than a minute old, and latches were written down as they came.
         self.desk.keep(&self.control);
         if let Some(watchdog) = self.watchdog.take() {
             watchdog.disarm();

@@ -14,6 +14,10 @@ const ORDERS_MAX: usize = 8;
 /// Bytes of a chunk of a discharge record; its message is a little longer.
 const ROWS_MAX: usize = MESSAGE_MAX - 64;
 
+const STILL_HOT: Refusal = Refusal::NotNow(
+    "what tripped this string persists; it can be reset once its blocks have cooled",
+);
+
 /// See the head of this file.
 pub struct Desk {
     papers: Mutex<Papers>,
@@ -24,6 +28,8 @@ pub struct Desk {
 
 struct Papers {
     orders: Vec<(u32, Order)>,
+    /// Resets that protection decides on in this cycle: ticket and string.
+    resets: Vec<(u32, u16)>,
     answers: Vec<(u32, Result<Done, Refusal>)>,
     rows: Vec<u8>,
     next: u32,
@@ -46,6 +52,7 @@ impl Desk {
         Self {
             papers: Mutex::new(Papers {
                 orders: Vec::with_capacity(ORDERS_MAX),
+                resets: Vec::with_capacity(ORDERS_MAX),
                 answers: Vec::with_capacity(ORDERS_MAX),
                 rows: vec![0; ROWS_MAX],
                 next: 0,
@@ -61,7 +68,8 @@ impl Desk {
     /// [`Refusal::Busy`] when too many wait.
     pub fn hand_in(&self, order: Order) -> Result<u32, Refusal> {
         let mut papers = lock(&self.papers);
-        if papers.orders.len() + papers.answers.len() >= ORDERS_MAX {
+        let waiting = papers.orders.len() + papers.resets.len() + papers.answers.len();
+        if waiting >= ORDERS_MAX {
             return Err(Refusal::Busy);
         }
         papers.next = papers.next.wrapping_add(1);
@@ -86,6 +94,7 @@ impl Desk {
     pub fn forget(&self, ticket: u32) {
         let mut papers = lock(&self.papers);
         papers.orders.retain(|(t, _)| *t != ticket);
+        papers.resets.retain(|(t, _)| *t != ticket);
         papers.answers.retain(|(t, _)| *t != ticket);
     }
 
@@ -96,7 +105,7 @@ impl Desk {
         (lock(&self.kept).clone(), urgent)
     }
 
-    /// The cycle thread: carry out what was handed in.
+    /// The cycle thread, before its step: carry out what was handed in.
     pub fn work(&self, control: &mut Control, now: Nanos, wall_s: Option<u64>) {
         let Some(mut papers) = try_lock(&self.papers) else { return };
         let papers = &mut *papers;
@@ -113,16 +122,31 @@ impl Desk {
                 order => control.order(order, now, wall_s).map(|()| Done::Done),
             };
             papers.orders.remove(0);
-            papers.answers.push((ticket, result));
+            match (order, result) {
+                (Order::Reset { string }, Ok(_)) => papers.resets.push((ticket, string)),
+                _ => papers.answers.push((ticket, result)),
+            }
         }
     }
 
-    /// The cycle thread: write down what is to be kept.
-    pub fn keep(&self, control: &Control) {
-        if let Some(mut kept) = try_lock(&self.kept) {
-            control.keep(&mut kept);
-            self.latches.store(control.latches(), Ordering::Release);
-        }
+    /// The cycle thread, after its step: say what protection has decided.
+    pub fn settle(&self, control: &Control) {
+        let Some(mut papers) = try_lock(&self.papers) else { return };
+        let Papers { resets, answers, .. } = &mut *papers;
+        answers.extend(resets.drain(..).map(|(ticket, string)| {
+            let string = usize::from(string).checked_sub(1).and_then(|s| control.strings().get(s));
+            let stays = string.is_some_and(|s| s.protection().trip.is_some());
+            (ticket, if stays { Err(STILL_HOT) } else { Ok(Done::Done) })
+        }));
+    }
+
+    /// The cycle thread: write down what is to be kept. False when the other
+    /// side is reading; the next cycle will do.
+    pub fn keep(&self, control: &Control) -> bool {
+        let Some(mut kept) = try_lock(&self.kept) else { return false };
+        control.keep(&mut kept);
+        self.latches.store(control.latches(), Ordering::Release);
+        true
     }
 }
 

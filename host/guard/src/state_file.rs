@@ -67,6 +67,8 @@ pub struct Keeper<T> {
     written: Vec<u8>,
     /// When was last written, or tried.
     tried: Option<Nanos>,
+    /// Something urgent is not on the disk yet.
+    urgent: bool,
     value: PhantomData<fn(T) -> T>,
 }
 
@@ -91,6 +93,7 @@ impl<T: Serialize + DeserializeOwned> Keeper<T> {
             newest: 1,
             written: Vec::new(),
             tried: None,
+            urgent: false,
             value: PhantomData,
         };
         for (place, name) in NAMES.iter().enumerate() {
@@ -109,18 +112,21 @@ impl<T: Serialize + DeserializeOwned> Keeper<T> {
     }
 
     /// Offer the present value: it is written when it has changed and the time
-    /// has come. True when it was written.
+    /// has come. True when it was written. What was urgent once stays urgent
+    /// until it is written.
     ///
     /// # Errors
     /// When it cannot be encoded or written; it is tried again in its time,
     /// and the other copy stays.
     pub fn offer(&mut self, now: Nanos, value: &T, urgent: bool) -> io::Result<bool> {
-        let pause = if urgent { URGENT_EVERY } else { EVERY };
+        self.urgent |= urgent;
+        let pause = if self.urgent { URGENT_EVERY } else { EVERY };
         if self.tried.is_some_and(|tried| now.since(tried) < pause) {
             return Ok(false);
         }
         let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
         if body == self.written {
+            self.urgent = false;
             return Ok(false);
         }
         self.tried = Some(now);
@@ -151,6 +157,7 @@ impl<T: Serialize + DeserializeOwned> Keeper<T> {
         }
         replace(&self.folder, NAMES[place], &copy)?;
         (self.generation, self.newest, self.written) = (generation, place, body);
+        self.urgent = false;
         Ok(())
     }
 }
@@ -270,18 +277,33 @@ mod tests {
         let (mut keeper, _) = open(dir.path());
         let second = |n| Nanos::from_secs(1_000 + n);
         let mut writes = 0;
-        for n in 0..3_600 {
+        for n in 0..7_200 {
             writes += u32::from(keeper.offer(second(n), &state(n), false).expect("tried"));
         }
-        assert_eq!(writes, 6, "one in ten minutes");
-        assert!(!keeper.offer(second(3_599), &state(1), false).expect("not yet"));
-        assert!(keeper.offer(second(3_599), &state(1), true).expect("a latch goes at once"));
-        assert!(!keeper.offer(second(3_700), &state(1), true).expect("nothing new"));
-        assert!(keeper.offer(second(3_700), &state(2), true).expect("something new"));
-        assert!(!keeper.offer(second(3_709), &state(3), true).expect("a flutter waits"));
-        assert!(keeper.offer(second(3_710), &state(3), true).expect("not for ever"));
+        assert_eq!(writes, 2, "one an hour");
+        assert!(!keeper.offer(second(7_199), &state(1), false).expect("not yet"));
+        assert!(keeper.offer(second(7_199), &state(1), true).expect("a latch goes at once"));
+        assert!(!keeper.offer(second(7_300), &state(1), true).expect("nothing new"));
+        assert!(keeper.offer(second(7_300), &state(2), true).expect("something new"));
+        assert!(!keeper.offer(second(7_309), &state(3), true).expect("a flutter waits"));
+        assert!(keeper.offer(second(7_310), &state(3), true).expect("not for ever"));
         keeper.close(&state(4)).expect("written");
         assert_eq!(open(dir.path()).1.value, Some(state(4)));
+    }
+
+    #[test]
+    fn what_is_urgent_stays_so_until_it_is_written() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let gone = dir.path().join("absent");
+        let (mut keeper, _) = open(&gone);
+        let second = |n: u64| Nanos::from_secs(1_000 + n);
+        assert!(keeper.offer(second(0), &state(1), true).is_err(), "the disk is not there");
+        assert!(!keeper.offer(second(9), &state(1), false).expect("not yet"));
+        fs::create_dir(&gone).expect("made");
+        assert!(keeper.offer(second(10), &state(1), false).expect("written"));
+        assert!(!keeper.offer(second(11), &state(2), true).expect("too soon"));
+        assert!(keeper.offer(second(20), &state(2), false).expect("but not forgotten"));
+        assert!(!keeper.offer(second(30), &state(3), false).expect("no longer urgent"));
     }
 
     #[test]

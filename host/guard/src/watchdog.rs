@@ -55,11 +55,16 @@ impl Watchdog {
         Ok(this)
     }
 
-    /// A cycle has published in time. Never waits.
+    /// A cycle has published at `done` and should have by `end`: the only
+    /// reason to feed, and none when it was late. Never waits.
     ///
     /// # Errors
-    /// When the device did not take it; it will bite if that goes on.
-    pub fn feed(&mut self) -> io::Result<()> {
+    /// When the device did not take its feed; it will bite if that goes on.
+    pub fn cycle_done(&mut self, done: Nanos, end: Nanos) -> io::Result<()> {
+        if done > end { Ok(()) } else { self.feed() }
+    }
+
+    fn feed(&mut self) -> io::Result<()> {
         match rustix::io::write(&self.fd, b".")? {
             1 => Ok(()),
             _ => Err(io::ErrorKind::WriteZero.into()),
@@ -107,6 +112,27 @@ mod tests {
         assert_eq!(fed(), "..", "a crash does not disarm");
         Watchdog::open(&path, Kind::Fake, CYCLE).expect("opened").disarm();
         assert_eq!(fed(), "..V");
+    }
+
+    /// Cycles on a clock of the test's: each is said when it is done.
+    #[test]
+    fn cycles_that_hang_or_are_late_do_not_feed() {
+        let (ours, theirs) = rustix::pipe::pipe().expect("a pipe");
+        rustix::fs::fcntl_setfl(&ours, OFlags::NONBLOCK).expect("set");
+        let mut watchdog = Watchdog { fd: theirs };
+        let mut cycle = |number: u64, took_ms: Option<u64>| {
+            let start = Nanos(number * CYCLE.0);
+            // A cycle that hangs never comes to its end.
+            if let Some(ms) = took_ms {
+                let done = start + Nanos::from_millis(ms);
+                watchdog.cycle_done(done, start + CYCLE).expect("taken");
+            }
+            let mut fed = [0; 8];
+            rustix::io::read(&ours, &mut fed).unwrap_or(0)
+        };
+        let took = [Some(200), Some(1_000), Some(1_001), None, None, Some(30_000), Some(999)];
+        let fed: Vec<_> = (1..).zip(took).map(|(number, took)| cycle(number, took)).collect();
+        assert_eq!(fed, [1, 1, 0, 0, 0, 0, 1]);
     }
 
     #[test]

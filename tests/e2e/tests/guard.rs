@@ -1,6 +1,6 @@
 //! The guard as a process: it goes on whatever happens around it.
 
-use evenkeel_core::command::{self, Answer, Request, VERSION};
+use evenkeel_core::command::{self, Answer, Order, Request, VERSION};
 use evenkeel_e2e::{Client, Stack};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -131,7 +131,10 @@ fn a_paused_string_sheds_nothing_until_the_pause_ends() {
     let mut socket = UnixStream::connect(dir.path().join("guard/guard.sock")).expect("reached");
     let welcome = ask(&mut socket, &Request::Hello { version: VERSION });
     assert!(matches!(welcome, Answer::Welcome { .. }), "{welcome:?}");
-    assert_eq!(ask(&mut socket, &Request::Pause { string: 1, seconds: 4 }), Answer::Done);
+    assert_eq!(
+        ask(&mut socket, &Request::Order(Order::Pause { string: 1, seconds: 4 })),
+        Answer::Done
+    );
     let strings = await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) == 0.0);
     assert_eq!(strings[0]["inhibits"][0], "paused by a user", "{:#}", strings[0]["inhibits"]);
     assert!(duty(&strings, 1) > 0.1, "the other string goes on");

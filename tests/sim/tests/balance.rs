@@ -35,6 +35,8 @@ impl Run {
     }
 
     fn of(mut scenario: Scenario, capacity_ah: f64) -> Self {
+        // Without sensors and relays: what equalization alone does.
+        scenario.devices.clear();
         let mut body = format!(
             "[[bus]]\nport = \"/dev/null\"\n[[battery]]\nname = \"b\"\nchemistry = \"agm\"\n\
              cells = 6\ncapacity_ah = {capacity_ah:?}\n"

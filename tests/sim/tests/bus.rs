@@ -38,7 +38,8 @@ impl Rig {
     /// Strings of 32 modules, these devices; the master knows all of them.
     fn new(strings: u16, devices: &[(u16, DeviceKind)]) -> Self {
         let table = |i| StringTable { first_address: 1 + 32 * i, ..StringTable::default() };
-        let scenario = Scenario { strings: (0..strings).map(table).collect(), ..Scenario::demo() };
+        let scenario =
+            Scenario { strings: (0..strings).map(table).collect(), ..Scenario::default() };
         let mut bus = scenario.bus(Nanos::from_millis(500)).expect("a valid scenario");
         let boards = devices.iter().map(|(address, kind)| device(*address, *kind)).collect();
         *bus.bus_mut() = bus.bus().clone().with_devices(boards);

@@ -11,14 +11,16 @@ use evenkeel_core::battery_test::{
 use evenkeel_core::discharge::{Config, DischargeRecord, Part, Recorder};
 use evenkeel_core::scan::{BlockScan, Phase, StringScan};
 use evenkeel_core::time::Nanos;
-use evenkeel_sim::plant::{Block, BlockParams, Charger, Load, Place, PlantString};
+use evenkeel_sim::plant::{
+    Block, BlockParams, Charger, Load, Place, Plant, PlantString, Supply, Surroundings,
+};
 
 const BLOCKS: usize = 16;
 const CAPACITY_AH: f64 = 65.0;
 
 /// A string of 65 Ah blocks, some of which have another share of the capacity
 /// and another multiple of the resistance.
-fn string(odd: &[(usize, f64, f64)], watts: f64) -> PlantString {
+fn plant(odd: &[(usize, f64, f64)], watts: f64) -> Plant {
     let place = |i: usize| {
         let mut params = BlockParams::agm(6, CAPACITY_AH);
         if let Some((_, capacity, resistance)) = odd.iter().find(|(place, ..)| *place == i) {
@@ -28,9 +30,15 @@ fn string(odd: &[(usize, f64, f64)], watts: f64) -> PlantString {
         Place::new(Block::full(params, 13.62, 25.0), 0.0)
     };
     let blocks = BLOCKS as f64;
-    let charger = Charger { volts: 13.62 * blocks, limit_a: 13.0, wiring_ohm: 0.001 * blocks };
+    let charger = Charger::new(13.62 * blocks, 13.0, 0.001 * blocks);
     let load = Load { watts, cutoff_v: 9.6 * blocks };
-    PlantString::new((0..BLOCKS).map(place).collect(), 90.7, charger, load, 25.0)
+    let places = (0..BLOCKS).map(place).collect();
+    let string = PlantString::new(places, 90.7, Surroundings::open(25.0));
+    Plant::new(vec![(Supply::new(charger, load), vec![string])])
+}
+
+fn string(plant: &Plant) -> &PlantString {
+    &plant.strings()[0]
 }
 
 fn battery() -> BatteryType {
@@ -78,25 +86,25 @@ struct Truth {
 }
 
 /// Minute of float, discharge to the inverter's cut-off, recharge.
-fn discharge(mut string: PlantString, rows: usize) -> (Recorder, Vec<Truth>, u64) {
+fn discharge(mut plant: Plant, rows: usize) -> (Recorder, Vec<Truth>, u64) {
     let battery = battery();
     let mut recorder = Recorder::new(Config::default(), &battery, BLOCKS, rows);
     let mut truth = vec![Truth { min_v: f64::MAX, below_cutoff_s: None }; BLOCKS];
     let (mut now_s, mut lasted_s) = (1_000, 0);
-    let mut step = |string: &mut PlantString, recorder: &mut Recorder| {
-        string.step(1.0);
-        let blocks = scan_blocks(string);
-        recorder.step(&scan(string, &blocks, now_s), phase(string));
+    let mut step = |plant: &mut Plant, recorder: &mut Recorder| {
+        plant.step(1.0);
+        let blocks = scan_blocks(string(plant));
+        recorder.step(&scan(string(plant), &blocks, now_s), phase(string(plant)));
         now_s += 1;
         blocks
     };
     for _ in 0..60 {
-        step(&mut string, &mut recorder);
+        step(&mut plant, &mut recorder);
     }
-    string.set_mains(false);
+    plant.set_mains(false);
     loop {
-        let blocks = step(&mut string, &mut recorder);
-        if string.is_cut_off() {
+        let blocks = step(&mut plant, &mut recorder);
+        if plant.banks()[0].supply().is_cut_off() {
             break;
         }
         for (truth, block) in truth.iter_mut().zip(blocks) {
@@ -107,9 +115,9 @@ fn discharge(mut string: PlantString, rows: usize) -> (Recorder, Vec<Truth>, u64
         }
         lasted_s += 1;
     }
-    string.set_mains(true);
+    plant.set_mains(true);
     while recorder.is_recording() {
-        step(&mut string, &mut recorder);
+        step(&mut plant, &mut recorder);
     }
     (recorder, truth, lasted_s)
 }
@@ -130,7 +138,7 @@ fn check_minima(recorder: &Recorder, truth: &[Truth]) {
 #[test]
 fn weak_blocks_collapse_in_the_order_that_they_did() {
     let odd = [(3, 0.80, 1.0), (11, 0.65, 1.0), (14, 0.72, 1.5)];
-    let (recorder, truth, lasted_s) = discharge(string(&odd, 4_000.0), 400);
+    let (recorder, truth, lasted_s) = discharge(plant(&odd, 4_000.0), 400);
     let record = recorder.record().expect("recorded");
     check_minima(&recorder, &truth);
     assert_eq!(record.duration_s, (lasted_s - 1) as f64);
@@ -148,7 +156,7 @@ fn weak_blocks_collapse_in_the_order_that_they_did() {
 
 #[test]
 fn twenty_hours_fit_with_their_minima() {
-    let (recorder, truth, lasted_s) = discharge(string(&[(5, 0.9, 1.0)], 600.0), 500);
+    let (recorder, truth, lasted_s) = discharge(plant(&[(5, 0.9, 1.0)], 600.0), 500);
     assert!(lasted_s > 18 * 3600, "{lasted_s} s");
     check_minima(&recorder, &truth);
     let chunk = recorder.chunk(0, usize::MAX);
@@ -161,18 +169,18 @@ fn twenty_hours_fit_with_their_minima() {
 }
 
 /// A UPS that follows the commands of the test, to its end.
-fn battery_test(mut string: PlantString) -> BatteryTest {
+fn battery_test(mut plant: Plant) -> BatteryTest {
     let mut test =
         BatteryTest::new(TestConfig::default(), &[(&battery(), BLOCKS)], Memory::default());
     let mut on_test = false;
     for now_s in 0..900 {
-        string.step(1.0);
-        let blocks = scan_blocks(&string);
-        let scan = scan(&string, &blocks, now_s);
+        plant.step(1.0);
+        let blocks = scan_blocks(string(&plant));
+        let scan = scan(string(&plant), &blocks, now_s);
         let input = TestInput {
             now: scan.now,
             wall_s: scan.wall_s,
-            strings: &[StringInput { scan, phase: phase(&string) }],
+            strings: &[StringInput { scan, phase: phase(string(&plant)) }],
             mains: Some(true),
             full: Some(true),
             alarm: false,
@@ -184,7 +192,7 @@ fn battery_test(mut string: PlantString) -> BatteryTest {
         }
         if let Some(command) = test.step(&input) {
             on_test = command == TestCommand::Start;
-            string.set_mains(!on_test);
+            plant.set_mains(!on_test);
         }
     }
     assert!(!on_test && !test.is_under_way());
@@ -193,11 +201,11 @@ fn battery_test(mut string: PlantString) -> BatteryTest {
 
 #[test]
 fn sound_string_passes_and_a_bad_block_is_named() {
-    let sound = battery_test(string(&[], 9_000.0));
+    let sound = battery_test(plant(&[], 9_000.0));
     assert_eq!((sound.report().state, sound.report().verdict), (State::Done, Some(Verdict::Pass)));
     let drawn = sound.report().drawn_share.expect("metered");
     assert!((0.05..0.11).contains(&drawn), "{drawn}");
-    let bad = battery_test(string(&[(9, 0.6, 2.5)], 9_000.0));
+    let bad = battery_test(plant(&[(9, 0.6, 2.5)], 9_000.0));
     assert_eq!((bad.report().state, bad.report().verdict), (State::Done, Some(Verdict::Check)));
     let named: Vec<_> = bad.report().suspects.iter().map(|s| s.block).collect();
     assert_eq!(named, [9]);

@@ -199,6 +199,11 @@ mod tests {
         Publisher::default().publish(image, snapshot).expect("fits");
     }
 
+    /// Not known is NaN, which no comparison calls equal.
+    fn same(one: &Snapshot, other: &Snapshot) -> bool {
+        postcard::to_allocvec(one) == postcard::to_allocvec(other)
+    }
+
     /// As many strings and blocks as there can be, with values that take the
     /// most bytes.
     fn full(n: u64) -> Snapshot {
@@ -251,7 +256,7 @@ mod tests {
         let (words, snapshot) = (words(), full(u64::MAX));
         publish(&words, &snapshot);
         let got = Reader::default().read(&words).expect("an image");
-        assert_eq!(got, snapshot);
+        assert!(same(&got, &snapshot));
         assert_eq!(got.blocks_of(3).len(), 32);
         assert!(got.blocks_of(99).is_empty());
     }
@@ -259,17 +264,17 @@ mod tests {
     #[test]
     fn empty_memory_and_foreign_versions_are_refused() {
         let (words, mut reader) = (words(), Reader::default());
-        assert_eq!(reader.read(&words), Err(ReadError::NotAnImage));
+        assert_eq!(reader.read(&words).err(), Some(ReadError::NotAnImage));
         publish(&words, &full(1));
         words[VERSION_AT].store(9, Ordering::Relaxed);
-        assert_eq!(reader.read(&words), Err(ReadError::Version { found: 9 }));
+        assert_eq!(reader.read(&words).err(), Some(ReadError::Version { found: 9 }));
         words[VERSION_AT].store(VERSION, Ordering::Relaxed);
         words[LENGTH_AT].store(u32::MAX, Ordering::Relaxed);
-        assert_eq!(reader.read(&words), Err(ReadError::Inconsistent));
+        assert_eq!(reader.read(&words).err(), Some(ReadError::Inconsistent));
         words[LENGTH_AT].store(7, Ordering::Relaxed);
-        assert_eq!(reader.read(&words), Err(ReadError::Inconsistent));
+        assert_eq!(reader.read(&words).err(), Some(ReadError::Inconsistent));
         words[SEQUENCE_AT].store(3, Ordering::Relaxed);
-        assert_eq!(reader.read(&words), Err(ReadError::Busy));
+        assert_eq!(reader.read(&words).err(), Some(ReadError::Busy));
     }
 
     #[test]
@@ -279,7 +284,7 @@ mod tests {
         let mut snapshot = full(2);
         snapshot.strings[0].blocks = vec![BlockRecord::default(); 16 * BLOCKS_MAX];
         assert_eq!(publisher.publish(&words, &snapshot), Err(TooLarge));
-        assert_eq!(Reader::default().read(&words), Ok(full(1)));
+        assert!(same(&Reader::default().read(&words).expect("an image"), &full(1)));
     }
 
     #[test]

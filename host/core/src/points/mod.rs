@@ -1,10 +1,12 @@
 //! Points: how a value travels outside the guard — always with its unit, its
 //! quality and its time.
 //!
-//! A point has a dotted name. Batteries are `string.<n>.…` and
-//! `string.<n>.block.<m>.…`, counted from 1; devices are `ups.<n>.…` followed
-//! by a NUT variable name (RFC 9271). [`names`] is the contract.
+//! A point has a dotted name. What the guard knows is `string.<n>.…`,
+//! `string.<n>.block.<m>.…`, `device.<n>.…`, `bus.<n>.…` and `guard.…`, counted
+//! from 1; UPSes are `ups.<n>.…` followed by a NUT variable name (RFC 9271).
+//! [`battery`] and [`names`] are the contract.
 
+pub mod battery;
 pub mod names;
 
 use crate::time::Nanos;

@@ -29,6 +29,10 @@ pub enum Unit {
     VoltAmpere,
     /// Ah
     AmpereHour,
+    /// mΩ
+    Milliohm,
+    /// years
+    Year,
 }
 
 impl Unit {
@@ -46,13 +50,15 @@ impl Unit {
             Self::Watt => "W",
             Self::VoltAmpere => "VA",
             Self::AmpereHour => "Ah",
+            Self::Milliohm => "mΩ",
+            Self::Year => "years",
         }
     }
 
     /// The unit with this symbol.
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Option<Self> {
-        const ALL: [Unit; 10] = [
+        const ALL: [Unit; 12] = [
             Unit::None,
             Unit::Volt,
             Unit::Ampere,
@@ -63,14 +69,16 @@ impl Unit {
             Unit::Watt,
             Unit::VoltAmpere,
             Unit::AmpereHour,
+            Unit::Milliohm,
+            Unit::Year,
         ];
         ALL.into_iter().find(|u| u.symbol() == symbol)
     }
 }
 
-/// A row of the list of device variables.
+/// A row of a list of variables.
 pub struct Variable {
-    /// Name below the device's subtree, e.g. `battery.charge`.
+    /// Name below the subtree, e.g. `battery.charge`.
     pub name: &'static str,
     /// The only unit that may be published under it.
     pub unit: Unit,
@@ -78,7 +86,7 @@ pub struct Variable {
     pub meaning: &'static str,
 }
 
-const fn row(name: &'static str, unit: Unit, meaning: &'static str) -> Variable {
+pub(super) const fn row(name: &'static str, unit: Unit, meaning: &'static str) -> Variable {
     Variable { name, unit, meaning }
 }
 
@@ -242,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_symbol_parses_back() {
-        for v in UPS {
+        for v in UPS.iter().chain(super::super::battery::BLOCK) {
             assert_eq!(Unit::from_symbol(v.unit.symbol()), Some(v.unit));
         }
         assert_eq!(Unit::from_symbol("furlong"), None);

@@ -87,7 +87,7 @@ pub struct Trip {
     /// Its temperature then, °C.
     pub temperature_c: f32,
     /// Wall-clock time, s since 1970 UTC, if the clock was set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub wall_s: Option<u64>,
 }
 

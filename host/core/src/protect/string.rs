@@ -35,7 +35,6 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Latch {
     /// The trip that nobody has reset.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub trip: Option<Trip>,
     /// The string's usual float current.
     pub learned: Learned,

@@ -319,7 +319,8 @@ fn hash_problem(error: HashError) -> Problem {
     }
 }
 
-fn bad_json(rejection: JsonRejection) -> Problem {
+/// A body that is not the JSON that was expected.
+pub(super) fn bad_json(rejection: JsonRejection) -> Problem {
     let mut problem = Problem::bad_request(rejection.body_text());
     problem.status = rejection.status().as_u16();
     problem

@@ -1,24 +1,26 @@
 //! The read side of the HTTP API: what the hub, the store and the plugin host
 //! know, as JSON. Every value carries its quality, its time and its age.
 
+pub mod bench;
+pub mod discharges;
+pub mod strings;
+
 use super::Console;
 use super::problem::Problem;
 use crate::clock;
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::plugin_status::PluginStatus;
 use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::image::Condition;
 use evenkeel_core::points::{self, Point, Quality};
 use evenkeel_core::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// Worst deviation with which a string counts as in band, mV.
-const IN_BAND_MV: f64 = evenkeel_core::events::IN_BAND_MV as f64;
 const EVENTS_MAX: usize = 1_000;
 const SAMPLES_MAX: usize = 20_000;
 
@@ -65,68 +67,6 @@ enum QualityOut {
     Stale,
     /// Not to be used.
     Bad,
-}
-
-/// One string.
-#[derive(Serialize, ToSchema)]
-pub struct StringOut {
-    /// Number, counted from 1.
-    string: u16,
-    /// Name in the settings.
-    name: String,
-    /// Target voltage of a block, V.
-    target_v: Option<f64>,
-    /// Sum of the block voltages, V; null when a block is missing.
-    sum_v: Option<f64>,
-    /// Worst deviation from the target, mV.
-    worst_mv: Option<f64>,
-    /// Every participating block is within ±10 mV of the target now; null when unknown.
-    in_band: Option<bool>,
-    /// Why bypasses are off; empty while equalizing.
-    inhibits: Vec<&'static str>,
-    /// Blocks that take part in the target.
-    members: u16,
-    /// Members fully bypassed and still above the target.
-    saturated: u16,
-    /// Mean bypass of the members, 0 … 1.
-    mean_duty: f64,
-    /// False while the guard does not answer: everything here is old.
-    live: bool,
-    /// When the guard published this, ms since 1970.
-    unix_ms: u64,
-    /// How long ago, ms.
-    age_ms: u64,
-    /// The blocks.
-    blocks: Vec<BlockOut>,
-}
-
-/// One block.
-#[derive(Serialize, ToSchema)]
-struct BlockOut {
-    /// Number, counted from 1.
-    index: u16,
-    /// Bus address of its module.
-    address: u16,
-    /// Serial number of its module; null while unknown.
-    serial: Option<u32>,
-    /// Voltage, mV; null when there is no usable one.
-    voltage_mv: Option<u16>,
-    /// Deviation from the target, mV; null without voltage or target.
-    deviation_mv: Option<i32>,
-    /// Temperature, °C; null when there is no usable one.
-    temperature_c: Option<f64>,
-    /// Commanded bypass, 0 … 1.
-    duty: f64,
-    /// What the voltage is worth.
-    quality: QualityOut,
-    /// What is wrong, in words; null when nothing is.
-    fault: Option<&'static str>,
-    /// Flags of the module, as the bus carries them.
-    flags: u8,
-    /// When it was read, ms since 1970; null when it never was.
-    unix_ms: Option<u64>,
-    /// How long ago, ms.
-    age_ms: Option<u64>,
 }
 
 /// The guard.
@@ -268,19 +208,6 @@ pub async fn points(
     Ok(Json(points.into_iter().map(|(name, point)| point_out(name, point, time)).collect()))
 }
 
-/// Battery strings with all their blocks.
-#[utoipa::path(get, path = "/api/v1/strings", tag = "values",
-    responses((status = 200, body = Vec<StringOut>)))]
-pub async fn strings(State(console): State<Arc<Console>>) -> Json<Vec<StringOut>> {
-    let time = Time::now();
-    let plant = console.hub.plant();
-    let strings = plant.iter().flat_map(|plant| {
-        let records = plant.snapshot.strings.iter().enumerate();
-        records.map(move |(index, string)| string_out(plant, index, string, time))
-    });
-    Json(strings.collect())
-}
-
 /// The guard: cycles, jitter, bus counters. 503 until it was reached once.
 #[utoipa::path(get, path = "/api/v1/guard", tag = "system",
     responses((status = 200, body = GuardOut), (status = 503, body = Problem)))]
@@ -386,58 +313,6 @@ fn point_out(name: String, point: Point, time: Time) -> PointOut {
         quality: point.quality.into(),
         unix_ms: time.date_of(point.at),
         age_ms: time.age_ms(point.at),
-    }
-}
-
-fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) -> StringOut {
-    let published = plant.snapshot.cycle.published;
-    // Tenths of a millivolt; what lies behind is arithmetic, not measurement.
-    let worst_mv = finite((string.worst_v * 1e4).round() / 10.0);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
-    let blocks = plant.snapshot.blocks_of(index).iter().enumerate();
-    StringOut {
-        string: (index + 1) as u16,
-        name: plant.strings.get(index).cloned().unwrap_or_default(),
-        target_v: finite(string.target_v),
-        sum_v: finite(string.sum_v),
-        worst_mv,
-        in_band: worst_mv.filter(|_| live).map(|mv| mv.round().abs() <= IN_BAND_MV),
-        inhibits: string.inhibits.texts().collect(),
-        members: string.members,
-        saturated: string.saturated,
-        mean_duty: finite(string.mean_duty).unwrap_or(0.0),
-        live,
-        unix_ms: time.date_of(published),
-        age_ms: time.age_ms(published),
-        blocks: blocks.map(|(i, b)| block_out(plant, string, i, b, time)).collect(),
-    }
-}
-
-fn block_out(
-    plant: &Plant,
-    string: &StringRecord,
-    index: usize,
-    block: &BlockRecord,
-    time: Time,
-) -> BlockOut {
-    let quality = plant.quality(block);
-    let usable = quality != Quality::Bad;
-    let read = (block.read != Nanos(0)).then_some(block.read);
-    let deviation = f64::from(block.voltage_mv) - string.target_v * 1e3;
-    BlockOut {
-        index: (index + 1) as u16,
-        address: block.address,
-        serial: (block.serial != 0).then_some(block.serial),
-        voltage_mv: usable.then_some(block.voltage_mv),
-        deviation_mv: finite(deviation).filter(|_| usable).map(|mv| mv.round() as i32),
-        temperature_c: (usable && !block.flags.sensor_fault())
-            .then(|| f64::from(block.temperature_dc) / 10.0),
-        duty: block.duty.fraction(),
-        quality: quality.into(),
-        fault: Some(block.fault.text()).filter(|text| !text.is_empty()),
-        flags: block.flags.0,
-        unix_ms: read.map(|at| time.date_of(at)),
-        age_ms: read.map(|at| time.age_ms(at)),
     }
 }
 

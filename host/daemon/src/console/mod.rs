@@ -3,7 +3,8 @@
 //! Reading order: [`routes`] lists every path and who may use it, [`gate`]
 //! enforces that and sets the headers, [`access`] signs people in and out,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
-//! [`api`] gives it to programs, [`server`] carries it all over TLS.
+//! [`api`] gives it to programs, [`orders`] takes what people want done,
+//! [`server`] carries it all over TLS.
 //!
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
@@ -11,6 +12,7 @@ pub mod access;
 pub mod api;
 mod gate;
 mod openapi;
+pub mod orders;
 pub mod page;
 pub mod password;
 mod problem;
@@ -24,6 +26,7 @@ pub mod view;
 
 use crate::clock;
 use crate::failure::chain;
+use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::plugin_status::PluginList;
 use crate::store::{Store, StoreError};
@@ -46,6 +49,7 @@ pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
     plugins: Arc<dyn PluginList>,
+    orders: Arc<Orders>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -70,7 +74,7 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// A console for this hub, store and these plugins. Without any user it
+    /// A console for this hub, store, these plugins and this guard. Without any user it
     /// makes the first one ([`access::ensure_first_user`]); while the store
     /// cannot take it, it is tried again ([`run`](Self::run)). `notices` stay
     /// on the page until the restart.
@@ -78,6 +82,7 @@ impl Console {
         hub: Arc<Hub>,
         store: Arc<Store>,
         plugins: Arc<dyn PluginList>,
+        orders: Arc<Orders>,
         data_dir: PathBuf,
         notices: Vec<String>,
     ) -> Arc<Self> {
@@ -86,6 +91,7 @@ impl Console {
             hub,
             store,
             plugins,
+            orders,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

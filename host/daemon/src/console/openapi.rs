@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
 //! `host/daemon/openapi.json` and the table of routes against it.
 
-use super::{access, api, problem, stream};
+use super::{access, api, orders, problem, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 pub static TEXT: LazyLock<String> =
     LazyLock::new(|| Document::openapi().to_pretty_json().unwrap_or_default() + "\n");
 
-/// The read side of the appliance, and signing in. All times are ms since 1970
+/// What the appliance knows, orders to it, and signing in. All times are ms since 1970
 /// (UTC), all ages ms. Errors are problem+json. Sign in first; the session is
 /// the `__Host-sid` cookie.
 #[derive(OpenApi)]
@@ -23,7 +23,14 @@ pub static TEXT: LazyLock<String> =
         access::logout,
         access::session,
         api::points,
-        api::strings,
+        api::strings::strings,
+        api::bench::devices,
+        api::bench::buses,
+        api::bench::tests,
+        api::discharges::discharges,
+        api::discharges::discharge,
+        api::discharges::rows,
+        orders::order,
         api::plugins,
         api::events,
         api::history,

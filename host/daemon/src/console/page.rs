@@ -42,6 +42,14 @@ struct LoginPage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "refused.html")]
+struct RefusedPage<'a> {
+    version: &'a str,
+    title: &'a str,
+    problem: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordPage<'a> {
     version: &'a str,
@@ -67,6 +75,12 @@ pub async fn login() -> Response {
 /// The sign-in page after a failed attempt.
 pub fn login_again(problem: &Problem) -> Response {
     let page = LoginPage { version: &VERSION, problem: &problem.text() };
+    with_retry_after(render(problem.status(), &page), problem)
+}
+
+/// What the page says when an order was not carried out.
+pub fn refused(problem: &Problem) -> Response {
+    let page = RefusedPage { version: &VERSION, title: problem.title, problem: &problem.text() };
     with_retry_after(render(problem.status(), &page), problem)
 }
 

@@ -1,7 +1,8 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::{Console, access, api, gate, openapi, page, stream};
+use super::api::{bench, discharges, strings};
+use super::{Console, access, api, gate, openapi, orders, page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -51,13 +52,21 @@ pub fn table() -> Vec<Route> {
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
         write("/logout", Session, post(access::logout_form)),
+        write("/orders", SignedIn, post(orders::order_form)),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/password", Session, post(access::password)),
         write("/api/v1/logout", Session, post(access::logout)),
         read("/api/v1/session", SignedInPassive, get(access::session)),
         read("/api/v1/points", SignedIn, get(api::points)),
-        read("/api/v1/strings", SignedIn, get(api::strings)),
+        read("/api/v1/strings", SignedIn, get(strings::strings)),
+        read("/api/v1/devices", SignedIn, get(bench::devices)),
+        read("/api/v1/buses", SignedIn, get(bench::buses)),
+        read("/api/v1/tests", SignedIn, get(bench::tests)),
+        read("/api/v1/discharges", SignedIn, get(discharges::discharges)),
+        read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
+        read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
+        write("/api/v1/orders", SignedIn, post(orders::order)),
         read("/api/v1/plugins", SignedIn, get(api::plugins)),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),

@@ -3,15 +3,26 @@
 use super::gate::Peer;
 use super::routes::{self, Permission};
 use super::{Console, access, openapi, server, tls};
-use crate::hub::{Hub, Plant};
+use crate::guard::RecordRows;
+use crate::guard::testing::FakeGuard;
+use crate::hub::Hub;
+use crate::plant::{Plant, testing};
 use crate::plugin_status::{PluginState, PluginStatus};
-use crate::store::Store;
+use crate::store::{PastDischarge, Store};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use evenkeel_core::command::{self, Order};
+use evenkeel_core::discharge::{
+    BlockDischarge, Collapse, CollapseCause, DischargeRecord, Part, RowHead,
+};
+use evenkeel_core::equalize::BlockReport;
 use evenkeel_core::events::Event;
-use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
+use evenkeel_core::image::{
+    BlockRecord, DeviceRecord, Fault, Snapshot, StationRecord, StringRecord,
+};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::protect::{Condition, Level};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +38,7 @@ struct Bench {
     store: Arc<Store>,
     console: Arc<Console>,
     router: Router,
+    guard: FakeGuard,
 }
 
 struct Answer {
@@ -52,22 +64,23 @@ fn plant(first_mv: u16) -> Plant {
         voltage_mv: mv,
         temperature_dc: 253,
         quality: Quality::Good,
+        temperature_quality: Quality::Good,
+        equalize: BlockReport {
+            target_v: 13.6,
+            deviation_v: f64::from(mv) / 1e3 - 13.6,
+            ..BlockReport::default()
+        },
         fault: Fault::None,
         read: crate::clock::now(),
         serial: 77,
         ..BlockRecord::default()
     };
-    let string = StringRecord {
-        blocks: 2,
-        target_v: 13.6,
-        sum_v: f64::NAN,
-        worst_v: f64::from(first_mv) / 1e3 - 13.6,
-        members: 2,
-        ..StringRecord::default()
-    };
-    let blocks = vec![block(first_mv), block(13_600)];
-    let snapshot = Snapshot { strings: vec![string], blocks, ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], connected: true }
+    let mut string = StringRecord::new(vec![block(first_mv), block(13_600)]);
+    string.equalize.target_v = 13.6;
+    string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
+    string.equalize.members = 2;
+    let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
+    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
 }
 
 fn plugin() -> PluginStatus {
@@ -89,15 +102,21 @@ fn plugin() -> PluginStatus {
 
 impl Bench {
     async fn new() -> Self {
+        Self::with_guard(FakeGuard::start(|_| command::Answer::Done)).await
+    }
+
+    async fn with_guard(guard: FakeGuard) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
         let plugins = Arc::new(vec![plugin()]);
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
-        let console = Console::new(hub.clone(), store.clone(), plugins, path, notices).await;
+        let orders = Arc::new(guard.orders());
+        let console =
+            Console::new(hub.clone(), store.clone(), plugins, orders, path, notices).await;
         let router = routes::router(&console);
-        Self { dir, hub, store, console, router }
+        Self { dir, hub, store, console, router, guard }
     }
 
     fn first_password(&self) -> String {
@@ -203,7 +222,10 @@ async fn the_first_password_opens_only_its_own_change() {
         if !matches!(route.permission, SignedIn | SignedInPassive) {
             continue;
         }
-        let answer = bench.get(route.path, &cookie).await;
+        let answer = match route.method {
+            Method::GET => bench.get(route.path, &cookie).await,
+            _ => bench.post(route.path, &cookie, json!({})).await,
+        };
         match route.path.starts_with("/api/") {
             true => assert_eq!(answer.json()["type"], "password-change", "{}", route.path),
             false => assert_eq!(answer.headers[header::LOCATION], "/password", "{}", route.path),
@@ -366,6 +388,9 @@ async fn the_api_tells_values_with_what_belongs_to_them() {
     assert_eq!(strings[0]["sum_v"], Json::Null, "not computable is null");
     assert_eq!(strings[0]["in_band"], false);
     assert_eq!(strings[0]["blocks"][0]["deviation_mv"], 12);
+    assert_eq!(strings[0]["charge_percent"], json!({"value": null, "sigma": null}));
+    assert_eq!(strings[0]["phase"], "unknown");
+    assert_eq!(strings[0]["alarms"], json!([]));
     assert_eq!(strings[0]["blocks"][0]["temperature_c"], 25.3);
     assert_eq!(strings[0]["blocks"][1]["serial"], 77);
     assert_eq!(bench.get("/api/v1/plugins", &cookie).await.json()[0]["state"], "running");
@@ -380,12 +405,146 @@ async fn the_api_tells_values_with_what_belongs_to_them() {
 }
 
 #[tokio::test]
+async fn an_order_is_done_refused_or_unanswered_and_always_told() {
+    let guard = FakeGuard::start(|order| match order {
+        Order::Reset { .. } => command::Answer::Refused("this string is not tripped".into()),
+        _ => command::Answer::Done,
+    });
+    let bench = Bench::with_guard(guard).await;
+    let cookie = bench.signed_in().await;
+    let pause = json!({"order": "pause", "string": 2, "seconds": 60});
+    assert_eq!(bench.post("/api/v1/orders", &cookie, pause).await.status, 204);
+    let reset = json!({"order": "reset", "string": 1});
+    let refused = bench.post("/api/v1/orders", &cookie, reset).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.json()["detail"], "this string is not tripped");
+    let senseless = json!({"order": "explode", "string": 1});
+    assert_eq!(bench.post("/api/v1/orders", &cookie, senseless).await.status, 422);
+    assert_eq!(
+        bench.guard.asked(),
+        [Order::Pause { string: 2, seconds: 60 }, Order::Reset { string: 1 }]
+    );
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the events");
+    let told: Vec<_> = bench.store.latest(9).iter().map(|e| e.event.to_string()).collect();
+    assert!(told.iter().any(|t| t.starts_with("admin ordered from 192.0.2.1: pause")), "{told:?}");
+    assert!(told.iter().any(|t| t.ends_with("refused: this string is not tripped")), "{told:?}");
+
+    let nobody = bench.guard.socket();
+    std::fs::remove_file(nobody).expect("gone");
+    let mute = bench.post("/api/v1/orders", &cookie, json!({"order": "mute"})).await;
+    assert_eq!(
+        (mute.status, &mute.json()["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("no-guard"))
+    );
+    assert!(mute.headers.contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn buttons_do_the_same_and_say_why_not() {
+    let guard = FakeGuard::start(|order| match order {
+        Order::Mute => command::Answer::Done,
+        _ => command::Answer::Refused("<not> now".into()),
+    });
+    let bench = Bench::with_guard(guard).await;
+    let cookie = bench.signed_in().await;
+    let done = bench.form("/orders", &cookie, "order=mute").await;
+    assert_eq!(
+        (done.status, &done.headers[header::LOCATION]),
+        (StatusCode::SEE_OTHER, &"/".parse().expect("a value"))
+    );
+    let refused = bench.form("/orders", &cookie, "order=pause&string=1").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.body.contains("&#60;not&#62; now"), "{}", refused.body);
+    let senseless = bench.form("/orders", &cookie, "order=test&string=1").await;
+    assert_eq!(senseless.status, StatusCode::BAD_REQUEST);
+    assert_eq!(bench.guard.asked(), [Order::Mute, Order::Pause { string: 1, seconds: 3_600 }]);
+}
+
+#[tokio::test]
+async fn devices_buses_and_tests_are_told() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let mut plant = plant(13_612);
+    plant.devices = vec!["AUX".into()];
+    plant.snapshot.devices.push(DeviceRecord {
+        bus: 1,
+        address: 1_030,
+        type_code: 96,
+        quality: Quality::Good,
+        wrong_kind: false,
+        read: crate::clock::now(),
+        serial: 5,
+        inputs: 0b10,
+        outputs: 0b1,
+        commanded: 0b1,
+        values: [f32::NAN; 8],
+    });
+    let station =
+        |serial, address, type_code| StationRecord { serial, address, type_code, hardware: 1 };
+    let mut bus = testing::bus(false);
+    bus.found = vec![station(9, 0, 20), station(77, 1, 20), station(78, 2, 23)];
+    plant.snapshot.buses.push(bus);
+    plant.snapshot.strings[0].blocks[0].address = 1;
+    plant.snapshot.strings[0].blocks[1].address = 2;
+    plant.snapshot.tests.push(Default::default());
+    bench.hub.set_plant(plant);
+    let devices = bench.get("/api/v1/devices", &cookie).await.json();
+    assert_eq!((&devices[0]["name"], &devices[0]["kind"]), (&json!("AUX"), &json!("aux")));
+    assert_eq!(devices[0]["inputs"], json!([false, true, false, false]));
+    assert_eq!(devices[0]["outputs"][0], json!({"on": true, "commanded": true}));
+    let findings = bench.get("/api/v1/buses", &cookie).await.json()[0]["findings"].clone();
+    let kinds: Vec<_> =
+        findings.as_array().expect("a list").iter().map(|f| &f["finding"]).collect();
+    assert_eq!(kinds, ["unaddressed", "present", "wrong-type", "missing"], "{findings}");
+    assert_eq!(findings[2]["expected"], "C20");
+    let tests = bench.get("/api/v1/tests", &cookie).await.json();
+    assert_eq!((&tests[0]["state"], &tests[0]["test"]), (&json!("no test so far"), &json!(1)));
+}
+
+#[tokio::test]
+async fn discharges_are_listed_told_and_downloaded() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let collapse = Collapse { at_s: 60.0, v: 9.5, cause: CollapseCause::Cutoff, order: 1 };
+    let blocks = vec![
+        BlockDischarge::default(),
+        BlockDischarge { collapse: Some(collapse), ..BlockDischarge::default() },
+    ];
+    let record = DischargeRecord { blocks, collapsed: 1, duration_s: 90.0, ..Default::default() };
+    let past = PastDischarge { string: 1, name: "A".into(), begun_unix_ms: 7_000, rows: 1, record };
+    let head = RowHead {
+        offset_ms: 0,
+        current_a: -10.0,
+        temperature_c: 25.0,
+        scans: 1,
+        part: Part::Discharge,
+    };
+    let rows = RecordRows { heads: vec![head], mv: vec![12_000, 9_500], ..Default::default() };
+    bench.store.keep_discharge(&past, &rows).done().await.expect("on the disk");
+    let list = bench.get("/api/v1/discharges?string=1", &cookie).await.json();
+    assert_eq!((&list[0]["id"], &list[0]["first_collapsed"]), (&json!("1-7000"), &json!(2)));
+    assert_eq!(bench.get("/api/v1/discharges?string=2", &cookie).await.json(), json!([]));
+    let one = bench.get("/api/v1/discharges/1-7000", &cookie).await.json();
+    assert_eq!(
+        (&one["duration_s"], &one["blocks"][1]["collapse"]["v"]),
+        (&json!(90.0), &json!(9.5))
+    );
+    let rows = bench.get("/api/v1/discharges/1-7000/rows", &cookie).await;
+    assert!(rows.headers[header::CONTENT_TYPE].to_str().expect("text").starts_with("text/csv"));
+    assert!(rows.body.ends_with("0.0,discharge,-10.00,25.0,12.000,9.500\r\n"), "{}", rows.body);
+    for wrong in ["1-7001", "x", "1-", "-1", "99999-1"] {
+        let answer = bench.get(&format!("/api/v1/discharges/{wrong}"), &cookie).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn history_comes_as_columns() {
     let bench = Bench::new().await;
     let cookie = bench.signed_in().await;
     let plant = plant(13_612);
     let string = &plant.snapshot.strings[0];
-    let blocks = &plant.snapshot.blocks;
+    let blocks = &string.blocks;
     let sample = evenkeel_core::history::Sample::of(string, blocks, |b| plant.quality(b));
     bench.store.append(5_000, vec![(1, sample)]);
     bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the sample");
@@ -407,12 +566,29 @@ async fn the_page_shows_real_values_and_escapes_names() {
 }
 
 #[tokio::test]
+async fn the_page_lists_alarms_and_has_buttons_without_script() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let mut plant = testing::plant(&[13.6, 13.6]);
+    testing::mark(&mut plant.snapshot.strings[0], 1, Condition::VoltageLow, Level::Alarm);
+    plant.snapshot.annunciation.buzzer = true;
+    bench.hub.set_plant(plant);
+    let page = bench.get("/", &cookie).await.body;
+    assert!(page.contains("<td>String 1</td><td>block voltage low: block 2</td>"), "{page}");
+    assert!(page.contains(r#"class="m0 w2""#), "the tile is marked");
+    assert!(page.contains(r#"data-c="sounding" data-status="buzzer""#));
+    for order in ["mute", "pause", "resume", "reset"] {
+        assert!(page.contains(&format!(r#"name="order" value="{order}""#)), "{order}");
+    }
+}
+
+#[tokio::test]
 async fn the_first_view_of_512_blocks_is_light() {
     let bench = Bench::new().await;
     let cookie = bench.signed_in().await;
     let mut big = plant(13_612);
-    big.snapshot.blocks = vec![big.snapshot.blocks[0]; 512];
-    big.snapshot.strings[0].blocks = 512;
+    let block = big.snapshot.strings[0].blocks[0];
+    big.snapshot.strings[0] = StringRecord::new(vec![block; 512]);
     bench.hub.set_plant(big);
     let page = bench.get("/", &cookie).await.body;
     assert_eq!(page.matches("<i>+12</i>").count(), 512);

@@ -1,4 +1,4 @@
-//! The store: events, users, settings and history in one redb file, written
+//! The store: events, users, settings, history and discharge records in one redb file, written
 //! by one thread.
 //!
 //! # Promises
@@ -16,14 +16,17 @@
 //!
 //! Follows DESIGN.md "Store".
 
+mod discharge;
 mod fault;
 mod open;
 pub mod recent;
 mod table;
 mod writer;
 
+pub use discharge::PastDischarge;
 pub use recent::Recent;
 
+use crate::guard::RecordRows;
 use evenkeel_core::events::{Category, Event};
 use evenkeel_core::history::{BlockSample, Ring, Sample, SampleView};
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
@@ -193,6 +196,10 @@ enum Job {
         text: String,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
+    Discharge {
+        discharge: discharge::Encoded,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 impl Store {
@@ -284,6 +291,15 @@ impl Store {
         let (what, text) = (what.to_owned(), text.to_owned());
         let unix_ms = crate::clock::unix_ms();
         self.send_or_refuse(Job::Settings { what, unix_ms, text, ack });
+        Ack(done)
+    }
+
+    /// Keep a discharge record and its rows.
+    pub fn keep_discharge(&self, past: &PastDischarge, rows: &RecordRows) -> Ack<()> {
+        let (ack, done) = oneshot::channel();
+        if let Some(discharge) = discharge::Encoded::of(past, rows) {
+            self.send_or_refuse(Job::Discharge { discharge, ack });
+        }
         Ack(done)
     }
 
@@ -499,8 +515,9 @@ mod tests {
     }
 
     fn sample(target_v: f64) -> Sample {
-        let string = StringRecord { target_v, ..StringRecord::default() };
-        Sample::of(&string, &[BlockRecord::default()], |b| b.quality)
+        let mut string = StringRecord::new(vec![BlockRecord::default()]);
+        string.equalize.target_v = target_v;
+        Sample::of(&string, &string.blocks, |b| b.quality)
     }
 
     fn open(dir: &Path) -> Store {

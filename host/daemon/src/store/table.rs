@@ -13,6 +13,12 @@ pub const EVENTS: [TableDefinition<u64, &[u8]>; 2] =
 pub const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
 /// (document, revision) → [`Revision`](super::Revision) as JSON.
 pub const SETTINGS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("settings");
+/// (string counted from 1, ms since 1970 of its beginning) →
+/// [`PastDischarge`](super::PastDischarge) by postcard.
+pub const DISCHARGES: TableDefinition<(u16, u64), &[u8]> = TableDefinition::new("discharges");
+/// The same key → its rows by postcard.
+pub const DISCHARGE_ROWS: TableDefinition<(u16, u64), &[u8]> =
+    TableDefinition::new("discharge_rows");
 /// (ms since 1970, string counted from 1) → [`Sample`](super::Sample). Time
 /// first, so that the oldest sample of all is the first row.
 pub const SAMPLES: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");

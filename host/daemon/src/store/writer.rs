@@ -53,6 +53,7 @@ struct Group {
     samples: Vec<(u64, u16, Sample)>,
     users: Vec<(String, Vec<u8>)>,
     settings: Vec<(String, u64, String)>,
+    discharges: Vec<super::discharge::Encoded>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -123,6 +124,10 @@ impl Writer {
             }
             Job::Settings { what, unix_ms, text, ack } => {
                 group.settings.push((what, unix_ms, text));
+                group.acks.push(ack);
+            }
+            Job::Discharge { discharge, ack } => {
+                group.discharges.push(discharge);
                 group.acks.push(ack);
             }
         }
@@ -297,6 +302,9 @@ fn commit(
     write_samples(&write, group, limits.samples)?;
     for (name, record) in &group.users {
         write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
+    }
+    for discharge in &group.discharges {
+        discharge.write(&write)?;
     }
     let mut new = Vec::new();
     for (what, unix_ms, text) in &group.settings {

@@ -170,7 +170,7 @@ impl Bench {
     }
 
     fn read(&mut self, i: usize) -> BlockScan {
-        let place = &self.string().places()[i];
+        let place = &self.plant.strings()[0].places()[i];
         let noisy = place.volts() * self.gains[i] + 0.001 * self.noise.normal();
         let volts = (noisy * 1e3).round() / 1e3;
         let applied = (self.duties[i].fraction() * self.derating[i] * 255.0).round() / 255.0;

@@ -4,7 +4,7 @@
 // Tiles are drawn as view.rs draws them.
 
 const STALE_MS = 5000;
-const COLUMNS = new Set(["dev", "mv", "temp", "duty", "mark", "age"]);
+const COLUMNS = new Set(["dev", "mv", "temp", "duty", "mark", "wrong", "age"]);
 const BAR_MV = 100;
 
 const places = new Map();
@@ -78,14 +78,15 @@ function tile(item, string, at) {
   const mv = dev ?? 0;
   const [, text, svg] = item.children;
   const [bar, bypass] = svg.children;
-  item.className = `m${string.mark[at]}`;
+  item.className = `m${string.mark[at]} w${string.wrong[at]}`;
   text.textContent = age !== null ? `-- ${shortAge(age)}` : dev === null ? "--" : signed(dev);
   bar.setAttribute("class", mv < 0 ? "lo" : "hi");
   bar.setAttribute("d", barPath(mv));
   bypass.setAttribute("width", duty * 0.4);
   const volts = string.mv[at] === null ? "no voltage" : `${(string.mv[at] / 1000).toFixed(3)} V`;
   const celsius = string.temp[at] === null ? "" : `, ${(string.temp[at] / 10).toFixed(1)} °C`;
-  item.title = `Block ${at + 1}: ${volts}${celsius}, bypass ${duty} %`;
+  const wrong = ["", ", warning", ", alarm"][string.wrong[at]];
+  item.title = `Block ${at + 1}: ${volts}${celsius}, bypass ${duty} %${wrong}`;
 }
 
 function barPath(mv) {

@@ -2,7 +2,7 @@
 
 use super::{Row, Status, millis, number, short_age};
 use crate::clock;
-use crate::hub::Plant;
+use crate::plant::Plant;
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::StoredEvent;
 use evenkeel_core::events::Severity;

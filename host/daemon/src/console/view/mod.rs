@@ -8,13 +8,19 @@ mod string;
 pub use device::{GuardView, UpsView};
 pub use string::{StringView, Tile};
 
+use crate::plant::{Plant, findings, words};
+
 use super::Console;
 use crate::clock;
+use evenkeel_core::protect::{Condition, Level};
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 
 /// Newest events on the page.
 const EVENTS: usize = 12;
+/// Most rows of the alarm list.
+const ALARMS: usize = 24;
+
 /// How something is. Ordered: a group is as its worst member (UX-010).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +61,14 @@ pub struct View {
     pub time: String,
     /// The battery strings.
     pub strings: Vec<StringView>,
+    /// How many alarms there are: their worst status, and in words.
+    pub alarm_status: Status,
+    /// See [`Self::alarm_status`].
+    pub alarm_state: String,
+    /// The alarms and warnings, worst first: status, then string and words.
+    pub alarms: Vec<Row>,
+    /// `buzzer` while it sounds.
+    pub sounding: &'static str,
     /// The UPSes.
     pub upses: Vec<UpsView>,
     /// The guard.
@@ -80,6 +94,9 @@ impl View {
         let plant = plant.as_deref();
         let strings =
             plant.map_or_else(Vec::new, |p| string::strings(p, console.store.recent(), now));
+        let alarms = plant.map_or_else(Vec::new, alarms);
+        let (alarm_status, alarm_state) = alarm_state(&alarms, plant.is_some_and(|p| p.connected));
+        let buzzer = plant.is_some_and(|p| p.connected && p.snapshot.annunciation.buzzer);
         let upses = device::upses(console.hub.query("ups"), now);
         let guard = device::guard(plant, now);
         let plugins: Vec<Row> = console.plugins.plugins().iter().map(device::plugin).collect();
@@ -95,6 +112,10 @@ impl View {
             sentence,
             time: clock::utc(clock::unix_ms()),
             strings,
+            alarm_status,
+            alarm_state,
+            alarms: shortened(alarms),
+            sounding: if buzzer { "buzzer" } else { "" },
             upses,
             guard,
             plugins,
@@ -102,6 +123,56 @@ impl View {
             notices,
         }
     }
+}
+
+/// What is wrong with the strings, worst first.
+fn alarms(plant: &Plant) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (index, string) in plant.snapshot.strings.iter().enumerate() {
+        let name = format!("String {}", index + 1);
+        let row = |status, text| Row(status, vec![name.clone(), text]);
+        if let Some(trip) = &string.protect.trip {
+            rows.push(row(Status::Alarm, format!("tripped: {}", words::trip(trip))));
+        }
+        for finding in findings(string) {
+            let status = match finding.level {
+                Level::Ok | Level::Notice => continue,
+                Level::Warning => Status::Warning,
+                Level::Alarm => Status::Alarm,
+            };
+            if finding.condition != Condition::Tripped || string.protect.trip.is_none() {
+                rows.push(row(status, finding.to_string()));
+            }
+        }
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.0));
+    rows
+}
+
+fn alarm_state(alarms: &[Row], connected: bool) -> (Status, String) {
+    if !connected {
+        return (Status::Unknown, "nobody knows: the guard does not answer".into());
+    }
+    let count = |status| alarms.iter().filter(|row| row.0 == status).count();
+    let many = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    match (count(Status::Alarm), count(Status::Warning)) {
+        (0, 0) => (Status::Ok, "no alarm".into()),
+        (0, warnings) => (Status::Warning, many(warnings, "warning")),
+        (alarms, 0) => (Status::Alarm, many(alarms, "alarm")),
+        (alarms, warnings) => {
+            (Status::Alarm, format!("{}, {}", many(alarms, "alarm"), many(warnings, "warning")))
+        }
+    }
+}
+
+/// A list that stays readable, whatever happens to the plant.
+fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
+    let more = rows.len().saturating_sub(ALARMS);
+    if more > 0 {
+        rows.truncate(ALARMS);
+        rows.push(Row(Status::Unknown, vec![String::new(), format!("and {more} more")]));
+    }
+    rows
 }
 
 /// The state of everything in one sentence, the battery first, without
@@ -186,8 +257,9 @@ fn short_age(seconds: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::string::tests::{plant, view};
+    use super::string::tests::view;
     use super::*;
+    use crate::plant::testing::{self, plant};
 
     #[test]
     fn the_worst_member_makes_the_sentence() {
@@ -205,6 +277,22 @@ mod tests {
             (status, sentence.as_str()),
             (Status::Alarm, "All strings in band; guard: does not answer.")
         );
+    }
+
+    #[test]
+    fn alarms_stand_worst_first_and_are_counted() {
+        let mut plant = plant(&[13.6; 40]);
+        assert_eq!(alarm_state(&alarms(&plant), true), (Status::Ok, "no alarm".into()));
+        testing::mark(&mut plant.snapshot.strings[0], 0, Condition::Heating, Level::Notice);
+        testing::mark(&mut plant.snapshot.strings[0], 1, Condition::VoltageLow, Level::Warning);
+        testing::mark(&mut plant.snapshot.strings[0], 2, Condition::VoltageHigh, Level::Alarm);
+        let rows = alarms(&plant);
+        let texts: Vec<_> = rows.iter().map(|row| row.1[1].as_str()).collect();
+        assert_eq!(texts, ["block voltage high: block 3", "block voltage low: block 2"]);
+        assert_eq!(alarm_state(&rows, true).1, "1 alarm, 1 warning");
+        assert_eq!(alarm_state(&rows, false).0, Status::Unknown);
+        let many = shortened(vec![rows[0].clone(); 100]);
+        assert_eq!((many.len(), many[ALARMS].1[1].as_str()), (ALARMS + 1, "and 76 more"));
     }
 
     #[test]

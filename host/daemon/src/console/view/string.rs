@@ -2,12 +2,15 @@
 //! sparkline (facts/console-ux.md §4.1).
 
 use super::{Status, short_age, signed, volts};
-use crate::hub::Plant;
+use crate::plant::{Plant, findings, words};
 use crate::store::Recent;
+use evenkeel_core::equalize::Inhibits;
+use evenkeel_core::estimate::{BlockEstimate, StringEstimate};
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::history::Spread;
-use evenkeel_core::image::{BlockRecord, Condition, StringRecord};
+use evenkeel_core::image::StringRecord;
 use evenkeel_core::points::Quality;
+use evenkeel_core::protect::Level;
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +37,18 @@ pub struct StringView {
     pub spread: String,
     /// Mean bypass.
     pub bypass: String,
+    /// What it is doing.
+    pub phase: &'static str,
+    /// String current.
+    pub current: String,
+    /// State of charge.
+    pub charge: String,
+    /// Time left in a discharge.
+    pub runtime: String,
+    /// Worst advice; empty for none.
+    pub advice: String,
+    /// Which buttons make sense: `paused` and `tripped`, or neither.
+    pub acts: String,
     /// Why bypasses are off, or that they are not.
     pub equalizing: String,
     /// Points of the sparkline, in a box of 120 × 30.
@@ -50,6 +65,8 @@ pub struct StringView {
     pub duty: Vec<u8>,
     /// Per block: 0 in band, 1 not, 2 stale, 3 without value.
     pub mark: Vec<u8>,
+    /// Per block: 0 nothing wrong, 1 warning, 2 alarm.
+    pub wrong: Vec<u8>,
     /// Per block: age in seconds, when it is not fresh.
     pub age: Vec<Option<u32>>,
 }
@@ -62,6 +79,8 @@ pub struct Tile {
     pub text: String,
     /// 0 in band, 1 not, 2 stale, 3 without value.
     pub mark: u8,
+    /// 0 nothing wrong, 1 warning, 2 alarm.
+    pub wrong: u8,
     /// The deviation's bar as a path, in a box 40 wide; an arrow when the bar
     /// does not suffice.
     pub bar: String,
@@ -94,10 +113,16 @@ impl StringView {
             number: i + 1,
             text,
             mark: self.mark[i],
+            wrong: self.wrong[i],
             bar: bar(mv),
             side: if mv < 0 { "lo" } else { "hi" },
             bypass: f64::from(self.duty[i]) * 0.4,
-            title: format!("Block {}: {voltage}{temperature}, bypass {} %", i + 1, self.duty[i]),
+            title: format!(
+                "Block {}: {voltage}{temperature}, bypass {} %{}",
+                i + 1,
+                self.duty[i],
+                ["", ", warning", ", alarm"][usize::from(self.wrong[i])]
+            ),
         }
     }
 }
@@ -128,8 +153,8 @@ fn string_view(
     now: Nanos,
 ) -> StringView {
     let blocks = plant.snapshot.blocks_of(index);
-    let live = plant.connected && !plant.snapshot.has(Condition::PortLost);
-    let columns = Columns::of(plant, string, blocks, now);
+    let live = plant.live(index);
+    let columns = Columns::of(plant, string, now);
     let (status, state) = string_state(string, &columns, live);
     let worst = columns
         .worst()
@@ -146,14 +171,20 @@ fn string_view(
         status,
         state,
         name: format!("String {} · {name}", index + 1),
-        target: volts(string.target_v, 3),
-        sum: volts(string.sum_v, 2),
+        target: volts(string.equalize.target_v, 3),
+        sum: volts(string.equalize.sum_v, 2),
         worst,
         spread,
-        bypass: format!("{:.0} %", string.mean_duty * 100.0),
-        equalizing: match string.inhibits.is_empty() {
-            true => format!("{} of {} blocks", string.members, blocks.len()),
-            false => format!("off: {}", string.inhibits),
+        phase: words::phase(string.phase),
+        current: string.current_a.map_or("--".into(), |a| format!("{a:+.1} A")),
+        charge: charge(&string.estimate.whole),
+        runtime: runtime(&string.estimate),
+        advice: words::worst_advice(&string.health),
+        acts: acts(string),
+        bypass: format!("{:.0} %", string.equalize.mean_duty * 100.0),
+        equalizing: match string.equalize.inhibits.is_empty() {
+            true => format!("{} of {} blocks", string.equalize.members, blocks.len()),
+            false => format!("off: {}", string.equalize.inhibits),
         },
         spark,
         spark_label,
@@ -162,6 +193,7 @@ fn string_view(
         temp: columns.temp,
         duty: columns.duty,
         mark: columns.mark,
+        wrong: columns.wrong,
         age: columns.age,
     }
 }
@@ -171,19 +203,54 @@ fn string_state(string: &StringRecord, columns: &Columns, live: bool) -> (Status
     if !live {
         return (Status::Unknown, "no live data".into());
     }
+    let found = findings(string);
+    let worst = found.first().filter(|finding| finding.level >= Level::Warning);
+    if let Some(worst) = worst.filter(|finding| finding.level == Level::Alarm) {
+        return (Status::Alarm, worst.condition.text().into());
+    }
     if missing > 0 {
         let plural = if missing == 1 { "" } else { "s" };
         return (Status::Warning, format!("{missing} block{plural} without live data"));
     }
-    if !string.worst_v.is_finite() {
+    if let Some(worst) = worst {
+        return (Status::Warning, worst.condition.text().into());
+    }
+    if !string.equalize.worst_v.is_finite() {
         return (Status::Unknown, "no target yet".into());
     }
-    if (string.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
+    if (string.equalize.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
         return (Status::Ok, "in band".into());
     }
     let closing =
-        if string.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
+        if string.equalize.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
     (Status::Warning, closing.into())
+}
+
+/// State of charge with its standard deviation.
+fn charge(whole: &BlockEstimate) -> String {
+    match (whole.soc.is_finite(), whole.soc_sigma.is_finite()) {
+        (true, true) => format!("{:.0} ± {:.0} %", whole.soc * 100.0, whole.soc_sigma * 100.0),
+        (true, false) => format!("{:.0} %", whole.soc * 100.0),
+        (false, _) => "--".to_owned(),
+    }
+}
+
+/// Time left, and what is sure of it; nothing while nothing is drawn.
+fn runtime(estimate: &StringEstimate) -> String {
+    let minutes = |seconds: f32| (seconds / 60.0).floor();
+    match estimate.runtime_s.filter(|s| s.is_finite()) {
+        Some(s) if estimate.runtime_low_s.is_finite() => {
+            format!("{} min, surely {}", minutes(s), minutes(estimate.runtime_low_s))
+        }
+        Some(s) => format!("{} min", minutes(s)),
+        None => "--".to_owned(),
+    }
+}
+
+fn acts(string: &StringRecord) -> String {
+    let paused = string.equalize.inhibits.contains(Inhibits::PAUSED);
+    let acts = [(paused, "paused"), (string.protect.trip.is_some(), "tripped")];
+    acts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect::<Vec<_>>().join(" ")
 }
 
 /// The blocks of a string, column by column.
@@ -194,23 +261,30 @@ struct Columns {
     temp: Vec<Option<i16>>,
     duty: Vec<u8>,
     mark: Vec<u8>,
+    wrong: Vec<u8>,
     age: Vec<Option<u32>>,
 }
 
 impl Columns {
-    fn of(plant: &Plant, string: &StringRecord, blocks: &[BlockRecord], now: Nanos) -> Self {
+    fn of(plant: &Plant, string: &StringRecord, now: Nanos) -> Self {
         let mut columns = Self::default();
-        for block in blocks {
+        for (i, block) in string.blocks.iter().enumerate() {
+            let found = string.protect.blocks.get(i).copied().unwrap_or_default();
+            columns.wrong.push(match found.level() {
+                Level::Ok | Level::Notice => 0,
+                Level::Warning => 1,
+                Level::Alarm => 2,
+            });
             let quality = plant.quality(block);
             let usable = quality != Quality::Bad;
-            let dev = f64::from(block.voltage_mv) - string.target_v * 1e3;
+            let dev = block.equalize.deviation_v * 1e3;
             let dev = (usable && dev.is_finite()).then(|| dev.round() as i32);
             let fresh = matches!(quality, Quality::Good | Quality::Estimated);
             let ever = block.read != Nanos(0);
             columns.dev.push(dev);
             columns.mv.push(usable.then_some(block.voltage_mv));
-            let sensor = usable && !block.flags.sensor_fault();
-            columns.temp.push(sensor.then_some(block.temperature_dc));
+            let warm = plant.temperature_quality(block) != Quality::Bad;
+            columns.temp.push(warm.then_some(block.temperature_dc));
             columns.duty.push((block.duty.fraction() * 100.0).round() as u8);
             columns.mark.push(match (fresh, usable, dev) {
                 (true, _, Some(mv)) if mv.abs() <= IN_BAND_MV => 0,
@@ -266,35 +340,8 @@ const SCALES: [u16; 9] = [20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use evenkeel_core::image::{Fault, Snapshot};
-
-    /// A plant of one string with these block voltages; 0 is a silent module.
-    pub fn plant(volts: &[f64]) -> Plant {
-        let block = |v: &f64| BlockRecord {
-            voltage_mv: (v * 1e3) as u16,
-            quality: if *v > 0.0 { Quality::Good } else { Quality::Bad },
-            fault: if *v > 0.0 { Fault::None } else { Fault::Silent },
-            read: Nanos::from_secs(90),
-            ..BlockRecord::default()
-        };
-        let worst_v = volts
-            .iter()
-            .map(|v| v - 13.6)
-            .filter(|d| *d > -13.0)
-            .fold(0.0, |a: f64, d| if d.abs() > a.abs() { d } else { a });
-        let string = StringRecord {
-            blocks: volts.len() as u16,
-            target_v: 13.6,
-            worst_v,
-            ..Default::default()
-        };
-        let snapshot = Snapshot {
-            strings: vec![string],
-            blocks: volts.iter().map(block).collect(),
-            ..Snapshot::default()
-        };
-        Plant { snapshot, strings: vec!["A".into()], connected: true }
-    }
+    use crate::plant::testing::{self, plant};
+    use evenkeel_core::protect::Condition;
 
     /// The view of its only string.
     pub fn view(plant: &Plant) -> StringView {
@@ -318,6 +365,25 @@ pub mod tests {
         let view = view(&plant);
         assert_eq!(view.status, Status::Unknown);
         assert!(view.tiles().all(|t| t.text.starts_with("--") && t.mark >= 2));
+    }
+
+    #[test]
+    fn what_is_wrong_comes_before_the_band_and_marks_its_tile() {
+        let mut plant = plant(&[13.6, 13.6, 0.0]);
+        let string = &mut plant.snapshot.strings[0];
+        testing::mark(string, 1, Condition::VoltageLow, Level::Warning);
+        testing::mark(string, 2, Condition::ModuleLost, Level::Alarm);
+        string.current_a = Some(-12.34);
+        string.estimate.runtime_s = Some(1_830.0);
+        string.estimate.runtime_low_s = 1_500.0;
+        string.equalize.inhibits = Inhibits::PAUSED;
+        let view = view(&plant);
+        assert_eq!((view.status, view.state.as_str()), (Status::Alarm, "module does not answer"));
+        let tiles: Vec<_> = view.tiles().map(|t| (t.mark, t.wrong)).collect();
+        assert_eq!(tiles, [(0, 0), (0, 1), (3, 2)]);
+        assert!(view.tiles().nth(1).expect("a tile").title.ends_with("bypass 0 %, warning"));
+        assert_eq!((view.current.as_str(), view.charge.as_str()), ("-12.3 A", "--"));
+        assert_eq!((view.runtime.as_str(), view.acts.as_str()), ("30 min, surely 25", "paused"));
     }
 
     #[test]
