@@ -41,7 +41,7 @@ const SHAPE_DEPTH: f64 = 0.15;
 /// or before this share of what is expected was drawn.
 const SILENT: (f64, f64) = (1.2, 0.10);
 /// Hypotheses this much worse than the best (natural logarithm) are dropped.
-const HOPELESS: f64 = 12.0;
+const HOPELESS: f64 = 8.0;
 /// How much the rate counts: shares of the table's effect, and how likely.
 const STRENGTHS: [(f64, f64); 3] = [(0.0, 0.25), (0.5, 0.35), (1.0, 0.40)];
 const STATED_STRENGTHS: [(f64, f64); 3] = [(0.0, 0.02), (0.5, 0.13), (1.0, 0.85)];
