@@ -71,17 +71,17 @@ impl ReplayBattery {
             table.insert("cells".to_owned(), toml::Value::Integer(of_block as i64));
         }
         let mut battery: BatteryType = table.try_into()?;
-        battery.check()?;
         let cells = battery.cells_f64() * blocks as f64;
         battery.cutoff_v_per_cell = match (cell_v, string_v) {
             (Some(_), Some(_)) => {
                 let problem = "give either cutoff_v or cutoff_v_per_cell".to_owned();
                 return Err(BatteryFileError::Own { field: "cutoff_v", problem });
             }
-            (Some(volts), None) => Some(cutoff("cutoff_v_per_cell", &battery, volts, 1.0)?),
-            (None, Some(volts)) => Some(cutoff("cutoff_v", &battery, volts, cells)?),
+            (Some(volts), None) => Some(volts),
+            (None, Some(volts)) => Some(volts / cells),
             (None, None) => None,
         };
+        battery.check()?;
         Ok(Self { battery, blocks: blocks as usize, parallel: parallel as u32 })
     }
 
@@ -105,27 +105,6 @@ fn usual_name(name: &str) -> String {
         other => other,
     }
     .to_owned()
-}
-
-/// End voltage per cell, if a cell of this kind can end there.
-fn cutoff(
-    field: &'static str,
-    battery: &BatteryType,
-    volts: f64,
-    cells: f64,
-) -> Result<f64, BatteryFileError> {
-    let usual = battery.chemistry_data().cutoff_v;
-    let (low, high) = (0.65 * usual, battery.chemistry_data().rest_full_v);
-    let per_cell = volts / cells;
-    if (low..high).contains(&per_cell) {
-        return Ok(per_cell);
-    }
-    let problem = format!(
-        "{volts} V over {cells} cells is {per_cell:.3} V per cell; a {} cell ends between \
-         {low:.2} and {high:.2} V, usually at {usual} V",
-        battery.chemistry_data().name
-    );
-    Err(BatteryFileError::Own { field, problem })
 }
 
 fn number(table: &mut toml::Table, field: &'static str) -> Result<Option<f64>, BatteryFileError> {
@@ -188,10 +167,11 @@ mod tests {
         for (line, what) in [
             ("blocks = 0", "blocks"),
             ("blocks = \"two\"", "blocks"),
-            ("cutoff_v = 21.0", "3.500 V per cell"),
+            ("cutoff_v = 21.0", "3.500 V is no end voltage"),
             ("cutoff_v = 10.5\ncutoff_v_per_cell = 1.75", "either"),
             ("capacity = 5", "unknown field `capacity`"),
             ("rated_hours = 0", "rated_hours"),
+            ("cutoff_v_per_cell = 1.4", "1.50 … 1.95 V"),
         ] {
             let error = ReplayBattery::parse(&format!("{THREE}{line}\n")).expect_err(line);
             assert!(error.to_string().contains(what), "{line}: {error}");

@@ -12,10 +12,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use evenkeel::battery_file::ReplayBattery;
-use evenkeel::replay::Replay;
+use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
 use evenkeel::trace::{Sample, Trace};
-use evenkeel_core::estimate::{BlockEstimate, StringEstimate};
+use evenkeel_core::estimate::StringEstimate;
 use evenkeel_core::scan::Phase;
 
 /// The user's offline tool of the Evenkeel battery monitor.
@@ -90,6 +90,7 @@ fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {
         print_header(&mut out, trace.blocks())?;
     }
     let (mut sample, mut due_s, mut phase) = (Sample::default(), f64::NEG_INFINITY, Phase::Unknown);
+    let mut discharged = false;
     while trace.read(&mut sample).map_err(|e| named(path, &e))? {
         let estimate = replay
             .step(&sample)
@@ -97,9 +98,10 @@ fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {
             .clone();
         if replay.phase() == Phase::Discharge && phase != Phase::Discharge {
             summary.restart();
+            discharged = true;
         }
         phase = replay.phase();
-        summary.push(sample.time_s, estimate.runtime_s, estimate.whole.capacity_ah);
+        summary.push(sample.time_s, estimate.runtime_s, estimate.whole.delivers_ah);
         if !arguments.summary && sample.time_s >= due_s {
             print_line(&mut out, sample.time_s, &estimate, trace.blocks())?;
             due_s = sample.time_s + arguments.every.unwrap_or(0.0);
@@ -110,6 +112,13 @@ fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {
         write!(out, "{figures}")?;
     }
     out.flush()?;
+    if !discharged {
+        let least_a = REST * battery.battery.capacity_ah * f64::from(battery.parallel);
+        eprintln!(
+            "evenkeel: {}: no discharge in it: current_A is never below -{least_a} A",
+            path.display()
+        );
+    }
     Ok(())
 }
 
@@ -117,12 +126,13 @@ fn print_header(out: &mut impl Write, blocks: usize) -> io::Result<()> {
     write!(
         out,
         "time_s,soc_percent,soc_sigma_percent,capacity_ah,capacity_sigma_ah,\
-         learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence"
+         capacity_rated_ah,capacity_rated_sigma_ah,learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence"
     )?;
     for n in 1..=blocks {
         write!(
             out,
-            ",block_{n}_soc_percent,block_{n}_capacity_ah,block_{n}_capacity_sigma_ah,block_{n}_runtime_s"
+            ",block_{n}_soc_percent,block_{n}_capacity_ah,block_{n}_capacity_sigma_ah,\
+             block_{n}_capacity_rated_ah,block_{n}_runtime_s"
         )?;
     }
     writeln!(out)
@@ -134,21 +144,23 @@ fn print_line(
     estimate: &StringEstimate,
     blocks: usize,
 ) -> io::Result<()> {
-    let BlockEstimate { soc, soc_sigma, capacity_ah, capacity_sigma_ah, learned_depth, .. } =
-        estimate.whole;
+    let whole = &estimate.whole;
     write!(out, "{time_s}")?;
-    field(out, 100.0 * soc, 2)?;
-    field(out, 100.0 * soc_sigma, 2)?;
-    field(out, capacity_ah, 3)?;
-    field(out, capacity_sigma_ah, 3)?;
-    field(out, 100.0 * learned_depth, 1)?;
+    field(out, 100.0 * whole.soc, 2)?;
+    field(out, 100.0 * whole.soc_sigma, 2)?;
+    field(out, whole.delivers_ah, 3)?;
+    field(out, whole.delivers_sigma_ah, 3)?;
+    field(out, whole.capacity_ah, 3)?;
+    field(out, whole.capacity_sigma_ah, 3)?;
+    field(out, 100.0 * whole.learned_depth, 1)?;
     field(out, estimate.runtime_s.unwrap_or(f32::NAN), 1)?;
     field(out, estimate.runtime_low_s, 1)?;
     field(out, estimate.runtime_s.map_or(f32::NAN, |_| estimate.runtime_confidence), 3)?;
     for block in &estimate.blocks[..blocks] {
         field(out, 100.0 * block.soc, 2)?;
+        field(out, block.delivers_ah, 3)?;
+        field(out, block.delivers_sigma_ah, 3)?;
         field(out, block.capacity_ah, 3)?;
-        field(out, block.capacity_sigma_ah, 3)?;
         field(out, block.runtime_s, 1)?;
     }
     writeln!(out)

@@ -8,9 +8,12 @@ use crate::battery_file::ReplayBattery;
 use crate::trace::Sample;
 
 /// A current smaller than this share of the capacity per hour is rest.
-const REST: f64 = 0.005;
+pub const REST: f64 = 0.005;
 /// On float, a sensor's offset may be this large.
 const OFFSET: f64 = 0.03;
+
+/// Under a steady charging current no cell's voltage falls by so much, V.
+const FALL_V: f64 = 0.06;
 
 /// Runs the estimator.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub struct Replay {
     blocks: Vec<BlockScan>,
     start_s: Option<f64>,
     phase: Phase,
+    /// Voltage of a cell and current of the string when a charge began.
+    charge: Option<(f64, f64)>,
 }
 
 /// Why a recording cannot be of this battery.
@@ -56,6 +61,20 @@ pub enum MisfitError {
         /// Cells that the voltage suggests.
         fitting: f64,
     },
+    /// A battery that is charged and falls.
+    #[error(
+        "column current_A: {current_a} A is a charge, but the voltage has fallen from {from_v:.2} \
+         to {to_v:.2} V per cell: current is positive into the battery, so a discharge must be \
+         negative; change the sign of the column"
+    )]
+    Sign {
+        /// Measured.
+        current_a: f64,
+        /// Voltage of a cell when the charge began.
+        from_v: f64,
+        /// Voltage of a cell now.
+        to_v: f64,
+    },
 }
 
 impl Replay {
@@ -79,12 +98,13 @@ impl Replay {
         }
         let mut config = Config::new(battery.battery.clone(), battery.blocks);
         // Nobody waits for the next scan here.
-        config.block_fits = columns;
+        (config.block_fits, config.turn_scans) = (columns, 1);
         Ok(Self {
             estimator: StringEstimator::new(config, &Learned::default()),
             blocks: vec![BlockScan::default(); battery.blocks],
             start_s: None,
             phase: Phase::Unknown,
+            charge: None,
             battery,
         })
     }
@@ -92,7 +112,8 @@ impl Replay {
     /// One line of the recording.
     ///
     /// # Errors
-    /// [`MisfitError::Voltage`] when the battery cannot have this voltage.
+    /// [`MisfitError::Voltage`] when the battery cannot have this voltage,
+    /// [`MisfitError::Sign`] when it falls while it is charged.
     pub fn step(&mut self, sample: &Sample) -> Result<&StringEstimate, MisfitError> {
         let start_s = *self.start_s.get_or_insert(sample.time_s);
         for (block, volts) in self.blocks.iter_mut().zip(&sample.blocks_v) {
@@ -103,6 +124,7 @@ impl Replay {
         self.check(voltage_v)?;
         let current_a = sample.current_a.map(|a| a / f64::from(self.battery.parallel));
         self.phase = self.judge(current_a, voltage_v);
+        self.check_sign(current_a, voltage_v)?;
         let scan = StringScan {
             now: Nanos(((sample.time_s - start_s) * 1e9) as u64),
             wall_s: None,
@@ -160,6 +182,28 @@ impl Replay {
             fitting,
         })
     }
+
+    /// A charger that steps down lets the voltage fall, but the current too.
+    fn check_sign(
+        &mut self,
+        current_a: Option<f64>,
+        voltage_v: Option<f64>,
+    ) -> Result<(), MisfitError> {
+        let (Some(amps), Some(volts)) = (current_a, voltage_v) else { return Ok(()) };
+        if self.phase != Phase::Recharge {
+            self.charge = None;
+            return Ok(());
+        }
+        let to_v = volts / self.battery.cells();
+        let (from_v, first_a) = *self.charge.get_or_insert((to_v, amps));
+        if amps < 0.9 * first_a || to_v > from_v {
+            self.charge = Some((to_v, amps));
+        } else if to_v < from_v - FALL_V {
+            let current_a = amps * f64::from(self.battery.parallel);
+            return Err(MisfitError::Sign { current_a, from_v, to_v });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +227,21 @@ mod tests {
         let error = Replay::new(&battery("blocks = 4"), 3).expect_err("three columns");
         assert!(error.to_string().contains("3 blocks"), "{error}");
         assert!(Replay::new(&battery("blocks = 4"), 24).is_ok(), "columns of cells");
+    }
+
+    #[test]
+    fn a_discharge_with_the_wrong_sign_is_told_and_a_charger_that_steps_down_is_not() {
+        let mut replay = Replay::new(&battery(""), 0).expect("fits");
+        for (time_s, amps, volts) in
+            [(0.0, 20.0, 12.9), (1e3, 20.0, 14.4), (2e3, 10.0, 14.4), (3e3, 3.0, 13.2)]
+        {
+            replay.step(&sample(time_s, amps, volts)).expect("a charge");
+        }
+        replay.step(&sample(4e3, 0.0, 12.7)).expect("rest");
+        let fall = |i: u32| sample(5e3 + 60.0 * f64::from(i), 20.0, 12.5 - 0.01 * f64::from(i));
+        let error = (0..60).find_map(|i| replay.step(&fall(i)).err()).expect("it falls");
+        let text = error.to_string();
+        assert!(text.contains("change the sign") && text.contains("20 A"), "{text}");
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub enum TraceError {
     /// There is not even a header.
     #[error("the file is empty; its first line must name the columns time_s,current_A,voltage_V")]
     Empty,
+    /// There is a header and nothing after it.
+    #[error("the file holds no measurement, only the names of its columns")]
+    NoSamples,
     /// The header lacks a column or has one twice.
     #[error("line {line}: {problem}; columns are time_s,current_A,voltage_V,temperature_C")]
     Header {
@@ -128,7 +131,8 @@ impl<R: BufRead> Trace<R> {
     /// Names line and column of what is no number, and a time that goes back.
     pub fn read(&mut self, sample: &mut Sample) -> Result<bool, TraceError> {
         if !self.next_line()? {
-            return Ok(false);
+            let none = self.last_s == f64::NEG_INFINITY;
+            return if none { Err(TraceError::NoSamples) } else { Ok(false) };
         }
         sample.blocks_v.clear();
         sample.blocks_v.resize(self.blocks, None);
@@ -168,7 +172,10 @@ impl<R: BufRead> Trace<R> {
         }
         sample.time_s = time_s.ok_or_else(|| error("there is no time".to_owned()))?;
         if sample.time_s < self.last_s {
-            let problem = format!("{} s comes after {} s", sample.time_s, self.last_s);
+            let problem = format!(
+                "{} s comes after {} s; sort the lines by time",
+                sample.time_s, self.last_s
+            );
             return Err(error(problem));
         }
         self.last_s = sample.time_s;
@@ -270,7 +277,7 @@ fn number(field: &str, separator: char) -> Result<Option<f64>, String> {
     };
     match parsed {
         Ok(value) if f64::is_finite(value) => Ok(Some(value)),
-        _ => Err(format!("\"{text}\" is no number")),
+        _ => Err(format!("\"{text}\" is no number; leave the field empty if it was not measured")),
     }
 }
 
@@ -326,7 +333,9 @@ mod tests {
     fn errors_name_line_and_column() {
         for (text, what) in [
             ("", "empty"),
-            ("time_s,voltage_V\n", "current_A"),
+            ("time_s,voltage_V\n", "there is no column current_A"),
+            ("0,-1,12\n1,-1,12\n", "there is no column time_s"),
+            ("time_s,current_A,voltage_V\n# later\n", "no measurement"),
             ("time_s,current_A,voltage_V,block_1_V,V1\n", "block 1 has two"),
             ("time_s,current_A,voltage_V\n0,-1,12\n1,x,12\n", "line 3, column current_A"),
             ("time_s,current_A,voltage_V\n0,-1\n", "line 2, column voltage_V"),

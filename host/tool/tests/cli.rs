@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const HEADER: &str = "time_s,soc_percent,soc_sigma_percent,capacity_ah,capacity_sigma_ah,\
-    learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence";
+    capacity_rated_ah,capacity_rated_sigma_ah,learned_depth_percent,runtime_s,runtime_low_s,runtime_confidence";
 
 fn evenkeel(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_evenkeel")).args(arguments).output().expect("it starts")
@@ -42,13 +42,14 @@ fn a_recording_becomes_estimates_with_their_confidence() {
     assert_eq!(lines.len(), 13, "a line per ten minutes");
     let runtimes: Vec<f64> = lines[1..]
         .iter()
-        .map(|line| line.split(',').nth(6).and_then(|f| f.parse().ok()).expect("a runtime"))
+        .map(|line| line.split(',').nth(8).and_then(|f| f.parse().ok()).expect("a runtime"))
         .collect();
     assert!(runtimes.windows(2).all(|pair| pair[1] <= pair[0]), "{runtimes:?}");
     let last: Vec<f64> = lines[12].split(',').map(|f| f.parse().unwrap_or(f64::NAN)).collect();
     assert!((25.0..85.0).contains(&last[1]) && last[2] > 0.0, "state of charge {last:?}");
-    assert!(last[4] > 0.0 && last[5] > 10.0 && (0.0..=1.0).contains(&last[8]), "{last:?}");
-    assert!(last[16] < last[12], "the weaker block ends first: {last:?}");
+    assert!(last[4] > 0.0 && last[7] > 10.0 && (0.0..=1.0).contains(&last[10]), "{last:?}");
+    assert!(last[3] < last[5], "20 A draw less than the rated current would: {last:?}");
+    assert!(last[20] < last[15], "the weaker block ends first: {last:?}");
 }
 
 #[test]
@@ -61,10 +62,27 @@ fn bad_files_are_named_and_fail() {
     };
     let good = data("battery.toml");
     let head = "time_s,current_A,voltage_V\n";
+    let positive = (0..30).fold(head.to_owned(), |text, minute| {
+        text + &format!("{},20,{:.2}\n", 60 * minute, 25.2 - 0.05 * f64::from(minute))
+    });
     let trace = write("good.csv", &format!("{head}0,-20,25.2\n"));
     for (battery, trace, what) in [
         (good.clone(), write("a.csv", &format!("{head}0,-20,volts\n")), "line 2, column voltage_V"),
         (good.clone(), write("b.csv", &format!("{head}0,-20,51.2\n")), "cells would fit"),
+        (good.clone(), write("e.csv", ""), "e.csv: the file is empty"),
+        (good.clone(), write("f.csv", head), "f.csv: the file holds no measurement"),
+        (
+            good.clone(),
+            write("g.csv", "time_s,voltage_V\n0,25\n"),
+            "g.csv: line 1: there is no column current_A",
+        ),
+        (
+            good.clone(),
+            write("h.csv", &format!("{head}9,-20,25\n3,-20,25\n")),
+            "h.csv: line 3, column time_s: 3 s comes after 9 s",
+        ),
+        (good.clone(), write("i.csv", &positive), "i.csv: line "),
+        (good.clone(), write("j.csv", &positive), "change the sign"),
         (good.clone(), "/nowhere.csv".to_owned(), "/nowhere.csv"),
         (write("c.toml", "chemistry = \"agm\"\ncells = 6\n"), trace.clone(), "capacity_ah"),
         (write("d.toml", "chemistry = \"zinc\"\ncells = 6\ncapacity_ah = 1.0"), trace, "zinc"),
@@ -77,10 +95,27 @@ fn bad_files_are_named_and_fail() {
 }
 
 #[test]
+fn a_recording_without_a_discharge_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("rest.csv");
+    fs::write(&path, "time_s,current_A,voltage_V\n0,0,25.6\n60,0,25.6\n").expect("written");
+    let path = path.to_str().expect("UTF-8");
+    let output = evenkeel(&["replay", "--battery", &data("battery.toml"), path]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no discharge"), "{output:?}");
+}
+
+#[test]
 fn help_is_enough_to_write_a_battery_file() {
     let text = String::from_utf8(evenkeel(&["replay", "--help"]).stdout).expect("UTF-8");
-    for word in ["chemistry", "capacity_ah", "cutoff_v_per_cell", "block_1_V", "runtime_confidence"]
-    {
+    for word in [
+        "chemistry",
+        "capacity_ah",
+        "capacity_rated_ah",
+        "cutoff_v_per_cell",
+        "block_1_V",
+        "runtime_confidence",
+    ] {
         assert!(text.contains(word), "{word}");
     }
 }

@@ -79,14 +79,14 @@ macro_rules! families {
 }
 
 families! {
-    wells: Wells, [30.0, 22.0, 10.0, 12.0];
+    wells: Wells, [30.0, 22.0, 12.0, 8.0];
     shepherd: Shepherd, [30.0, 28.0, 5.0, 8.0];
     thevenin: Thevenin, [20.0, 10.0, 8.0, 16.0];
     lfp_staged: LfpStaged, [20.0, 10.0, 5.0, 8.0];
     nmc_table: NmcTable, [20.0, 10.0, 5.0, 8.0];
-    held_out_ciemat: Ciemat, [40.0, 20.0, 8.0, 8.0];
-    held_out_kibam: Kibam, [25.0, 15.0, 8.0, 16.0];
-    held_out_table: Table, [25.0, 16.0, 8.0, 16.0];
+    held_out_ciemat: Ciemat, [45.0, 20.0, 8.0, 8.0];
+    held_out_kibam: Kibam, [28.0, 15.0, 8.0, 10.0];
+    held_out_table: Table, [15.0, 16.0, 8.0, 24.0];
     lfp_tremblay: LfpTremblay, [25.0, 20.0, 10.0, 10.0];
     held_out_lfp_other: LfpOther, [30.0, 22.0, 14.0, 8.0];
     nmc_tremblay: NmcTremblay, [20.0, 10.0, 12.0, 16.0];

@@ -156,9 +156,6 @@ impl BatteryType {
     /// [`BatteryTypeError`] names the field.
     pub fn check(&self) -> Result<(), BatteryTypeError> {
         let data = self.chemistry_data();
-        let about = |value: Option<f64>, stated: f64| {
-            value.is_none_or(|v| (0.85 * stated..=1.15 * stated).contains(&v))
-        };
         let range = |field, value: f64, low: f64, high: f64| {
             let problem = || format!("{value} is not in {low} … {high}");
             if (low..=high).contains(&value) {
@@ -175,7 +172,8 @@ impl BatteryType {
         range("resistance_mohm", self.resistance_mohm.unwrap_or(1.0), 0.01, 1_000.0)?;
         range("float_mv_per_cell_k", self.float_v_per_cell_k() * 1e3, -6.0, 0.0)?;
         if let Some(float_v) = data.float_v
-            && !about(self.float_v_per_cell, float_v)
+            && !(0.85 * float_v..=1.15 * float_v)
+                .contains(&self.float_v_per_cell.unwrap_or(float_v))
         {
             let problem = format!(
                 "{} V is no float voltage of a {} cell ({float_v} V)",
@@ -184,12 +182,13 @@ impl BatteryType {
             );
             return Err(BatteryTypeError { field: "float_v_per_cell", problem });
         }
-        if !about(self.cutoff_v_per_cell, data.cutoff_v) {
+        let (low_v, high_v) = data.cutoff_range_v;
+        if let Some(volts) = self.cutoff_v_per_cell
+            && !(low_v..=high_v).contains(&volts)
+        {
             let problem = format!(
-                "{} V is no end voltage of a {} cell ({} V)",
-                self.cutoff_v_per_cell.unwrap_or_default(),
-                data.name,
-                data.cutoff_v
+                "{volts:.3} V is no end voltage of a {} cell: {low_v:.2} … {high_v:.2} V, usually {} V",
+                data.name, data.cutoff_v
             );
             return Err(BatteryTypeError { field: "cutoff_v_per_cell", problem });
         }
@@ -256,6 +255,18 @@ mod tests {
             (BatteryType { discharges: vec![point], ..good.clone() }, "discharge"),
         ] {
             assert_eq!(bad.check().map_err(|e| e.field), Err(field));
+        }
+        for chemistry in Chemistry::ALL {
+            let (low_v, high_v) = chemistry.data().cutoff_range_v;
+            let to = |volts: f64| {
+                let cutoff_v_per_cell = Some(volts);
+                BatteryType { cutoff_v_per_cell, ..BatteryType::new(chemistry, 1, 50.0) }.check()
+            };
+            assert_eq!((to(low_v), to(high_v)), (Ok(()), Ok(())), "{chemistry:?}");
+            for volts in [low_v - 0.01, high_v + 0.01, f64::NAN] {
+                let error = to(volts).expect_err("no end voltage");
+                assert!(error.to_string().contains("usually"), "{error}");
+            }
         }
     }
 }

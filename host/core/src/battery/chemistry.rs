@@ -57,6 +57,10 @@ pub struct ChemistryData {
     pub rest_empty_v: f64,
     /// End of a discharge, V.
     pub cutoff_v: f64,
+    /// Lowest and highest end that users set, V: lead from the ten-minute
+    /// lines of data sheets to a UPS that spares its battery; lithium from
+    /// its maker's limit to what a pack's electronics set.
+    pub cutoff_range_v: (f64, f64),
     /// Above this a cell is being damaged, V.
     pub max_v: f64,
     /// Lead-acid: has a coup de fouet and Tafel float current.
@@ -96,6 +100,7 @@ const FLOODED: ChemistryData = ChemistryData {
     rest_full_v: 2.11,
     rest_empty_v: 1.96,
     cutoff_v: 1.75,
+    cutoff_range_v: (1.50, 1.95),
     max_v: 2.75,
     lead: true,
     lithium: false,
@@ -124,6 +129,7 @@ const NICD: ChemistryData = ChemistryData {
     rest_full_v: 1.29,
     rest_empty_v: 1.15,
     cutoff_v: 1.05,
+    cutoff_range_v: (0.80, 1.20),
     max_v: 1.70,
     lead: false,
     lithium: false,
@@ -147,6 +153,7 @@ const LFP: ChemistryData = ChemistryData {
     rest_full_v: 3.34,
     rest_empty_v: 2.90,
     cutoff_v: 2.60,
+    cutoff_range_v: (2.00, 3.10),
     max_v: 3.70,
     lead: false,
     lithium: true,
@@ -161,6 +168,7 @@ const NMC: ChemistryData = ChemistryData {
     rest_full_v: 4.10,
     rest_empty_v: 3.30,
     cutoff_v: 3.00,
+    cutoff_range_v: (2.50, 3.60),
     max_v: 4.25,
     ..LFP
 };
@@ -176,6 +184,9 @@ mod tests {
             assert!(d.cutoff_v < d.rest_empty_v && d.rest_empty_v < d.rest_full_v, "{}", d.name);
             assert!(d.discharge_v < d.recovered_v && d.recovered_v < d.boost_v, "{}", d.name);
             assert!(d.boost_v < d.max_v, "{}", d.name);
+            let (low_v, high_v) = d.cutoff_range_v;
+            assert!(low_v < d.cutoff_v && d.cutoff_v < high_v, "{}", d.name);
+            assert!(high_v < d.rest_full_v, "{}", d.name);
             if let Some(float_v) = d.float_v {
                 assert!(d.recovered_v < float_v && float_v < d.boost_v, "{}", d.name);
             }

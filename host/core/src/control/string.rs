@@ -143,15 +143,17 @@ impl StringControl {
         };
         let health =
             HealthConfig { blocks: count, battery: reference.clone(), settings: settings.health };
+        let estimate = estimate::Config {
+            // Strings that are discharged together take turns.
+            turn: all.strings.iter().take_while(|s| !core::ptr::eq(*s, settings)).count() as u32,
+            ..estimate::Config::new(reference.clone(), count)
+        };
         Self {
             first_module: addresses.partition_point(|a| *a < settings.first_address),
             phase: PhaseDetector::new(config.cells(), &reference, range_a),
             equalizer: Equalizer::new(&config),
             protection: StringProtection::new(&protection, past.latch),
-            estimator: StringEstimator::new(
-                estimate::Config::new(reference.clone(), count),
-                &past.capacity,
-            ),
+            estimator: StringEstimator::new(estimate, &past.capacity),
             health: StringHealth::new(health, &past.health),
             resistance: ResistanceSchedule::new(
                 count,

@@ -83,15 +83,14 @@ impl Curve {
         count
     }
 
-    /// Add a sample, of the string and of each block; true when it opened a
-    /// new point.
+    /// Add a sample, of the string and of each block.
     pub(super) fn push(
         &mut self,
         drawn_ah: f64,
         volts: f64,
         amps: f64,
         blocks: impl Iterator<Item = Option<f64>>,
-    ) -> bool {
+    ) {
         let sample = Point { drawn_ah, volts, amps, samples: 1.0 };
         let opens = self.points.is_empty() || drawn_ah - self.opened_ah >= self.width_ah;
         if opens {
@@ -109,7 +108,6 @@ impl Curve {
             let volts = volts.map_or(f32::NAN, |v| v as f32);
             row[last] = if opens { volts } else { blend(row[last], volts, share) };
         }
-        opens
     }
 
     fn halve(&mut self) {
@@ -164,7 +162,7 @@ mod tests {
     #[test]
     fn a_clock_that_stands_still_fills_one_point() {
         let mut curve = Curve::new(0.01, 0);
-        (0..1_000).for_each(|_| _ = curve.push(0.0, 2.1, 0.0, core::iter::empty()));
+        (0..1_000).for_each(|_| curve.push(0.0, 2.1, 0.0, core::iter::empty()));
         assert_eq!(curve.points().len(), 1);
     }
 }

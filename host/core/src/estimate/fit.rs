@@ -28,20 +28,34 @@ const WELL_RATE_PER_H: f64 = 2.1;
 const WIDE: usize = 20;
 const NEAR: usize = 16;
 /// Charge missing at the start that is tried at most.
-pub(super) const STARTS_MAX: usize = 4;
-const SHAPES_MAX: usize = 9;
+pub(super) const STARTS_MAX: usize = 3;
+/// Shapes of a chemistry at most.
+const SHAPES_MAX: usize = 8;
 /// As how many independent measurements the points count.
 const INDEPENDENT: f64 = 20.0;
-/// Distance in depth over which the error of a shape doubles.
+/// Charge before now, share of what is expected, over which the error of a
+/// shape grows by √2. The same for all hypotheses: one that takes the past for
+/// nearer must not look better for it.
 const SHAPE_DEPTH: f64 = 0.15;
 /// Voltages say nothing within this multiple of the disturbance at the start,
 /// or before this share of what is expected was drawn.
 const SILENT: (f64, f64) = (1.2, 0.10);
 /// Hypotheses this much worse than the best (natural logarithm) are dropped.
-const HOPELESS: f64 = 12.0;
+const HOPELESS: f64 = 8.0;
 /// How much the rate counts: shares of the table's effect, and how likely.
 const STRENGTHS: [(f64, f64); 3] = [(0.0, 0.25), (0.5, 0.35), (1.0, 0.40)];
 const STATED_STRENGTHS: [(f64, f64); 3] = [(0.0, 0.02), (0.5, 0.13), (1.0, 0.85)];
+
+/// How far the shown runtime moves from the median to the lower quartile, and
+/// between which shares of the discharge; the limit is 10 % optimism in the
+/// last quarter.
+const CAUTION: f64 = 0.65;
+const CAUTION_PASSED: (f64, f64) = (0.45, 0.75);
+/// How far it begins towards the upper quartile, and until which share.
+const HOPE: f64 = 0.8;
+const HOPE_PASSED: f64 = 0.15;
+/// Weight of a battery that is unlike what was expected of it.
+const OUTLIER: f64 = 0.03;
 
 /// What the battery feeds, per cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +93,8 @@ pub(super) struct Task<'a> {
     pub starts: &'a [(f64, f64)],
 }
 
-/// Belief about the capacity: a two-sided log-normal.
+/// Belief about the capacity: a two-sided log-normal, and with the weight
+/// [`OUTLIER`] one three times as wide.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct CapacityPrior {
     /// Most likely value, Ah.
@@ -93,35 +108,44 @@ impl CapacityPrior {
     fn ln(&self, ah: f64) -> f64 {
         let away = (ah / self.ah).ln();
         let scale = if away < 0.0 { self.below } else { self.above };
-        -0.5 * (away / scale) * (away / scale)
+        let near = (-0.5 * (away / scale) * (away / scale)).exp();
+        let far = (-0.5 * (away / (3.0 * scale)) * (away / (3.0 * scale))).exp();
+        (near + OUTLIER * far).max(1e-30).ln()
     }
 }
 
 /// What the hypotheses say together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Posterior {
-    /// Time to the cut-off: 10, 25, 50 and 90 % of the belief lie below, s.
-    pub runtime_s: [f64; 4],
+    /// Time to the cut-off: 10, 25, 50, 75 and 90 % of the belief lie below, s.
+    pub runtime_s: [f64; 5],
     /// Rated capacity at 25 °C, Ah.
     pub capacity: Normal1,
+    /// What this discharge delivers from full to the cut-off, Ah.
+    pub delivers: Normal1,
     /// Charge missing at the start, share.
     pub missing: f64,
 }
 
 impl Posterior {
-    /// The runtime to be shown `elapsed_s` after the start: what is as likely
-    /// too much as too little at first, and what is three times likelier to
-    /// be exceeded than missed once half of the time has passed.
+    /// The runtime to be shown `elapsed_s` after the start. At first, when the
+    /// shown value can only be lowered later, a hopeful one; then what is as
+    /// likely too much as too little; from there on it moves
+    /// towards what is exceeded three times in four.
     pub(super) fn cautious_s(&self, elapsed_s: f64) -> f64 {
-        let [_, low, middle, _] = self.runtime_s;
+        let [_, low, middle, high, _] = self.runtime_s;
         let passed = elapsed_s / (elapsed_s + middle).max(1e-9);
-        let caution = ((passed - 0.1) / 0.4).clamp(0.0, 1.0);
-        middle + caution * (low - middle)
+        let (from, to) = CAUTION_PASSED;
+        let caution = CAUTION * ((passed - from) / (to - from)).clamp(0.0, 1.0);
+        let hope = HOPE * (1.0 - passed / HOPE_PASSED).max(0.0);
+        middle + caution * (low - middle) + hope * (high - middle)
     }
 }
 
 /// Quantiles in [`Posterior::runtime_s`].
-const QUANTILES: [f64; 4] = [0.10, 0.25, 0.50, 0.90];
+const QUANTILES: [f64; 5] = [0.10, 0.25, 0.50, 0.75, 0.90];
+/// Median, and what is one standard deviation away.
+const ONE_SIGMA: [f64; 3] = [0.159, 0.5, 0.841];
 
 #[derive(Clone, Copy, Debug)]
 struct Outcome {
@@ -133,6 +157,20 @@ struct Outcome {
     collapse_ah: f64,
     theta: [f64; N],
     runtime_s: f64,
+    delivers_ah: f64,
+}
+
+/// What all hypotheses have in common about a point.
+#[derive(Clone, Copy, Debug, Default)]
+struct Features {
+    /// Charge drawn as the present current would have counted it, Ah.
+    drawn_ah: f64,
+    /// What is left of the disturbance at the start, 1 … 0.
+    start: f64,
+    /// What is left of the difference that the wells began with, 1 … 0.
+    wells: f64,
+    /// Variance of the noise and of the disturbance's own shape, V².
+    variance: f64,
 }
 
 /// Fits curves of one type of block; reused for all blocks of it.
@@ -143,7 +181,7 @@ pub(super) struct Fitter {
     cell: CellPrior,
     rate: Rate,
     outcomes: Vec<Outcome>,
-    equivalent_ah: [f64; POINTS],
+    features: [Features; POINTS],
     /// What the block was expected to give at this load, Ah.
     expected_ah: f64,
 }
@@ -158,7 +196,7 @@ impl Fitter {
             cell: cell_prior(battery),
             rate: Rate::new(battery),
             outcomes: Vec::with_capacity((WIDE + NEAR) * SHAPES_MAX * STARTS_MAX),
-            equivalent_ah: [0.0; POINTS],
+            features: [Features::default(); POINTS],
             expected_ah: 1.0,
         }
     }
@@ -174,9 +212,9 @@ impl Fitter {
         if !(task.amps > 0.0 && task.amps.is_finite() && task.drawn_ah.is_finite()) {
             return None;
         }
-        let now_ah = self.equate(task);
         self.expected_ah =
             self.rate.drawn_ah(task.capacity.ah, task.amps, task.celsius, 0.5).max(1e-6);
+        let now_ah = self.prepare(task);
         let task = &Task {
             points: if now_ah < self.silent_ah(task.amps) { &[] } else { task.points },
             ..*task
@@ -203,6 +241,7 @@ impl Fitter {
                         collapse_ah: grid[node],
                         theta,
                         runtime_s: 0.0,
+                        delivers_ah: 0.0,
                     });
                 }
             }
@@ -211,21 +250,35 @@ impl Fitter {
         self.conclude(task, now_ah, focus)
     }
 
-    /// Charge drawn as the present current would have counted it: a stronger
-    /// current uses up more than it draws.
-    fn equate(&mut self, task: &Task<'_>) -> f64 {
+    /// Prepare the points; returns the charge drawn as the present current
+    /// would have counted it: a stronger current uses up more than it draws.
+    fn prepare(&mut self, task: &Task<'_>) -> f64 {
         let strength = if self.battery.chemistry_data().lead { 0.12 } else { 0.02 };
+        let start_ah = self.start_ah(task.amps);
         let (mut equivalent_ah, mut last_ah) = (0.0, 0.0);
         let weigh = |ah: f64, amps: f64| {
             let ratio = (amps / task.amps).clamp(0.02, 50.0);
             if (ratio - 1.0).abs() < 1e-3 { ah } else { ah * ratio.powf(strength) }
         };
-        for (point, slot) in task.points.iter().zip(&mut self.equivalent_ah) {
+        for (point, slot) in task.points.iter().zip(&mut self.features) {
             equivalent_ah += weigh(point.drawn_ah - last_ah, point.amps);
             last_ah = point.drawn_ah;
-            *slot = equivalent_ah;
+            let start = (-equivalent_ah / start_ah).exp();
+            let early_v = 1.5 * self.cell.start_v * start * start.sqrt();
+            *slot = Features {
+                drawn_ah: equivalent_ah,
+                start,
+                wells: (-WELL_RATE_PER_H * equivalent_ah / task.amps).exp(),
+                variance: task.noise_v * task.noise_v / point.samples + early_v * early_v,
+            };
         }
-        equivalent_ah + (task.drawn_ah - last_ah).max(0.0)
+        let now_ah = equivalent_ah + (task.drawn_ah - last_ah).max(0.0);
+        let shape_v2 = self.cell.shape_v * self.cell.shape_v;
+        for features in &mut self.features[..task.points.len().min(POINTS)] {
+            let away = (now_ah - features.drawn_ah) / (SHAPE_DEPTH * self.expected_ah);
+            features.variance += shape_v2 * (1.0 + away * away);
+        }
+        now_ah
     }
 
     /// Values of Q to try, ascending.
@@ -285,11 +338,11 @@ impl Fitter {
             (self.cell.full_v + shape.level_v - shape.slope_v.0, shape.level_sigma_v),
             (
                 shape.slope_v.0 + shape.slope_drops * drop_v,
-                shape.slope_v.1.hypot(0.4 * shape.slope_drops * drop_v),
+                (shape.slope_v.1).hypot(0.4 * shape.slope_drops * drop_v),
             ),
             (
                 shape.knee_v.0 + shape.knee_drops * drop_v,
-                shape.knee_v.1.hypot(0.5 * shape.knee_drops * drop_v),
+                (shape.knee_v.1).hypot(0.5 * shape.knee_drops * drop_v),
             ),
             (0.0, self.cell.start_v.hypot(0.3 * drop_v)),
             (1.0, 0.5),
@@ -315,27 +368,22 @@ impl Fitter {
         let drop_v = self.drop_v(task.amps, task.celsius);
         let kappa = WELL_RATE_PER_H * collapse_ah / task.amps;
         let prior = self.coefficients(shape, drop_v, kappa);
-        let start_ah = self.start_ah(task.amps);
         let mut normal = Normal::new(prior.map(|(_, sigma)| sigma));
         let share = (INDEPENDENT / task.points.len().max(1) as f64).min(1.0);
-        for (point, drawn_ah) in task.points.iter().zip(&self.equivalent_ah) {
-            let x = missing + drawn_ah / collapse_ah;
+        let (began, ends) = ((-kappa * missing).exp(), 1.0 - (-kappa).exp());
+        for (point, features) in task.points.iter().zip(&self.features) {
+            let x = missing + features.drawn_ah / collapse_ah;
             let row = [
                 1.0,
                 1.0 - x,
                 -shape.knee.at(x),
-                (-drawn_ah / start_ah).exp(),
+                features.start,
                 -drop_v * point.amps / task.amps,
-                -sag(kappa, x),
+                x * ends - (1.0 - began * features.wells),
             ];
             let expected: f64 = shape.open_v(x)
                 + row.iter().zip(&prior).map(|(a, (mean, _))| a * mean).sum::<f64>();
-            let away = (now_x - x) / SHAPE_DEPTH;
-            let early = 1.5 * self.cell.start_v * (-1.5 * drawn_ah / start_ah).exp();
-            let variance = task.noise_v * task.noise_v / point.samples
-                + self.cell.shape_v * self.cell.shape_v * (1.0 + away * away)
-                + early * early;
-            normal.add(&row, point.volts - expected, variance, share);
+            normal.add(&row, point.volts - expected, features.variance, share);
         }
         let mut solution = normal.solve()?;
         // A curve does not rise, and it ends.
@@ -415,6 +463,7 @@ impl Fitter {
             let from = missing + now_ah / o.collapse_ah;
             let end = self.end(task, o, from, task.load, task.cutoff_v);
             o.runtime_s = self.runtime_s(task, o, from, end);
+            o.delivers_ah = o.collapse_ah * end;
             let slow = self.end(task, o, missing, Load::Amps(rated_amps), rated_cut_v);
             let (mut prior, mut ah, mut square) = (0.0, 0.0, 0.0);
             for (strength, likely) in strengths {
@@ -435,8 +484,13 @@ impl Fitter {
             sums.add(weight, o.collapse_ah, ah / prior, square / prior, missing);
         }
         let posterior = sums.finish(focus).map(|(capacity, missing)| Posterior {
-            runtime_s: quantiles(&mut outcomes, best),
+            runtime_s: quantiles(&mut outcomes, best, QUANTILES, |o| o.runtime_s),
             capacity,
+            delivers: {
+                let of = |o: &Outcome| o.delivers_ah;
+                let [low, mean, high] = quantiles(&mut outcomes, best, ONE_SIGMA, of);
+                Normal1 { mean, sigma: 0.5 * (high - low) }
+            },
             missing,
         });
         self.outcomes = outcomes;
@@ -501,28 +555,33 @@ impl Sums {
     }
 }
 
-/// Quantiles of the runtime over weighted hypotheses.
-fn quantiles(outcomes: &mut [Outcome], best: f64) -> [f64; 4] {
-    outcomes.sort_unstable_by(|a, b| a.runtime_s.total_cmp(&b.runtime_s));
+/// Quantiles of a value over weighted hypotheses.
+fn quantiles<const K: usize>(
+    outcomes: &mut [Outcome],
+    best: f64,
+    quantiles: [f64; K],
+    value: impl Fn(&Outcome) -> f64,
+) -> [f64; K] {
+    outcomes.sort_unstable_by(|a, b| value(a).total_cmp(&value(b)));
     let weight = |o: &Outcome| (o.ln_weight - best).exp();
     let total: f64 = outcomes.iter().map(weight).sum();
-    QUANTILES.map(|quantile| {
+    quantiles.map(|quantile| {
         let (mut below, mut last) = (0.0, (0.0, 0.0));
         for o in outcomes.iter() {
             // The middle of a hypothesis' weight stands at its value.
             let at = below + 0.5 * weight(o);
             below += weight(o);
             if at >= quantile * total {
-                let (last_at, last_s) = last;
+                let (last_at, last_value) = last;
                 let step =
                     if at > last_at { (quantile * total - last_at) / (at - last_at) } else { 1.0 };
                 return if last_at > 0.0 {
-                    last_s + step * (o.runtime_s - last_s)
+                    last_value + step * (value(o) - last_value)
                 } else {
-                    o.runtime_s
+                    value(o)
                 };
             }
-            last = (at, o.runtime_s);
+            last = (at, value(o));
         }
         last.1
     })

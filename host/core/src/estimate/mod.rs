@@ -17,8 +17,11 @@
 //!   strong load brought to its cut-off is not at 0 %.
 //! - Runtime is at the present load, to the cut-off of the first block or of
 //!   the string. Under a constant load it never rises.
-//! - Before anything was learned, a battery has anything from 60 to 100 % of
-//!   its rated capacity; the spread says so.
+//! - Before anything was learned, a battery most likely has nine tenths of its
+//!   rated capacity, give or take a sixth; the spread says so.
+//! - The capacity that is reported twice is one quantity at two loads: the
+//!   rated one's equal (what is learned and compared over the years), and what
+//!   this discharge delivers (what its Ah counter reads at the cut-off).
 //!
 //! Theory and the figures it is judged by: facts/battery-science.md §2.4–2.6, §5.
 

@@ -14,6 +14,11 @@ pub struct BlockEstimate {
     pub capacity_ah: f32,
     /// Its standard deviation, Ah.
     pub capacity_sigma_ah: f32,
+    /// What this discharge delivers from full to the cut-off, at its load and
+    /// temperature, Ah; after it, what it would have delivered. NaN before.
+    pub delivers_ah: f32,
+    /// Its standard deviation, Ah.
+    pub delivers_sigma_ah: f32,
     /// Depth of discharge from which the capacity was learned, 0 … 1; 0:
     /// nothing was learned yet and the capacity is what such blocks have.
     pub learned_depth: f32,
@@ -78,6 +83,8 @@ impl BlockEstimate {
         soc_sigma: f32::NAN,
         capacity_ah: f32::NAN,
         capacity_sigma_ah: f32::NAN,
+        delivers_ah: f32::NAN,
+        delivers_sigma_ah: f32::NAN,
         learned_depth: 0.0,
         learned_wall_s: 0,
         runtime_s: f32::NAN,

@@ -176,7 +176,7 @@ const LINE: Shape = Shape {
     sag: 0.5,
     weight: 1.0,
 };
-const LEAD: [Shape; 6] = [
+const LEAD: [Shape; 7] = [
     LINE,
     Shape { knee: Knee::Exponential(0.08), ..LINE },
     Shape {
@@ -220,6 +220,19 @@ const LEAD: [Shape; 6] = [
         knee_v: (0.04, 0.02),
         knee_drops: 0.3,
         slope_drops: 0.3,
+        sag: 0.05,
+        weight: 0.5,
+        ..LINE
+    },
+    // Porous electrodes that run out of acid (Sulzer and others 2019).
+    Shape {
+        knee: Knee::Logarithm,
+        level_v: 0.01,
+        level_sigma_v: 0.02,
+        slope_v: (0.20, 0.03),
+        knee_v: (0.06, 0.02),
+        knee_drops: 0.2,
+        slope_drops: 1.0,
         sag: 0.05,
         weight: 0.5,
         ..LINE
@@ -295,6 +308,24 @@ const LFP_PLAIN: &[(f64, f64)] = &[
 /// The same without its end, for a pole that brings its own.
 const LFP_ZONE: &[(f64, f64)] =
     &[(0.0, 3.343), (0.85, 3.346), (0.92, 3.352), (0.97, 3.37), (1.0, 3.40)];
+/// The full range of a high-power cell (Prada and others 2013).
+const LFP_POWER: &[(f64, f64)] = &[
+    (0.0, 2.00),
+    (0.02, 2.458),
+    (0.04, 2.705),
+    (0.07, 2.884),
+    (0.10, 2.975),
+    (0.15, 3.105),
+    (0.20, 3.166),
+    (0.30, 3.204),
+    (0.40, 3.250),
+    (0.50, 3.264),
+    (0.70, 3.272),
+    (0.80, 3.308),
+    (0.95, 3.314),
+    (0.98, 3.348),
+    (1.0, 3.55),
+];
 const LITHIUM: Shape = Shape {
     open: LFP_STAGED,
     knee: Knee::Exponential(0.06),
@@ -307,10 +338,11 @@ const LITHIUM: Shape = Shape {
     sag: 0.05,
     weight: 1.0,
 };
-const LFP: [Shape; 4] = [
+const LFP: [Shape; 5] = [
     LITHIUM,
     Shape { open: LFP_PRINTED, ..LITHIUM },
     Shape { open: LFP_PLAIN, ..LITHIUM },
+    Shape { open: LFP_POWER, level_v: -0.02, knee_v: (0.0, 0.02), ..LITHIUM },
     Shape { open: LFP_ZONE, knee: Knee::Pole, knee_v: (0.015, 0.006), knee_drops: 0.1, ..LITHIUM },
 ];
 
@@ -392,10 +424,52 @@ const NMC_ZONE: &[(f64, f64)] = &[
     (0.90, 4.03),
     (1.0, 4.17),
 ];
+/// Nickel-rich against graphite with silicon (Chen and others 2020).
+const NMC_SILICON: &[(f64, f64)] = &[
+    (0.0, 2.50),
+    (0.01, 2.71),
+    (0.02, 2.86),
+    (0.04, 3.046),
+    (0.07, 3.189),
+    (0.10, 3.292),
+    (0.15, 3.430),
+    (0.20, 3.481),
+    (0.30, 3.578),
+    (0.40, 3.663),
+    (0.50, 3.746),
+    (0.60, 3.836),
+    (0.70, 3.944),
+    (0.80, 4.037),
+    (0.90, 4.093),
+    (0.95, 4.118),
+    (1.0, 4.196),
+];
+/// Cobalt oxide, a plateau (Marquis and others 2019).
+const NMC_COBALT: &[(f64, f64)] = &[
+    (0.0, 3.105),
+    (0.01, 3.30),
+    (0.02, 3.432),
+    (0.04, 3.577),
+    (0.07, 3.655),
+    (0.10, 3.679),
+    (0.20, 3.689),
+    (0.30, 3.695),
+    (0.40, 3.713),
+    (0.50, 3.743),
+    (0.60, 3.763),
+    (0.70, 3.797),
+    (0.80, 3.847),
+    (0.90, 3.902),
+    (0.95, 4.005),
+    (0.98, 4.074),
+    (1.0, 4.098),
+];
 const LAYERED: Shape =
     Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM };
-const NMC: [Shape; 6] = [
+const NMC: [Shape; 8] = [
     LAYERED,
+    Shape { open: NMC_SILICON, ..LAYERED },
+    Shape { open: NMC_COBALT, level_v: -0.07, ..LAYERED },
     Shape { open: NMC_PRINTED, ..LAYERED },
     Shape { open: NMC_POLYMER, ..LAYERED },
     Shape { open: NMC_RICH, ..LAYERED },
