@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Version of [`Kept`]: another one's copies are refused.
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// How often the cycle thread's papers are looked at.
 const LOOK: Nanos = Nanos::from_secs(1);
 

@@ -14,6 +14,7 @@ mod devices;
 mod errands;
 mod kept;
 mod orders;
+mod pause;
 mod publish;
 mod string;
 mod survey;
@@ -175,11 +176,16 @@ impl Control {
         self.devices.command(masters);
     }
 
-    /// A trip, or its reset, has to be written down at once.
+    /// A number that changes with what has to be written down at once: trips,
+    /// their resets, and pauses.
     #[must_use]
     pub fn latches(&self) -> u64 {
-        let tripped = self.strings.iter().map(|s| s.protection.latch().trip.is_some());
-        tripped.enumerate().fold(0, |bits, (i, trip)| bits | u64::from(trip) << i.min(63))
+        const PRIME: u64 = 0x100_0000_01b3;
+        self.strings.iter().fold(0, |sum, string| {
+            let trip = u64::from(string.protection.latch().trip.is_some());
+            let pause = string.pause.until_wall_s().unwrap_or(0);
+            (sum ^ trip ^ pause << 1).wrapping_mul(PRIME)
+        })
     }
 
     fn announce(&mut self, now: Nanos) {

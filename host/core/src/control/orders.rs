@@ -1,6 +1,7 @@
 //! What people order.
 
 use super::Control;
+use super::pause::UserPause;
 use crate::bus::wire::DEVICE_MAX;
 use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal};
 use crate::protect::Hands;
@@ -17,11 +18,11 @@ impl Control {
             Order::Pause { string, seconds } => {
                 range("a pause in seconds", seconds, 1, PAUSE_MAX_S)?;
                 let string = self.string(string)?;
-                self.strings[string].paused_until = now + Nanos::from_secs(seconds.into());
+                self.strings[string].pause = UserPause::begin(seconds, now, wall_s);
             }
             Order::Resume { string } => {
                 let string = self.string(string)?;
-                self.strings[string].paused_until = Nanos(0);
+                self.strings[string].pause = UserPause::default();
             }
             Order::Reset { string } => {
                 let string = self.string(string)?;

@@ -6,6 +6,7 @@
 //! type of block, so they see every block as if it had as many cells as the
 //! first (`reference`): voltage and resistance in proportion.
 
+use super::pause::UserPause;
 use super::survey;
 use crate::battery::BatteryType;
 use crate::bus::master::Module;
@@ -42,6 +43,8 @@ pub struct Kept {
     pub health: Vec<health::BlockHealthState>,
     /// End of the last discharge, seconds since 1970 UTC.
     pub discharge_wall_s: Option<u64>,
+    /// End of a person's pause, seconds since 1970 UTC.
+    pub paused_until_wall_s: Option<u64>,
 }
 
 /// What of the outside matters to a string in this cycle.
@@ -81,7 +84,7 @@ pub struct StringControl {
     health: StringHealth,
     resistance: ResistanceSchedule,
     pub(super) recorder: Recorder,
-    pub(super) paused_until: Nanos,
+    pub(super) pause: UserPause,
     /// A person resets its trip in the next step.
     pub(super) reset: bool,
     /// A person wants this block's resistance measured next.
@@ -161,7 +164,7 @@ impl StringControl {
                 past.discharge_wall_s,
             ),
             recorder: Recorder::new(all.recorder.clone(), &reference, count, rows),
-            paused_until: Nanos(0),
+            pause: UserPause::kept(past.paused_until_wall_s),
             reset: false,
             wanted: None,
             measure: None,
@@ -285,6 +288,7 @@ impl StringControl {
         kept.health.clear();
         kept.health.extend_from_slice(self.health.learned());
         kept.discharge_wall_s = self.resistance.discharge_wall_s();
+        kept.paused_until_wall_s = self.pause.until_wall_s();
     }
 
     /// Its record, by reference; the image reads it as a [`StringRecord`].
@@ -352,7 +356,7 @@ impl StringControl {
         let orders = health::Orders {
             battery_test: around.testing,
             alarm: self.protection.report().level == protect::Level::Alarm,
-            paused: around.now < self.paused_until,
+            paused: self.pause.holds(around.now, around.wall_s),
         };
         if let Some(block) = self.wanted.take() {
             self.resistance.prefer(block);
@@ -364,7 +368,7 @@ impl StringControl {
     fn equalizer_orders(&self) -> equalize::Orders {
         let report = self.protection.report();
         equalize::Orders {
-            paused: self.surroundings.now < self.paused_until,
+            paused: self.pause.holds(self.surroundings.now, self.surroundings.wall_s),
             scheduled_pause: self.record.schedule == Scheduled::Paused,
             battery_test: self.surroundings.testing,
             breaker_open: report.breaker != BreakerState::Closed,

@@ -59,7 +59,10 @@ pub fn block(module: &Module, now: Nanos, fresh: Nanos, record: &mut BlockRecord
         beneath_v: beneath.then_some(volts),
         temperature_c: good(record.temperature_quality, f64::from(reading.temperature_dc) / 10.0),
         bypass_a: if silent { 0.0 } else { f64::from(record.bypass_a) },
-        resistance_mohm: news.map(|(mohm, _)| f64::from(mohm)).filter(|m| kind.measures(*m)),
+        // More than the module can measure is that much at least: an open cell.
+        resistance_mohm: news
+            .map(|(mohm, _)| f64::from(mohm).min(kind.max_mohm))
+            .filter(|m| kind.measures(*m)),
     }
 }
 
@@ -178,7 +181,10 @@ mod tests {
         let mut record = unread(1, 1, ModuleKind::C20, 6);
         assert_eq!(block(&with, NOW, FRESH, &mut record).resistance_mohm, Some(22.0));
         assert_eq!(block(&with, NOW, FRESH, &mut record).resistance_mohm, None);
-        with.resistance = Some((99_000, NOW + NOW));
-        assert_eq!(block(&with, NOW, FRESH, &mut record).resistance_mohm, None, "out of range");
+        with.resistance = Some((1, NOW + NOW));
+        assert_eq!(block(&with, NOW, FRESH, &mut record).resistance_mohm, None, "no block");
+        with.resistance = Some((4_000_000, NOW + NOW + NOW));
+        let open = block(&with, NOW, FRESH, &mut record).resistance_mohm;
+        assert_eq!(open, Some(ModuleKind::C20.data().max_mohm));
     }
 }

@@ -5,8 +5,9 @@ use evenkeel_core::battery::ModuleKind;
 use evenkeel_core::battery_test::{Cause, State, Verdict};
 use evenkeel_core::command::{Order, Refusal};
 use evenkeel_core::discharge::{OwnedChunk, Part, Stage};
+use evenkeel_core::equalize::Inhibits;
 use evenkeel_core::health::BaselineKind;
-use evenkeel_core::protect::{BreakerState, Level};
+use evenkeel_core::protect::{BreakerState, Condition, Level};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeel_sim::bus::Bus;
@@ -21,14 +22,19 @@ use evenkeel_sim::virtual_bus::VirtualBus;
 /// Two days before the start.
 const LONG_AGO_S: u64 = WALL_S - 48 * 3_600;
 
-#[test]
-fn resistances_are_measured_in_turn_and_by_order_and_become_a_baseline() {
+/// Four blocks whose resistances are measured every hour.
+fn measured_hourly() -> Rig {
     let scenario = scenario(1, 4);
     let health = format!(
         "[string.health]\nin_service_since_s = {LONG_AGO_S}\nsettle_days = 0.0\n\
          resistance_interval_h = 1.0\n"
     );
-    let mut rig = Rig::new(&settings(5_000, &scenario, &health, ""), &[scenario]);
+    Rig::new(&settings(5_000, &scenario, &health, ""), &[scenario])
+}
+
+#[test]
+fn resistances_are_measured_in_turn_and_by_order_and_become_a_baseline() {
+    let mut rig = measured_hourly();
     rig.run(600);
     assert!(rig.string(0).blocks().iter().all(|b| b.resistance.is_none()), "who knows what was");
     rig.restart(|kept| kept.strings[0].discharge_wall_s = Some(LONG_AGO_S));
@@ -47,6 +53,41 @@ fn resistances_are_measured_in_turn_and_by_order_and_become_a_baseline() {
         assert_eq!(baseline.kind, BaselineKind::Learned, "{baseline:?}");
         assert!((f64::from(baseline.mohm) / true_mohm - 1.0).abs() < 0.03, "{baseline:?}");
     }
+}
+
+#[test]
+fn an_open_cell_whose_bypass_carries_the_current_shows_in_its_resistance() {
+    let mut rig = measured_hourly();
+    rig.restart(|kept| kept.strings[0].discharge_wall_s = Some(LONG_AGO_S));
+    rig.run(6 * 3_600);
+    rig.say("block 4 open");
+    let critical = |rig: &Rig| {
+        let blocks = rig.report(0).blocks.iter().enumerate();
+        let marked =
+            blocks.filter(|(_, b)| b.level_of(Condition::ResistanceCritical) == Level::Alarm);
+        marked.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    rig.until(4 * 3_600, "told", |rig| critical(rig) == [3]);
+    assert_eq!(rig.report(0).trip, None);
+}
+
+#[test]
+fn a_pause_outlives_a_restart_and_ends_in_its_time() {
+    let scenario = scenario(1, 4);
+    let mut rig = Rig::new(&settings(5_000, &scenario, "", ""), &[scenario]);
+    rig.run(600);
+    let before = rig.control.latches();
+    assert_eq!(rig.order(Order::Pause { string: 1, seconds: 3_600 }), Ok(()));
+    assert_ne!(rig.control.latches(), before, "it is written down at once");
+    rig.restart(|_| {});
+    let paused = |rig: &Rig| {
+        let inhibits = rig.snapshot().strings[0].equalize.inhibits;
+        inhibits.contains(Inhibits::PAUSED)
+    };
+    rig.run(3_500);
+    assert!(paused(&rig) && rig.is_idle(0));
+    rig.run(200);
+    assert!(!paused(&rig));
 }
 
 /// All rows of the record of the first string, as a client fetches them.
