@@ -6,7 +6,10 @@
 //! others are not looked at. An empty field is a missing measurement.
 //! Semicolons and tabs may separate too; lines that begin with `#` are skipped.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
+
+/// Longest line, bytes: a time and the voltages of 1,024 blocks take an eighth.
+const LINE_MAX: u64 = 64 * 1024;
 
 /// A line of the recording.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +36,12 @@ pub enum TraceError {
         line: u64,
         /// Cause.
         source: std::io::Error,
+    },
+    /// A line without an end.
+    #[error("line {line} has more than {LINE_MAX} bytes; is this a text file?")]
+    TooLong {
+        /// Counted from 1.
+        line: u64,
     },
     /// There is not even a header.
     #[error("the file is empty; its first line must name the columns time_s,current_A,voltage_V")]
@@ -187,9 +196,12 @@ impl<R: BufRead> Trace<R> {
         loop {
             self.text.clear();
             self.line += 1;
-            let read = self.source.read_line(&mut self.text);
+            let read = (&mut self.source).take(LINE_MAX).read_line(&mut self.text);
             match read.map_err(|source| TraceError::Read { line: self.line, source })? {
                 0 => return Ok(false),
+                read if read as u64 == LINE_MAX && !self.text.ends_with('\n') => {
+                    return Err(TraceError::TooLong { line: self.line });
+                }
                 _ if self.text.trim().is_empty() || self.text.starts_with('#') => {}
                 _ => return Ok(true),
             }
@@ -311,6 +323,13 @@ mod tests {
     fn other_separators_and_decimal_commas() {
         let samples = all("time_s;current_A;voltage_V;temperature_C\n0;-1,5;12,6;25\n");
         assert_eq!(samples.expect("readable")[0].current_a, Some(-1.5));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused() {
+        let text = format!("time_s,current_A,voltage_V\n0,-1,12\n{}", "1".repeat(1 << 20));
+        let error = all(&text).expect_err("too long");
+        assert_eq!(error.to_string(), "line 3 has more than 65536 bytes; is this a text file?");
     }
 
     #[test]
