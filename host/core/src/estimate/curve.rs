@@ -70,6 +70,12 @@ impl Curve {
         &self.points
     }
 
+    /// Whether the last point has a voltage of this block.
+    pub(super) fn measures(&self, block: usize) -> bool {
+        let last = block * POINTS + self.points.len().saturating_sub(1);
+        self.blocks.get(last).is_some_and(|volts| volts.is_finite())
+    }
+
     /// The curve of a block into `points`; how many of it were measured.
     pub(super) fn block(&self, block: usize, points: &mut [Point; POINTS]) -> usize {
         let Some(volts) = self.blocks.get(block * POINTS..(block + 1) * POINTS) else { return 0 };

@@ -6,7 +6,9 @@
 //! - `load`: what is fed, at constant power or constant current.
 //! - `curve`: the discharge so far in bounded memory.
 //! - `shape`, `rate`: what batteries do, from published curves and tables.
-//! - `fit`, `solve`: which of these this battery does, and how sure that is.
+//! - `hypothesis`, `solve`: what one of these makes of the discharge so far.
+//! - `fit`: which of them this battery does, and how sure that is, in pieces.
+//! - `belief`: what is believed before a discharge, and kept from it.
 //!
 //! # What it assumes
 //! - Blocks in series carry one current; parallel strings are separate.
@@ -25,15 +27,17 @@
 //!
 //! Theory and the figures it is judged by: facts/battery-science.md §2.4–2.6, §5.
 
+mod belief;
 mod charge;
 mod curve;
 mod estimator;
 mod fit;
+mod hypothesis;
 mod load;
 mod rate;
 mod report;
 mod shape;
 mod solve;
 
-pub use estimator::{Config, StringEstimator};
+pub use estimator::{Config, StringEstimator, WORK};
 pub use report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
