@@ -183,6 +183,10 @@ pub(super) struct Fitter {
     nodes: usize,
     /// Best evidence, then the best weight.
     best: f64,
+    /// By how much the best hypothesis misses the points more than expected,
+    /// at least 1. If none explains them, the errors are larger than thought,
+    /// and all evidence is worth less.
+    doubt: f64,
     outcomes: Vec<Outcome>,
     sums: Sums,
 }
@@ -196,6 +200,7 @@ impl Fitter {
             grid: [0.0; WIDE + NEAR],
             nodes: 0,
             best: f64::NEG_INFINITY,
+            doubt: 1.0,
             outcomes: Vec::with_capacity(FOLLOWED_MAX),
             sums: Sums::default(),
         }
@@ -269,8 +274,10 @@ impl Fitter {
             let above = self.grid[(node + 1).min(nodes - 1)];
             let width = 0.5 * (above / self.grid[node.saturating_sub(1)]).ln();
             let explained = self.observation.explain(&self.kind, start, shape, self.grid[node]);
-            let Some((hypothesis, evidence)) = explained else { continue };
-            self.best = self.best.max(evidence);
+            let Some((hypothesis, evidence, misfit)) = explained else { continue };
+            if evidence > self.best {
+                (self.best, self.doubt) = (evidence, misfit.max(1.0));
+            }
             self.keep(Outcome {
                 hypothesis,
                 ln_weight: evidence as f32,
@@ -281,13 +288,19 @@ impl Fitter {
         self.stage = Stage::Compare(done);
         if done == all {
             self.drop_hopeless();
+            for o in &mut self.outcomes {
+                let evidence = (f64::from(o.ln_weight) - self.best) / self.doubt;
+                let shape = &self.kind.shapes[usize::from(o.hypothesis.shape)];
+                let start = &self.observation.task.starts[usize::from(o.hypothesis.start)];
+                o.ln_weight = (evidence + shape.weight.ln() + start.ln_weight) as f32;
+            }
             (self.best, self.sums) = (f64::NEG_INFINITY, Sums::default());
             self.stage = Stage::Follow(0);
         }
     }
 
     fn drop_hopeless(&mut self) {
-        let least = (self.best - HOPELESS) as f32;
+        let least = (self.best - HOPELESS * self.doubt) as f32;
         self.outcomes.retain(|o| o.ln_weight > least);
     }
 

@@ -173,15 +173,15 @@ impl Observation {
         }
     }
 
-    /// The best coefficients under a hypothesis, and its evidence.
+    /// The best coefficients under a hypothesis, its evidence and how far it
+    /// misses the points, in squares of what is expected of one.
     pub(super) fn explain(
         &self,
         kind: &Kind,
         start: u8,
         shape_index: u8,
         collapse_ah: f64,
-    ) -> Option<(Hypothesis, f64)> {
-        let ln_start = self.task.starts[usize::from(start)].ln_weight;
+    ) -> Option<(Hypothesis, f64, f64)> {
         let missing = self.missing(start, collapse_ah);
         let shape = &kind.shapes[usize::from(shape_index)];
         if missing + self.now_ah / collapse_ah >= shape.knee.end() {
@@ -217,7 +217,7 @@ impl Observation {
         }
         let hypothesis =
             Hypothesis { shape: shape_index, start, collapse_ah: collapse_ah as f32, theta };
-        Some((hypothesis, solution.evidence + ln_start + shape.weight.ln()))
+        Some((hypothesis, solution.evidence, solution.misfit / INDEPENDENT))
     }
 
     /// Share of Q that was missing at the start.

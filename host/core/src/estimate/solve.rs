@@ -23,6 +23,8 @@ pub(super) struct Solution {
     pub theta: [f64; N],
     /// ln of the evidence, up to what all hypotheses share.
     pub evidence: f64,
+    /// Square of what is left unexplained, over its expected variance.
+    pub misfit: f64,
     factor: [[f64; N]; N],
 }
 
@@ -73,8 +75,9 @@ impl Normal {
         }
         let theta = back(&factor, &self.right);
         let explained: f64 = theta.iter().zip(&self.right).map(|(t, r)| t * r).sum();
-        let evidence = self.ln_scale - ln_diagonal - 0.5 * (self.square - explained);
-        evidence.is_finite().then_some(Solution { theta, evidence, factor })
+        let misfit = self.square - explained;
+        let evidence = self.ln_scale - ln_diagonal - 0.5 * misfit;
+        evidence.is_finite().then_some(Solution { theta, evidence, misfit, factor })
     }
 }
 
@@ -93,6 +96,7 @@ impl Solution {
             *theta += short * covariance / column[index];
         }
         self.theta[index] = least;
+        self.misfit += short * short / column[index];
         self.evidence -= 0.5 * short * short / column[index];
     }
 }
