@@ -27,8 +27,8 @@ impl CapacityPrior {
     }
 }
 
-/// What is believed of a capacity before a discharge. `now_s` is the time
-/// since 1970; `years` since it was learned count where that is not known.
+/// What is believed of a capacity before a discharge at this time, in seconds
+/// since 1970.
 pub(super) fn prior(
     battery: &BatteryType,
     learned: Option<LearnedCapacity>,
@@ -55,10 +55,12 @@ pub(super) fn prior(
     CapacityPrior { ah, by_strength_ah, below: spread, above: spread.min(0.12) }
 }
 
-/// What a discharge of so many Ah taught beside what was known.
+/// What a discharge of so many Ah, that began with so much missing, taught
+/// beside what was known.
 pub(super) fn lesson(
     fit: Option<Posterior>,
     old: Option<LearnedCapacity>,
+    before: Missing,
     drawn_ah: f64,
     wall_s: Option<u64>,
 ) -> Option<LearnedCapacity> {
@@ -67,13 +69,15 @@ pub(super) fn lesson(
     if depth.is_nan() || depth < LEARN_DEPTH {
         return old;
     }
+    let guessed = if matches!(before, Missing::Counted(_)) { 0.0 } else { 1.0 };
     Some(LearnedCapacity {
         capacity_ah: fit.capacity.mean,
         sigma_ah: fit.capacity.sigma,
         depth: old.map_or(0.0, |old| old.depth).max(depth.min(1.5) as f32),
         wall_s: wall_s.unwrap_or(0),
         by_strength_ah: fit.by_strength_ah,
-        within_ah: fit.within_ah,
+        // What was guessed to be missing at the start may have been there.
+        within_ah: fit.within_ah.hypot(guessed * fit.missing * fit.capacity.mean),
     })
 }
 

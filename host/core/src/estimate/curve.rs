@@ -5,7 +5,7 @@
 //! covers the whole discharge with between half and all of its points.
 
 /// Points that a curve keeps.
-pub(super) const POINTS: usize = 48;
+pub(super) const POINTS: usize = 32;
 
 /// An average over a piece of the discharge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

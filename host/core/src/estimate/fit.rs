@@ -206,6 +206,12 @@ impl Fitter {
         }
     }
 
+    /// What it keeps beside itself, bytes.
+    #[cfg(test)]
+    pub(super) const fn heap_bytes() -> usize {
+        FOLLOWED_MAX * size_of::<Outcome>()
+    }
+
     /// Begin a fit, in place of one under way. `focus` is the collapse charge
     /// found last time. Without a load there is nothing to be said.
     pub(super) fn begin(&mut self, task: &Task, points: &[Point], focus: Option<Normal1>) {
