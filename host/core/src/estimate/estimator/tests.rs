@@ -144,34 +144,7 @@ fn memory_of_a_string_and_a_block_is_bounded() {
         + size_of::<BlockEstimate>()
         + size_of::<Option<LearnedCapacity>>()
         + POINTS * size_of::<f32>();
-    println!("{string} bytes a string, {block} a block");
     assert!(string <= 20 * 1024 && block <= 300, "{string} bytes a string, {block} a block");
-}
-
-#[test]
-#[ignore = "times the guard's share of a scan; in release"]
-fn cost_of_a_scan_with_sixteen_strings() {
-    for chemistry in [Chemistry::Agm, Chemistry::Lfp, Chemistry::Nmc] {
-        let battery = BatteryType::new(chemistry, 1, 100.0);
-        let config = Config { work: WORK / 16, ..Config::new(battery, 32) };
-        let one = StringEstimator::new(config, &Learned::default());
-        let mut all: Vec<StringEstimator> = vec![one; 16];
-        let full_v = all[0].config.battery.chemistry_data().rest_full_v;
-        let (mut total_s, mut worst_s) = (0.0_f64, 0.0_f64);
-        for second in 0..1_200_u64 {
-            let cell_v = full_v - 0.1 - 1e-4 * second as f64;
-            let now = [BlockScan { voltage_v: Some(cell_v), ..BlockScan::default() }; 32];
-            let before = std::time::Instant::now();
-            for string in &mut all {
-                string.step(&scan(&now, second, Some(-100.0)), Phase::Discharge);
-            }
-            let took_s = before.elapsed().as_secs_f64();
-            (total_s, worst_s) = (total_s + took_s, worst_s.max(took_s));
-        }
-        let mean_ms = 1e3 * total_s / 1_200.0;
-        println!("{chemistry:?}: {mean_ms:.2} ms a scan, at most {:.2} ms", 1e3 * worst_s);
-        assert!(mean_ms < 5.0, "{chemistry:?}: {mean_ms} ms");
-    }
 }
 
 proptest! {
