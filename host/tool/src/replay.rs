@@ -98,7 +98,7 @@ impl Replay {
         }
         let mut config = Config::new(battery.battery.clone(), battery.blocks);
         // Nobody waits for the next scan here.
-        (config.block_fits, config.turn_scans) = (columns, 1);
+        config.work = usize::MAX;
         Ok(Self {
             estimator: StringEstimator::new(config, &Learned::default()),
             blocks: vec![BlockScan::default(); battery.blocks],

@@ -147,8 +147,7 @@ impl StringControl {
         let health =
             HealthConfig { blocks: count, battery: reference.clone(), settings: settings.health };
         let estimate = estimate::Config {
-            // Strings that are discharged together take turns.
-            turn: all.strings.iter().take_while(|s| !core::ptr::eq(*s, settings)).count() as u32,
+            work: estimate::WORK / all.strings.len().max(1),
             ..estimate::Config::new(reference.clone(), count)
         };
         Self {

@@ -15,12 +15,20 @@ const OFFSET_MAX: f64 = 0.02;
 const OFFSET_SAMPLES: f64 = 60.0;
 /// Longest time between two samples that is bridged, s.
 const GAP_MAX_S: f64 = 900.0;
+/// On float, what is left to go in goes in within this time at the present
+/// current, h: lead takes its last per cents slowly.
+const TAIL_H: (f64, f64) = (4.0, 1.0);
+/// Below this share missing, the current on float is the sensor's offset.
+const FULL: f64 = 0.005;
+/// A voltage at rest tells the charge this long after a load or a charge, s.
+const REST_S: f64 = 7200.0;
 /// A string that floats this long is full whatever was counted, s.
 const FULL_AFTER_S: f64 = 24.0 * 3600.0;
 /// So is one that lacks less than this share after an hour.
 const NEARLY_FULL: f64 = 0.05;
 /// Share of the charge that goes in which comes out again.
 const EFFICIENCY: f64 = 0.97;
+const EFFICIENCY_LITHIUM: f64 = 0.995;
 
 /// Charge that a string lacks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +49,7 @@ pub(super) struct ChargeCounter {
     noise_a: f64,
     last_a: Option<f64>,
     float_s: f64,
+    rest_s: f64,
     pub missing: Missing,
 }
 
@@ -52,6 +61,8 @@ impl ChargeCounter {
             noise_a: 0.0,
             last_a: None,
             float_s: 0.0,
+            // Whoever switches monitoring on has not just moved charge.
+            rest_s: REST_S,
             missing: Missing::Unknown,
         }
     }
@@ -71,7 +82,8 @@ impl ChargeCounter {
         cell_v: Option<f64>,
         dt_s: f64,
     ) -> f64 {
-        if phase == Phase::Float {
+        let full = !matches!(self.missing, Missing::Counted(ah) if ah > FULL * battery.capacity_ah);
+        if phase == Phase::Float && full {
             self.learn_offset(battery, amps);
         }
         let now_a = self.corrected_a(amps);
@@ -84,6 +96,11 @@ impl ChargeCounter {
             0.0
         };
         self.settle(battery, phase, cell_v, drawn_ah, dt_s);
+        if let (Missing::Counted(ah), Phase::Float | Phase::Boost) = (self.missing, phase) {
+            let lithium = battery.chemistry_data().lithium;
+            let tail_h = if lithium { TAIL_H.1 } else { TAIL_H.0 };
+            self.missing = Missing::Counted(ah.min(tail_h * now_a.max(0.0)));
+        }
         drawn_ah
     }
 
@@ -114,10 +131,16 @@ impl ChargeCounter {
         dt_s: f64,
     ) {
         self.float_s = if phase == Phase::Float { self.float_s + dt_s } else { 0.0 };
-        let counted = drawn_ah * if drawn_ah < 0.0 { EFFICIENCY } else { 1.0 };
+        self.rest_s = match phase {
+            Phase::Discharge | Phase::Recharge => 0.0,
+            Phase::Unknown | Phase::Float | Phase::Boost => self.rest_s + dt_s,
+        };
+        let lithium = battery.chemistry_data().lithium;
+        let efficiency = if lithium { EFFICIENCY_LITHIUM } else { EFFICIENCY };
+        let counted = drawn_ah * if drawn_ah < 0.0 { efficiency } else { 1.0 };
         self.missing = match (self.missing, phase) {
             (Missing::Unknown, Phase::Float) => Missing::Counted(0.0),
-            (Missing::Unknown | Missing::Rest(_), Phase::Unknown) => {
+            (Missing::Unknown | Missing::Rest(_), Phase::Unknown) if self.rest_s >= REST_S => {
                 cell_v.map_or(self.missing, |v| Missing::Rest(missing_at_rest(battery, v)))
             }
             (Missing::Counted(_) | Missing::Rest(_), Phase::Float)

@@ -5,7 +5,7 @@
 //! covers the whole discharge with between half and all of its points.
 
 /// Points that a curve keeps.
-pub(super) const POINTS: usize = 48;
+pub(super) const POINTS: usize = 32;
 
 /// An average over a piece of the discharge.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -68,6 +68,12 @@ impl Curve {
     /// The points, oldest first; the last is still being averaged.
     pub(super) fn points(&self) -> &[Point] {
         &self.points
+    }
+
+    /// Whether the last point has a voltage of this block.
+    pub(super) fn measures(&self, block: usize) -> bool {
+        let last = block * POINTS + self.points.len().saturating_sub(1);
+        self.blocks.get(last).is_some_and(|volts| volts.is_finite())
     }
 
     /// The curve of a block into `points`; how many of it were measured.

@@ -6,7 +6,9 @@
 //! - `load`: what is fed, at constant power or constant current.
 //! - `curve`: the discharge so far in bounded memory.
 //! - `shape`, `rate`: what batteries do, from published curves and tables.
-//! - `fit`, `solve`: which of these this battery does, and how sure that is.
+//! - `hypothesis`, `solve`: what one of these makes of the discharge so far.
+//! - `fit`: which of them this battery does, and how sure that is, in pieces.
+//! - `belief`: what is believed before a discharge, and kept from it.
 //!
 //! # What it assumes
 //! - Blocks in series carry one current; parallel strings are separate.
@@ -25,15 +27,66 @@
 //!
 //! Theory and the figures it is judged by: facts/battery-science.md §2.4–2.6, §5.
 
+mod belief;
 mod charge;
 mod curve;
 mod estimator;
 mod fit;
+mod hypothesis;
 mod load;
 mod rate;
 mod report;
 mod shape;
 mod solve;
 
-pub use estimator::{Config, StringEstimator};
+pub use estimator::{Config, StringEstimator, WORK};
 pub use report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::battery::{BatteryType, Chemistry};
+    use crate::scan::{BlockScan, Phase, StringScan};
+    use crate::time::Nanos;
+
+    #[test]
+    #[ignore = "times the guard's share of a scan; in release"]
+    fn cost_of_a_scan_with_sixteen_strings() {
+        for chemistry in [Chemistry::Agm, Chemistry::Lfp, Chemistry::Nmc] {
+            let battery = BatteryType::new(chemistry, 1, 100.0);
+            let config = Config { work: WORK / 16, ..Config::new(battery, 32) };
+            let one = StringEstimator::new(config, &Learned::default());
+            let mut all: Vec<StringEstimator> = vec![one; 16];
+            let full_v = chemistry.data().rest_full_v;
+            let mut times_ms = Vec::new();
+            for second in 0..1_200_u64 {
+                let cell_v = full_v - 0.1 - 1e-4 * second as f64;
+                let now = [BlockScan { voltage_v: Some(cell_v), ..BlockScan::default() }; 32];
+                let scan = StringScan {
+                    now: Nanos(0),
+                    wall_s: None,
+                    blocks: &now,
+                    current_a: Some(-100.0),
+                    string_v: None,
+                    ambient_c: Some(25.0),
+                };
+                let before = std::time::Instant::now();
+                for string in &mut all {
+                    string.step(
+                        &StringScan { now: Nanos::from_secs(second), ..scan },
+                        Phase::Discharge,
+                    );
+                }
+                times_ms.push(1e3 * before.elapsed().as_secs_f64());
+            }
+            times_ms.sort_by(f64::total_cmp);
+            let mean_ms = times_ms.iter().sum::<f64>() / times_ms.len() as f64;
+            // The longest few are the scheduler's.
+            let (long_ms, longest_ms) = (times_ms[1_190], times_ms[1_199]);
+            println!(
+                "{chemistry:?}: {mean_ms:.2} ms a scan, 99 % below {long_ms:.2} ms, at most {longest_ms:.2} ms"
+            );
+            assert!(long_ms < 5.0, "{chemistry:?}: {long_ms} ms");
+        }
+    }
+}

@@ -51,7 +51,7 @@ pub struct StringEstimate {
 }
 
 /// What discharges have taught about a capacity.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LearnedCapacity {
     /// Capacity at the rated time and 25 °C, Ah.
@@ -62,6 +62,14 @@ pub struct LearnedCapacity {
     pub depth: f32,
     /// When the last one ended, seconds since 1970 UTC; 0: clock not set.
     pub wall_s: u64,
+    /// The capacity if the current counted not at all, by half, and as much as
+    /// in the table: what a discharge taught holds best for its own current.
+    /// 0: not known.
+    #[serde(default)]
+    pub by_strength_ah: [f32; 3],
+    /// Standard deviation of each of these, Ah.
+    #[serde(default)]
+    pub within_ah: f32,
 }
 
 /// What a string has learned: kept over a restart.
@@ -116,5 +124,11 @@ impl LearnedCapacity {
         (0.05..=2.0).contains(&share)
             && (0.0..=f64::from(self.capacity_ah)).contains(&f64::from(self.sigma_ah))
             && (0.0..=1.5).contains(&self.depth)
+            && (0.0..=self.capacity_ah).contains(&self.within_ah)
+            && (self.by_strength_ah == [0.0; 3]
+                || self
+                    .by_strength_ah
+                    .iter()
+                    .all(|ah| (0.01..=4.0).contains(&(f64::from(*ah) / rated_ah))))
     }
 }

@@ -11,7 +11,8 @@ pub(super) struct Normal {
     matrix: [[f64; N]; N],
     right: [f64; N],
     square: f64,
-    /// ln of the product of weights and of the prior's deviations.
+    /// −ln of the product of the prior's deviations; the weights are the same
+    /// for all that is compared.
     ln_scale: f64,
 }
 
@@ -22,6 +23,8 @@ pub(super) struct Solution {
     pub theta: [f64; N],
     /// ln of the evidence, up to what all hypotheses share.
     pub evidence: f64,
+    /// Square of what is left unexplained, over its expected variance.
+    pub misfit: f64,
     factor: [[f64; N]; N],
 }
 
@@ -38,11 +41,9 @@ impl Normal {
         Self { matrix, right: [0.0; N], square: 0.0, ln_scale }
     }
 
-    /// A measurement: `row`·θ ≈ `value` with this variance, counting as this
-    /// `share` of an independent one.
+    /// A measurement: `row`·θ ≈ `value`, with one over its variance.
     #[inline]
-    pub(super) fn add(&mut self, row: &[f64; N], value: f64, variance: f64, share: f64) {
-        let weight = share / variance;
+    pub(super) fn add(&mut self, row: &[f64; N], value: f64, weight: f64) {
         for i in 0..N {
             let scaled = weight * row[i];
             self.right[i] += scaled * value;
@@ -51,7 +52,6 @@ impl Normal {
             }
         }
         self.square += weight * value * value;
-        self.ln_scale -= 0.5 * share * variance.ln();
     }
 
     /// The best coefficients; `None` if a number is none.
@@ -75,8 +75,9 @@ impl Normal {
         }
         let theta = back(&factor, &self.right);
         let explained: f64 = theta.iter().zip(&self.right).map(|(t, r)| t * r).sum();
-        let evidence = self.ln_scale - ln_diagonal - 0.5 * (self.square - explained);
-        evidence.is_finite().then_some(Solution { theta, evidence, factor })
+        let misfit = self.square - explained;
+        let evidence = self.ln_scale - ln_diagonal - 0.5 * misfit;
+        evidence.is_finite().then_some(Solution { theta, evidence, misfit, factor })
     }
 }
 
@@ -95,6 +96,7 @@ impl Solution {
             *theta += short * covariance / column[index];
         }
         self.theta[index] = least;
+        self.misfit += short * short / column[index];
         self.evidence -= 0.5 * short * short / column[index];
     }
 }
@@ -121,7 +123,7 @@ mod tests {
         let mut normal = Normal::new([10.0; N]);
         for i in 0..20 {
             let x = f64::from(i) / 20.0;
-            normal.add(&[1.0, x, x * x, 0.0, 0.0, 0.0], 2.0 - 3.0 * x, 1e-6, 1.0);
+            normal.add(&[1.0, x, x * x, 0.0, 0.0, 0.0], 2.0 - 3.0 * x, 1e6);
         }
         normal
     }
@@ -149,7 +151,7 @@ mod tests {
     #[test]
     fn numbers_that_are_none_give_nothing() {
         let mut normal = line();
-        normal.add(&[1.0, f64::NAN, 0.0, 0.0, 0.0, 0.0], 1.0, 1.0, 1.0);
+        normal.add(&[1.0, f64::NAN, 0.0, 0.0, 0.0, 0.0], 1.0, 1.0);
         assert!(normal.solve().is_none());
     }
 }
