@@ -22,8 +22,6 @@ const POINT_WIDTH: f64 = 0.001;
 const SAME_LOAD: f64 = 0.05;
 /// Share of a discharge within which the shown runtime follows a lower one.
 const LAG: f64 = 0.02;
-/// A higher one is followed so much more slowly.
-const RISE_LAGS: f64 = 2.0;
 /// The belief's span, stretched by this, holds nine of ten batteries to either
 /// side: none is quite like one of the shapes.
 const STRETCH: f32 = 2.0;
@@ -399,7 +397,9 @@ impl StringEstimator {
                 delivers_sigma_ah: delivers.map_or(f32::NAN, |d| d.sigma),
                 learned_depth: learned.map_or(0.0, |l| l.depth).max(depth),
                 learned_wall_s: learned.map_or(0, |l| l.wall_s),
-                runtime_s: fit.map_or(f64::NAN, |f| (f.middle_s() - late_s).max(0.0)) as f32,
+                runtime_s: fit.map_or(f64::NAN, |f| {
+                    (f.cautious_s(self.discharge.elapsed_s) - late_s).max(0.0)
+                }) as f32,
             }
         };
         let d = &self.discharge;
@@ -419,7 +419,7 @@ impl StringEstimator {
         self.report_runtime(dt_s);
     }
 
-    /// The first to end decides.
+    /// The first to end decides; under a constant load nothing rises.
     fn report_runtime(&mut self, dt_s: f64) {
         let (d, e) = (&mut self.discharge, &mut self.estimate);
         let fit = d.fit.filter(|_| d.active);
@@ -431,27 +431,31 @@ impl StringEstimator {
         let (mut first, mut late_s, mut limiting) = (fit, d.since_fit_s, None);
         for (index, block) in self.blocks.iter().enumerate() {
             let Some(fit) = block.fit else { continue };
+            let left_s = |fit: &Posterior| fit.cautious_s(d.elapsed_s);
             let since_s = f64::from(block.since_fit_s);
-            if fit.middle_s() - since_s < first.middle_s() - late_s {
+            if left_s(&fit) - since_s < left_s(&first) - late_s {
                 (first, late_s, limiting) = (fit, since_s, Some(index as u16));
             }
         }
         let shown = |s: f64| (s - late_s).max(0.0) as f32;
         let [low, _, _, _, high] = first.runtime_s.map(|s| shown(f64::from(s)));
-        let value = shown(first.middle_s());
+        let value = shown(first.cautious_s(d.elapsed_s));
         let (amps, watts) = d.fitted;
         let alike = |now: f64, then: f64| (now / then - 1.0).abs() < SAME_LOAD;
         let same = alike(amps, d.promised.0) || alike(watts, d.promised.1);
         let value = match e.runtime_s {
             Some(before) if same => {
-                // To a lower one within a small part of what it says is left,
-                // to a higher one more slowly: nobody acts too late for a
-                // passing doubt, and none holds for ever.
+                // A passing dip of the estimate must not hold for ever: down
+                // to a lower one within a small part of what it says is left.
                 let total_s = d.elapsed_s + f64::from(value);
                 let lag_s = (LAG * total_s).min(0.25 * f64::from(value)).max(1.0);
                 let expected = (f64::from(before) - dt_s).max(0.0) as f32;
-                let lag_s = if value < expected { lag_s } else { RISE_LAGS * lag_s };
-                expected + (1.0 - (-dt_s / lag_s).exp()) as f32 * (value - expected)
+                let share = (1.0 - (-dt_s / lag_s).exp()) as f32;
+                if value < expected {
+                    expected + share * (value - expected)
+                } else {
+                    value.min(before)
+                }
             }
             _ => {
                 d.promised = (amps, watts);

@@ -30,6 +30,14 @@ const COST_FOLLOW: usize = 40;
 const STRENGTHS: [(f64, f64); 3] = [(0.0, 0.25), (0.5, 0.35), (1.0, 0.40)];
 const STATED_STRENGTHS: [(f64, f64); 3] = [(0.0, 0.02), (0.5, 0.13), (1.0, 0.85)];
 
+/// How far the shown runtime moves from the median to the lower quartile, and
+/// between which shares of the discharge; the limit is 10 % optimism in the
+/// last quarter.
+const CAUTION: f64 = 0.65;
+const CAUTION_PASSED: (f64, f64) = (0.45, 0.75);
+/// How far it begins towards the upper quartile, and until which share.
+const HOPE: f64 = 0.8;
+const HOPE_PASSED: f64 = 0.15;
 /// Weight of a battery that is unlike what was expected of it.
 const OUTLIER: f64 = 0.03;
 
@@ -125,9 +133,17 @@ pub(super) struct Posterior {
 }
 
 impl Posterior {
-    /// As likely too much as too little, s.
-    pub(super) fn middle_s(&self) -> f64 {
-        f64::from(self.runtime_s[2])
+    /// The runtime to be shown `elapsed_s` after the start. At first, when the
+    /// shown value can only be lowered later, a hopeful one; then what is as
+    /// likely too much as too little; from there on it moves
+    /// towards what is exceeded three times in four.
+    pub(super) fn cautious_s(&self, elapsed_s: f64) -> f64 {
+        let [_, low, middle, high, _] = self.runtime_s.map(f64::from);
+        let passed = elapsed_s / (elapsed_s + middle).max(1e-9);
+        let (from, to) = CAUTION_PASSED;
+        let caution = CAUTION * ((passed - from) / (to - from)).clamp(0.0, 1.0);
+        let hope = HOPE * (1.0 - passed / HOPE_PASSED).max(0.0);
+        middle + caution * (low - middle) + hope * (high - middle)
     }
 }
 

@@ -18,7 +18,7 @@
 //! - State of charge is charge: 1 − (missing Ah / capacity). A battery that a
 //!   strong load brought to its cut-off is not at 0 %.
 //! - Runtime is at the present load, to the cut-off of the first block or of
-//!   the string. Under a constant load a higher one is followed slowly.
+//!   the string. Under a constant load it never rises.
 //! - Before anything was learned, a battery most likely has nine tenths of its
 //!   rated capacity, give or take a sixth; the spread says so.
 //! - The capacity that is reported twice is one quantity at two loads: the
