@@ -316,7 +316,7 @@ fn daemon_config(options: &Options) -> String {
         "data_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:{port}\"\n\
          guard_socket = \"{dir}/guard/guard.sock\"\nplugin_dir = \"{plugins}\"\n\
          trust_dir = \"{dir}/trust\"\n{history}\n\
-         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\nserial.ups = \"{dir}/hw/ups0\"\n",
+         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"{dir}/hw/ups0\"\n",
         port = options.port,
         plugins = options.plugins.display(),
         history = history.unwrap_or_default(),
