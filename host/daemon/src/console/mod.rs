@@ -15,6 +15,7 @@ mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_page;
 mod problem;
 pub mod routes;
 pub mod server;
