@@ -20,16 +20,22 @@
 
 mod envelope;
 mod hex;
+mod keyring;
 mod keys;
 mod manifest;
 mod plugin;
 mod seal;
+mod settings;
 mod text;
 
 pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
 pub use hex::Digest;
-pub use keys::{KeyError, KeyId, Keyring, PublicKey, Role, SecretKey};
-pub use manifest::{Limits, ManifestError, Model, Part, Permission, PluginManifest, Support};
+pub use keyring::{Keyring, Origin, Signer};
+pub use keys::{KeyError, KeyId, PublicKey, Role, SecretKey};
+pub use manifest::{
+    CodePart, Limits, ManifestError, Model, Part, Permission, PluginManifest, Support,
+};
 pub use plugin::PluginBundle;
 pub use seal::{SealError, seal, seal_plugin};
+pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
 pub use text::is_printable;

@@ -1,6 +1,6 @@
 //! A verified plugin: manifest and parts, ready to be used.
 
-use crate::{BundleError, PluginManifest, PublicKey, Verified};
+use crate::{BundleError, PluginManifest, Signer, Verified};
 
 /// A plugin bundle of which everything has been checked: signature, manifest
 /// and the hash of every part. It borrows the bytes of the bundle.
@@ -9,7 +9,7 @@ pub struct PluginBundle<'a> {
     manifest: PluginManifest,
     parts: Vec<&'a [u8]>,
     component: &'a [u8],
-    signers: Vec<PublicKey>,
+    signers: Vec<Signer>,
 }
 
 impl<'a> Verified<'a> {
@@ -21,6 +21,11 @@ impl<'a> Verified<'a> {
     pub fn plugin(&self) -> Result<PluginBundle<'a>, BundleError> {
         let refused = |source| BundleError::Manifest { source };
         let manifest = PluginManifest::parse(self.manifest()).map_err(refused)?;
+        self.unpack(manifest)
+    }
+
+    /// Check every part against the manifest that was parsed from these bytes.
+    pub(crate) fn unpack(&self, manifest: PluginManifest) -> Result<PluginBundle<'a>, BundleError> {
         let parts = self.parts(&manifest.parts, manifest.total_length)?;
         let component = find(&manifest, &parts, PluginManifest::COMPONENT).unwrap_or_default();
         Ok(PluginBundle { component, parts, signers: self.signers().to_vec(), manifest })
@@ -46,10 +51,17 @@ impl<'a> PluginBundle<'a> {
         find(&self.manifest, &self.parts, name)
     }
 
-    /// The trusted keys that signed, at least one.
+    /// The trusted keys that signed, at least one, and on whose word each is
+    /// trusted.
     #[must_use]
-    pub fn signers(&self) -> &[PublicKey] {
+    pub fn signers(&self) -> &[Signer] {
         &self.signers
+    }
+
+    /// True when a key of the appliance's maker signed.
+    #[must_use]
+    pub fn is_platform(&self) -> bool {
+        self.signers.iter().any(Signer::is_platform)
     }
 }
 
