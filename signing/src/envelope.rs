@@ -127,6 +127,11 @@ impl<'a> Envelope<'a> {
         self.signatures.iter().map(|(id, _)| *id)
     }
 
+    /// The signatures, in the order of the file; nothing is checked yet.
+    pub(crate) fn signatures(&self) -> &[(KeyId, [u8; 64])] {
+        &self.signatures
+    }
+
     /// Size of the whole file in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
@@ -154,7 +159,7 @@ impl<'a> Envelope<'a> {
         for (id, signature) in &self.signatures {
             let Some(key) = keyring.find(id) else { continue };
             if key.role().signs() != kind {
-                other_role = Some(key);
+                other_role = other_role.or(Some(key));
                 continue;
             }
             if !key.key().verifies(&message, signature) {

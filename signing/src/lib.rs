@@ -21,21 +21,31 @@
 mod envelope;
 mod hex;
 mod keyring;
+mod keyring_bundle;
 mod keys;
 mod manifest;
 mod plugin;
+mod refusal;
 mod seal;
 mod settings;
 mod text;
+mod trust;
+mod trust_error;
 
 pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
 pub use hex::Digest;
 pub use keyring::{Keyring, Origin, Signer};
+pub use keyring_bundle::{
+    Floor, KeyEntry, KeyringError, KeyringManifest, RevokedBundle, RevokedKey,
+};
 pub use keys::{KeyError, KeyId, PublicKey, Role, SecretKey};
 pub use manifest::{
     CodePart, Limits, ManifestError, Model, Part, Permission, PluginManifest, Support,
 };
 pub use plugin::PluginBundle;
-pub use seal::{SealError, seal, seal_plugin};
+pub use refusal::{KeyLabel, Reason, Refusal};
+pub use seal::{SealError, countersign, seal, seal_keyring, seal_plugin};
 pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
-pub use text::is_printable;
+pub use text::{date_utc, is_printable};
+pub use trust::{Accepted, KeyRefusal, RefusedKey, Roots, Trust};
+pub use trust_error::TrustError;
