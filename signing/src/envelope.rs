@@ -341,13 +341,16 @@ pub enum BundleError {
         id: KeyId,
     },
     /// Signed but unusable.
-    #[error("the bundle's manifest is refused")]
+    #[error("the bundle's manifest is refused, ask the vendor for a correct one")]
     Manifest {
         /// Why.
         source: ManifestError,
     },
     /// A part was changed.
-    #[error("the part {part:?} was changed after signing: its SHA-256 is {found}")]
+    #[error(
+        "the part {part:?} was changed after signing, download the bundle again: its SHA-256 is \
+        {found}"
+    )]
     PartHash {
         /// Name of the part.
         part: String,

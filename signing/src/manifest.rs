@@ -225,7 +225,9 @@ impl PluginManifest {
     fn check_parts(&self) -> Result<(), ManifestError> {
         rule(self.parts.len() <= 16, "parts", "at most 16")?;
         let names: BTreeSet<_> = self.parts.iter().map(|p| p.name.as_str()).collect();
-        rule(names.iter().all(|name| is_part_name(name)), "parts.name", PART_NAME)?;
+        if let Some(name) = names.iter().find(|name| !is_part_name(name)) {
+            return Err(ManifestError::PartName { name: name.chars().take(40).collect() });
+        }
         rule(names.len() == self.parts.len(), "parts", "each name once")?;
         rule(names.contains(Self::COMPONENT), "parts", "a part named \"component\" is needed")
     }
@@ -254,6 +256,16 @@ pub enum ManifestError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A part that no bundle has. Names are never used as paths; all the same,
+    /// one that looks like a path says that somebody hoped so.
+    #[error(
+        "no part of a plugin is called {name:?}; parts are component, licence, sbom, notices and \
+        code-<target>"
+    )]
+    PartName {
+        /// The name, shortened.
+        name: String,
+    },
     /// A field breaks its rule.
     #[error("field `{field}`: {rule}")]
     Field {
@@ -267,7 +279,6 @@ pub enum ManifestError {
 pub(crate) const NAME: &str = "1 to 40 of a-z, 0-9 and '-'";
 pub(crate) const LINE_80: &str = "one line of 1 to 80 bytes, all characters visible";
 pub(crate) const LINE_200: &str = "one line of 1 to 200 bytes, all characters visible";
-const PART_NAME: &str = "must be component, licence, sbom, notices or code-<target>";
 const INTERFACE: &str = "must be like namespace:package/interface@1.2.3";
 
 pub(crate) fn rule(
@@ -396,19 +407,30 @@ pub(crate) mod tests {
         manifest.parts.push(part("sbom"));
         manifest.check().unwrap();
         type Break = fn(&mut PluginManifest);
-        let cases: [(&str, Break); 6] = [
+        let cases: [(&str, Break); 5] = [
             ("code", |m| m.code.clear()),
             ("code", |m| m.parts.truncate(1)),
             ("code", |m| m.code.push(m.code[0].clone())),
             ("code.target", |m| m.code[0].target = "../x".into()),
             ("code.wasmtime", |m| m.code[0].wasmtime = "48".into()),
-            ("parts.name", |m| m.parts[2].name = "hook".into()),
         ];
         for (name, breaks) in cases {
             let mut manifest = manifest.clone();
             breaks(&mut manifest);
             match manifest.check() {
                 Err(ManifestError::Field { field, .. }) => assert_eq!(field, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_known_parts_are_accepted() {
+        for name in ["../x", "/etc/x", "a\0b", "", "hook", "code-", "code-a/b", "Component"] {
+            let mut manifest = sample();
+            manifest.parts[0].name = name.into();
+            match manifest.check() {
+                Err(ManifestError::PartName { name: found }) => assert_eq!(found, name),
                 other => panic!("{name}: {other:?}"),
             }
         }
@@ -452,7 +474,7 @@ pub(crate) mod tests {
     #[test]
     fn each_broken_field_is_named() {
         type Break = fn(&mut PluginManifest);
-        let cases: [(&str, Break); 16] = [
+        let cases: [(&str, Break); 15] = [
             ("format", |m| m.format = 2),
             ("kind", |m| m.kind = "firmware".into()),
             ("name", |m| m.name = "../etc".into()),
@@ -468,7 +490,6 @@ pub(crate) mod tests {
             ("limits.memory_bytes", |m| m.limits.memory_bytes += 1),
             ("limits.poll_cpu_ms", |m| m.limits.poll_cpu_ms = 0),
             ("parts", |m| m.parts.clear()),
-            ("parts.name", |m| m.parts[0].name = "a b".into()),
         ];
         for (name, breaks) in cases {
             let mut manifest = sample();

@@ -77,6 +77,15 @@ pub enum Reason {
         /// Fingerprints of the keys that are said to have signed.
         fingerprints: String,
     },
+    /// A licence by strangers.
+    #[error(
+        "no key of the platform that may grant licences signed it, but {fingerprints}; ask the \
+        one who sold it for a licence that the platform's maker signed"
+    )]
+    UnknownLicensor {
+        /// Fingerprints of the keys that are said to have signed.
+        fingerprints: String,
+    },
     /// The roots took the key back.
     #[error(
         "the platform revoked this key: {reason}; ask the vendor for a bundle that is signed \

@@ -17,6 +17,7 @@
 //! way, with an unknown date: a keyring that was once accepted stays in force
 //! when it expires, or a device left alone would one day lose its plugins.
 
+use crate::manifest::is_line;
 use crate::trust_error::TrustError;
 use crate::{
     BundleError, Digest, Envelope, KeyError, KeyId, KeyLabel, Keyring, KeyringManifest, Kind,
@@ -55,7 +56,7 @@ impl Roots {
 }
 
 /// What a device trusts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Trust {
     roots: Roots,
     production: bool,
@@ -241,11 +242,15 @@ impl Trust {
     }
 
     /// Withdraw the trust in a key on this device, whoever vouches for it.
-    /// `name` and `reason` are for people.
+    /// `name` and `reason` are for people: lines of 1 … 40 and 1 … 200 bytes.
     ///
     /// # Errors
-    /// [`TrustError::TooMany`] beyond 256 keys.
+    /// [`TrustError::Line`] for text that does not fit, [`TrustError::TooMany`]
+    /// beyond 256 keys.
     pub fn revoke_key(&mut self, id: KeyId, name: &str, reason: &str) -> Result<(), TrustError> {
+        if !is_line(name, 40) || !is_line(reason, 200) {
+            return Err(TrustError::Line);
+        }
         if self.withdrawn.len() >= WITHDRAWN_MAX {
             return Err(TrustError::TooMany { what: "withdrawn keys", max: WITHDRAWN_MAX });
         }
@@ -446,7 +451,11 @@ impl Trust {
             Some(KeyRefusal::Development) => Reason::DevelopmentKey,
             None => {
                 let all: Vec<String> = envelope.signers().map(|id| id.fingerprint()).collect();
-                Reason::UnknownKey { fingerprints: all.join(" and ") }
+                let fingerprints = all.join(" and ");
+                match kind {
+                    Kind::Licence => Reason::UnknownLicensor { fingerprints },
+                    _ => Reason::UnknownKey { fingerprints },
+                }
             }
         };
         let key = known.map(|row| row.key.clone());
@@ -478,14 +487,14 @@ impl Trust {
 }
 
 /// A keyring, and the hash of its bytes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct InForce {
     manifest: KeyringManifest,
     digest: Digest,
 }
 
 /// A key that the administrator took back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Withdrawn {
     key: KeyLabel,
     reason: String,

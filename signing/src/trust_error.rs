@@ -64,6 +64,9 @@ pub enum TrustError {
         /// Why.
         reason: String,
     },
+    /// Text that cannot be shown.
+    #[error("name and reason must be one line each, of at most 40 and 200 visible bytes")]
+    Line,
     /// A bound.
     #[error("a device keeps at most {max} {what}; remove some first")]
     TooMany {

@@ -240,6 +240,7 @@ fn taking_a_key_back_wins_whoever_added_it() {
     trust.revoke_key(id, "evenkeel-plugins", "we build our own").unwrap();
     let text = refusal(&trust, &plugin(&[&world.platform], |_| {}));
     assert!(text.contains("withdrew the trust in this key: we build our own"), "{text}");
+    assert!(matches!(trust.revoke_key(id, "a", "b\nc"), Err(TrustError::Line)));
     assert!(trust.restore_key(&id) && !trust.restore_key(&id));
     trust.plugin(&plugin(&[&world.platform], |_| {})).unwrap();
 }
@@ -349,7 +350,7 @@ fn a_licence_is_signed_by_a_licence_key_and_given_as_it_is() {
     assert!(text.contains("4096 bytes follow the end"), "{text}");
     let forged = key(Role::Licence, "evenkeel-licences");
     let text = trust.licence(&seal(&forged, &[])).unwrap_err().sentence();
-    assert!(text.starts_with("this licence bundle is refused: no key"), "{text}");
+    assert!(text.starts_with("this licence bundle is refused: no key of the platform"), "{text}");
     let not_a_licence = plugin(&[&world.acme], |_| {});
     assert!(
         trust.licence(&not_a_licence).unwrap_err().sentence().contains("this is a plugin bundle")
