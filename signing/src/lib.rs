@@ -14,9 +14,15 @@
 //! parser. An [`Envelope`] looks at a fixed 24-byte header and at the table of
 //! signatures; the manifest is reachable only through [`Verified`].
 //!
+//! [`Trust`] is what a device asks: it knows the platform's roots, the keyring
+//! that they signed and the keys that the administrator added, takes that path
+//! with every rule in between, and answers with a bundle or a [`Refusal`].
+//!
 //! Writing goes the other way: [`seal_plugin`] takes a manifest, the parts and
-//! the keys, and returns the bundle. [`SecretKey`] and [`PublicKey`] are kept
-//! in one-line text files.
+//! the keys, and returns the bundle; [`seal_keyring`] and [`countersign`] do so
+//! for keyrings. [`SecretKey`] and [`PublicKey`] are kept in one-line text
+//! files. What an administrator enters for a plugin is judged by
+//! [`check_settings`] against the schema in the manifest.
 
 mod envelope;
 mod hex;

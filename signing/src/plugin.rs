@@ -1,12 +1,13 @@
 //! A verified plugin: manifest and parts, ready to be used.
 
-use crate::{BundleError, PluginManifest, Signer, Verified};
+use crate::{BundleError, Digest, PluginManifest, Signer, Verified};
 
 /// A plugin bundle of which everything has been checked: signature, manifest
 /// and the hash of every part. It borrows the bytes of the bundle.
 #[derive(Debug)]
 pub struct PluginBundle<'a> {
     manifest: PluginManifest,
+    manifest_sha256: Digest,
     parts: Vec<&'a [u8]>,
     component: &'a [u8],
     signers: Vec<Signer>,
@@ -28,7 +29,9 @@ impl<'a> Verified<'a> {
     pub(crate) fn unpack(&self, manifest: PluginManifest) -> Result<PluginBundle<'a>, BundleError> {
         let parts = self.parts(&manifest.parts, manifest.total_length)?;
         let component = find(&manifest, &parts, PluginManifest::COMPONENT).unwrap_or_default();
-        Ok(PluginBundle { component, parts, signers: self.signers().to_vec(), manifest })
+        let manifest_sha256 = Digest::of(self.manifest());
+        let signers = self.signers().to_vec();
+        Ok(PluginBundle { manifest, manifest_sha256, parts, component, signers })
     }
 }
 
@@ -37,6 +40,13 @@ impl<'a> PluginBundle<'a> {
     #[must_use]
     pub const fn manifest(&self) -> &PluginManifest {
         &self.manifest
+    }
+
+    /// Hash of the signed manifest: it stands for the whole bundle, and a
+    /// keyring takes a bundle back by it.
+    #[must_use]
+    pub const fn manifest_sha256(&self) -> Digest {
+        self.manifest_sha256
     }
 
     /// The WebAssembly component.

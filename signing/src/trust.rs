@@ -241,7 +241,8 @@ impl Trust {
         Ok(())
     }
 
-    /// Withdraw the trust in a key on this device, whoever vouches for it.
+    /// Withdraw the trust in a key on this device, whoever vouches for it. The
+    /// roots stay: without them no keyring could ever repair a mistake.
     /// `name` and `reason` are for people: lines of 1 … 40 and 1 … 200 bytes.
     ///
     /// # Errors

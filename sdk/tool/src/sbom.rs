@@ -34,9 +34,7 @@ pub fn generate(project: &Project) -> Result<String, SbomError> {
         serde_json::from_slice(&output.stdout).map_err(|source| SbomError::Metadata { source })?;
     let document = document(&metadata, &project.package)
         .ok_or_else(|| SbomError::NoPackage { name: project.package.clone() })?;
-    serde_json::to_string_pretty(&document)
-        .map(|text| text + "\n")
-        .map_err(|source| SbomError::Metadata { source })
+    serde_json::to_string(&document).map_err(|source| SbomError::Metadata { source })
 }
 
 /// Read a document as far as a summary needs it; gives the packages with their
