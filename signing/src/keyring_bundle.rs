@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::is_development_name;
 use crate::manifest::{LINE_200, NAME, is_line, is_name};
 use crate::{Digest, KeyError, KeyId, Origin, PublicKey, Role};
 
@@ -215,7 +216,7 @@ impl KeyEntry {
     /// True when the flag or the name says so.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.development || self.public().is_ok_and(|key| key.is_development())
+        self.development || is_development_name(&self.name)
     }
 
     /// On whose word the key is trusted.

@@ -195,7 +195,7 @@ impl PublicKey {
     /// or `development`. Such keys lie unprotected on many machines.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.name.split('-').any(|word| matches!(word, "dev" | "development"))
+        is_development_name(&self.name)
     }
 
     /// True when `signature` over `message` is by this key; strict, so that
@@ -418,6 +418,10 @@ fn parse_line(text: &str, expected: &'static str) -> Result<(Role, String, [u8; 
     check_name(name)?;
     let bytes = hex::decode(digits).ok_or_else(format)?;
     Ok((role, name.to_owned(), bytes))
+}
+
+pub(crate) fn is_development_name(name: &str) -> bool {
+    name.split('-').any(|word| matches!(word, "dev" | "development"))
 }
 
 fn check_name(name: &str) -> Result<(), KeyError> {

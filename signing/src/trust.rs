@@ -17,6 +17,7 @@
 //! way, with an unknown date: a keyring that was once accepted stays in force
 //! when it expires, or a device left alone would one day lose its plugins.
 
+use crate::keys::is_development_name;
 use crate::manifest::is_line;
 use crate::trust_error::TrustError;
 use crate::{
@@ -168,7 +169,7 @@ impl Trust {
         }
         let sequence = manifest.sequence;
         self.require_sequence(sequence);
-        let replaced = self.keyring.replace(InForce { manifest, digest });
+        let replaced = self.keyring.replace(InForce::new(manifest, digest));
         self.settle();
         let replaced = replaced.map(|before| before.manifest.sequence);
         Ok(Accepted { sequence, replaced, roots, expires_unix_s })
@@ -366,7 +367,7 @@ impl Trust {
     /// A key that was taken back, or may not be used here, is not added.
     fn check_usable(&self, key: &PublicKey) -> Result<(), TrustError> {
         let label = label(key);
-        match self.why_refused(&key.id(), key.is_development()) {
+        match self.why_refused(&key.id(), key.name()) {
             None => Ok(()),
             Some(KeyRefusal::Development) => Err(TrustError::Development { label }),
             Some(KeyRefusal::Revoked { reason }) => Err(TrustError::Revoked { label, reason }),
@@ -374,13 +375,17 @@ impl Trust {
         }
     }
 
-    fn why_refused(&self, id: &KeyId, is_development: bool) -> Option<KeyRefusal> {
+    fn why_refused(&self, id: &KeyId, name: &str) -> Option<KeyRefusal> {
         if let Some(row) = self.keyring().and_then(|keyring| keyring.revoked_key(id)) {
             return Some(KeyRefusal::Revoked { reason: row.reason.clone() });
         }
         if let Some(row) = self.withdrawn.iter().find(|row| row.key.id == *id) {
             return Some(KeyRefusal::Withdrawn { reason: row.reason.clone() });
         }
+        // A key that the keyring flags stays one for development under any name.
+        let mut listed = self.keyring.iter().flat_map(|keyring| &keyring.keys);
+        let is_development = is_development_name(name)
+            || listed.any(|listed| listed.is_development && listed.id == *id);
         (self.production && is_development).then_some(KeyRefusal::Development)
     }
 
@@ -388,11 +393,11 @@ impl Trust {
     fn settle(&mut self) {
         let mut effective = Keyring::new();
         let mut refused: Vec<RefusedKey> = Vec::new();
-        for (key, origin, is_development) in self.candidates() {
+        for (key, origin) in self.candidates() {
             if effective.find(&key.id()).is_some() {
                 continue;
             }
-            match self.why_refused(&key.id(), is_development) {
+            match self.why_refused(&key.id(), key.name()) {
                 Some(why) => refused.push(RefusedKey { key: label(&key), why }),
                 None => effective.insert_from(key, origin).expect("it was not there before"),
             }
@@ -403,7 +408,7 @@ impl Trust {
             .map(|row| KeyLabel { name: row.name.clone(), id: KeyId(row.id) })
             .chain(self.withdrawn.iter().map(|row| row.key.clone()));
         for key in gone {
-            if let Some(why) = self.why_refused(&key.id, false) {
+            if let Some(why) = self.why_refused(&key.id, &key.name) {
                 refused.push(RefusedKey { key, why });
             }
         }
@@ -413,16 +418,12 @@ impl Trust {
     }
 
     /// Every key that somebody vouches for; the platform's word goes first.
-    fn candidates(&self) -> Vec<(PublicKey, Origin, bool)> {
-        let listed = self.keyring().into_iter().flat_map(|keyring| &keyring.keys);
-        let listed = listed.filter_map(|entry| {
-            Some((entry.public().ok()?, entry.origin(), entry.is_development()))
-        });
-        let ours = |key: &PublicKey, origin| (key.clone(), origin, key.is_development());
-        listed
-            .chain(self.development.iter().map(|key| ours(key, Origin::Platform)))
-            .chain(self.vendors.iter().map(|key| ours(key, Origin::Administrator)))
-            .collect()
+    fn candidates(&self) -> Vec<(PublicKey, Origin)> {
+        let listed = self.keyring.iter().flat_map(|keyring| &keyring.keys);
+        let development = self.development.iter().map(|key| (key.clone(), Origin::Platform));
+        let vendors = self.vendors.iter().map(|key| (key.clone(), Origin::Administrator));
+        let listed = listed.map(|listed| (listed.key.clone(), listed.origin));
+        listed.chain(development).chain(vendors).collect()
     }
 
     fn verify<'a>(&self, raw: &'a [u8], kind: Kind) -> Result<Verified<'a>, Refusal> {
@@ -487,11 +488,34 @@ impl Trust {
     }
 }
 
-/// A keyring, and the hash of its bytes.
+/// A keyring, the hash of its bytes, and its keys.
 #[derive(Clone, Debug)]
 struct InForce {
     manifest: KeyringManifest,
     digest: Digest,
+    keys: Vec<Listed>,
+}
+
+/// A key in the keyring.
+#[derive(Clone, Debug)]
+struct Listed {
+    key: PublicKey,
+    id: KeyId,
+    origin: Origin,
+    is_development: bool,
+}
+
+impl InForce {
+    /// Of a manifest that was checked, so that every entry is a key.
+    fn new(manifest: KeyringManifest, digest: Digest) -> Self {
+        let listed = manifest.keys.iter().filter_map(|entry| {
+            let key = entry.public().ok()?;
+            let (origin, is_development) = (entry.origin(), entry.is_development());
+            Some(Listed { id: key.id(), key, origin, is_development })
+        });
+        let keys = listed.collect();
+        Self { manifest, digest, keys }
+    }
 }
 
 /// A key that the administrator took back.

@@ -300,6 +300,14 @@ fn development_keys_stay_out_of_production() {
         }
         let own = key(Role::Plugin, "acme-dev").public();
         assert_eq!(trust.add_vendor_key(own).is_ok(), !production);
+        // Under an innocent name it is still the key that the keyring flags.
+        let renamed = trust.add_vendor_key(flagged.public());
+        assert_eq!(renamed.is_ok(), !production);
+        // Nor does it help to have been there first.
+        let mut trust = Trust::new(world.roots(), production).unwrap();
+        trust.add_vendor_key(flagged.public()).unwrap();
+        trust.accept_keyring(&world.seal(&keyring), NOW).unwrap();
+        assert_eq!(trust.plugin(&plugin(&[&flagged], |_| {})).is_ok(), !production);
     }
     let root = Roots::new(vec![key(Role::Root, "root-dev").public()], 1).unwrap();
     assert!(matches!(Trust::new(root.clone(), true), Err(TrustError::Development { .. })));
