@@ -129,6 +129,17 @@ pub enum Reason {
         /// What was wrong with earlier ones.
         reason: String,
     },
+    /// Older than what ran here.
+    #[error(
+        "its security version is {found}, and a release with {least} has proved itself on this \
+        device; going back would open a hole again: install a later release"
+    )]
+    RolledBack {
+        /// Security version in the manifest.
+        found: u32,
+        /// The highest that proved itself.
+        least: u32,
+    },
     /// A licence gate by somebody else.
     #[error(
         "it decides what the licence permits, and only a key of the platform may sign such a \

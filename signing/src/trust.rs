@@ -10,12 +10,15 @@
 //! | keyring, signed by enough roots | keys of the platform and of vendors | keys, bundles, old security versions |
 //! | administrator | vendors' keys for plugins | any key, on this device |
 //!
-//! Taking back wins, whoever it comes from. A development key is known by its
+//! Taking back wins, whoever it comes from. A plugin's security version never
+//! goes below what the keyring demands or what has proved itself here. A development key is known by its
 //! name or flag and never counts in production.
 //!
 //! After a start the host gives the stored keyring and keys back in the same
 //! way, with an unknown date: a keyring that was once accepted stays in force
 //! when it expires, or a device left alone would one day lose its plugins.
+
+use std::collections::BTreeMap;
 
 use crate::keys::is_development_name;
 use crate::manifest::is_line;
@@ -66,6 +69,8 @@ pub struct Trust {
     development: Vec<PublicKey>,
     vendors: Vec<PublicKey>,
     withdrawn: Vec<Withdrawn>,
+    /// By plugin: the security version that proved itself here.
+    proven: BTreeMap<String, u32>,
     /// Follows from all of the above: the keys that count, and those that are
     /// known but do not.
     effective: Keyring,
@@ -130,6 +135,7 @@ impl Trust {
             development: Vec::new(),
             vendors: Vec::new(),
             withdrawn: Vec::new(),
+            proven: BTreeMap::new(),
             effective: Keyring::new(),
             refused: Vec::new(),
         })
@@ -269,6 +275,27 @@ impl Trust {
         self.withdrawn.retain(|row| row.key.id != *id);
         self.settle();
         self.withdrawn.len() < before
+    }
+
+    /// Refuse releases of `plugin` below the security version `least` from now
+    /// on. The host calls this when a release has proved itself, not when it is
+    /// installed: until then the one before must be able to come back.
+    ///
+    /// # Errors
+    /// [`TrustError::TooMany`] beyond 256 plugins.
+    pub fn raise_floor(&mut self, plugin: &str, least: u32) -> Result<(), TrustError> {
+        if !self.proven.contains_key(plugin) && self.proven.len() >= PROVEN_MAX {
+            return Err(TrustError::TooMany { what: "security versions", max: PROVEN_MAX });
+        }
+        let floor = self.proven.entry(plugin.to_owned()).or_default();
+        *floor = least.max(*floor);
+        Ok(())
+    }
+
+    /// Forget the floor of a plugin that was removed; false when there is none.
+    /// What the keyring demands stays.
+    pub fn forget_floor(&mut self, plugin: &str) -> bool {
+        self.proven.remove(plugin).is_some()
     }
 
     /// The keys that count now.
@@ -470,13 +497,16 @@ impl Trust {
     }
 
     fn check_rules(&self, manifest: &PluginManifest, signers: &[Signer]) -> Result<(), Reason> {
+        let found = manifest.security_version;
         let floors = self.keyring().into_iter().flat_map(|keyring| &keyring.floors);
         for floor in floors.filter(|floor| floor.plugin == manifest.name) {
-            let (found, least) = (manifest.security_version, floor.security_version);
+            let (least, reason) = (floor.security_version, floor.reason.clone());
             if found < least {
-                let reason = floor.reason.clone();
                 return Err(Reason::BelowFloor { found, least, reason });
             }
+        }
+        if let Some(&least) = self.proven.get(&manifest.name).filter(|least| found < **least) {
+            return Err(Reason::RolledBack { found, least });
         }
         let foreign = signers.first().filter(|_| !signers.iter().any(Signer::is_platform));
         match foreign {
@@ -528,6 +558,7 @@ struct Withdrawn {
 const ROOTS_MAX: usize = 8;
 const VENDORS_MAX: usize = 64;
 const WITHDRAWN_MAX: usize = 256;
+const PROVEN_MAX: usize = 256;
 
 fn label(key: &PublicKey) -> KeyLabel {
     KeyLabel { name: key.name().to_owned(), id: key.id() }

@@ -347,6 +347,27 @@ fn floors_hold_for_every_signer() {
 }
 
 #[test]
+fn what_has_proved_itself_here_is_not_undone() {
+    let world = World::new();
+    let mut trust = world.trust();
+    let release = |number| plugin(&[&world.acme], move |m| m.security_version = number);
+    trust.plugin(&release(4)).unwrap();
+    trust.plugin(&release(3)).unwrap();
+    trust.raise_floor("megatec", 4).unwrap();
+    trust.raise_floor("megatec", 2).unwrap();
+    let text = refusal(&trust, &release(3));
+    assert!(text.contains("security version is 3, and a release with 4 has proved"), "{text}");
+    trust.plugin(&release(4)).unwrap();
+    assert!(trust.forget_floor("megatec") && !trust.forget_floor("megatec"));
+    trust.plugin(&release(3)).unwrap();
+    for at in 0..PROVEN_MAX {
+        trust.raise_floor(&format!("p{at}"), 1).unwrap();
+    }
+    trust.raise_floor("p0", 2).unwrap();
+    assert!(matches!(trust.raise_floor("last", 1), Err(TrustError::TooMany { .. })));
+}
+
+#[test]
 fn a_licence_is_signed_by_a_licence_key_and_given_as_it_is() {
     let world = World::new();
     let trust = world.trust();
