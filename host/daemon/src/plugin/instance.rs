@@ -7,6 +7,7 @@
 
 use crate::caps::clock::Clock;
 use crate::caps::log::Log;
+use crate::caps::net_client::NetClient;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
 use crate::caps::serial::Serial;
@@ -42,6 +43,8 @@ pub struct State {
     pub points: Points,
     /// `evenkeel:serial`
     pub serial: Serial,
+    /// `evenkeel:net-client`
+    pub net: NetClient,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -330,6 +333,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         random: Random,
         points: Points::new(&site),
         serial: Serial::new(&site),
+        net: NetClient::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: around.log.clone(),
