@@ -89,6 +89,7 @@ pub fn stack(
         seed,
         history_period_s: None,
         guard_settings: "",
+        daemon_settings: String::new(),
     })?)
 }
 

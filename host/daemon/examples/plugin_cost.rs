@@ -14,8 +14,9 @@
 
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::{Envelope, Keyring, Kind, PublicKey};
-use evenkeeld::caps::Who;
+use evenkeeld::caps::{Services, Who};
 use evenkeeld::config::PluginGrant;
+use evenkeeld::grants::Grants;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::budget::CALL_MAX;
 use evenkeeld::plugin::instance::{Instance, Surroundings};
@@ -69,7 +70,7 @@ fn main() -> Result<(), Failed> {
         costs.compile.push(package.cost.compile);
         costs.link.push(package.cost.link);
         // Its pages are touched; the line is held by the first copy.
-        copy.poll()?;
+        copy.wake()?;
         copies.push((package, copy, hub));
         resident.push(resident_bytes()?.saturating_sub(before));
     }
@@ -80,7 +81,7 @@ fn main() -> Result<(), Failed> {
     }
     for _ in 0..POLLS {
         let begun = Instant::now();
-        copy.poll()?;
+        copy.wake()?;
         costs.poll.push(begun.elapsed());
         costs.poll_cpu.push(Duration::from_nanos(copy.cpu_used().0));
     }
@@ -134,14 +135,13 @@ fn start(
         package,
         &Surroundings {
             who: Who { name: grant.name.clone(), points: grant.points.clone() },
-            hub: Arc::clone(hub),
+            services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
             stop: Arc::new(Stop::new()?),
-            epoch: Nanos(0),
             memory: Arc::default(),
             call_max: CALL_MAX,
         },
     )?;
-    copy.start(&grant.settings)?;
+    copy.start(&grant.settings, None)?;
     costs.start.push(begun.elapsed());
     Ok(copy)
 }
@@ -153,23 +153,23 @@ fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
     let manifest = verified.plugin()?.manifest().clone();
     let mut serial = BTreeMap::new();
     for permission in manifest.permissions.iter().filter(|p| p.interface.contains("serial")) {
-        serial.insert(permission.what.clone(), device()?);
+        serial.insert(permission.what.clone(), device()?.parse()?);
     }
     Ok(PluginGrant {
         name: manifest.name,
         enabled: true,
         points: "ups.0".into(),
-        serial,
+        grant: Grants { serial, ..Grants::default() },
         settings: BTreeMap::new(),
     })
 }
 
 /// The near end of a line with a device on it, which answers at once.
-fn device() -> Result<PathBuf, Failed> {
+fn device() -> Result<String, Failed> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&master)?;
     unlockpt(&master)?;
-    let path = PathBuf::from(ptsname(&master, Vec::new())?.into_string()?);
+    let path = ptsname(&master, Vec::new())?.into_string()?;
     std::thread::spawn(move || answer(&master));
     Ok(path)
 }

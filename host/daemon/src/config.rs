@@ -17,9 +17,10 @@
 //! [[plugin]]
 //! name = "megatec"
 //! points = "ups.0"
-//! serial.ups = "/dev/ttyS1"
+//! grant.serial.ups = "/dev/ttyS1"
 //! ```
 
+use crate::grants::Grants;
 use crate::store::Revision;
 use evenkeel_core::points::{Name, battery};
 use serde::Deserialize;
@@ -57,7 +58,8 @@ pub struct Config {
     pub plugins: Vec<PluginGrant>,
 }
 
-/// What the administrator lets one plugin do. What is not named is not granted.
+/// One plugin that is to run, and what it may do. What is not named is not
+/// granted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginGrant {
@@ -67,12 +69,13 @@ pub struct PluginGrant {
     /// False: installed, not run.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// The subtree under which it may publish, e.g. `ups.0`.
-    #[serde(deserialize_with = "point_name")]
+    /// The subtree under which it may publish, e.g. `ups.0`; empty for a
+    /// plugin that publishes nothing.
+    #[serde(default, deserialize_with = "point_name")]
     pub points: String,
-    /// Logical port names of the manifest → device files.
-    #[serde(default, deserialize_with = "device_files")]
-    pub serial: BTreeMap<String, PathBuf>,
+    /// What it may use.
+    #[serde(default)]
+    pub grant: Grants,
     /// Settings that the plugin reads, by key.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -242,7 +245,7 @@ fn check_plugins(text: &str, plugins: &[Spanned<PluginGrant>]) -> Result<(), Con
 
 fn names_overlap(a: &str, b: &str) -> bool {
     use evenkeel_core::points::names::within;
-    within(a, b) || within(b, a)
+    !a.is_empty() && !b.is_empty() && (within(a, b) || within(b, a))
 }
 
 /// Line, counted from 1, of the byte at `at`.
@@ -260,16 +263,6 @@ fn absolute<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         return Err(D::Error::custom(format!("{path:?} is not an absolute path")));
     }
     Ok(path)
-}
-
-fn device_files<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, PathBuf>, D::Error> {
-    let ports = BTreeMap::<String, PathBuf>::deserialize(from)?;
-    match ports.iter().find(|(_, path)| !path.is_absolute()) {
-        Some((port, path)) => {
-            Err(D::Error::custom(format!("serial.{port}: {path:?} is not an absolute path")))
-        }
-        None => Ok(ports),
-    }
 }
 
 fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
@@ -309,7 +302,7 @@ trust_dir = "/etc/evenkeel/trust"
 [[plugin]]
 name = "megatec"
 points = "ups.0"
-serial.ups = "/dev/ttyS1"
+grant.serial.ups = "/dev/ttyS1"
 settings = { protocol = "Q1" }
 "#;
 
@@ -320,7 +313,7 @@ settings = { protocol = "Q1" }
         assert_eq!(config.history_period, HISTORY_PERIOD);
         let plugin = &config.plugins[0];
         assert!(plugin.enabled);
-        assert_eq!(plugin.serial["ups"], Path::new("/dev/ttyS1"));
+        assert_eq!(plugin.grant.serial["ups"].as_path(), Path::new("/dev/ttyS1"));
         assert_eq!(plugin.settings["protocol"], "Q1");
     }
 
@@ -335,7 +328,8 @@ settings = { protocol = "Q1" }
             ("points = \"ups.0\"", "points = \"ups..0\"", 9, "empty part"),
             ("points = \"ups.0\"", "points = \"string.1\"", 9, "guard"),
             ("points = \"ups.0\"", "points = \"device\"", 9, "guard"),
-            ("\"/dev/ttyS1\"", "\"ttyS1\"", 10, "serial.ups"),
+            ("\"/dev/ttyS1\"", "\"ttyS1\"", 10, "absolute path"),
+            ("grant.serial.ups", "grant.serail.ups", 10, "unknown field `serail`"),
             ("settings = { protocol = \"Q1\" }\n", second, 11, "one producer"),
             ("trust_dir =", "history_period_s = 0\ntrust_dir =", 5, "86400"),
             ("trust_dir = \"", "trust_dir = ", 5, ""),

@@ -11,6 +11,7 @@ pub mod console;
 pub mod discharges;
 pub mod failure;
 pub mod files;
+pub mod grants;
 pub mod guard;
 pub mod hub;
 pub mod plant;

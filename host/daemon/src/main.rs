@@ -3,6 +3,7 @@
 
 use clap::Parser;
 use evenkeel_core::events::Event;
+use evenkeeld::caps::Services;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
@@ -163,7 +164,8 @@ fn start_plugins(
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    Supervisor::start(config, hub.clone(), events)
+    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    Supervisor::start(config, services, events)
         .map(Arc::new)
         .map_err(|e| {
             let reason = chain(&e);

@@ -40,6 +40,8 @@ pub struct Options {
     pub history_period_s: Option<u32>,
     /// Added to the guard's settings, e.g. `[recorder]`.
     pub guard_settings: &'static str,
+    /// Added to the daemon's configuration, e.g. `[[plugin]]` entries.
+    pub daemon_settings: String,
 }
 
 impl Options {
@@ -61,6 +63,7 @@ impl Options {
             seed: 1,
             history_period_s: Some(5),
             guard_settings: "",
+            daemon_settings: String::new(),
             programs,
         };
         let programs = ["evenkeel-sim", "evenkeel-guard", "evenkeeld", "evenkeel-plugin"];
@@ -316,10 +319,11 @@ fn daemon_config(options: &Options) -> String {
         "data_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:{port}\"\n\
          guard_socket = \"{dir}/guard/guard.sock\"\nplugin_dir = \"{plugins}\"\n\
          trust_dir = \"{dir}/trust\"\n{history}\n\
-         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\nserial.ups = \"{dir}/hw/ups0\"\n",
+         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"{dir}/hw/ups0\"\n\n{more}",
         port = options.port,
         plugins = options.plugins.display(),
         history = history.unwrap_or_default(),
+        more = options.daemon_settings,
     )
 }
 

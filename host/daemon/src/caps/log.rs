@@ -14,6 +14,8 @@ use tracing::{debug, error, info, warn};
 
 pub use crate::plugin::bindings::log::log::Level;
 
+/// The interface.
+pub const INTERFACE: &str = "evenkeel:log/log@0.1.0";
 /// Longest line in bytes.
 pub const LINE_BYTES_MAX: usize = 1_024;
 /// Messages that are let through at once.

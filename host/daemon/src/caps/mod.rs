@@ -10,10 +10,112 @@ pub mod bucket;
 pub mod clock;
 pub mod log;
 pub mod points;
+pub mod random;
 pub mod serial;
 
+use crate::grants::Grants;
+use crate::hub::Hub;
+use crate::plugin::bindings;
+use crate::plugin::instance::State;
+use crate::plugin::stop::Stop;
 use core::fmt;
+use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
+use std::sync::Arc;
+use wasmtime::component::{HasSelf, Linker};
+
+/// An interface that this version offers, and how it is linked.
+pub struct Offer {
+    /// Its newest name; plugins built for an older one of its track are served.
+    pub interface: &'static str,
+    /// Make its functions importable.
+    pub link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
+}
+
+/// An interface whose functions are methods of one field of [`State`].
+macro_rules! offer {
+    ($interface:expr, $bindings:path, $field:ident: $type:ty) => {
+        Offer {
+            interface: $interface,
+            link: |linker| {
+                use $bindings as bound;
+                bound::add_to_linker::<State, HasSelf<$type>>(linker, |state| &mut state.$field)
+            },
+        }
+    };
+}
+
+/// Types alone, which whoever uses them imports.
+const fn types(interface: &'static str) -> Offer {
+    Offer { interface, link: |_| Ok(()) }
+}
+
+/// Everything that a plugin can be given.
+pub const OFFERS: [Offer; 7] = [
+    types("evenkeel:commands/types@0.1.0"),
+    types("evenkeel:events/types@0.1.0"),
+    offer!(log::INTERFACE, bindings::log::log, log: log::Log),
+    offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(points::INTERFACE, bindings::points::points, points: points::Points),
+];
+
+/// The offer that serves an import or a wish for `interface`.
+#[must_use]
+pub fn offer_for(interface: &str) -> Option<&'static Offer> {
+    OFFERS.iter().find(|offer| serves(offer.interface, interface))
+}
+
+/// Whether what is offered as `offered` satisfies a plugin built for `wanted`:
+/// the same interface and track, and not older (facts/wasm-host.md §4.1).
+fn serves(offered: &str, wanted: &str) -> bool {
+    let version = |name: &str| {
+        let (_, version) = name.split_once('@')?;
+        semver::Version::parse(version).ok()
+    };
+    let track = |v: &semver::Version| if v.major == 0 { (0, v.minor) } else { (v.major, 0) };
+    match (version(offered), version(wanted)) {
+        (Some(o), Some(w)) => base(offered) == base(wanted) && track(&o) == track(&w) && o >= w,
+        _ => false,
+    }
+}
+
+/// An interface's name without its version.
+#[must_use]
+pub fn base(interface: &str) -> &str {
+    interface.split_once('@').map_or(interface, |(base, _)| base)
+}
+
+/// What the host's parts offer to the capabilities of all plugins.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// The present values.
+    pub hub: Arc<Hub>,
+    /// When the host started: zero of a plugin's clock.
+    pub epoch: Nanos,
+}
+
+impl Default for Services {
+    /// Services of a host that has just started and does nothing else.
+    fn default() -> Self {
+        Self { hub: Arc::default(), epoch: crate::clock::now() }
+    }
+}
+
+/// What the capabilities of one running plugin are made from.
+pub struct Site<'a> {
+    /// Who it is.
+    pub who: &'a Who,
+    /// What it may use.
+    pub grants: &'a Grants,
+    /// Its log; the host speaks there too.
+    pub log: &'a log::Log,
+    /// How it is told to stop while it waits.
+    pub stop: &'a Arc<Stop>,
+    /// The rest of the host.
+    pub services: &'a Services,
+}
 
 /// Who a plugin is, for messages: its name and the subtree that tells two
 /// copies of one plugin apart.
@@ -58,8 +160,60 @@ pub fn one_line(text: &str, len_max: usize) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Somebody's surroundings, to make a capability from in a test.
+    pub(crate) struct Place {
+        pub(crate) who: Who,
+        pub(crate) grants: Grants,
+        pub(crate) stop: Arc<Stop>,
+        pub(crate) services: Services,
+        log: log::Log,
+    }
+
+    impl Default for Place {
+        fn default() -> Self {
+            let who = Who { name: "megatec".into(), points: "ups.0".into() };
+            Self {
+                log: log::Log::new(who.clone()),
+                who,
+                grants: Grants::default(),
+                stop: Arc::new(Stop::new().expect("a descriptor")),
+                services: Services::default(),
+            }
+        }
+    }
+
+    impl Place {
+        pub(crate) fn site(&self) -> Site<'_> {
+            let Self { who, grants, log, stop, services } = self;
+            Site { who, grants, log, stop, services }
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_older_version_of_a_track_is_served_and_no_other() {
+        let offered = "evenkeel:serial/serial@0.1.1";
+        for good in ["evenkeel:serial/serial@0.1.0", "evenkeel:serial/serial@0.1.1"] {
+            assert!(serves(offered, good), "{good}");
+        }
+        for bad in [
+            "evenkeel:serial/serial@0.1.2",
+            "evenkeel:serial/serial@0.2.0",
+            "evenkeel:serial/other@0.1.0",
+            "evenkeel:serial/serial",
+            "evenkeel:serial/serial@x",
+        ] {
+            assert!(!serves(offered, bad), "{bad}");
+        }
+        assert!(serves("a:b/c@1.2.0", "a:b/c@1.0.0") && !serves("a:b/c@2.0.0", "a:b/c@1.0.0"));
+    }
 
     #[test]
     fn a_line_stays_a_line() {

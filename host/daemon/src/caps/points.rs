@@ -3,6 +3,7 @@
 //! Names are relative, so that there is no way to spell a point of somebody
 //! else. A list of updates is checked whole before any of it is published.
 
+use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
 use super::{Who, one_line};
@@ -16,6 +17,8 @@ use evenkeel_signing::is_printable;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// The interface.
+pub const INTERFACE: &str = "evenkeel:points/points@0.1.1";
 /// Points that one plugin may have.
 pub const POINTS_MAX: usize = 256;
 /// Calls of `publish` that are accepted at once.
@@ -121,9 +124,10 @@ impl PointsError {
 }
 
 impl Points {
-    /// Publish into `hub`, under `who.points`.
+    /// Publish into the hub, under the granted subtree.
     #[must_use]
-    pub fn new(who: Who, log: Log, hub: Arc<Hub>) -> Self {
+    pub fn new(site: &Site<'_>) -> Self {
+        let (who, log, hub) = (site.who.clone(), site.log.clone(), site.services.hub.clone());
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
         let earlier = hub.query(&who.points);
         let names = earlier.iter().filter_map(|(name, _)| Name::parse(name).ok()).collect();
@@ -231,10 +235,10 @@ fn check_value(name: &str, value: wit::Value, unit: Unit) -> Result<Value, Point
 mod tests {
     use super::wit::Host as _;
     use super::*;
+    use crate::caps::testing::Place;
 
     fn points() -> Points {
-        let who = Who { name: "megatec".into(), points: "ups.0".into() };
-        Points::new(who.clone(), Log::new(who), Arc::new(Hub::default()))
+        Points::new(&Place::default().site())
     }
 
     fn update(name: &str, value: wit::Value, unit: &str) -> wit::Update {
@@ -289,14 +293,14 @@ mod tests {
             range.map(|i| update(&name(i), wit::Value::Flag(true), "")).collect::<Vec<_>>()
         };
         assert_eq!(points().publish(numbered(0..257)).map_err(|e| e.code), Err(3));
-        let mut points = points();
+        let here = Place::default();
+        let mut points = Points::new(&here.site());
         points.publish(numbered(0..200)).expect("accepted");
         assert_eq!(points.publish(numbered(190..257)).map_err(|e| e.code), Err(3));
         points.publish(numbered(100..256)).expect("256 in all");
         points.publish(numbered(0..256)).expect("the same again");
         assert_eq!(points.hub.query("").len(), POINTS_MAX);
-        let mut restarted =
-            Points::new(points.who.clone(), points.log.clone(), Arc::clone(&points.hub));
+        let mut restarted = Points::new(&here.site());
         assert_eq!(restarted.publish(numbered(300..301)).map_err(|e| e.code), Err(3));
     }
 

@@ -6,23 +6,29 @@
 
 pub mod line;
 
+use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
 use crate::clock;
+use crate::grants::{DevicePath, Named};
 use crate::plugin::bindings::serial::serial as wit;
 use crate::plugin::limits::HANDLES_MAX;
 use crate::plugin::stop::Stop;
 use evenkeel_core::time::Nanos;
 use line::{Line, LineError, ReplyEnd, Settings};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
+/// The interface.
+pub const INTERFACE: &str = "evenkeel:serial/serial@0.1.1";
 /// Longest request and longest reply in bytes.
 pub const BYTES_MAX: usize = 4_096;
 /// Longest time for one transaction, in ms.
 pub const TIMEOUT_MS_MAX: u32 = 30_000;
+/// Longest break, in ms.
+pub const BREAK_MS_MAX: u32 = 1_000;
 /// Lowest and highest speed in baud.
 pub const BAUD: core::ops::RangeInclusive<u32> = 50..=921_600;
 
@@ -36,7 +42,7 @@ pub const OPENS_INTERVAL: Nanos = Nanos::from_secs(1);
 pub struct Serial {
     log: Log,
     opens: Bucket,
-    lines: BTreeMap<String, PathBuf>,
+    lines: Named<DevicePath>,
     table: ResourceTable,
     stop: Arc<Stop>,
 }
@@ -114,19 +120,36 @@ impl From<SerialError> for wit::Error {
 }
 
 impl Serial {
-    /// Lines by logical name; waits end with `stop`.
+    /// The lines that are granted.
     #[must_use]
-    pub fn new(log: Log, lines: BTreeMap<String, PathBuf>, stop: Arc<Stop>) -> Self {
+    pub fn new(site: &Site<'_>) -> Self {
+        let (log, stop) = (site.log.clone(), Arc::clone(site.stop));
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let opens = Bucket::new(OPENS_BURST, OPENS_INTERVAL, clock::now());
-        Self { log, opens, lines, table, stop }
+        Self { log, opens, lines: site.grants.serial.clone(), table, stop }
     }
 
     fn port(&self, name: &str, line: &wit::Line) -> Result<Port, SerialError> {
         let denied = || SerialError::Denied { name: super::one_line(name, 80) };
-        let path = self.lines.get(name).ok_or_else(denied)?.clone();
+        let path = self.lines.get(name).ok_or_else(denied)?.as_path().to_owned();
         Ok(Port { path, settings: settings(line)?, line: None })
+    }
+
+    /// Do `call` on the line behind a handle, which is opened first when need
+    /// be. What is `asked` was checked before the line is touched.
+    fn use_line<A, T>(
+        &mut self,
+        port: &Resource<Port>,
+        asked: Result<A, SerialError>,
+        call: impl FnOnce(A, &mut Line, &Stop) -> Result<T, LineError>,
+    ) -> wasmtime::Result<Result<T, wit::Error>> {
+        let port = self.table.get_mut(port)?;
+        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
+        let stop = &self.stop;
+        let done =
+            asked.and_then(|asked| port.with_line(&mut opening, |line| call(asked, line, stop)));
+        Ok(done.map_err(Into::into))
     }
 }
 
@@ -157,17 +180,10 @@ impl wit::HostPort for Serial {
         max: u32,
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
-        let port = self.table.get_mut(&port)?;
-        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
-        let reply = check(&tx, timeout_ms).and_then(|deadline| {
-            let max = max.min(BYTES_MAX as u32);
-            range("max", max.into(), 1, BYTES_MAX as u64)?;
-            let end = reply_end(&end, max)?;
-            port.with_line(&mut opening, |line| {
-                line.transact(&tx, end, max as usize, deadline, &self.stop)
-            })
-        });
-        Ok(reply.map_err(Into::into))
+        let asked = check(&tx, timeout_ms).and_then(|until| Ok((until, frame_end(&end, max)?)));
+        self.use_line(&port, asked, |(until, (end, max)), line, stop| {
+            line.transact(&tx, end, max, until, stop)
+        })
     }
 
     fn send(
@@ -176,12 +192,48 @@ impl wit::HostPort for Serial {
         tx: Vec<u8>,
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        let port = self.table.get_mut(&port)?;
-        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
-        let sent = check(&tx, timeout_ms).and_then(|deadline| {
-            port.with_line(&mut opening, |line| line.send(&tx, deadline, &self.stop))
-        });
-        Ok(sent.map_err(Into::into))
+        let asked = check(&tx, timeout_ms);
+        self.use_line(&port, asked, |until, line, stop| line.send(&tx, until, stop))
+    }
+
+    fn read_frame(
+        &mut self,
+        port: Resource<Port>,
+        end: wit::ReplyEnd,
+        max: u32,
+        timeout_ms: u32,
+    ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        let asked = check(&[], timeout_ms).and_then(|until| Ok((until, frame_end(&end, max)?)));
+        self.use_line(&port, asked, |(until, (end, max)), line, stop| {
+            line.frame(end, max, until, stop)
+        })
+    }
+
+    fn set_lines(
+        &mut self,
+        port: Resource<Port>,
+        dtr: bool,
+        rts: bool,
+    ) -> wasmtime::Result<Result<(), wit::Error>> {
+        self.use_line(&port, Ok(()), |(), line, _| line.set_modem_lines(dtr, rts))
+    }
+
+    fn lines(
+        &mut self,
+        port: Resource<Port>,
+    ) -> wasmtime::Result<Result<(bool, bool, bool, bool), wit::Error>> {
+        self.use_line(&port, Ok(()), |(), line, _| line.modem_lines())
+    }
+
+    fn send_break(
+        &mut self,
+        port: Resource<Port>,
+        ms: u32,
+    ) -> wasmtime::Result<Result<(), wit::Error>> {
+        let asked = range("break", ms.into(), 1, BREAK_MS_MAX.into());
+        self.use_line(&port, asked, |(), line, stop| {
+            line.send_break(Duration::from_millis(ms.into()), stop)
+        })
     }
 
     fn drop(&mut self, port: Resource<Port>) -> wasmtime::Result<()> {
@@ -213,13 +265,13 @@ impl Port {
     fn with_line<T>(
         &mut self,
         opening: &mut Opening<'_>,
-        call: impl FnOnce(&Line) -> Result<T, LineError>,
+        call: impl FnOnce(&mut Line) -> Result<T, LineError>,
     ) -> Result<T, SerialError> {
-        let line = match self.line.take() {
+        let mut line = match self.line.take() {
             Some(line) => line,
             None => opening.open(&self.path, &self.settings)?,
         };
-        let result = call(&line);
+        let result = call(&mut line);
         if !matches!(result, Err(LineError::Vanished { .. })) {
             self.line = Some(line);
         }
@@ -253,8 +305,11 @@ fn check(tx: &[u8], timeout_ms: u32) -> Result<Nanos, SerialError> {
     Ok(clock::now() + Nanos::from_millis(timeout_ms.into()))
 }
 
-fn reply_end(end: &wit::ReplyEnd, max: u32) -> Result<ReplyEnd, SerialError> {
-    Ok(match *end {
+/// When a frame is complete, and how long it may be.
+fn frame_end(end: &wit::ReplyEnd, max: u32) -> Result<(ReplyEnd, usize), SerialError> {
+    let max = max.min(BYTES_MAX as u32);
+    range("max", max.into(), 1, BYTES_MAX as u64)?;
+    let end = match *end {
         wit::ReplyEnd::Terminator(byte) => ReplyEnd::Terminator(byte),
         wit::ReplyEnd::Length(length) => {
             range("reply length", length.into(), 1, max.into())?;
@@ -264,7 +319,8 @@ fn reply_end(end: &wit::ReplyEnd, max: u32) -> Result<ReplyEnd, SerialError> {
             range("idle time", us.into(), 1, u64::from(TIMEOUT_MS_MAX) * 1_000)?;
             ReplyEnd::Idle(Nanos(u64::from(us) * 1_000))
         }
-    })
+    };
+    Ok((end, max as usize))
 }
 
 fn range(parameter: &'static str, found: u64, low: u64, high: u64) -> Result<(), SerialError> {
@@ -279,7 +335,7 @@ mod tests {
     use super::line::tests::{Far, Pty};
     use super::wit::HostPort as _;
     use super::*;
-    use crate::caps::Who;
+    use crate::caps::testing::Place;
 
     const LINE: wit::Line = wit::Line {
         baud: 2_400,
@@ -291,9 +347,11 @@ mod tests {
     };
 
     fn serial(path: &std::path::Path) -> Serial {
-        let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
-        let lines = BTreeMap::from([("ups".to_owned(), path.to_owned())]);
-        Serial::new(log, lines, Arc::new(Stop::new().expect("a descriptor")))
+        let mut here = Place::default();
+        here.grants
+            .serial
+            .insert("ups".into(), path.display().to_string().parse().expect("a path"));
+        Serial::new(&here.site())
     }
 
     fn open(serial: &mut Serial) -> Resource<Port> {
@@ -356,6 +414,32 @@ mod tests {
         assert_eq!(ask(&mut serial, &port).map_err(|e| e.code), Err(2), "absent");
         let _far = Far::answer(Pty::linked(&link), |_| b"(230.0\r".to_vec());
         assert_eq!(ask(&mut serial, &port).expect("a reply"), b"(230.0\r");
+    }
+
+    #[test]
+    fn frames_that_come_unasked_are_read_one_by_one() {
+        let pty = Pty::new();
+        let mut serial = serial(&pty.path);
+        let port = open(&mut serial);
+        let borrowed = || Resource::new_borrow(port.rep());
+        let end = wit::ReplyEnd::Terminator(b'\n');
+        let mut next = || serial.read_frame(borrowed(), end, 16, 300).expect("no trap");
+        assert_eq!(next().map_err(|e| e.code), Err(3), "silent; now it is open");
+        pty.send(b"1 OK\n2 O");
+        assert_eq!(next().expect("a frame"), b"1 OK\n");
+        pty.send(b"K\n3 ");
+        assert_eq!(next().expect("a frame"), b"2 OK\n");
+        let partial = next().map_err(|e| (e.code, e.partial));
+        assert_eq!(partial, Err((3, b"3 ".to_vec())));
+        // Pseudo-terminals have no such lines, and say so.
+        assert_eq!(
+            serial.set_lines(borrowed(), true, true).expect("no trap").map_err(|e| e.code),
+            Err(6)
+        );
+        assert_eq!(
+            serial.send_break(borrowed(), 1_001).expect("no trap").map_err(|e| e.code),
+            Err(5)
+        );
     }
 
     #[test]

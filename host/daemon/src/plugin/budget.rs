@@ -27,11 +27,10 @@ pub const CALL_MAX: Nanos = Nanos::from_secs(120);
 /// used, so that a plugin gets a fifth of a core and never more.
 pub const REST_FACTOR: u64 = 4;
 
-/// How long to wait after a call that used `cpu` when the plugin asked for
-/// `asked`.
+/// How long a plugin rests after a call that used `cpu`.
 #[must_use]
-pub fn rest(asked: Duration, cpu: Nanos) -> Duration {
-    asked.max(Duration::from_nanos(cpu.0.saturating_mul(REST_FACTOR)))
+pub const fn rest(cpu: Nanos) -> Duration {
+    Duration::from_nanos(cpu.0.saturating_mul(REST_FACTOR))
 }
 
 /// Why a call was ended.
@@ -175,11 +174,9 @@ mod tests {
 
     #[test]
     fn a_plugin_gets_a_fifth_of_a_core_however_often_it_wants_to_run() {
-        let ms = Duration::from_millis;
-        assert_eq!(rest(ms(2_000), Nanos::from_millis(1)), ms(2_000));
-        assert_eq!(rest(ms(100), Nanos::from_millis(200)), ms(800));
-        assert_eq!(rest(ms(100), POLL_CPU_MAX), ms(4_000));
-        assert!(rest(ms(100), Nanos(u64::MAX)) > ms(100), "no overflow");
+        assert_eq!(rest(Nanos::from_millis(200)), Duration::from_millis(800));
+        assert_eq!(rest(POLL_CPU_MAX), Duration::from_secs(4));
+        assert!(rest(Nanos(u64::MAX)) > Duration::from_secs(4), "no overflow");
     }
 
     #[test]

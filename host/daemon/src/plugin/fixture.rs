@@ -2,7 +2,7 @@
 //! misbehave in ways that no compiler would produce.
 
 use crate::config::PluginGrant;
-use crate::plugin::bindings::SERIAL;
+use crate::grants::Grants;
 use crate::plugin::load::{Package, Refusal, load};
 use evenkeel_signing::{Keyring, Limits, Permission, PluginManifest, Role, SecretKey, seal_plugin};
 use std::collections::BTreeMap;
@@ -10,6 +10,14 @@ use std::path::PathBuf;
 use wasmtime::Engine;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
+
+/// Logging, as a plugin of 0.1 imports it; and so on.
+pub(crate) const LOG: &str = "evenkeel:log/log@0.1.0";
+pub(crate) const CLOCK: &str = "evenkeel:clock/clock@0.1.0";
+pub(crate) const SERIAL: &str = "evenkeel:serial/serial@0.1.0";
+pub(crate) const POINTS: &str = "evenkeel:points/points@0.1.0";
+/// What a driver of 0.1 can import.
+pub(crate) const DRIVER_IMPORTS: [&str; 4] = [LOG, CLOCK, SERIAL, POINTS];
 
 /// Bodies of a driver's functions.
 pub(crate) struct Guest<'a> {
@@ -87,7 +95,10 @@ pub(crate) fn grant(device: &str) -> PluginGrant {
         name: "megatec".into(),
         enabled: true,
         points: "ups.0".into(),
-        serial: BTreeMap::from([("ups".to_owned(), PathBuf::from(device))]),
+        grant: Grants {
+            serial: BTreeMap::from([("ups".to_owned(), device.parse().expect("a path"))]),
+            ..Grants::default()
+        },
         settings: BTreeMap::new(),
     }
 }
@@ -109,7 +120,7 @@ pub(crate) fn manifest(interfaces: &[&str]) -> PluginManifest {
         name: "megatec".into(),
         version: "0.1.0".into(),
         vendor: "Acme".into(),
-        world: crate::plugin::bindings::DEVICE_DRIVER.into(),
+        world: crate::plugin::world::DRIVER_0_1.into(),
         description: "Reads a UPS.".into(),
         interfaces,
         permissions: if serial { vec![line] } else { Vec::new() },

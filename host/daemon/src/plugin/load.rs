@@ -5,16 +5,12 @@
 //! it again. Each step may refuse; nothing of the guest has run when all are
 //! done.
 
-use crate::caps::clock::Clock;
-use crate::caps::log::Log;
-use crate::caps::points::Points;
-use crate::caps::serial::Serial;
+use crate::caps::offer_for;
 use crate::config::PluginGrant;
-use crate::plugin::bindings::{CLOCK, DEVICE_DRIVER, LOG, POINTS, SERIAL};
-use crate::plugin::bindings::{DeviceDriverPre, clock, log, points, serial};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
+use crate::plugin::world::{Exports, World};
 use evenkeel_signing::{
     BundleError, Envelope, KeyError, Keyring, Kind, PluginBundle, PluginManifest, PublicKey,
 };
@@ -24,7 +20,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 /// Ending of plugin files.
 pub const FILE_EXTENSION: &str = "evkp";
@@ -41,8 +37,12 @@ pub struct Package {
     pub granted: Granted,
     /// Name of the key that signed it.
     pub signer: String,
+    /// What it is for.
+    pub world: World,
     /// Ready to be instantiated, any number of times.
-    pub pre: DeviceDriverPre<State>,
+    pub pre: InstancePre<State>,
+    /// Where its functions are.
+    pub exports: Exports,
     /// What it cost to come this far.
     pub cost: Cost,
 }
@@ -68,7 +68,7 @@ pub struct Refusal {
     pub signer: Option<String>,
     /// Why.
     #[source]
-    pub reason: Reason,
+    pub reason: Box<Reason>,
 }
 
 /// Why a plugin is refused.
@@ -116,7 +116,10 @@ pub enum Reason {
         found: String,
     },
     /// Another kind of plugin, or another version.
-    #[error("it is made for {found}, this version runs {DEVICE_DRIVER}; install one made for that")]
+    #[error(
+        "it is made for {found}, and this version runs {}; install one made for one of these",
+        World::known()
+    )]
     World {
         /// World in the manifest.
         found: String,
@@ -158,8 +161,10 @@ pub enum Reason {
         allowed: u64,
     },
     /// Other functions than the world says.
-    #[error("it does not fit {DEVICE_DRIVER}: {detail}")]
+    #[error("it does not fit its world {world}: {detail}")]
     Shape {
+        /// World in the manifest.
+        world: String,
         /// Which function or type.
         detail: String,
     },
@@ -179,7 +184,7 @@ pub fn load(
     let refused = |signer: &Option<String>, reason| Refusal {
         file: file.to_owned(),
         signer: signer.clone(),
-        reason,
+        reason: Box::new(reason),
     };
     let mut cost = Cost::default();
     let begun = Instant::now();
@@ -187,10 +192,11 @@ pub fn load(
     let bundle = verify(&raw, keyring).map_err(|reason| refused(&signer, reason))?;
     cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(|key| key.name().to_owned());
-    let (granted, pre) =
+    let Prepared { granted, world, pre, exports } =
         prepare(engine, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
-    Ok(Package { file, manifest: bundle.manifest().clone(), granted, signer, pre, cost })
+    let manifest = bundle.manifest().clone();
+    Ok(Package { file, manifest, granted, signer, world, pre, exports, cost })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -201,7 +207,7 @@ pub fn load(
 /// is not for a file name to decide.
 pub fn find(dir: &Path, name: &str) -> Result<PathBuf, Refusal> {
     let plain = dir.join(format!("{name}.{FILE_EXTENSION}"));
-    let refused = |reason| Refusal { file: plain.clone(), signer: None, reason };
+    let refused = |reason| Refusal { file: plain.clone(), signer: None, reason: Box::new(reason) };
     let entries = std::fs::read_dir(dir).map_err(|source| refused(Reason::Read { source }))?;
     let mut found: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -297,20 +303,27 @@ fn verify<'a>(raw: &'a [u8], keyring: &Keyring) -> Result<PluginBundle<'a>, Reas
         .map_err(|source| Reason::Bundle { source })
 }
 
-/// Everything after the signature held.
+/// What is known after the signature held.
+struct Prepared {
+    granted: Granted,
+    world: World,
+    pre: InstancePre<State>,
+    exports: Exports,
+}
+
 fn prepare(
     engine: &Engine,
     bundle: &PluginBundle<'_>,
     grant: &PluginGrant,
     cost: &mut Cost,
-) -> Result<(Granted, DeviceDriverPre<State>), Reason> {
+) -> Result<Prepared, Reason> {
     let manifest = bundle.manifest();
     if manifest.name != grant.name {
         return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
     }
-    if manifest.world != DEVICE_DRIVER {
+    let Some(world) = World::of(&manifest.world) else {
         return Err(Reason::World { found: manifest.world.clone() });
-    }
+    };
     let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
     let begun = Instant::now();
     let component = Component::from_binary(engine, bundle.component())
@@ -319,11 +332,15 @@ fn prepare(
     let begun = Instant::now();
     check_imports(engine, &component, &granted.interfaces)?;
     check_memory(&component, manifest.limits.memory_bytes)?;
-    let shape = |error: wasmtime::Error| Reason::Shape { detail: detail(&error) };
+    let shape = |error: wasmtime::Error| Reason::Shape {
+        world: manifest.world.clone(),
+        detail: detail(&error),
+    };
     let linker = link(engine, &granted.interfaces).map_err(shape)?;
-    let pre = linker.instantiate_pre(&component).and_then(DeviceDriverPre::new).map_err(shape)?;
+    let pre = linker.instantiate_pre(&component).map_err(shape)?;
+    let exports = Exports::find(&manifest.world, world, &pre).map_err(shape)?;
     cost.link = begun.elapsed();
-    Ok((granted, pre))
+    Ok(Prepared { granted, world, pre, exports })
 }
 
 /// What the component really imports, which cannot lie, is all declared.
@@ -354,20 +371,9 @@ fn check_memory(component: &Component, memory_bytes: u32) -> Result<(), Reason> 
 /// Only what is granted is there: absence is the strongest check.
 fn link(engine: &Engine, interfaces: &BTreeSet<String>) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    let l = &mut linker;
-    for interface in interfaces {
-        match interface.as_str() {
-            LOG => log::log::add_to_linker::<State, HasSelf<Log>>(l, |s| &mut s.log)?,
-            CLOCK => clock::clock::add_to_linker::<State, HasSelf<Clock>>(l, |s| &mut s.clock)?,
-            SERIAL => {
-                serial::serial::add_to_linker::<State, HasSelf<Serial>>(l, |s| &mut s.serial)?
-            }
-            POINTS => {
-                points::points::add_to_linker::<State, HasSelf<Points>>(l, |s| &mut s.points)?
-            }
-            // `grant::intersect` has refused it; absent is right in any case.
-            _ => {}
-        }
+    // `grant::intersect` has refused what is not offered.
+    for offer in interfaces.iter().filter_map(|interface| offer_for(interface)) {
+        (offer.link)(&mut linker)?;
     }
     Ok(linker)
 }
@@ -385,7 +391,7 @@ fn detail_of(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::plugin::fixture::{self, Fixture};
-    use crate::plugin::grant::OFFERED;
+    use crate::plugin::fixture::{CLOCK, DRIVER_IMPORTS, LOG, POINTS};
 
     /// The refusal as the administrator reads it.
     fn refused(fixture: &Fixture, raw: &[u8]) -> String {
@@ -397,7 +403,7 @@ mod tests {
     #[test]
     fn a_signed_and_granted_plugin_is_accepted() {
         let fixture = Fixture::new();
-        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
         let package =
             fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
         assert_eq!((package.manifest.name.as_str(), package.signer.as_str()), ("megatec", "acme"));
@@ -406,7 +412,7 @@ mod tests {
     #[test]
     fn every_tampering_is_refused_with_its_own_words() {
         let fixture = Fixture::new();
-        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
         let manifest_at = 24 + 96;
         let component_at = raw.len() - 4_096;
         let change = |at: usize| {
@@ -441,7 +447,7 @@ mod tests {
     #[test]
     fn a_stranger_s_signature_names_the_key_and_what_to_do() {
         let (ours, theirs) = (Fixture::new(), Fixture::new());
-        let raw = theirs.seal(&fixture::manifest(&OFFERED), &fixture::idle());
+        let raw = theirs.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
         let text = refused(&ours, &raw);
         assert!(text.contains(&theirs.key_id()) && text.contains("add the vendor's public key"));
         let mut nobody = Fixture::new();
@@ -461,18 +467,18 @@ mod tests {
         assert!(text.contains("signed by \"acme\""), "{text}");
         let foreign =
             fixture::component("(component (import \"wasi:cli/environment@0.2.0\" (instance)))");
-        let text = refused(&fixture, &fixture.seal(&fixture::manifest(&OFFERED), &foreign));
+        let text = refused(&fixture, &fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &foreign));
         assert!(text.contains("imports wasi:cli/environment@0.2.0 from outside"), "{text}");
     }
 
     #[test]
     fn what_is_no_driver_is_refused() {
         let fixture = Fixture::new();
-        let full = fixture::manifest(&OFFERED);
+        let full = fixture::manifest(&DRIVER_IMPORTS);
         let cases = [
             (fixture::component("(module)"), "no valid component"),
             (b"\x7fELF".to_vec(), "no valid component"),
-            (fixture::component("(component)"), "does not fit evenkeel:driver"),
+            (fixture::component("(component)"), "does not fit its world evenkeel:driver"),
             (fixture::driver(&fixture::Guest { memory_pages: 17, ..fixture::IDLE }), "to start"),
         ];
         for (component, words) in cases {
@@ -485,15 +491,23 @@ mod tests {
     fn the_manifest_is_held_to_the_grant() {
         let fixture = Fixture::new();
         let seal = |manifest: &PluginManifest| fixture.seal(manifest, &fixture::idle());
-        let mut other = fixture::manifest(&OFFERED);
+        let mut other = fixture::manifest(&DRIVER_IMPORTS);
         other.name = "apc".into();
         assert!(refused(&fixture, &seal(&other)).contains("holds the plugin \"apc\""));
-        let mut newer = fixture::manifest(&OFFERED);
-        newer.world = "evenkeel:driver/device-driver@0.2.0".into();
-        assert!(refused(&fixture, &seal(&newer)).contains("device-driver@0.2.0"));
-        let mut wants = fixture::manifest(&OFFERED);
+        let mut newer = fixture::manifest(&DRIVER_IMPORTS);
+        newer.world = "evenkeel:driver/device-driver@0.9.0".into();
+        assert!(
+            refused(&fixture, &seal(&newer))
+                .contains("is made for evenkeel:driver/device-driver@0.9.0")
+        );
+        newer.world = "evenkeel:gateway/gateway@0.1.0".into();
+        assert!(
+            refused(&fixture, &seal(&newer)).contains("no exported instance"),
+            "it says it is a gateway"
+        );
+        let mut wants = fixture::manifest(&DRIVER_IMPORTS);
         wants.permissions[0].what = "modem".into();
-        assert!(refused(&fixture, &seal(&wants)).contains("add `serial.modem ="));
+        assert!(refused(&fixture, &seal(&wants)).contains("add `grant.serial.modem ="));
     }
 
     #[test]

@@ -9,9 +9,10 @@
 //! [`load`] turns a file into something that may run, or a refusal that says
 //! why not; [`grant`] is the intersection of asked and granted; [`instance`] is
 //! one running copy, within [`limits`] and [`budget`]; [`supervisor`] gives
-//! each plugin its thread and restarts it as [`backoff`] decides; [`engine`]
-//! is the compiler's configuration, [`stop`] the way to wake a plugin that
-//! waits, [`board`] what others see of it.
+//! each plugin its thread and restarts it as [`backoff`] decides; [`inbox`] is
+//! where others ask it something; [`world`] knows the calls; [`engine`] is the
+//! compiler's configuration, [`stop`] the way to wake a plugin that waits in
+//! a host function, [`board`] what others see of it.
 //!
 //! # Invariants
 //! - One store, one thread and one memory budget per plugin; a trap ends the
@@ -27,11 +28,13 @@ pub mod board;
 pub mod budget;
 pub mod engine;
 pub mod grant;
+pub mod inbox;
 pub mod instance;
 pub mod limits;
 pub mod load;
 pub mod stop;
 pub mod supervisor;
+pub mod world;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -2,17 +2,17 @@
 //!
 //! One thread loads the plugins one after the other, at low priority; each
 //! then gets a thread of its own, which is the only one that touches its
-//! store. A plugin that fails makes its points stale, waits as
+//! store and which waits in one place only, its [inbox](super::inbox). A plugin that fails makes its points stale, waits as
 //! [`super::backoff`] decides, and gets a new store; the compiled code stays.
 
-use crate::caps::Who;
+use crate::caps::{Services, Who};
 use crate::clock;
 use crate::config::{Config, PluginGrant};
-use crate::hub::Hub;
-use crate::plugin::backoff::{Backoff, Next};
+use crate::plugin::backoff::{self, Backoff};
 use crate::plugin::board::Board;
-use crate::plugin::budget::CALL_MAX;
+use crate::plugin::budget::{self, CALL_MAX};
 use crate::plugin::engine::{self, EngineError};
+use crate::plugin::inbox::{Inbox, Next};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
 use crate::plugin::load::{self, Package, Refusal};
 use crate::plugin::reason;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 use wasmtime::Engine;
 
@@ -76,15 +76,15 @@ pub enum StartError {
 struct Slot {
     grant: PluginGrant,
     stop: Arc<Stop>,
+    inbox: Arc<Inbox>,
     board: Board,
 }
 
 /// What the threads share.
 #[derive(Clone)]
 struct Shared {
-    hub: Arc<Hub>,
+    services: Services,
     events: EventSink,
-    epoch: Nanos,
     call_max: Nanos,
     /// Dropped with its thread.
     _ended: Sender<()>,
@@ -97,14 +97,18 @@ impl Supervisor {
     /// # Errors
     /// [`StartError`] when no plugin could ever run. A plugin that is refused
     /// is an event and a status, not an error.
-    pub fn start(config: &Config, hub: Arc<Hub>, events: EventSink) -> Result<Self, StartError> {
-        Self::start_within(config, hub, events, CALL_MAX)
+    pub fn start(
+        config: &Config,
+        services: Services,
+        events: EventSink,
+    ) -> Result<Self, StartError> {
+        Self::start_within(config, services, events, CALL_MAX)
     }
 
     /// [`Supervisor::start`] with another limit for the longest call.
     fn start_within(
         config: &Config,
-        hub: Arc<Hub>,
+        services: Services,
         events: EventSink,
         call_max: Nanos,
     ) -> Result<Self, StartError> {
@@ -117,7 +121,7 @@ impl Supervisor {
             .collect::<Result<_, _>>()
             .map_err(system)?;
         let (sender, ended) = mpsc::channel();
-        let shared = Shared { hub, events, epoch: clock::now(), call_max, _ended: sender };
+        let shared = Shared { services, events, call_max, _ended: sender };
         let loader = Loader {
             engine,
             plugin_dir: config.plugin_dir.clone(),
@@ -135,7 +139,7 @@ impl Supervisor {
     /// Stop all plugins: ask, wait [`GRACE`], then interrupt. Returns when all
     /// have ended, after [`GRACE`] and [`KILL_GRACE`] at the latest.
     pub fn stop(&self) {
-        self.slots.iter().for_each(|slot| slot.stop.request());
+        self.slots.iter().for_each(|slot| slot.request_stop());
         if self.wait_ended(GRACE) {
             return;
         }
@@ -169,8 +173,17 @@ impl Slot {
         Ok(Self {
             grant: grant.clone(),
             stop: Arc::new(Stop::new()?),
+            inbox: Arc::default(),
             board: Board::new(&grant.name, state),
         })
+    }
+}
+
+impl Slot {
+    /// Ask it to stop: whatever it waits for is over.
+    fn request_stop(&self) {
+        self.stop.request();
+        self.inbox.stop();
     }
 }
 
@@ -252,7 +265,8 @@ fn run(slot: &Slot, package: &Package, shared: &Shared) {
         let begun = clock::now();
         let result = session(slot, package, shared);
         // Whatever ended it: nobody brings new values now.
-        shared.hub.mark_stale(&slot.grant.points);
+        slot.inbox.close();
+        shared.services.hub.mark_stale(&slot.grant.points);
         let failure = match result {
             // The settings do not change by waiting.
             Err(declined @ Failure::Declined { .. }) => {
@@ -269,14 +283,14 @@ fn run(slot: &Slot, package: &Package, shared: &Shared) {
         let now = clock::now();
         let random = getrandom::u32().unwrap_or(u32::MAX / 2);
         match backoff.failed(now, now.since(begun), random) {
-            Next::Pause(pause) => {
+            backoff::Next::Pause(pause) => {
                 slot.board.enter(PluginState::Backoff);
                 if slot.stop.wait(Duration::from_nanos(pause.0)) {
                     return stopped(slot, Ok(()), shared);
                 }
                 slot.board.enter(PluginState::Starting);
             }
-            Next::Quarantine => {
+            backoff::Next::Quarantine => {
                 error!(
                     plugin = name,
                     "failed too often and stays off; restart the daemon to try again"
@@ -296,14 +310,13 @@ fn session(slot: &Slot, package: &Package, shared: &Shared) -> Result<(), Failur
         package,
         &Surroundings {
             who: Who { name: name.clone(), points: slot.grant.points.clone() },
-            hub: Arc::clone(&shared.hub),
+            services: shared.services.clone(),
             stop: Arc::clone(&slot.stop),
-            epoch: shared.epoch,
             memory: slot.board.memory(),
             call_max: shared.call_max,
         },
     )?;
-    instance.start(&slot.grant.settings)?;
+    instance.start(&slot.grant.settings, None)?;
     let us = clock::now().since(begun).0 / 1_000;
     info!(plugin = name, points = slot.grant.points, "started in {us} µs");
     slot.board.started();
@@ -311,14 +324,34 @@ fn session(slot: &Slot, package: &Package, shared: &Shared) -> Result<(), Failur
     slot.board.enter(PluginState::Running);
     let version = package.manifest.version.clone();
     (shared.events)(Event::PluginStarted { name, version });
+    slot.inbox.open();
+    serve(slot, &mut instance)
+}
+
+/// Wakes the plugin when it is time, and hands it what others want from it in
+/// between. After each call it rests in proportion to what it computed.
+fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
+    let mut wake_at = Instant::now();
+    let mut errand_at = wake_at;
     loop {
+        let next = slot.inbox.next(wake_at, errand_at);
         let begun = clock::now();
-        let result = instance.poll();
-        slot.board.used(instance.cpu_used());
-        let pause = result?;
-        slot.board.polled(clock::now().since(begun));
-        if slot.stop.wait(pause) {
-            return Ok(());
+        let done = match next {
+            Next::Stop => return Ok(()),
+            Next::Wake => instance.wake().map(Some),
+            Next::Errand(errand) => errand(instance).map(|()| None),
+        };
+        let cpu = instance.cpu_used();
+        slot.board.used(cpu);
+        let wake_in = done?;
+        let now = Instant::now();
+        errand_at = now + budget::rest(cpu);
+        match wake_in {
+            Some(pause) => {
+                slot.board.polled(clock::now().since(begun));
+                wake_at = errand_at.max(now + pause);
+            }
+            None => wake_at = wake_at.max(errand_at),
         }
     }
 }
@@ -343,11 +376,11 @@ fn be_nice() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::Hub;
+    use crate::plugin::fixture::DRIVER_IMPORTS;
     use crate::plugin::fixture::{self, Fixture, Guest, IDLE, PUBLISH};
-    use crate::plugin::grant::OFFERED;
     use evenkeel_core::points::Quality;
     use evenkeel_signing::PluginManifest;
-    use std::time::Instant;
 
     struct Running {
         supervisor: Supervisor,
@@ -358,7 +391,7 @@ mod tests {
 
     fn run(guest: &Guest<'_>) -> Running {
         let fixture = Fixture::new();
-        let raw = fixture.seal(&fixture::manifest(&OFFERED), &fixture::driver(guest));
+        let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::driver(guest));
         std::fs::write(fixture.file(), raw).expect("written");
         fixture.trust();
         run_config(fixture, vec![fixture::grant("/dev/ttyS1")])
@@ -379,10 +412,11 @@ mod tests {
             history_period: Duration::from_secs(1),
             plugins,
         };
-        let (hub, events) = (Arc::new(Hub::default()), Arc::new(Mutex::new(Vec::new())));
+        let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
+        let hub = Arc::clone(&services.hub);
         let kept = Arc::clone(&events);
         let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
-        let supervisor = Supervisor::start_within(&config, Arc::clone(&hub), sink, call_max);
+        let supervisor = Supervisor::start_within(&config, services, sink, call_max);
         let supervisor = supervisor.expect("starts");
         Running { supervisor, hub, events, _fixture: fixture }
     }
@@ -411,6 +445,39 @@ mod tests {
         fn quality(&self) -> Option<Quality> {
             self.hub.device("ups.0.battery.charge").map(|point| point.quality)
         }
+    }
+
+    #[test]
+    fn a_plugin_that_computes_gets_a_fifth_of_a_core() {
+        // Some 20 ms a poll, and it wants to run again at once.
+        let poll = "(local $n i32) (loop $l
+                (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                    (i32.const 12000000))))
+            (i32.const 0)";
+        let running = run(&Guest { poll, ..IDLE });
+        running.wait("polled", |s| s.polls >= 1);
+        let (begun, before) = (Instant::now(), running.status().cpu_ms);
+        running.wait("polled often", |s| s.polls >= 9);
+        let used = u128::from(running.status().cpu_ms - before);
+        assert!(used * 4 < begun.elapsed().as_millis(), "{used} ms of {:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn an_errand_is_done_between_polls_and_not_by_a_plugin_that_is_gone() {
+        let running = run(&Guest { poll: "(i32.const 60000)", ..IDLE });
+        running.wait("polled", |s| s.polls == 1);
+        let inbox = Arc::clone(&running.supervisor.slots[0].inbox);
+        let waited = Duration::from_secs(10);
+        assert_eq!(inbox.ask_within(waited, |_| Ok(7)), Ok(7));
+        // This world has no commands: the plugin fails for the question, and
+        // is back after a pause.
+        let asked = inbox.ask_within(waited, |p| p.command("test.battery.start", None).map(|_| ()));
+        assert_eq!(asked, Err(crate::plugin::inbox::Undone::Failed));
+        let status = running.wait("failed", |s| s.traps == 1);
+        let said = status.last_error.expect("a reason");
+        assert_eq!(said, "it has no command; install a version of it that does");
+        running.supervisor.stop();
+        assert!(inbox.ask_within(waited, |_| Ok(7)).is_err());
     }
 
     #[test]
@@ -532,7 +599,8 @@ mod tests {
         let fixture = Fixture::new();
         fixture.trust();
         for (name, poll, extra, _) in cases {
-            let manifest = PluginManifest { name: name.into(), ..fixture::manifest(&OFFERED) };
+            let manifest =
+                PluginManifest { name: name.into(), ..fixture::manifest(&DRIVER_IMPORTS) };
             let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll, extra, ..IDLE }));
             std::fs::write(fixture.dir.path().join(format!("{name}.evkp")), raw).expect("written");
         }

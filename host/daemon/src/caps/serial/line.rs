@@ -28,6 +28,7 @@ use serial2::SerialPort;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tracing::debug;
 
 /// How a line is set.
@@ -152,6 +153,8 @@ impl LineError {
 #[derive(Debug)]
 pub struct Line {
     port: SerialPort,
+    /// Received behind the end of the last frame.
+    surplus: Vec<u8>,
 }
 
 impl Line {
@@ -173,14 +176,14 @@ impl Line {
         let attributes = tcgetattr(&fd).map_err(refused)?;
         // From here on, whatever goes wrong, the drop releases the device. Not
         // before: until the lock is ours, the flag is somebody else's.
-        let line = Self { port: SerialPort::from(fd) };
+        let line = Self { port: SerialPort::from(fd), surplus: Vec::new() };
         let fd = &line.port;
         ioctl_tiocexcl(fd).map_err(refused)?;
         let wanted = attributes_for(attributes, settings).map_err(refused)?;
         tcsetattr(fd, OptionalActions::Flush, &wanted).map_err(refused)?;
         // The system accepts what it can and stays silent about the rest.
         let got = tcgetattr(fd).map_err(refused)?;
-        if got.output_speed() != settings.baud || frame(&got) != frame(&wanted) {
+        if got.output_speed() != settings.baud || shape(&got) != shape(&wanted) {
             let source =
                 io::Error::other("it does not support this speed, parity or character size");
             return Err(LineError::Open { path: path.to_owned(), source });
@@ -196,16 +199,68 @@ impl Line {
     /// # Errors
     /// Any [`LineError`] but those of [`Line::open`], with the bytes so far.
     pub fn transact(
-        &self,
+        &mut self,
         tx: &[u8],
         end: ReplyEnd,
         max: usize,
         deadline: Nanos,
         stop: &Stop,
     ) -> Result<Vec<u8>, LineError> {
+        self.surplus.clear();
         tcflush(&self.port, QueueSelector::IFlush).map_err(|e| failed(e, Vec::new()))?;
         self.send(tx, deadline, stop)?;
-        self.or_flush(self.reply(end, max, deadline, stop))
+        let reply = self.frame(end, max, deadline, stop);
+        self.or_flush(reply)
+    }
+
+    /// Read one frame that the device sends by itself. What arrived since the
+    /// last frame counts.
+    ///
+    /// # Errors
+    /// As [`Line::transact`].
+    pub fn frame(
+        &mut self,
+        end: ReplyEnd,
+        max: usize,
+        deadline: Nanos,
+        stop: &Stop,
+    ) -> Result<Vec<u8>, LineError> {
+        let mut surplus = std::mem::take(&mut self.surplus);
+        let frame = self.read(&mut surplus, end, max, deadline, stop);
+        self.surplus = surplus;
+        frame
+    }
+
+    /// Set the levels of DTR and RTS.
+    ///
+    /// # Errors
+    /// [`LineError::Io`] on a line that has none.
+    pub fn set_modem_lines(&self, dtr: bool, rts: bool) -> Result<(), LineError> {
+        let set = self.port.set_dtr(dtr).and_then(|()| self.port.set_rts(rts));
+        set.map_err(|source| LineError::Io { partial: Vec::new(), source })
+    }
+
+    /// CTS, DSR, DCD and RI.
+    ///
+    /// # Errors
+    /// [`LineError::Io`] on a line that has none.
+    pub fn modem_lines(&self) -> Result<(bool, bool, bool, bool), LineError> {
+        let read = || {
+            let port = &self.port;
+            Ok((port.read_cts()?, port.read_dsr()?, port.read_cd()?, port.read_ri()?))
+        };
+        read().map_err(|source| LineError::Io { partial: Vec::new(), source })
+    }
+
+    /// Hold the line at space for `time`, or until the plugin is to stop.
+    ///
+    /// # Errors
+    /// [`LineError::Io`].
+    pub fn send_break(&self, time: Duration, stop: &Stop) -> Result<(), LineError> {
+        let failed = |source| LineError::Io { partial: Vec::new(), source };
+        self.port.set_break(true).map_err(failed)?;
+        stop.wait(time);
+        self.port.set_break(false).map_err(failed)
     }
 
     /// Send `tx` before `deadline`. What could not be sent by then never is.
@@ -241,49 +296,53 @@ impl Line {
         Ok(())
     }
 
-    fn reply(
+    /// A frame; `surplus` is what came before and then what came behind it.
+    fn read(
         &self,
+        surplus: &mut Vec<u8>,
         end: ReplyEnd,
         max: usize,
         deadline: Nanos,
         stop: &Stop,
     ) -> Result<Vec<u8>, LineError> {
-        let mut reply = Vec::new();
-        let mut chunk = [0; 256];
+        let mut frame = Vec::new();
+        let mut chunk = std::mem::take(surplus);
         loop {
+            let wanted = match end {
+                ReplyEnd::Terminator(last) => {
+                    chunk.iter().position(|b| *b == last).map(|at| at + 1)
+                }
+                ReplyEnd::Length(length) => {
+                    length.checked_sub(frame.len()).filter(|missing| *missing <= chunk.len())
+                }
+                ReplyEnd::Idle(_) => None,
+            };
+            surplus.extend_from_slice(&chunk[wanted.unwrap_or(chunk.len())..]);
+            chunk.truncate(wanted.unwrap_or(chunk.len()));
+            let room = max - frame.len();
+            frame.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            match wanted {
+                _ if chunk.len() > room => return Err(LineError::TooLong { partial: frame }),
+                Some(_) => return Ok(frame),
+                None => {}
+            }
             let until = match end {
-                ReplyEnd::Idle(gap) if !reply.is_empty() => deadline.min(clock::now() + gap),
+                ReplyEnd::Idle(gap) if !frame.is_empty() => deadline.min(clock::now() + gap),
                 _ => deadline,
             };
             match self.wait(PollFlags::IN, until, stop) {
                 Ok(true) => {}
                 // Quiet for the whole gap, not just until the deadline.
-                Ok(false) if until < deadline => return Ok(reply),
-                Ok(false) => return Err(LineError::Timeout { partial: reply }),
-                Err(error) => return Err(error.with(reply)),
+                Ok(false) if until < deadline => return Ok(frame),
+                Ok(false) => return Err(LineError::Timeout { partial: frame }),
+                Err(error) => return Err(error.with(frame)),
             }
-            let bytes = match rustix::io::read(&self.port, &mut chunk) {
-                Ok(0) => return Err(LineError::Vanished { partial: reply }),
-                Ok(count) => &chunk[..count],
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(errno) => return Err(failed(errno, reply)),
-            };
-            let wanted = match end {
-                ReplyEnd::Terminator(last) => {
-                    bytes.iter().position(|b| *b == last).map(|at| at + 1)
-                }
-                ReplyEnd::Length(length) => {
-                    length.checked_sub(reply.len()).filter(|missing| *missing <= bytes.len())
-                }
-                ReplyEnd::Idle(_) => None,
-            };
-            let bytes = &bytes[..wanted.unwrap_or(bytes.len())];
-            let room = max - reply.len();
-            reply.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            match wanted {
-                _ if bytes.len() > room => return Err(LineError::TooLong { partial: reply }),
-                Some(_) => return Ok(reply),
-                None => {}
+            chunk.resize(256, 0);
+            match rustix::io::read(&self.port, &mut chunk[..]) {
+                Ok(0) => return Err(LineError::Vanished { partial: frame }),
+                Ok(count) => chunk.truncate(count),
+                Err(Errno::AGAIN | Errno::INTR) => chunk.clear(),
+                Err(errno) => return Err(failed(errno, frame)),
             }
         }
     }
@@ -348,7 +407,7 @@ fn attributes_for(mut attributes: Termios, settings: &Settings) -> Result<Termio
     attributes.make_raw();
     attributes.set_speed(settings.baud)?;
     let modes = &mut attributes.control_modes;
-    modes.remove(FRAME | ControlModes::CRTSCTS);
+    modes.remove(SHAPE | ControlModes::CRTSCTS);
     // HUPCL would drop DTR when the line is closed.
     modes.remove(ControlModes::HUPCL);
     modes.insert(ControlModes::CREAD | ControlModes::CLOCAL);
@@ -365,13 +424,13 @@ fn attributes_for(mut attributes: Termios, settings: &Settings) -> Result<Termio
 }
 
 /// The modes that give a character its shape on the wire.
-const FRAME: ControlModes = ControlModes::CSIZE
+const SHAPE: ControlModes = ControlModes::CSIZE
     .union(ControlModes::PARENB)
     .union(ControlModes::PARODD)
     .union(ControlModes::CSTOPB);
 
-fn frame(attributes: &Termios) -> ControlModes {
-    attributes.control_modes & FRAME
+fn shape(attributes: &Termios) -> ControlModes {
+    attributes.control_modes & SHAPE
 }
 
 #[cfg(test)]
@@ -408,6 +467,10 @@ pub(crate) mod tests {
             let _ = std::fs::remove_file(link);
             std::os::unix::fs::symlink(&pty.path, link).expect("linked");
             pty
+        }
+
+        pub(crate) fn send(&self, bytes: &[u8]) {
+            assert_eq!(rustix::io::write(&self.master, bytes), Ok(bytes.len()));
         }
 
         /// What has arrived at the far end, after a moment.
@@ -498,7 +561,7 @@ pub(crate) mod tests {
         clock::now() + Nanos::from_millis(ms)
     }
 
-    fn ask(line: &Line, end: ReplyEnd, max: usize, ms: u64) -> Result<Vec<u8>, LineError> {
+    fn ask(line: &mut Line, end: ReplyEnd, max: usize, ms: u64) -> Result<Vec<u8>, LineError> {
         line.transact(b"Q1\r", end, max, soon(ms), &stop())
     }
 
@@ -508,21 +571,21 @@ pub(crate) mod tests {
             assert_eq!(request, b"Q1\r");
             b"(208.4 140.0\rlate".to_vec()
         });
-        let line = open(&far.path);
+        let mut line = open(&far.path);
         let end = ReplyEnd::Terminator(b'\r');
-        assert_eq!(ask(&line, end, 64, 5_000).expect("a reply"), b"(208.4 140.0\r");
+        assert_eq!(ask(&mut line, end, 64, 5_000).expect("a reply"), b"(208.4 140.0\r");
         // What came after it is not the beginning of the next reply.
-        assert_eq!(ask(&line, end, 64, 5_000).expect("a reply"), b"(208.4 140.0\r");
+        assert_eq!(ask(&mut line, end, 64, 5_000).expect("a reply"), b"(208.4 140.0\r");
     }
 
     #[test]
     fn a_reply_ends_after_its_length_or_when_the_line_is_quiet() {
         let far = Far::answer(Pty::new(), |_| b"0123456789".to_vec());
-        let line = open(&far.path);
-        assert_eq!(ask(&line, ReplyEnd::Length(4), 64, 5_000).expect("a reply"), b"0123");
+        let mut line = open(&far.path);
+        assert_eq!(ask(&mut line, ReplyEnd::Length(4), 64, 5_000).expect("a reply"), b"0123");
         let idle = ReplyEnd::Idle(Nanos::from_millis(50));
         let begun = Instant::now();
-        assert_eq!(ask(&line, idle, 64, 5_000).expect("a reply"), b"0123456789");
+        assert_eq!(ask(&mut line, idle, 64, 5_000).expect("a reply"), b"0123456789");
         assert!(begun.elapsed() >= Duration::from_millis(50));
         assert!(begun.elapsed() < Duration::from_secs(4), "not the deadline");
     }
@@ -530,11 +593,11 @@ pub(crate) mod tests {
     #[test]
     fn silence_and_half_replies_time_out_with_what_came() {
         let far = Far::answer(Pty::new(), |_| b"(208".to_vec());
-        let line = open(&far.path);
+        let mut line = open(&far.path);
         for end in
             [ReplyEnd::Terminator(b'\r'), ReplyEnd::Length(5), ReplyEnd::Idle(Nanos::from_secs(9))]
         {
-            match ask(&line, end, 64, 80) {
+            match ask(&mut line, end, 64, 80) {
                 Err(LineError::Timeout { partial }) => assert_eq!(partial, b"(208"),
                 other => panic!("{other:?}"),
             }
@@ -544,9 +607,9 @@ pub(crate) mod tests {
     #[test]
     fn a_reply_without_end_is_cut_at_the_maximum() {
         let far = Far::answer(Pty::new(), |_| vec![b'x'; 1_000]);
-        let line = open(&far.path);
+        let mut line = open(&far.path);
         for end in [ReplyEnd::Terminator(b'\r'), ReplyEnd::Idle(Nanos::from_millis(20))] {
-            match ask(&line, end, 100, 5_000) {
+            match ask(&mut line, end, 100, 5_000) {
                 Err(LineError::TooLong { partial }) => assert_eq!(partial, [b'x'; 100]),
                 other => panic!("{other:?}"),
             }
@@ -619,7 +682,7 @@ pub(crate) mod tests {
     #[test]
     fn what_could_not_be_sent_is_never_sent() {
         let pty = Pty::new();
-        let line = open(&pty.path);
+        let mut line = open(&pty.path);
         // Far more than a pseudo-terminal holds while nobody reads.
         let sent = line.send(&[b'x'; 1 << 17], soon(50), &stop());
         assert!(matches!(sent, Err(LineError::Timeout { .. })), "{sent:?}");
@@ -648,7 +711,7 @@ pub(crate) mod tests {
     #[test]
     fn a_stop_ends_a_wait_at_once() {
         let pty = Pty::new();
-        let line = open(&pty.path);
+        let mut line = open(&pty.path);
         let stop = Arc::new(stop());
         let other = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -665,14 +728,17 @@ pub(crate) mod tests {
     #[test]
     fn an_unplugged_line_says_so() {
         let pty = Pty::new();
-        let line = open(&pty.path);
+        let mut line = open(&pty.path);
         let unplug = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(30));
             drop(pty);
         });
-        let result = ask(&line, ReplyEnd::Length(1), 64, 5_000);
+        let result = ask(&mut line, ReplyEnd::Length(1), 64, 5_000);
         assert!(matches!(result, Err(LineError::Vanished { .. })), "{result:?}");
         unplug.join().expect("no panic");
-        assert!(matches!(ask(&line, ReplyEnd::Length(1), 64, 50), Err(LineError::Vanished { .. })));
+        assert!(matches!(
+            ask(&mut line, ReplyEnd::Length(1), 64, 50),
+            Err(LineError::Vanished { .. })
+        ));
     }
 }
