@@ -21,6 +21,8 @@
 //! every decision of a plugin runs in an ordinary test.
 
 pub mod host;
+#[cfg(all(feature = "run", not(target_arch = "wasm32")))]
+pub mod run;
 pub mod session;
 pub mod settings;
 pub mod table;

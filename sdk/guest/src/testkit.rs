@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-pub use bench::{Bench, BenchHid, Peer};
+pub use bench::{Bench, BenchHid, OpenLine, Peer};
 pub use case::{Case, CaseError, Expected, Telling, spell, write_bytes};
 pub use line::{Device, Fault, Recorded};
 
@@ -272,7 +272,8 @@ fn started<D: Driver<Bench>>(case: &Case, fault: Fault) -> Replay<D> {
 }
 
 /// The last value of each point, as an expected.points file spells it.
-fn shown(bench: &Bench) -> BTreeMap<String, String> {
+#[must_use]
+pub fn shown(bench: &Bench) -> BTreeMap<String, String> {
     bench.published.iter().flatten().map(|u| (u.name.to_string(), case::spell(u))).collect()
 }
 

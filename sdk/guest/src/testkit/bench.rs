@@ -28,6 +28,8 @@ pub struct Bench {
     pub opened: u32,
     /// What is on the other end of every serial line; without it, nothing.
     pub device: Option<Rc<RefCell<dyn Device>>>,
+    /// Opens serial lines instead of [`Self::device`].
+    pub open: Option<Box<OpenLine>>,
     /// Settings by name.
     pub settings: BTreeMap<String, Setting>,
     /// Names of settings that the plugin asked for.
@@ -66,6 +68,9 @@ pub struct Bench {
     pub signatures: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
     random: u64,
 }
+
+/// Opens the serial line with this name.
+pub type OpenLine = dyn FnMut(&str, Line) -> Result<Box<dyn Port>, PortError>;
 
 /// A peer on the network that answers whatever `answer` makes of each message.
 pub struct Peer {
@@ -179,7 +184,10 @@ impl Points for Bench {
 }
 
 impl Serial for Bench {
-    fn open_line(&mut self, name: &str, _line: Line) -> Result<Box<dyn Port>, PortError> {
+    fn open_line(&mut self, name: &str, line: Line) -> Result<Box<dyn Port>, PortError> {
+        if let Some(open) = &mut self.open {
+            return open(name, line);
+        }
         let Some(device) = &self.device else {
             let (code, detail) = (PortError::NO_PORT, format!("no device at {name:?}"));
             return Err(PortError { code, detail, partial: Vec::new() });

@@ -439,7 +439,8 @@ pub(super) fn event(theirs: wit::events::types::Event) -> Event {
 
 impl Commands for Appliance {
     fn offered(&mut self) -> Vec<Offer> {
-        use wit::commands::commands::{Command, Parameter, list};
+        use wit::commands::commands::{Command, list};
+        use wit::commands::types::Parameter;
         let convert = |command: Command| Offer {
             target: command.target,
             name: command.name,

@@ -2,7 +2,7 @@
 
 use bindings::exports::evenkeel::authenticator::login;
 
-use super::{Appliance, Registered, life, started};
+use super::{Appliance, Registered, started};
 use crate::Authenticator;
 use crate::worlds::{Attempt, SignIn};
 
@@ -11,23 +11,16 @@ use crate::worlds::{Attempt, SignIn};
 #[allow(missing_docs, unsafe_code, clippy::all, clippy::undocumented_unsafe_blocks)]
 pub mod bindings {
     wit_bindgen::generate!({
+        inline: "package evenkeel:sdk-authenticator; world authenticator { export evenkeel:authenticator/login@0.1.0; }",
         path: ["wit/log", "wit/clock", "wit/config", "wit/random", "wit/kv", "wit/crypto", "wit/net-client", "wit/plugin", "wit/authenticator"],
-        world: "evenkeel:authenticator/authenticator",
-        with: {
-            "evenkeel:log/log@0.1.0": crate::wasm::imports::evenkeel::log::log,
-            "evenkeel:clock/clock@0.1.1": crate::wasm::imports::evenkeel::clock::clock,
-            "evenkeel:config/config@0.1.0": crate::wasm::imports::evenkeel::config::config,
-            "evenkeel:random/random@0.1.0": crate::wasm::imports::evenkeel::random::random,
-            "evenkeel:kv/kv@0.1.0": crate::wasm::imports::evenkeel::kv::kv,
-            "evenkeel:crypto/crypto@0.1.0": crate::wasm::imports::evenkeel::crypto::crypto,
-            "evenkeel:net-client/net-client@0.1.0": crate::wasm::imports::evenkeel::net_client::net_client,
-        },
-        generate_all,
+        world: "evenkeel:sdk-authenticator/authenticator",
         pub_export_macro: true,
     });
 }
 
-life!(Authenticator, |_: &mut R::Plugin| ());
+/// Nothing is to be done after the start.
+#[doc(hidden)]
+pub fn begun<P: Authenticator<Appliance>>(_plugin: &P) {}
 
 impl<R: Registered> login::Guest for R
 where

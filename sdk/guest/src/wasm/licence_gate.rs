@@ -2,7 +2,7 @@
 
 use bindings::exports::evenkeel::licence::gate;
 
-use super::{Appliance, Registered, life, started};
+use super::{Appliance, Registered, started};
 use crate::LicenceGate;
 use crate::worlds::LicenceKey;
 
@@ -11,17 +11,16 @@ use crate::worlds::LicenceKey;
 #[allow(missing_docs, unsafe_code, clippy::all, clippy::undocumented_unsafe_blocks)]
 pub mod bindings {
     wit_bindgen::generate!({
+        inline: "package evenkeel:sdk-licence-gate; world licence-gate { export evenkeel:licence/gate@0.1.0; }",
         path: ["wit/log", "wit/plugin", "wit/licence"],
-        world: "evenkeel:licence/licence-gate",
-        with: {
-            "evenkeel:log/log@0.1.0": crate::wasm::imports::evenkeel::log::log,
-        },
-        generate_all,
+        world: "evenkeel:sdk-licence-gate/licence-gate",
         pub_export_macro: true,
     });
 }
 
-life!(LicenceGate, |_: &mut R::Plugin| ());
+/// Nothing is to be done after the start.
+#[doc(hidden)]
+pub fn begun<P: LicenceGate<Appliance>>(_plugin: &P) {}
 
 impl<R: Registered> gate::Guest for R
 where

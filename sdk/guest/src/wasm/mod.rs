@@ -11,6 +11,8 @@ pub mod gateway;
 #[doc(hidden)]
 pub mod imports;
 pub mod licence_gate;
+#[doc(hidden)]
+pub mod life;
 pub mod notifier;
 
 use std::sync::Once;
@@ -29,25 +31,9 @@ pub trait Registered {
 
     /// Do something with the instance, which is there after the start.
     fn with<R>(act: impl FnOnce(&mut Option<Self::Plugin>) -> R) -> R;
-}
 
-/// Start a plugin: panic messages first, so that none is lost.
-fn start<R: Registered>(previous: Option<Vec<u8>>) -> Result<(), String> {
-    report_panics();
-    let mut plugin = R::Plugin::start(&mut Appliance)?;
-    if let Some(state) = previous {
-        plugin.resume(&state);
-    }
-    R::with(|slot| *slot = Some(plugin));
-    Ok(())
-}
-
-fn wake<R: Registered>() -> u32 {
-    R::with(|slot| started(slot).wake(&mut Appliance))
-}
-
-fn save<R: Registered>() -> Vec<u8> {
-    R::with(|slot| started(slot).save())
+    /// What the world does once with a plugin that has started.
+    fn begun(plugin: &Self::Plugin);
 }
 
 /// The host calls `start` before anything else; a host that does not is no host
@@ -55,32 +41,6 @@ fn save<R: Registered>() -> Vec<u8> {
 fn started<P>(slot: &mut Option<P>) -> &mut P {
     slot.as_mut().expect("the host calls `start` first")
 }
-
-/// The exports that all worlds share, for plugins of one world. `$begun` is done
-/// with the plugin after its start.
-macro_rules! life {
-    ($world:ident, $begun:expr) => {
-        impl<R: crate::wasm::Registered> bindings::exports::evenkeel::plugin::life::Guest for R
-        where
-            R::Plugin: $world<crate::wasm::Appliance>,
-        {
-            fn start(previous: Option<Vec<u8>>) -> Result<(), String> {
-                crate::wasm::start::<R>(previous)?;
-                R::with(|slot| $begun(crate::wasm::started(slot)));
-                Ok(())
-            }
-
-            fn wake() -> u32 {
-                crate::wasm::wake::<R>()
-            }
-
-            fn save() -> Vec<u8> {
-                crate::wasm::save::<R>()
-            }
-        }
-    };
-}
-use life;
 
 /// A panic ends the instance with a bare trap; send its message and place to
 /// the log before that.
@@ -110,8 +70,15 @@ macro_rules! register_in {
                 fn with<R>(act: impl FnOnce(&mut Option<$plugin>) -> R) -> R {
                     PLUGIN.with_borrow_mut(act)
                 }
+
+                fn begun(plugin: &$plugin) {
+                    $crate::wasm::$world::begun(plugin);
+                }
             }
 
+            $crate::wasm::life::bindings::export!(
+                Exports with_types_in $crate::wasm::life::bindings
+            );
             $crate::wasm::$world::bindings::export!(
                 Exports with_types_in $crate::wasm::$world::bindings
             );
