@@ -135,7 +135,7 @@ fn start(
         package,
         &Surroundings {
             who: Who { name: grant.name.clone(), points: grant.points.clone() },
-            services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
+            services: Services { hub: Arc::clone(hub), epoch: Nanos(0), store: None },
             stop: Arc::new(Stop::new()?),
             memory: Arc::default(),
             call_max: CALL_MAX,

@@ -164,7 +164,7 @@ fn start_plugins(
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    let services = Services { hub: hub.clone(), epoch: clock::now(), store: Some(store.clone()) };
     Supervisor::start(config, services, events)
         .map(Arc::new)
         .map_err(|e| {

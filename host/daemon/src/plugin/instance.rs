@@ -6,6 +6,8 @@
 //! new one.
 
 use crate::caps::clock::Clock;
+use crate::caps::crypto::Crypto;
+use crate::caps::kv::Kv;
 use crate::caps::log::Log;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
@@ -38,6 +40,10 @@ pub struct State {
     pub clock: Clock,
     /// `evenkeel:random`
     pub random: Random,
+    /// `evenkeel:kv`
+    pub kv: Kv,
+    /// `evenkeel:crypto`
+    pub crypto: Crypto,
     /// `evenkeel:points/points`
     pub points: Points,
     /// `evenkeel:serial`
@@ -327,6 +333,8 @@ fn state(package: &Package, around: &Surroundings) -> State {
     State {
         clock: Clock::new(&site),
         random: Random,
+        kv: Kv::new(&site),
+        crypto: Crypto::new(&site),
         points: Points::new(&site),
         serial: Serial::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
