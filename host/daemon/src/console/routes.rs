@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 * 1_024;
 
-/// Who may use a route.
+/// Who may use a route. Writes are for administrators, whatever the row says,
+/// but for [`Permission::Public`] and [`Permission::Leave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Everybody.
@@ -25,6 +26,9 @@ pub enum Permission {
     /// The same, and the request is no activity: a page left open does not
     /// keep a session alive.
     SignedInPassive,
+    /// Whoever holds a session, to end it. The one write for which no
+    /// administrator is needed.
+    Leave,
 }
 
 /// One row of the table.
@@ -41,7 +45,7 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    use Permission::{Public, Session, SignedIn, SignedInPassive};
+    use Permission::{Leave, Public, Session, SignedIn, SignedInPassive};
     let row = |method, path, permission, handler| Route { method, path, permission, handler };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
@@ -49,14 +53,16 @@ pub fn table() -> Vec<Route> {
         read("/", SignedIn, get(page::live)),
         read("/login", Public, get(page::login)),
         write("/login", Public, post(access::login_form)),
+        write("/login/answer", Public, post(access::answer_form)),
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
-        write("/logout", Session, post(access::logout_form)),
+        write("/logout", Leave, post(access::logout_form)),
         write("/orders", SignedIn, post(orders::order_form)),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
+        write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
-        write("/api/v1/logout", Session, post(access::logout)),
+        write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedInPassive, get(access::session)),
         read("/api/v1/points", SignedIn, get(api::points)),
         read("/api/v1/strings", SignedIn, get(strings::strings)),

@@ -8,15 +8,18 @@
 use crate::caps::{Services, Who};
 use crate::clock;
 use crate::config::{Config, PluginGrant};
+use crate::login::{Asked, Attempt, Authenticators, Unavailable, Verdict};
 use crate::plugin::backoff::{self, Backoff};
+use crate::plugin::bindings::login as wit_login;
 use crate::plugin::board::Board;
 use crate::plugin::budget::{self, CALL_MAX};
 use crate::plugin::engine::{self, EngineError};
-use crate::plugin::inbox::{Inbox, Next};
+use crate::plugin::inbox::{Inbox, Next, Undone};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
 use crate::plugin::load::{self, Package, Refusal};
 use crate::plugin::reason;
 use crate::plugin::stop::Stop;
+use crate::plugin::world::World;
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
@@ -24,9 +27,10 @@ use evenkeel_signing::Keyring;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 use wasmtime::Engine;
 
@@ -78,6 +82,8 @@ struct Slot {
     stop: Arc<Stop>,
     inbox: Arc<Inbox>,
     board: Board,
+    /// Known when it was loaded.
+    world: OnceLock<World>,
 }
 
 /// What the threads share.
@@ -149,6 +155,23 @@ impl Supervisor {
         }
     }
 
+    /// Have the plugin `name` authenticate somebody.
+    fn ask(
+        &self,
+        name: &str,
+        attempt: Attempt,
+    ) -> Result<oneshot::Receiver<Result<wit_login::Verdict, String>>, Unavailable> {
+        let slot = self.slots.iter().find(|slot| slot.grant.name == name);
+        let slot = slot.ok_or_else(|| Unavailable(Undone::NotRunning.to_string()))?;
+        if slot.world.get().is_some_and(|world| *world != World::Authenticator) {
+            return Err(Unavailable("this plugin is no authenticator".to_owned()));
+        }
+        let Attempt { user, password, peer, state } = attempt;
+        let attempt = wit_login::Attempt { user, password, peer, state };
+        let asked = slot.inbox.ask(move |instance| instance.authenticate(&attempt));
+        asked.map_err(|why| Unavailable(why.to_string()))
+    }
+
     fn wait_ended(&self, time: Duration) -> bool {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.recv_timeout(time) == Err(RecvTimeoutError::Disconnected)
@@ -161,9 +184,30 @@ impl PluginList for Supervisor {
     }
 }
 
+impl Authenticators for Supervisor {
+    fn authenticate(&self, name: &str, attempt: Attempt) -> Asked {
+        let asked = self.ask(name, attempt);
+        Box::pin(async move {
+            let failed = |why: Undone| Unavailable(why.to_string());
+            let answer = asked?.await.map_err(|_| failed(Undone::Failed))?;
+            answer.map(verdict).map_err(Unavailable)
+        })
+    }
+}
+
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+fn verdict(verdict: wit_login::Verdict) -> Verdict {
+    match verdict {
+        wit_login::Verdict::Accepted(words) => Verdict::Accepted(words),
+        wit_login::Verdict::Rejected => Verdict::Rejected,
+        wit_login::Verdict::Challenge(wit_login::Challenge { state, prompt }) => {
+            Verdict::Challenge { state, prompt }
+        }
     }
 }
 
@@ -175,6 +219,7 @@ impl Slot {
             stop: Arc::new(Stop::new()?),
             inbox: Arc::default(),
             board: Board::new(&grant.name, state),
+            world: OnceLock::new(),
         })
     }
 }
@@ -212,6 +257,8 @@ impl Loader {
             match self.load(&keyring, slot) {
                 Ok(package) => {
                     slot.board.verified(&package.manifest);
+                    // Loaded once.
+                    let _ = World::of(&package.manifest.world).map(|w| slot.world.set(w));
                     spawn(slot, package, &self.shared);
                 }
                 Err(refusal) => refused(slot, &refusal.file, &reason(&refusal), &self.shared),
@@ -411,6 +458,7 @@ mod tests {
             trust_dir: dir.into(),
             history_period: Duration::from_secs(1),
             plugins,
+            login: crate::login::LoginSettings::default(),
         };
         let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
         let hub = Arc::clone(&services.hub);
