@@ -7,6 +7,7 @@
 
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
+use crate::plugin::compile::{CodeError, Compiler, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
@@ -43,6 +44,8 @@ pub struct Package {
     pub pre: InstancePre<State>,
     /// Where its functions are.
     pub exports: Exports,
+    /// Where its machine code came from.
+    pub code: Source,
     /// What it cost to come this far.
     pub cost: Cost,
 }
@@ -52,7 +55,7 @@ pub struct Package {
 pub struct Cost {
     /// Reading, signature, manifest, hashes of the parts.
     pub verify: Duration,
-    /// Turning the component into machine code.
+    /// Obtaining machine code for the component.
     pub compile: Duration,
     /// Comparing imports with grants, and linking.
     pub link: Duration,
@@ -131,12 +134,9 @@ pub enum Reason {
         #[source]
         source: GrantError,
     },
-    /// Not a component.
-    #[error("it is no valid component; ask the vendor for a correct build: {detail}")]
-    Invalid {
-        /// What the compiler says.
-        detail: String,
-    },
+    /// No machine code for it.
+    #[error(transparent)]
+    Code(CodeError),
     /// More than the manifest says.
     #[error("it imports {import}, which its manifest does not declare; ask the vendor why")]
     Undeclared {
@@ -175,7 +175,7 @@ pub enum Reason {
 /// # Errors
 /// [`Refusal`], before any code of the plugin has run.
 pub fn load(
-    engine: &Engine,
+    compiler: &Compiler,
     keyring: &Keyring,
     file: &Path,
     grant: &PluginGrant,
@@ -192,11 +192,11 @@ pub fn load(
     let bundle = verify(&raw, keyring).map_err(|reason| refused(&signer, reason))?;
     cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(|key| key.name().to_owned());
-    let Prepared { granted, world, pre, exports } =
-        prepare(engine, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
+    let Prepared { granted, world, pre, exports, code } =
+        prepare(compiler, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
     let manifest = bundle.manifest().clone();
-    Ok(Package { file, manifest, granted, signer, world, pre, exports, cost })
+    Ok(Package { file, manifest, granted, signer, world, pre, exports, code, cost })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -309,10 +309,11 @@ struct Prepared {
     world: World,
     pre: InstancePre<State>,
     exports: Exports,
+    code: Source,
 }
 
 fn prepare(
-    engine: &Engine,
+    compiler: &Compiler,
     bundle: &PluginBundle<'_>,
     grant: &PluginGrant,
     cost: &mut Cost,
@@ -326,10 +327,10 @@ fn prepare(
     };
     let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
     let begun = Instant::now();
-    let component = Component::from_binary(engine, bundle.component())
-        .map_err(|error| Reason::Invalid { detail: detail(&error) })?;
+    // Manifests of this format have no table of precompiled code.
+    let (component, code) = compiler.component(bundle.component(), &[]).map_err(Reason::Code)?;
     cost.compile = begun.elapsed();
-    let begun = Instant::now();
+    let (begun, engine) = (Instant::now(), compiler.engine());
     check_imports(engine, &component, &granted.interfaces)?;
     check_memory(&component, manifest.limits.memory_bytes)?;
     let shape = |error: wasmtime::Error| Reason::Shape {
@@ -340,7 +341,7 @@ fn prepare(
     let pre = linker.instantiate_pre(&component).map_err(shape)?;
     let exports = Exports::find(&manifest.world, world, &pre).map_err(shape)?;
     cost.link = begun.elapsed();
-    Ok(Prepared { granted, world, pre, exports })
+    Ok(Prepared { granted, world, pre, exports, code })
 }
 
 /// What the component really imports, which cannot lie, is all declared.

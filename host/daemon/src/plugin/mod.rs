@@ -7,11 +7,11 @@
 //!
 //! # Reading order
 //! [`load`] turns a file into something that may run, or a refusal that says
-//! why not; [`grant`] is the intersection of asked and granted; [`instance`] is
+//! why not, with machine code from [`compile`]; [`grant`] is the intersection of asked and granted; [`instance`] is
 //! one running copy, within [`limits`] and [`budget`]; [`supervisor`] gives
 //! each plugin its thread and restarts it as [`backoff`] decides; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
-//! compiler's configuration, [`stop`] the way to wake a plugin that waits in
+//! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
 //! a host function, [`board`] what others see of it.
 //!
 //! # Invariants
@@ -26,6 +26,7 @@ pub mod backoff;
 pub mod bindings;
 pub mod board;
 pub mod budget;
+pub mod compile;
 pub mod engine;
 pub mod grant;
 pub mod inbox;

@@ -11,6 +11,9 @@ use crate::config::{Config, PluginGrant};
 use crate::plugin::backoff::{self, Backoff};
 use crate::plugin::board::Board;
 use crate::plugin::budget::{self, CALL_MAX};
+use crate::plugin::compile::Compiler;
+#[cfg(feature = "compiler")]
+use crate::plugin::compile::helper::Helper;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::inbox::{Inbox, Next};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
@@ -28,7 +31,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
-use wasmtime::Engine;
 
 /// Where events go. Called from plugin threads: must not block for long.
 pub type EventSink = Arc<dyn Fn(Event) + Send + Sync>;
@@ -122,8 +124,12 @@ impl Supervisor {
             .map_err(system)?;
         let (sender, ended) = mpsc::channel();
         let shared = Shared { services, events, call_max, _ended: sender };
+        #[cfg(feature = "compiler")]
+        let compiler = Compiler::new(engine, Helper::default(), &config.data_dir);
+        #[cfg(not(feature = "compiler"))]
+        let compiler = Compiler::new(engine);
         let loader = Loader {
-            engine,
+            compiler,
             plugin_dir: config.plugin_dir.clone(),
             trust_dir: config.trust_dir.clone(),
             slots: slots.clone(),
@@ -190,7 +196,7 @@ impl Slot {
 /// The loader's thread: one plugin after the other, in the order of the
 /// configuration.
 struct Loader {
-    engine: Engine,
+    compiler: Compiler,
     plugin_dir: PathBuf,
     trust_dir: PathBuf,
     slots: Vec<Arc<Slot>>,
@@ -221,13 +227,14 @@ impl Loader {
 
     fn load(&self, keyring: &Keyring, slot: &Slot) -> Result<Package, Refusal> {
         let file = load::find(&self.plugin_dir, &slot.grant.name)?;
-        let package = load::load(&self.engine, keyring, &file, &slot.grant)?;
+        let package = load::load(&self.compiler, keyring, &file, &slot.grant)?;
         info!(
             plugin = slot.grant.name,
             signer = package.signer,
-            "{} verified in {} ms, compiled in {} ms, linked in {} ms",
+            "{} verified in {} ms, code from {:?} in {} ms, linked in {} ms",
             file.display(),
             package.cost.verify.as_millis(),
+            package.code,
             package.cost.compile.as_millis(),
             package.cost.link.as_millis(),
         );
