@@ -5,7 +5,7 @@ use crate::grants::Grants;
 use crate::plugin::compile::Compiler;
 use crate::plugin::compile::helper::Helper;
 use crate::plugin::load::{Package, Refusal, load};
-use evenkeel_signing::{Keyring, PluginManifest, Role, SecretKey, seal_plugin};
+use evenkeel_signing::{Keyring, Kind, PluginManifest, Role, SecretKey, seal, seal_plugin};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -37,6 +37,18 @@ impl Fixture {
 
     pub(crate) fn seal(&self, manifest: &PluginManifest, component: &[u8]) -> Vec<u8> {
         seal_plugin(manifest.clone(), &[("component", component)], &[&self.key]).expect("sealed")
+    }
+
+    /// Whatever the manifest says, also what no tool would sign.
+    pub(crate) fn seal_as_it_is(&self, manifest: &PluginManifest, parts: &[&[u8]]) -> Vec<u8> {
+        let json = |length: u64| {
+            let manifest = PluginManifest { total_length: length, ..manifest.clone() };
+            serde_json::to_vec(&manifest).expect("JSON")
+        };
+        // The length is in what is measured: a number of as many digits.
+        let raw = |length| seal(Kind::Plugin, &json(length), parts, &[&self.key]).expect("sealed");
+        let length = raw(100_000).len() as u64;
+        raw(length)
     }
 
     pub(crate) fn file(&self) -> PathBuf {

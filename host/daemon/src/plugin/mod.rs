@@ -39,6 +39,8 @@ pub mod world;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod hostile;
 
 pub use supervisor::Supervisor;
 
