@@ -1,7 +1,9 @@
 //! `evenkeeld --config FILE`: wires the parts together, says when it is ready,
 //! and stops in order. A part that cannot run is told of, and the others run.
+//! `evenkeeld compile-plugin` is the process in which it has plugins compiled:
+//! a component on standard input, machine code on standard output.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use evenkeel_core::events::Event;
 use evenkeeld::caps::Services;
 use evenkeeld::config::{self, Config, InForce};
@@ -12,6 +14,8 @@ use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::plugin::Supervisor;
+#[cfg(feature = "compiler")]
+use evenkeeld::plugin::compile::{child, helper};
 use evenkeeld::plugin::roster;
 use evenkeeld::plugin::supervisor::RosterStore;
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
@@ -34,11 +38,22 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Plugins, store and console of the Evenkeel appliance.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
     /// Configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What the program is, too.
+#[derive(Subcommand)]
+enum Other {
+    /// Compile the component on standard input, within limits.
+    #[cfg(feature = "compiler")]
+    #[command(hide = true)]
+    CompilePlugin,
 }
 
 /// Why nobody can reach the console.
@@ -57,9 +72,16 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    let config = match (arguments.other, arguments.config) {
+        #[cfg(feature = "compiler")]
+        (Some(Other::CompilePlugin), _) => {
+            let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            return child::run(&helper::Limits::default(), input, output).into();
+        }
+        (_, config) => config.expect("required where there is no other command"),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done =
-        runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&arguments.config)));
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&config)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

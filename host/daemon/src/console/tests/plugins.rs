@@ -4,24 +4,7 @@ use super::*;
 use crate::caps::Services;
 use crate::config::Config;
 use crate::plugin::Supervisor;
-use crate::plugin::fixture::{self, Fixture};
-use crate::plugin::supervisor::RosterStore;
-use std::sync::Mutex;
-
-/// A list of plugins in memory.
-#[derive(Default)]
-struct Kept(Mutex<Option<String>>);
-
-impl RosterStore for Kept {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.lock().expect("no panic").clone())
-    }
-
-    fn save(&self, text: &str) -> Result<(), String> {
-        *self.0.lock().expect("no panic") = Some(text.to_owned());
-        Ok(())
-    }
-}
+use crate::plugin::fixture::{self, Fixture, Kept};
 
 struct Desk {
     bench: Bench,

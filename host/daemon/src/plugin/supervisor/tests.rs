@@ -4,26 +4,11 @@
 use super::*;
 use crate::config::PluginGrant;
 use crate::hub::Hub;
-use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, PUBLISH};
+use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, Kept, PUBLISH};
 use crate::plugin_status::PluginState;
 use evenkeel_core::points::Quality;
 use evenkeel_signing::PluginManifest;
 use std::time::Instant;
-
-/// A store in memory.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Option<String>>>);
-
-impl RosterStore for Kept {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.lock().expect("no panic").clone())
-    }
-
-    fn save(&self, text: &str) -> Result<(), String> {
-        *self.0.lock().expect("no panic") = Some(text.to_owned());
-        Ok(())
-    }
-}
 
 struct Running {
     supervisor: Supervisor,
