@@ -8,7 +8,9 @@
 
 pub mod bucket;
 pub mod clock;
+pub mod config;
 pub mod log;
+pub mod net_client;
 pub mod points;
 pub mod random;
 pub mod serial;
@@ -51,13 +53,19 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 7] = [
+pub const OFFERS: [Offer; 9] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(config::INTERFACE, bindings::config::config, config: config::Config),
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(
+        net_client::INTERFACE,
+        bindings::net_client::net_client,
+        net: net_client::NetClient
+    ),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
 ];
 
