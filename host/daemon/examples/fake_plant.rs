@@ -27,7 +27,9 @@ async fn main() {
     let plugins = Arc::new(vec![plugin()]);
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
-    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
+    let console =
+        Console::new(hub.clone(), store.clone(), plugins, orders, Arc::default(), path, vec![])
+            .await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

@@ -135,8 +135,9 @@ fn start(
         package,
         &Surroundings {
             who: Who { name: grant.name.clone(), points: grant.points.clone() },
-            services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
+            services: Services { hub: Arc::clone(hub), epoch: Nanos(0), ..Services::default() },
             stop: Arc::new(Stop::new()?),
+            inbox: Arc::default(),
             memory: Arc::default(),
             call_max: CALL_MAX,
         },

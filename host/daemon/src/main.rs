@@ -4,6 +4,8 @@
 use clap::Parser;
 use evenkeel_core::events::Event;
 use evenkeeld::caps::Services;
+use evenkeeld::caps::net_server::Servers;
+use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
@@ -71,7 +73,12 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let commands = {
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
+    };
+    let plugins = start_plugins(&config, &hub, &commands, &store, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
@@ -83,7 +90,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         None => Arc::new(Vec::<PluginStatus>::new()),
     };
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), list, orders, data_dir, notices).await;
+    let console = Console::new(hub, store.clone(), list, orders, commands, data_dir, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -159,12 +166,19 @@ async fn begin(
 fn start_plugins(
     config: &Config,
     hub: &Arc<Hub>,
+    commands: &Arc<Switchboard>,
     store: &Arc<Store>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
+    let services = Services {
+        hub: hub.clone(),
+        commands: commands.clone(),
+        servers: Arc::new(servers),
+        epoch: clock::now(),
+    };
     Supervisor::start(config, services, events)
         .map(Arc::new)
         .map_err(|e| {

@@ -8,14 +8,19 @@
 
 pub mod bucket;
 pub mod clock;
+pub mod commands;
 pub mod log;
+pub mod net_server;
 pub mod points;
 pub mod random;
+pub mod reader;
 pub mod serial;
 
+use crate::commands::Switchboard;
 use crate::grants::Grants;
 use crate::hub::Hub;
 use crate::plugin::bindings;
+use crate::plugin::inbox::Inbox;
 use crate::plugin::instance::State;
 use crate::plugin::stop::Stop;
 use core::fmt;
@@ -51,7 +56,7 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 7] = [
+pub const OFFERS: [Offer; 11] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
@@ -59,6 +64,14 @@ pub const OFFERS: [Offer; 7] = [
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(
+        net_server::INTERFACE,
+        bindings::net_server::net_server,
+        net_server: net_server::NetServer
+    ),
+    offer!(commands::INTERFACE, bindings::commands::commands, commands: commands::Commands),
+    offer!(commands::OFFERS_INTERFACE, bindings::commands::offers, offers: commands::Offers),
+    offer!(reader::INTERFACE, bindings::points::reader, reader: reader::Reader),
 ];
 
 /// The offer that serves an import or a wish for `interface`.
@@ -92,6 +105,10 @@ pub fn base(interface: &str) -> &str {
 pub struct Services {
     /// The present values.
     pub hub: Arc<Hub>,
+    /// Who can be told what.
+    pub commands: Arc<Switchboard>,
+    /// The listeners of gateways.
+    pub servers: Arc<net_server::Servers>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
 }
@@ -99,7 +116,12 @@ pub struct Services {
 impl Default for Services {
     /// Services of a host that has just started and does nothing else.
     fn default() -> Self {
-        Self { hub: Arc::default(), epoch: crate::clock::now() }
+        Self {
+            hub: Arc::default(),
+            commands: Arc::default(),
+            servers: Arc::default(),
+            epoch: crate::clock::now(),
+        }
     }
 }
 
@@ -113,6 +135,8 @@ pub struct Site<'a> {
     pub log: &'a log::Log,
     /// How it is told to stop while it waits.
     pub stop: &'a Arc<Stop>,
+    /// Where it is asked something.
+    pub inbox: &'a Arc<Inbox>,
     /// The rest of the host.
     pub services: &'a Services,
 }
@@ -168,6 +192,7 @@ pub(crate) mod testing {
         pub(crate) who: Who,
         pub(crate) grants: Grants,
         pub(crate) stop: Arc<Stop>,
+        pub(crate) inbox: Arc<Inbox>,
         pub(crate) services: Services,
         log: log::Log,
     }
@@ -180,6 +205,7 @@ pub(crate) mod testing {
                 who,
                 grants: Grants::default(),
                 stop: Arc::new(Stop::new().expect("a descriptor")),
+                inbox: Arc::default(),
                 services: Services::default(),
             }
         }
@@ -187,8 +213,8 @@ pub(crate) mod testing {
 
     impl Place {
         pub(crate) fn site(&self) -> Site<'_> {
-            let Self { who, grants, log, stop, services } = self;
-            Site { who, grants, log, stop, services }
+            let Self { who, grants, log, stop, inbox, services } = self;
+            Site { who, grants, log, stop, inbox, services }
         }
     }
 }

@@ -3,13 +3,14 @@
 //! Reading order: [`routes`] lists every path and who may use it, [`gate`]
 //! enforces that and sets the headers, [`access`] signs people in and out,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
-//! [`api`] gives it to programs, [`orders`] takes what people want done,
+//! [`api`] gives it to programs, [`orders`] and [`commands`] take what people want done,
 //! [`server`] carries it all over TLS.
 //!
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
 pub mod access;
 pub mod api;
+pub mod commands;
 mod gate;
 mod openapi;
 pub mod orders;
@@ -20,11 +21,12 @@ pub mod routes;
 pub mod server;
 pub mod session;
 pub mod stream;
-mod throttle;
+pub(crate) mod throttle;
 pub mod tls;
 pub mod view;
 
 use crate::clock;
+use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
@@ -50,6 +52,7 @@ pub struct Console {
     store: Arc<Store>,
     plugins: Arc<dyn PluginList>,
     orders: Arc<Orders>,
+    commands: Arc<Switchboard>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -74,7 +77,7 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// A console for this hub, store, these plugins and this guard. Without any user it
+    /// A console for this hub, store, these plugins, this guard and switchboard. Without any user it
     /// makes the first one ([`access::ensure_first_user`]); while the store
     /// cannot take it, it is tried again ([`run`](Self::run)). `notices` stay
     /// on the page until the restart.
@@ -83,6 +86,7 @@ impl Console {
         store: Arc<Store>,
         plugins: Arc<dyn PluginList>,
         orders: Arc<Orders>,
+        commands: Arc<Switchboard>,
         data_dir: PathBuf,
         notices: Vec<String>,
     ) -> Arc<Self> {
@@ -92,6 +96,7 @@ impl Console {
             store,
             plugins,
             orders,
+            commands,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

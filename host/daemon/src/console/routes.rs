@@ -2,7 +2,7 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{bench, discharges, strings};
-use super::{Console, access, api, gate, openapi, orders, page, stream};
+use super::{Console, access, api, commands, gate, openapi, orders, page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -67,6 +67,8 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
         read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
         write("/api/v1/orders", SignedIn, post(orders::order)),
+        read("/api/v1/commands", SignedIn, get(commands::commands)),
+        write("/api/v1/commands", SignedIn, post(commands::command)),
         read("/api/v1/plugins", SignedIn, get(api::plugins)),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),

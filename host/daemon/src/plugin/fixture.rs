@@ -183,15 +183,78 @@ pub(crate) fn driver(guest: &Guest<'_>) -> Vec<u8> {
     encode(&component(&text))
 }
 
-/// A component around a core module of the world `device-driver`.
+/// What a gateway of [`gateway`] may import.
+pub(crate) const NET_SERVER: &str = "evenkeel:net-server/net-server@0.1.0";
+
+/// A gateway whose `serve` runs this body: locals `$data`, `$len` and
+/// `$connection` are its arguments; it leaves the address of its result.
+/// What it is told of `closed` it adds up at 2048.
+pub(crate) fn gateway(serve: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+        (import "evenkeel:net-server/net-server@0.1.0" "send"
+            (func $send (param i64 i32 i32 i32)))
+        (memory (export "memory") 8)
+        (global $heap (mut i32) (i32.const 8192))
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (local $at i32)
+            (local.set $at (global.get $heap))
+            (global.set $heap (i32.and (i32.const -8)
+                (i32.add (i32.const 7) (i32.add (local.get $at) (local.get 3)))))
+            (local.get $at))
+        (func (export "evenkeel:plugin/life@0.1.0#start") (param i32 i32 i32) (result i32)
+            (i32.const 16))
+        (func (export "evenkeel:plugin/life@0.1.0#wake") (result i32) (i32.const 60000))
+        (func (export "evenkeel:plugin/life@0.1.0#save") (result i32) (i32.const 32))
+        (func (export "evenkeel:gateway/service@0.1.0#closed") (param i64)
+            (i32.store8 (i32.const 2048) (i32.add (i32.const 1) (i32.load8_u (i32.const 2048)))))
+        (func (export "evenkeel:gateway/service@0.1.0#serve")
+            (param $listener i32) (param $name_len i32) (param $connection i64)
+            (param $data i32) (param $len i32) (result i32)
+            (global.set $heap (i32.const 8192))
+            {serve}))"#
+    );
+    const PACKAGES: [&str; 20] = [
+        "since-0.1/log",
+        "since-0.1/clock",
+        "since-0.1/serial",
+        "since-0.1/points",
+        "since-0.2/clock",
+        "since-0.2/config",
+        "since-0.2/random",
+        "since-0.2/kv",
+        "since-0.2/crypto",
+        "since-0.2/serial",
+        "since-0.2/hid",
+        "since-0.2/contacts",
+        "since-0.2/net-client",
+        "since-0.2/net-server",
+        "since-0.2/snmp-client",
+        "since-0.2/points",
+        "since-0.2/commands",
+        "since-0.2/events",
+        "since-0.2/plugin",
+        "since-0.2/gateway",
+    ];
+    encode_world(&component(&text), &PACKAGES, "gateway")
+}
+
+/// A component around a core module of the world `device-driver` of 0.1.
 fn encode(module: &[u8]) -> Vec<u8> {
-    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/since-0.1");
+    let packages = ["log", "clock", "serial", "points", "driver"];
+    let packages = packages.map(|package| format!("since-0.1/{package}"));
+    let packages = packages.each_ref().map(String::as_str);
+    encode_world(module, &packages, "device-driver")
+}
+
+/// A component around a core module of `world`, which the last of `packages`
+/// in `wit/` has.
+fn encode_world(module: &[u8], packages: &[&str], world: &str) -> Vec<u8> {
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
     let mut resolve = Resolve::default();
-    for package in ["log", "clock", "serial", "points"] {
-        resolve.push_path(format!("{wit}/{package}")).expect("good WIT");
-    }
-    let (driver, _) = resolve.push_path(format!("{wit}/driver")).expect("good WIT");
-    let world = resolve.select_world(&[driver], Some("device-driver")).expect("the world");
+    let push = |package: &&str| resolve.push_path(format!("{wit}/{package}")).expect("good WIT").0;
+    let last = packages.iter().map(push).last().expect("a package");
+    let world = resolve.select_world(&[last], Some(world)).expect("the world");
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("embedded");
     let mut encoder = ComponentEncoder::default();

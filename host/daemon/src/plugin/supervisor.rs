@@ -261,6 +261,9 @@ fn refused(slot: &Slot, file: &Path, reason: &str, shared: &Shared) {
 /// A plugin's thread.
 fn run(slot: &Slot, package: &Package, shared: &Shared) {
     let mut backoff = Backoff::default();
+    // As long as the plugin is on, over its restarts.
+    let listen = &package.granted.grants.listen;
+    let _listening = shared.services.servers.listen(&slot.grant.name, listen, &slot.inbox);
     loop {
         let begun = clock::now();
         let result = session(slot, package, shared);
@@ -312,6 +315,7 @@ fn session(slot: &Slot, package: &Package, shared: &Shared) -> Result<(), Failur
             who: Who { name: name.clone(), points: slot.grant.points.clone() },
             services: shared.services.clone(),
             stop: Arc::clone(&slot.stop),
+            inbox: Arc::clone(&slot.inbox),
             memory: slot.board.memory(),
             call_max: shared.call_max,
         },
