@@ -18,14 +18,23 @@ pub trait Appliance {
     /// The points with these names, at most [`NAMES_MAX`], at one moment.
     ///
     /// # Errors
-    /// Why it cannot be read.
-    fn read(&mut self, names: &[String]) -> Result<Vec<Option<Reading>>, Exception>;
+    /// [`Unread`]; one name that is denied denies all.
+    fn read(&mut self, names: &[String]) -> Result<Vec<Option<Reading>>, Unread>;
 
     /// Have something done, and wait for it.
     ///
     /// # Errors
     /// Why it was not.
     fn command(&mut self, command: &Command) -> Result<(), Exception>;
+}
+
+/// Why points cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// One of them is not granted.
+    Denied,
+    /// Not now.
+    Busy,
 }
 
 /// A command to a device.
@@ -201,6 +210,12 @@ fn bits(
     Ok(points.iter().map(bit).collect())
 }
 
+/// What a grant is usually about: `string.1` of `string.1.block.2.voltage`.
+fn device(name: &str) -> &str {
+    let mut dots = name.match_indices('.').map(|(at, _)| at);
+    dots.nth(1).map_or(name, |at| &name[..at])
+}
+
 /// Names of points, each once.
 #[derive(Default)]
 struct Wanted {
@@ -220,7 +235,22 @@ impl Wanted {
     fn read(&self, appliance: &mut dyn Appliance) -> Result<Vec<Option<Reading>>, Exception> {
         let mut readings = Vec::with_capacity(self.names.len());
         for names in self.names.chunks(NAMES_MAX) {
-            readings.append(&mut appliance.read(names)?);
+            match appliance.read(names) {
+                Ok(mut more) => readings.append(&mut more),
+                Err(Unread::Busy) => return Err(Exception::Busy),
+                // A part is granted, perhaps: what is not looks absent.
+                Err(Unread::Denied) => {
+                    for names in names.chunk_by(|a, b| device(a) == device(b)) {
+                        match appliance.read(names) {
+                            Ok(mut more) => readings.append(&mut more),
+                            Err(Unread::Busy) => return Err(Exception::Busy),
+                            Err(Unread::Denied) => {
+                                readings.extend(std::iter::repeat_n(None, names.len()));
+                            }
+                        }
+                    }
+                }
+            }
         }
         Ok(readings)
     }

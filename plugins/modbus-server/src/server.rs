@@ -136,6 +136,7 @@ fn identify(code: u8, object: u8) -> Result<Vec<u8>, Exception> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::map::Unread;
     use crate::value::tests::{number, words};
     use crate::value::{Reading, State};
     use proptest::prelude::*;
@@ -155,9 +156,12 @@ mod tests {
             7
         }
 
-        fn read(&mut self, names: &[String]) -> Result<Vec<Option<Reading>>, Exception> {
+        fn read(&mut self, names: &[String]) -> Result<Vec<Option<Reading>>, Unread> {
             assert!(names.len() <= map::NAMES_MAX);
             self.looks += 1;
+            if names.iter().any(|name| name.starts_with("ups.1.")) {
+                return Err(Unread::Denied);
+            }
             Ok(names.iter().map(|name| self.points.get(name).cloned()).collect())
         }
 
@@ -219,6 +223,15 @@ mod tests {
         assert_eq!(answer[100..], [0xFF, 0xFF]);
         let answer = ask(&mut fake, 1, &[2, 3, 0xE8, 2, 0]);
         assert_eq!((answer[1], answer[2]), (64, 1));
+    }
+
+    #[test]
+    fn what_is_not_granted_looks_absent_and_hides_nothing_else() {
+        let mut fake = fake();
+        // UPS 0 and 1.
+        let answer = ask(&mut fake, 1, &[3, 0x13, 0x88, 0, 100]);
+        assert_eq!(answer[2..6], [0, 0b110, 0, 2], "stale");
+        assert_eq!(answer[102..106], [0xFF, 0xFF, 0, 4], "no such point");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_page;
 mod problem;
 pub mod routes;
 pub mod server;
@@ -30,7 +31,7 @@ use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
-use crate::plugin_status::PluginList;
+use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
@@ -50,7 +51,7 @@ const CHORES_EVERY: Duration = Duration::from_secs(5);
 pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
-    plugins: Arc<dyn PluginList>,
+    plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
     data_dir: PathBuf,
@@ -84,7 +85,7 @@ impl Console {
     pub async fn new(
         hub: Arc<Hub>,
         store: Arc<Store>,
-        plugins: Arc<dyn PluginList>,
+        plugins: Arc<dyn PluginAdmin>,
         orders: Arc<Orders>,
         commands: Arc<Switchboard>,
         data_dir: PathBuf,

@@ -32,7 +32,10 @@ pub const WRITE_TIME: Duration = Duration::from_secs(10);
 pub const SERVE_WAIT: Duration = Duration::from_secs(20);
 /// See [`PER_LISTENER_MAX`].
 pub const EVICT_AFTER: Duration = Duration::from_secs(10);
-/// Between two attempts to bind an address.
+/// Between the first two attempts to bind an address: the plugin's own
+/// predecessor may just be going …
+pub const BIND_RETRY_FIRST: Duration = Duration::from_millis(100);
+/// … and later.
 pub const BIND_RETRY: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection (no descriptors left), or when
 /// others have filled the plugin's inbox.

@@ -3,7 +3,7 @@
 use super::connections::Connections;
 use super::datagram;
 use super::gateway::{Asker, Gateway};
-use super::limits::{BIND_RETRY, HANDSHAKE_TIME, PAUSE, TOTAL_MAX};
+use super::limits::{BIND_RETRY, BIND_RETRY_FIRST, HANDSHAKE_TIME, PAUSE, TOTAL_MAX};
 use super::stream::{self, Conversation};
 use crate::console::throttle::Source;
 use crate::console::tls;
@@ -160,7 +160,7 @@ impl Listener {
     /// Until the task is dropped.
     async fn run(self) {
         let (plugin, listen) = (self.plugin.as_str(), self.listen);
-        let mut said = String::new();
+        let (mut said, mut pause) = (String::new(), BIND_RETRY_FIRST);
         let bound = loop {
             match self.bind().await {
                 Ok(bound) => break bound,
@@ -174,7 +174,8 @@ impl Listener {
                         );
                         said = reason;
                     }
-                    sleep(BIND_RETRY).await;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(BIND_RETRY);
                 }
             }
         };

@@ -8,12 +8,12 @@ use super::Servers;
 use super::limits::PER_SOURCE_MAX;
 use crate::caps::Services;
 use crate::config::{Config, PluginGrant};
-use crate::grants::Grants;
 use crate::plugin::Supervisor;
 use crate::plugin::fixture::{self, Fixture};
+use crate::plugin::supervisor::RosterStore;
+
 use crate::plugin_status::{PluginList as _, PluginState};
 use evenkeel_signing::{Permission, PluginManifest};
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +38,19 @@ const SERVE: &str = r#"(local $byte i32)
     (if (i32.eq (local.get $byte) (i32.const 116))
         (then (i32.store8 (i32.const 128) (i32.add (i32.const 48) (i32.load8_u (i32.const 2048))))))
     (i32.const 64)"#;
+
+/// A store that keeps nothing.
+struct Forgetful;
+
+impl RosterStore for Forgetful {
+    fn load(&self) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn save(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
 
 struct Running {
     supervisor: Supervisor,
@@ -68,16 +81,8 @@ async fn run(scheme: &str) -> Running {
     std::fs::write(fixture.dir.path().join("echo.evkp"), raw).expect("written");
     fixture.trust();
     let listen = format!("{scheme}://{address}").parse().expect("an address");
-    let plugin = PluginGrant {
-        name: "echo".into(),
-        enabled: true,
-        points: String::new(),
-        grant: Grants {
-            listen: BTreeMap::from([("peers".to_owned(), listen)]),
-            ..Grants::default()
-        },
-        settings: BTreeMap::new(),
-    };
+    let mut plugin = PluginGrant::new("echo");
+    plugin.grant.listen.insert("peers".to_owned(), listen);
     let dir = fixture.dir.path();
     let config = Config {
         data_dir: dir.into(),
@@ -90,7 +95,8 @@ async fn run(scheme: &str) -> Running {
     };
     let servers = Servers::new(tokio::runtime::Handle::current(), dir.into());
     let services = Services { servers: Arc::new(servers), ..Services::default() };
-    let supervisor = Supervisor::start(&config, services, Arc::new(|_| {})).expect("starts");
+    let store = Box::new(Forgetful);
+    let supervisor = Supervisor::start(&config, services, Arc::new(|_| {}), store).expect("starts");
     let running = Running { supervisor, address, _fixture: fixture };
     running.wait("running", |state, _| state == PluginState::Running).await;
     running
