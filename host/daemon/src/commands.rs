@@ -290,8 +290,10 @@ impl Switchboard {
         let Some(appliance) = &self.appliance else {
             return Err(CommandError::Failed("no guard is connected".to_owned()));
         };
-        let given = tokio::time::timeout_at(deadline.into(), appliance.orders.give(order));
-        match appliance.runtime.block_on(async { given.await }) {
+        let orders = &appliance.orders;
+        // Within the runtime: it is its clock that ends the wait.
+        let given = async { tokio::time::timeout_at(deadline.into(), orders.give(order)).await };
+        match appliance.runtime.block_on(given) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(OrderError::Busy)) => Err(CommandError::Busy),
             Ok(Err(error)) => Err(CommandError::Failed(crate::failure::chain(&error))),

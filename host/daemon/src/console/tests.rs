@@ -784,7 +784,7 @@ async fn commands_are_listed_run_and_recorded() {
         (json!({"target": "string.1", "command": "equalization.pause", "value": "x"}), 400),
         (json!({"target": "string.1", "command": "trip.reset"}), 404),
         (json!({"target": "string.9", "command": "equalization.resume"}), 404),
-        (json!({"target": "string.1", "command": "equalization.resume", "force": true}), 400),
+        (json!({"target": "string.1", "command": "equalization.resume", "force": true}), 422),
     ] {
         assert_eq!(run(wish.clone()).await.status.as_u16(), status, "{wish}");
     }

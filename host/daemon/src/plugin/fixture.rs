@@ -243,7 +243,7 @@ fn encode(module: &[u8]) -> Vec<u8> {
 pub(crate) const NET_SERVER: &str = "evenkeel:net-server/net-server@0.1.0";
 
 /// A gateway whose `serve` runs this body: locals `$data`, `$len` and
-/// `$connection` are its arguments; it leaves the address of its result.
+/// `$connection` are its arguments, `$byte` is free; it leaves the address of its result.
 /// What it is told of `closed` it adds up at 2048.
 pub(crate) fn gateway(serve: &str) -> Vec<u8> {
     let text = format!(
@@ -267,6 +267,7 @@ pub(crate) fn gateway(serve: &str) -> Vec<u8> {
         (func (export "evenkeel:gateway/service@0.1.0#serve")
             (param $listener i32) (param $name_len i32) (param $connection i64)
             (param $data i32) (param $len i32) (result i32)
+            (local $byte i32)
             (global.set $heap (i32.const 8192))
             {serve}))"#
     );

@@ -8,6 +8,7 @@ use super::Servers;
 use super::limits::PER_SOURCE_MAX;
 use crate::caps::Services;
 use crate::config::{Config, PluginGrant};
+use crate::console::tls;
 use crate::plugin::Supervisor;
 use crate::plugin::fixture::{self, Fixture};
 use crate::plugin::supervisor::RosterStore;
@@ -20,8 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const SERVE: &str = r#"(local $byte i32)
-    (local.set $byte (i32.load8_u (local.get $data)))
+const SERVE: &str = r#"(local.set $byte (i32.load8_u (local.get $data)))
     (i32.store (i32.const 64) (i32.const 1))
     (i32.store (i32.const 68) (i32.const 128))
     (i32.store (i32.const 72) (i32.const 2))
@@ -55,7 +55,7 @@ impl RosterStore for Forgetful {
 struct Running {
     supervisor: Supervisor,
     address: SocketAddr,
-    _fixture: Fixture,
+    fixture: Fixture,
 }
 
 /// A gateway behind `scheme` on a port of its own.
@@ -97,7 +97,7 @@ async fn run(scheme: &str) -> Running {
     let services = Services { servers: Arc::new(servers), ..Services::default() };
     let store = Box::new(Forgetful);
     let supervisor = Supervisor::start(&config, services, Arc::new(|_| {}), store).expect("starts");
-    let running = Running { supervisor, address, _fixture: fixture };
+    let running = Running { supervisor, address, fixture };
     running.wait("running", |state, _| state == PluginState::Running).await;
     running
 }
@@ -138,6 +138,15 @@ async fn answer(stream: &mut TcpStream, len: usize) -> String {
         }
     }
     String::from_utf8(bytes).expect("text")
+}
+
+/// Everything until the connection is over.
+async fn answer_of(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await;
+    // A reset is an end, too.
+    let _ = read.expect("in time");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 async fn ask(stream: &mut TcpStream, bytes: &str) -> String {
@@ -201,6 +210,36 @@ async fn one_source_has_so_many_connections_and_gives_them_back() {
         }
         assert!(Instant::now() < deadline);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn within_tls_it_shows_the_certificate_of_the_console() {
+    let running = run("tls").await;
+    // There is no certificate before the console has made one.
+    let dir = running.fixture.dir.path();
+    tls::identity(dir, "ups", crate::clock::unix_ms()).expect("an identity");
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = dir.join("console-certificate.pem");
+    let certificate: rustls::pki_types::CertificateDer<'_> =
+        rustls::pki_types::pem::PemObject::from_pem_file(pem).expect("a certificate");
+    roots.add(certificate).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let name = "localhost".try_into().expect("a name");
+    let tcp = running.connect().await;
+    let mut within = connector.connect(name, tcp).await.expect("a trusted handshake");
+    within.write_all(b"a").await.expect("sent");
+    let mut answer = [0; 2];
+    within.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(&answer, b"aa");
+    let mut plain = running.connect().await;
+    plain.write_all(b"plain text is not spoken here").await.expect("sent");
+    assert!(!answer_of(&mut plain).await.contains('p'));
 }
 
 #[tokio::test(flavor = "multi_thread")]
