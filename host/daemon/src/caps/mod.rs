@@ -10,6 +10,7 @@ pub mod bucket;
 pub mod clock;
 pub mod commands;
 pub mod log;
+pub mod net_client;
 pub mod net_server;
 pub mod points;
 pub mod random;
@@ -56,13 +57,18 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 11] = [
+pub const OFFERS: [Offer; 12] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(
+        net_client::INTERFACE,
+        bindings::net_client::net_client,
+        net: net_client::NetClient
+    ),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
     offer!(
         net_server::INTERFACE,

@@ -80,7 +80,14 @@ mod generated {
                 export evenkeel:licence/gate@0.1.0;
             }
         ",
-        imports: { "evenkeel:serial/serial": trappable },
-        with: { "evenkeel:serial/serial.port": crate::caps::serial::Port },
+        imports: {
+            "evenkeel:serial/serial": trappable,
+            "evenkeel:net-client/net-client": trappable,
+        },
+        with: {
+            "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
+            "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
+        },
     });
 }

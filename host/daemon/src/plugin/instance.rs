@@ -8,6 +8,7 @@
 use crate::caps::clock::Clock;
 use crate::caps::commands::{Commands, Offers};
 use crate::caps::log::Log;
+use crate::caps::net_client::NetClient;
 use crate::caps::net_server::NetServer;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
@@ -54,6 +55,8 @@ pub struct State {
     pub reader: Reader,
     /// `evenkeel:serial`
     pub serial: Serial,
+    /// `evenkeel:net-client`
+    pub net: NetClient,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -349,6 +352,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         commands: Commands::new(&site),
         reader: Reader::new(&site),
         serial: Serial::new(&site),
+        net: NetClient::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: around.log.clone(),
