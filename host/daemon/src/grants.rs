@@ -16,11 +16,11 @@
 //! grant.secrets.shared = "correct horse"
 //! ```
 
-use crate::plugin_admin::MASK;
 pub mod endpoint;
 
 pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 
+use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
 use evenkeel_core::danger::danger_of;

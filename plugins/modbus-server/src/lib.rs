@@ -3,13 +3,12 @@
 //!
 //! Reading order: [`adu`] frames, [`pdu`] requests, [`table`] the map as data,
 //! [`value`] how a point becomes registers, [`map`] addresses to points and
-//! commands, [`server`] all of it. [`manual`] makes the README's tables.
+//! commands, [`server`] all of it, [`gateway`] the plugin. [`manual`] makes the README's tables.
 //!
 //! Follows facts/modbus-bacnet.md §1.
 
 pub mod adu;
-#[cfg(target_arch = "wasm32")]
-mod glue;
+pub mod gateway;
 pub mod manual;
 pub mod map;
 pub mod pdu;

@@ -13,7 +13,7 @@ pub const NAMES_MAX: usize = 256;
 /// The appliance, as this gateway needs it.
 pub trait Appliance {
     /// Seconds since it started.
-    fn seconds(&self) -> u64;
+    fn seconds(&mut self) -> u64;
 
     /// The points with these names, at most [`NAMES_MAX`], at one moment.
     ///

@@ -152,7 +152,7 @@ mod tests {
     }
 
     impl Appliance for Fake {
-        fn seconds(&self) -> u64 {
+        fn seconds(&mut self) -> u64 {
             7
         }
 

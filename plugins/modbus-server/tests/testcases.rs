@@ -18,7 +18,7 @@ struct Recorded {
 }
 
 impl Appliance for Recorded {
-    fn seconds(&self) -> u64 {
+    fn seconds(&mut self) -> u64 {
         0
     }
 

@@ -7,6 +7,7 @@
 
 use crate::caps::clock::Clock;
 use crate::caps::commands::{Commands, Offers};
+use crate::caps::config::Config;
 use crate::caps::log::Log;
 use crate::caps::net_client::NetClient;
 use crate::caps::net_server::NetServer;
@@ -41,6 +42,8 @@ pub struct State {
     pub log: Log,
     /// `evenkeel:clock`
     pub clock: Clock,
+    /// `evenkeel:config`
+    pub config: Config,
     /// `evenkeel:random`
     pub random: Random,
     /// `evenkeel:points/points`
@@ -345,6 +348,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
     let memory_bytes = package.manifest.limits.memory_bytes as usize;
     State {
         clock: Clock::new(&site),
+        config: package.config.clone(),
         random: Random,
         points: Points::new(&site),
         net_server: NetServer::new(&site),
