@@ -136,7 +136,18 @@ pub enum SignError {
 }
 
 /// Packages that give a plugin no reach: everything else needs a permission.
-const HARMLESS: [&str; 2] = ["evenkeel:clock/", "evenkeel:log/"];
+const HARMLESS: [&str; 6] = [
+    "evenkeel:clock/",
+    "evenkeel:log/",
+    "evenkeel:config/",
+    "evenkeel:random/",
+    "evenkeel:commands/types@",
+    "evenkeel:events/types@",
+];
+/// A gateway is asked on its listeners whether or not it ever speaks unasked,
+/// so that it needs the permission without the import.
+const LISTENERS: &str = "evenkeel:net-server/";
+const GATEWAY: &str = "evenkeel:gateway/";
 
 fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignError> {
     let asked = |name: &str| manifest.permissions.iter().any(|p| p.interface == name);
@@ -144,7 +155,10 @@ fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignE
     if let Some(name) = component.imports.iter().find(|name| !harmless(name) && !asked(name)) {
         return Err(SignError::NotAskedFor { interface: name.clone() });
     }
-    let unused = manifest.permissions.iter().find(|p| !component.imports.contains(&p.interface));
+    let listens =
+        |interface: &str| interface.starts_with(LISTENERS) && manifest.world.starts_with(GATEWAY);
+    let used = |interface: &String| component.imports.contains(interface) || listens(interface);
+    let unused = manifest.permissions.iter().find(|p| !used(&p.interface));
     if let Some(permission) = unused {
         return Err(SignError::NotUsed { interface: permission.interface.clone() });
     }
@@ -213,6 +227,22 @@ mod tests {
         let mut unused = component();
         unused.imports.pop();
         assert!(matches!(compare(&manifest(), &unused), Err(SignError::NotUsed { .. })));
+    }
+
+    #[test]
+    fn a_gateway_asks_for_its_listener_without_importing_it() {
+        let listener = Permission {
+            interface: "evenkeel:net-server/net-server@0.1.0".into(),
+            what: "modbus".into(),
+            reason: "answers clients".into(),
+        };
+        let mut gateway = manifest();
+        gateway.permissions.push(listener);
+        assert!(matches!(compare(&gateway, &component()), Err(SignError::NotUsed { .. })));
+        gateway.world = "evenkeel:gateway/gateway@0.1.0".into();
+        let mut built = component();
+        built.exports = vec!["evenkeel:gateway/service@0.1.0".into()];
+        assert!(compare(&gateway, &built).is_ok());
     }
 
     #[test]

@@ -270,6 +270,33 @@ fn a_write_is_a_command_that_was_granted_or_nothing() {
 }
 
 #[test]
+fn a_driver_carries_out_what_the_api_tells_it() {
+    let mut bench = bench();
+    bench.await_point("ups.0.ups.beeper.status", "good", |p| p["quality"] == "good");
+    let list = bench.client.get("/api/v1/commands").expect("answered");
+    let list = list.as_array().cloned().unwrap_or_default();
+    let find = |name: &str| list.iter().find(|c| c["target"] == "ups.0" && c["command"] == name);
+    assert_eq!(find("beeper.toggle").expect("offered")["danger"], Value::Null);
+    assert!(find("load.off").expect("offered")["danger"].is_string());
+    let before =
+        bench.points("ups.0.ups.beeper.status")["ups.0.ups.beeper.status"]["value"].clone();
+    let wish = json!({"target": "ups.0", "command": "beeper.toggle"});
+    bench.client.post("/api/v1/commands", &wish).expect("done");
+    bench.await_point("ups.0.ups.beeper.status", "toggled", |p| {
+        p["quality"] == "good" && p["value"] != before
+    });
+    let wish = json!({"target": "ups.0", "command": "load.off"});
+    let refused = bench.client.post("/api/v1/commands", &wish).expect_err("not confirmed");
+    assert!(refused.to_string().contains("428"), "{refused}");
+    bench.client.post("/api/v1/plugins/megatec/disable", &json!({})).expect("done");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while bench.client.get("/api/v1/commands").expect("answered").to_string().contains("load.off") {
+        assert!(Instant::now() < deadline, "offers outlive their plugin");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn a_silent_ups_is_stale_and_a_disabled_plugin_is_gone() {
     let mut bench = bench();
     bench.await_point("ups.0.ups.status", "good", |p| p["quality"] == "good");

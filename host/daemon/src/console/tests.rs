@@ -788,6 +788,7 @@ async fn commands_are_listed_run_and_recorded() {
     ] {
         assert_eq!(run(wish.clone()).await.status.as_u16(), status, "{wish}");
     }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the events");
     let events = bench.get("/api/v1/events", &cookie).await.body;
     assert!(events.contains("admin from 192.0.2.1 told string.1: equalization.pause 60"));
 }

@@ -31,8 +31,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) memory_pages: u32,
 }
 
-/// Packages that the driver world of 0.2 names, in the order of their needs.
-const PACKAGES_0_2: [&str; 14] = [
+/// Packages that the worlds of 0.2 name, in the order of their needs.
+const PACKAGES_0_2: [&str; 15] = [
     "clock",
     "config",
     "random",
@@ -42,6 +42,7 @@ const PACKAGES_0_2: [&str; 14] = [
     "hid",
     "contacts",
     "net-client",
+    "net-server",
     "snmp-client",
     "points",
     "commands",

@@ -79,7 +79,7 @@ async fn run(scheme: &str) -> Running {
     };
     let raw = fixture.seal(&manifest, &fixture::gateway(SERVE));
     std::fs::write(fixture.dir.path().join("echo.evkp"), raw).expect("written");
-    fixture.trust();
+    fixture.put_key();
     let listen = format!("{scheme}://{address}").parse().expect("an address");
     let mut plugin = PluginGrant::new("echo");
     plugin.grant.listen.insert("peers".to_owned(), listen);
