@@ -195,6 +195,7 @@ fn start(
             who: who(grant),
             services: Services { hub: Arc::clone(hub), ..Services::default() },
             stop: Arc::new(Stop::new()?),
+            inbox: Arc::default(),
             memory: Arc::default(),
             call_max: CALL_MAX,
         },

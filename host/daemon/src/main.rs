@@ -6,6 +6,8 @@
 use clap::{Parser, Subcommand};
 use evenkeel_core::events::Event;
 use evenkeeld::caps::Services;
+use evenkeeld::caps::net_server::Servers;
+use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, server, tls};
@@ -97,7 +99,12 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let commands = {
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
+    };
+    let plugins = start_plugins(&config, &hub, &commands, &store, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
@@ -114,7 +121,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     };
     let remote = Remote::new(config.login.clone(), authenticators);
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), admin, orders, data_dir, remote, notices).await;
+    let console =
+        Console::new(hub, store.clone(), admin, orders, commands, data_dir, remote, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -190,12 +198,20 @@ async fn begin(
 fn start_plugins(
     config: &Config,
     hub: &Arc<Hub>,
+    commands: &Arc<Switchboard>,
     store: &Arc<Store>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now(), store: Some(store.clone()) };
+    let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
+    let services = Services {
+        hub: hub.clone(),
+        commands: commands.clone(),
+        servers: Arc::new(servers),
+        epoch: clock::now(),
+        store: Some(store.clone()),
+    };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {

@@ -233,6 +233,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gateway_asks_for_its_listener_without_importing_it() {
+        let listener = Permission {
+            interface: "evenkeel:net-server/net-server@0.1.0".into(),
+            what: "modbus".into(),
+            reason: "answers clients".into(),
+        };
+        let mut gateway = manifest();
+        gateway.permissions.push(listener);
+        assert!(matches!(compare(&gateway, &component()), Err(SignError::NotUsed { .. })));
+        gateway.world = "evenkeel:gateway/gateway@0.1.0".into();
+        let mut built = component();
+        built.exports = vec!["evenkeel:gateway/service@0.1.0".into()];
+        assert!(compare(&gateway, &built).is_ok());
+    }
+
+    #[test]
     fn world_and_memory_must_be_as_stated() {
         let mut other = component();
         other.exports = vec!["evenkeel:gateway/server@0.1.0".into()];

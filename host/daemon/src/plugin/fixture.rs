@@ -1,13 +1,14 @@
 //! Plugins for tests, signed and in a directory of their own.
 
-use crate::config::PluginGrant;
+use crate::config::{Config, PluginGrant};
 use crate::plugin::compile::Compiler;
 use crate::plugin::compile::helper::Helper;
 use crate::plugin::load::{Package, Refusal, load};
 use crate::plugin::supervisor::RosterStore;
 use evenkeel_signing::{Kind, PluginManifest, Role, Roots, SecretKey, Trust, seal, seal_plugin};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 mod guest;
 pub(crate) use guest::*;
@@ -80,6 +81,20 @@ impl Fixture {
     pub(crate) fn put_key(&self) {
         let path = self.dir.path().join("acme.pub");
         std::fs::write(path, self.key.public().to_text()).expect("written");
+    }
+}
+
+/// A daemon that has everything in `dir`.
+pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
+    Config {
+        data_dir: dir.into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        guard_socket: dir.into(),
+        plugin_dir: dir.into(),
+        trust_dir: dir.into(),
+        history_period: Duration::from_secs(1),
+        plugins,
+        login: crate::login::LoginSettings::default(),
     }
 }
 

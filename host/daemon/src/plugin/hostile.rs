@@ -54,6 +54,7 @@ fn start(package: &Package, call_max: Nanos) -> Result<(Instance, Surroundings),
     let around = Surroundings {
         who: Who { name: "megatec".into(), points: "ups.0".into() },
         log: Log::new(Who { name: "megatec".into(), points: "ups.0".into() }),
+        inbox: Arc::default(),
         services: Services::default(),
         stop: Arc::new(Stop::new().expect("a descriptor")),
         memory: Arc::default(),
@@ -419,7 +420,6 @@ fn malformed_components_by_the_thousand_end_as_refusals() {
 #[test]
 fn the_offender_is_named_in_status_and_event() {
     use super::supervisor::{EventSink, Supervisor};
-    use crate::config::Config;
     use crate::plugin_status::{PluginList as _, PluginState};
     use evenkeel_core::events::Event;
     use std::sync::Mutex;
@@ -454,16 +454,7 @@ fn the_offender_is_named_in_status_and_event() {
     }
     // What was granted and is not asked for is no reason to refuse.
     plugins[3].grant = crate::grants::Grants::default();
-    let config = Config {
-        data_dir: dir.into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        guard_socket: dir.into(),
-        plugin_dir: dir.into(),
-        trust_dir: dir.into(),
-        history_period: Duration::from_secs(1),
-        plugins,
-        login: crate::login::LoginSettings::default(),
-    };
+    let config = fixture::config(dir, plugins);
     let events = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&events);
     let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::caps::Services;
-use crate::config::Config;
 use crate::plugin::Supervisor;
 use crate::plugin::fixture::{self, Fixture, Kept};
 
@@ -17,16 +16,8 @@ impl Desk {
         let fixture = Fixture::new();
         fixture.put_key();
         let dir = fixture.dir.path();
-        let config = Config {
-            data_dir: dir.join("data"),
-            listen: ([127, 0, 0, 1], 0).into(),
-            guard_socket: dir.into(),
-            plugin_dir: dir.into(),
-            trust_dir: dir.into(),
-            history_period: Duration::from_secs(1),
-            plugins: Vec::new(),
-            login: crate::login::LoginSettings::default(),
-        };
+        let mut config = fixture::config(dir, Vec::new());
+        config.data_dir = dir.join("data");
         let nothing = Arc::new(|_| {});
         let store = Box::new(Kept::default());
         let plugins = Supervisor::start(&config, Services::default(), nothing, store);

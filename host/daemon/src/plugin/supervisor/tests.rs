@@ -32,16 +32,7 @@ fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
 
 fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> Running {
     let dir = fixture.dir.path();
-    let config = Config {
-        data_dir: dir.into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        guard_socket: dir.into(),
-        plugin_dir: dir.into(),
-        trust_dir: dir.into(),
-        history_period: Duration::from_secs(1),
-        plugins,
-        login: crate::login::LoginSettings::default(),
-    };
+    let config = fixture::config(dir, plugins);
     let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
     let hub = Arc::clone(&services.hub);
     let (kept, store) = (Arc::clone(&events), Kept::default());
