@@ -24,6 +24,7 @@ mod keys;
 mod manifest;
 mod plugin;
 mod seal;
+mod serial;
 mod text;
 
 pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
@@ -32,4 +33,5 @@ pub use keys::{KeyError, KeyId, Keyring, PublicKey, Role, SecretKey};
 pub use manifest::{Limits, ManifestError, Model, Part, Permission, PluginManifest, Support};
 pub use plugin::PluginBundle;
 pub use seal::{SealError, seal, seal_plugin};
+pub use serial::{Serial, SerialError};
 pub use text::is_printable;

@@ -366,6 +366,42 @@ pub enum Event {
         #[serde(default)]
         refused: Option<String>,
     },
+    /// Another edition is in force.
+    EditionChanged {
+        /// Its name.
+        edition: String,
+        /// What it shows, in words.
+        shows: String,
+        /// Something that was shown is not any more.
+        less: bool,
+        /// Why.
+        reason: String,
+    },
+    /// A licence was installed.
+    LicenceInstalled {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A licence was removed.
+    LicenceRemoved {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A file was refused as a licence.
+    LicenceRefused {
+        /// Who brought it, from which address, or the name of its file.
+        from: String,
+        /// Why.
+        reason: String,
+    },
     /// The console's certificate was made anew.
     CertificateRenewed {
         /// SHA-256 of the new one, as browsers show it.
@@ -432,6 +468,8 @@ impl Event {
             | Self::StoreDamaged { .. }
             | Self::StoreFailed { .. }
             | Self::EventsDropped { .. }
+            | Self::EditionChanged { less: true, .. }
+            | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
             | Self::LoginFailed { .. } => Severity::Warning,
             _ => Severity::Info,
@@ -623,6 +661,18 @@ impl fmt::Display for Event {
             }
             Self::Ordered { user, from, order, refused: Some(why) } => {
                 write!(f, "{user} ordered from {from}: {order}; refused: {why}")
+            }
+            Self::EditionChanged { edition, shows, reason, .. } => {
+                write!(f, "edition {edition} is in force, it shows {shows}: {reason}")
+            }
+            Self::LicenceInstalled { name, user, from } => {
+                write!(f, "{user} installed the licence {name} from {from}")
+            }
+            Self::LicenceRemoved { name, user, from } => {
+                write!(f, "{user} removed the licence {name} from {from}")
+            }
+            Self::LicenceRefused { from, reason } => {
+                write!(f, "licence from {from} refused: {reason}")
             }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
