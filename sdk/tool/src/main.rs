@@ -3,6 +3,7 @@
 //! * `build` – compile for wasm, make a component, check it (`build`,
 //!   `toolchain`, `component`)
 //! * `keygen`, `sign` – make keys and bundles (`sign`, crate evenkeel-signing)
+//! * `licence` – make a licence for one appliance (`licence`)
 //! * `inspect` – what a bundle is and wants (`inspect`)
 //! * `test` – the plugin's own tests, conformance included
 //!
@@ -12,6 +13,7 @@
 mod build;
 mod component;
 mod inspect;
+mod licence;
 mod project;
 mod sign;
 mod toolchain;
@@ -70,6 +72,17 @@ enum Action {
         /// The plugin's folder.
         folder: PathBuf,
     },
+    /// Make a licence for one appliance: a .evkl file.
+    Licence {
+        /// The secret licence key file.
+        #[arg(long)]
+        key: PathBuf,
+        /// The new file.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        terms: licence::Terms,
+    },
     /// Show what a bundle is and wants.
     Inspect {
         /// A public key file that you trust; may be given several times.
@@ -100,6 +113,11 @@ fn run(action: Action) -> Result<(), Box<dyn Error>> {
         Action::Build { folder, std } => build_plugin(&folder, std),
         Action::Keygen { role, name, out } => keygen(role, &name, &out),
         Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
+        Action::Licence { key, out, terms } => {
+            licence::make(&terms, &SecretKey::read(&key)?, &out)?;
+            println!("{}", out.display());
+            Ok(())
+        }
         Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
         Action::Test { folder } => test_plugin(&folder),
     }
