@@ -12,6 +12,7 @@ use evenkeeld::clock;
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::licence::{Licences, NoGate};
 use evenkeeld::plant::Plant;
 use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
@@ -28,7 +29,13 @@ async fn main() {
     let plugins = Arc::new(NoPlugins(vec![plugin()]));
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
-    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
+    // Every value is shown: there is no gate to ask, and nothing to sell.
+    let gate = Arc::new(NoGate);
+    let licences = Licences::open(&dir, &dir, hub.clone(), store.clone(), gate, Arc::default());
+    let licences = Arc::new(licences.expect("a serial number"));
+    hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
+    let console =
+        Console::new(hub.clone(), store.clone(), plugins, orders, licences, path, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -87,7 +94,7 @@ fn plant(second: u64) -> Plant {
         snapshot.jitter.record(Nanos(n * 700));
     }
     let strings = vec!["Room A".into(), "Room B".into()];
-    Plant { snapshot, strings, devices: Vec::new(), connected: true }
+    Plant { snapshot, strings, devices: Vec::new(), connected: true, over: Vec::new() }
 }
 
 fn block(b: usize, deviation: f64) -> BlockRecord {

@@ -2,13 +2,14 @@
 //! and stops in order. A part that cannot run is told of, and the others run.
 
 use clap::Parser;
-use evenkeel_core::events::Event;
+use evenkeel_core::events::{Category, Event};
 use evenkeeld::caps::Services;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::licence::{Gate, Licences, NoGate};
 use evenkeeld::plugin::Supervisor;
 use evenkeeld::plugin::roster;
 use evenkeeld::plugin::supervisor::RosterStore;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as flag;
+use tokio::sync::{Notify, watch as flag};
 
 /// Time between two attempts to open the console.
 const RETRY: Duration = Duration::from_secs(5);
@@ -73,7 +74,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let bell = Arc::new(Notify::new());
+    let plugins = start_plugins(&config, &hub, &store, &bell, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
@@ -84,8 +86,16 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoPlugins::default()),
     };
-    let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), admin, orders, data_dir, notices).await;
+    let gate: Arc<dyn Gate> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoGate),
+    };
+    let (data_dir, trust_dir) = (config.data_dir.clone(), &config.trust_dir);
+    let licences = Licences::open(&data_dir, trust_dir, hub.clone(), store.clone(), gate, bell)?;
+    let licences = Arc::new(licences);
+    let judging = tokio::spawn(licences.clone().run());
+    let console = Console::new(hub, store.clone(), admin, orders, licences, data_dir, notices);
+    let console = console.await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -99,6 +109,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     tokio::join!(serving, signalled);
     watching.abort();
     keeping.abort();
+    judging.abort();
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();
@@ -162,10 +173,17 @@ fn start_plugins(
     config: &Config,
     hub: &Arc<Hub>,
     store: &Arc<Store>,
+    changed: &Arc<Notify>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
-    let sink = store.clone();
-    let events = Arc::new(move |event| sink.record(event));
+    let (sink, changed) = (store.clone(), changed.clone());
+    let events = Arc::new(move |event: Event| {
+        // The licence gate is one of them: it came, went or failed.
+        if event.category() == Category::Plugin {
+            changed.notify_one();
+        }
+        sink.record(event);
+    });
     let services = Services { hub: hub.clone(), epoch: clock::now() };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)

@@ -88,7 +88,7 @@ pub enum Answer {
 impl Default for Edition {
     /// What a new appliance has.
     fn default() -> Self {
-        Self::lc("no licence was judged yet".to_owned(), 0)
+        Self::lc("no licence was judged yet")
     }
 }
 
@@ -105,15 +105,15 @@ impl Edition {
         // Asking in vain always counts: a restart in a loop is no way around.
         let unanswered_s = self.unanswered_s.saturating_add(elapsed_s.max(1));
         if !Limits::LC.is_less_than(self.limits) {
-            return Self::lc(why, unanswered_s);
+            return Self::lc(&why);
         }
         if !self.licences.is_subset(licences) {
             let gone = "a licence that was judged is removed or not trusted any more";
-            return Self::lc(format!("{gone}, and nobody judges the others: {why}"), unanswered_s);
+            return Self::lc(&format!("{gone}, and nobody judges the others: {why}"));
         }
         if unanswered_s > GRACE_S {
             let hours = GRACE_S / 3_600;
-            return Self::lc(format!("for {hours} h nobody judged: {why}"), unanswered_s);
+            return Self::lc(&format!("for {hours} h nobody judged: {why}"));
         }
         Self { unanswered_s, ..self.clone() }
     }
@@ -154,15 +154,15 @@ impl Edition {
         }
     }
 
-    fn lc(reason: String, unanswered_s: u64) -> Self {
+    fn lc(reason: &str) -> Self {
         Self {
             name: LC.to_owned(),
             limits: Limits::LC,
-            reason: shortened(&reason, REASON_MAX),
+            reason: shortened(reason, REASON_MAX),
             until_s: None,
             judged_by: None,
             licences: BTreeSet::new(),
-            unanswered_s,
+            unanswered_s: 0,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
+use crate::licence::Licences;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
@@ -50,6 +51,7 @@ pub struct Console {
     store: Arc<Store>,
     plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
+    licences: Arc<Licences>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -83,6 +85,7 @@ impl Console {
         store: Arc<Store>,
         plugins: Arc<dyn PluginAdmin>,
         orders: Arc<Orders>,
+        licences: Arc<Licences>,
         data_dir: PathBuf,
         notices: Vec<String>,
     ) -> Arc<Self> {
@@ -92,6 +95,7 @@ impl Console {
             store,
             plugins,
             orders,
+            licences,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

@@ -1,13 +1,13 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, strings};
+use super::api::{bench, discharges, licence, strings};
 use super::{Console, access, api, gate, openapi, orders, page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use std::sync::Arc;
 
 /// Longest body of a request, bytes.
@@ -68,6 +68,9 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
         write("/api/v1/orders", SignedIn, post(orders::order)),
         read("/api/v1/plugins", SignedIn, get(api::plugins)),
+        read("/api/v1/licence", SignedIn, get(licence::licence)),
+        write("/api/v1/licence", SignedIn, post(licence::install)),
+        row(Method::DELETE, "/api/v1/licence/{name}", SignedIn, delete(licence::remove)),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),
         read("/api/v1/guard", SignedIn, get(api::guard)),

@@ -6,6 +6,8 @@ use super::{Console, access, openapi, server, tls};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
+use crate::licence::Licences;
+use crate::licence::tests::FakeGate;
 use crate::plant::{Plant, testing};
 use crate::plugin_admin::NoPlugins;
 use crate::plugin_status::{PluginState, PluginStatus};
@@ -81,7 +83,13 @@ fn plant(first_mv: u16) -> Plant {
     string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
     string.equalize.members = 2;
     let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
+    Plant {
+        snapshot,
+        strings: vec!["<b>A".into()],
+        devices: vec![],
+        connected: true,
+        over: Vec::new(),
+    }
 }
 
 fn plugin() -> PluginStatus {
@@ -117,8 +125,13 @@ impl Bench {
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
         let orders = Arc::new(guard.orders());
+        let gate = Arc::new(FakeGate::default());
+        let licences =
+            Licences::open(&path, &path, hub.clone(), store.clone(), gate, Arc::default());
+        let licences = Arc::new(licences.expect("opened"));
         let console =
-            Console::new(hub.clone(), store.clone(), plugins, orders, path, notices).await;
+            Console::new(hub.clone(), store.clone(), plugins, orders, licences, path, notices)
+                .await;
         let router = routes::router(&console);
         Self { dir, hub, store, console, router, guard }
     }

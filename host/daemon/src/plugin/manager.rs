@@ -58,7 +58,9 @@ impl Manager {
         });
         let known = kept.is_ok();
         let kept = kept.unwrap_or_else(|why| {
-            error!("the list of plugins cannot be read, only those of the configuration run: {why}");
+            error!(
+                "the list of plugins cannot be read, only those of the configuration run: {why}"
+            );
             Roster::default()
         });
         self.roster = kept.clone().provision(provisioned, clock::unix_ms());
