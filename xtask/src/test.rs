@@ -68,6 +68,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "guard",
     "--test",
+    "licence",
+    "--test",
     "refusals",
     "--test",
     "ups",

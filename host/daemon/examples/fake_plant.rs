@@ -9,11 +9,14 @@ use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
-use evenkeeld::console::{Console, server, tls};
+use evenkeeld::console::remote::Remote;
+use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
-use evenkeeld::licence::{Licences, NoGate};
+use evenkeeld::licence::{Licences, NoGate, TrustNow};
+use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
+use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
@@ -31,11 +34,22 @@ async fn main() {
     let path = dir.clone();
     // Every value is shown: there is no gate to ask, and nothing to sell.
     let gate = Arc::new(NoGate);
-    let licences = Licences::open(&dir, &dir, hub.clone(), store.clone(), gate, Arc::default());
+    let places = Places { trust_dir: dir.clone(), data_dir: dir.clone() };
+    let trust: TrustNow = Box::new(move || trusted::load(&places, &Default::default()).0);
+    let licences = Licences::open(&dir, trust, hub.clone(), store.clone(), gate, Arc::default());
     let licences = Arc::new(licences.expect("a serial number"));
     hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
-    let console =
-        Console::new(hub.clone(), store.clone(), plugins, orders, licences, path, vec![]).await;
+    let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let parts = Parts {
+        hub: hub.clone(),
+        store: store.clone(),
+        plugins,
+        orders,
+        licences,
+        data_dir: path,
+        remote,
+    };
+    let console = Console::new(parts, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

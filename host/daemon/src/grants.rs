@@ -8,12 +8,17 @@
 //! ```toml
 //! grant.serial.ups = "/dev/ttyS1"
 //! grant.net.server = "tls://logs.example.org:6514"
+//! grant.net.other = { url = "tls://192.0.2.7:6514", ca = "/etc/evenkeel/ca.pem" }
 //! grant.listen.modbus = "tcp://[::]:502"
 //! grant.read.values = ["string", "ups.0"]
 //! grant.commands.ups = ["ups.0:test.battery.*", "ups.0:beeper.toggle"]
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
 //! ```
+
+pub mod endpoint;
+
+pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 
 use crate::plugin_admin::MASK;
 use core::fmt;
@@ -142,54 +147,6 @@ impl Transport {
     fn split(text: &str) -> Option<(Self, &str)> {
         let (scheme, rest) = text.split_once("://")?;
         Self::ALL.iter().find(|(word, _)| *word == scheme).map(|(_, t)| (*t, rest))
-    }
-}
-
-/// A peer: `tls://logs.example.org:6514`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Endpoint {
-    /// How.
-    pub transport: Transport,
-    /// Host name or address; an IPv6 address without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl FromStr for Endpoint {
-    type Err = GrantTextError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || wrong(text, "like udp://host:port, tcp://host:port or tls://host:port");
-        let (transport, rest) = Transport::split(text).ok_or_else(bad)?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(bad)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
-        let host = match host.strip_prefix('[') {
-            Some(inner) => {
-                let inner = inner.strip_suffix(']').ok_or_else(bad)?;
-                inner.parse::<std::net::Ipv6Addr>().map_err(|_| bad())?;
-                inner
-            }
-            None => host,
-        };
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        let plain = rest.starts_with('[') || host.bytes().all(is_name);
-        if !plain || !(1..=253).contains(&host.len()) {
-            return Err(bad());
-        }
-        Ok(Self { transport, host: host.to_ascii_lowercase(), port })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transport, host, port } = self;
-        let scheme = transport.as_str();
-        match host.contains(':') {
-            true => write!(f, "{scheme}://[{host}]:{port}"),
-            false => write!(f, "{scheme}://{host}:{port}"),
-        }
     }
 }
 
@@ -360,7 +317,7 @@ macro_rules! by_text {
         }
     )*};
 }
-by_text!(DevicePath, Endpoint, Listen, Subtree, CommandPattern, Secret);
+by_text!(DevicePath, Listen, Subtree, CommandPattern, Secret, TlsName, Pin);
 
 macro_rules! shown {
     ($($type:ty),*) => {$(
@@ -371,7 +328,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(DevicePath, Endpoint, Listen, Subtree, CommandPattern);
+shown!(DevicePath, Listen, Subtree, CommandPattern, TlsName, Pin);
 
 #[cfg(test)]
 mod tests {
@@ -379,25 +336,6 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let endpoint = |text: &str| text.parse::<Endpoint>().map(|e| e.to_string());
-        for good in ["udp://10.0.0.1:514", "tls://logs.example.org:6514", "tcp://[2001:db8::1]:502"]
-        {
-            assert_eq!(endpoint(good).as_deref(), Ok(good));
-        }
-        for bad in [
-            "logs:514",
-            "http://x:80",
-            "tcp://x",
-            "tcp://x:0",
-            "tcp://:1",
-            "tcp://a b:1",
-            "tcp://x:70000",
-            "tcp://[x]:1",
-            "tcp://::1:1",
-        ] {
-            let error = endpoint(bad).expect_err(bad).to_string();
-            assert!(error.contains("is not like udp://host:port"), "{error}");
-        }
         assert_eq!(
             "tcp://[::]:502".parse::<Listen>().map(|l| l.to_string()).as_deref(),
             Ok("tcp://[::]:502")

@@ -18,13 +18,12 @@ use crate::files::{private_dir, write_private};
 use crate::hub::Hub;
 use crate::plugin::Supervisor;
 use crate::plugin::bindings::gate;
-use crate::plugin::load;
 use crate::plugin::world::World;
 use crate::store::Store;
 use evenkeel_core::events::Event;
 use evenkeel_core::licence::{Answer, Edition, Limits, Verdict};
 use evenkeel_core::time::Nanos;
-use evenkeel_signing::{BundleError, Digest, Envelope, Keyring, Kind, Serial};
+use evenkeel_signing::{Digest, Refusal, Serial, Trust};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -104,6 +103,9 @@ impl Gate for Supervisor {
     }
 }
 
+/// Whom the appliance trusts at this instant.
+pub type TrustNow = Box<dyn Fn() -> Trust + Send + Sync>;
+
 /// A licence file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenceFile {
@@ -145,7 +147,7 @@ pub enum LicenceError {
     Oversized,
     /// Not signed by a trusted licence key, or changed.
     #[error("it cannot be trusted")]
-    Untrusted(#[source] BundleError),
+    Untrusted(#[source] Refusal),
     /// Too many.
     #[error("{FILES_MAX} licences are installed already; remove one")]
     Full,
@@ -170,7 +172,7 @@ pub struct By {
 pub struct Licences {
     dir: PathBuf,
     edition_file: PathBuf,
-    trust_dir: PathBuf,
+    trust: TrustNow,
     serial: Serial,
     hub: Arc<Hub>,
     store: Arc<Store>,
@@ -195,7 +197,7 @@ struct Asking {
 }
 
 impl Licences {
-    /// The licences in `data_dir`, verified by keys in `trust_dir` and judged by
+    /// The licences in `data_dir`, verified by whom `trust` says and judged by
     /// `gate`. The edition that was in force holds in `hub` when this returns.
     /// Whoever rings `bell` has the gate asked again.
     ///
@@ -203,7 +205,7 @@ impl Licences {
     /// When the serial number can be neither read nor made.
     pub fn open(
         data_dir: &Path,
-        trust_dir: &Path,
+        trust: TrustNow,
         hub: Arc<Hub>,
         store: Arc<Store>,
         gate: Arc<dyn Gate>,
@@ -213,15 +215,17 @@ impl Licences {
         let (dir, edition_file) = (data_dir.join("licences"), data_dir.join(EDITION));
         private_dir(&dir)?;
         let kept = kept(&edition_file);
-        let (files, verified) = verify_all(&dir, trust_dir);
+        let (files, verified) = verify_all(&dir, &trust());
         // What was judged must still be there, gate or not.
         let why = "the licence gate was not asked yet".to_owned();
         let edition = kept.next(&digests(&verified), Answer::None { why }, 0);
         hub.set_limits(edition.limits);
-        let held = Mutex::new(Held { edition, files });
-        let asking = Mutex::new(Asking { last: clock::now(), kept, told: BTreeSet::new() });
-        let trust_dir = trust_dir.to_owned();
-        Ok(Self { dir, edition_file, trust_dir, serial, hub, store, gate, bell, held, asking })
+        let held = Mutex::new(Held { edition: edition.clone(), files });
+        let asking = Asking { last: clock::now(), kept: kept.clone(), told: BTreeSet::new() };
+        let asking = Mutex::new(asking);
+        let this = Self { dir, edition_file, trust, serial, hub, store, gate, bell, held, asking };
+        this.put_into_force(&kept, &edition);
+        Ok(this)
     }
 
     /// Have the gate asked whenever it is time, until the task is dropped.
@@ -292,8 +296,7 @@ impl Licences {
         if raw.len() > FILE_LEN_MAX {
             return Err(LicenceError::Oversized);
         }
-        let (keyring, _) = load::keyring(&self.trust_dir);
-        verified(raw, &keyring).map_err(LicenceError::Untrusted)?;
+        (self.trust)().licence(raw).map_err(LicenceError::Untrusted)?;
         let digest = Digest::of(raw).to_string();
         let name = format!("{}.{FILE_EXTENSION}", digest.get(..16).unwrap_or(&digest));
         let present = names(&self.dir);
@@ -308,7 +311,7 @@ impl Licences {
     /// Returns when to ask next.
     fn ask(&self) -> Duration {
         let mut asking = lock(&self.asking);
-        let (files, licences) = verify_all(&self.dir, &self.trust_dir);
+        let (files, licences) = verify_all(&self.dir, &(self.trust)());
         let now = clock::now();
         let elapsed_s = now.since(asking.last).as_millis() / 1_000;
         asking.last = now;
@@ -375,18 +378,8 @@ struct Licence {
     payload: Vec<u8>,
 }
 
-/// The signed bytes of a licence bundle; nothing may follow them. The one place
-/// that decides whom to trust with licences.
-fn verified(raw: &[u8], keyring: &Keyring) -> Result<Vec<u8>, BundleError> {
-    let verified = Envelope::read(raw)?.verify(keyring, Kind::Licence)?;
-    verified.parts(&[], raw.len() as u64)?;
-    Ok(verified.manifest().to_vec())
-}
-
 /// Every file in `dir`, and the licences in those that are good.
-fn verify_all(dir: &Path, trust_dir: &Path) -> (Vec<LicenceFile>, Vec<Licence>) {
-    // What is wrong with a key file is told where plugins are loaded.
-    let (keyring, _) = load::keyring(trust_dir);
+fn verify_all(dir: &Path, trust: &Trust) -> (Vec<LicenceFile>, Vec<Licence>) {
     let (mut files, mut good) = (Vec::new(), Vec::new());
     for (n, name) in names(dir).into_iter().enumerate() {
         let read = || -> Result<Licence, LicenceError> {
@@ -394,7 +387,7 @@ fn verify_all(dir: &Path, trust_dir: &Path) -> (Vec<LicenceFile>, Vec<Licence>) 
                 return Err(LicenceError::Full);
             }
             let raw = read_bounded(&dir.join(&name))?;
-            let payload = verified(&raw, &keyring).map_err(LicenceError::Untrusted)?;
+            let payload = trust.licence(&raw).map_err(LicenceError::Untrusted)?;
             Ok(Licence { name: name.clone(), digest: Digest::of(&raw).to_string(), payload })
         };
         let refused = match read() {
@@ -477,7 +470,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use evenkeel_signing::{Role, SecretKey, seal};
+    use crate::plugin::trusted::{self, Places};
+    use evenkeel_signing::{Kind, Role, SecretKey, seal};
 
     /// A gate that lifts all limits for a licence that says so.
     #[derive(Default)]
@@ -496,6 +490,12 @@ pub(crate) mod tests {
         }
     }
 
+    /// Whoever has a key in `dir`.
+    pub(crate) fn trust_in(dir: &Path) -> TrustNow {
+        let places = Places { trust_dir: dir.to_owned(), data_dir: dir.to_owned() };
+        Box::new(move || trusted::load(&places, &Default::default()).0)
+    }
+
     pub(crate) struct Bench {
         pub dir: tempfile::TempDir,
         pub hub: Arc<Hub>,
@@ -507,7 +507,7 @@ pub(crate) mod tests {
     impl Bench {
         pub(crate) fn new() -> Self {
             let dir = tempfile::tempdir().expect("a directory");
-            let key = SecretKey::generate(Role::Licence, "sales").expect("a key");
+            let key = SecretKey::generate(Role::Licence, "development-sales").expect("a key");
             key.public().write_new(&dir.path().join("licence.pub")).expect("written");
             let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
             Self { dir, hub: Arc::default(), gate: Arc::default(), key, store }
@@ -516,8 +516,8 @@ pub(crate) mod tests {
         pub(crate) fn open(&self) -> Licences {
             let (hub, store) = (self.hub.clone(), self.store.clone());
             let dir = self.dir.path();
-            let bell = Arc::default();
-            Licences::open(dir, dir, hub, store, self.gate.clone(), bell).expect("opened")
+            let (trust, bell) = (trust_in(dir), Arc::default());
+            Licences::open(dir, trust, hub, store, self.gate.clone(), bell).expect("opened")
         }
 
         pub(crate) fn licence(&self) -> Vec<u8> {
@@ -525,6 +525,8 @@ pub(crate) mod tests {
         }
 
         fn events(&self) -> String {
+            // What was recorded before it is there when this one is.
+            self.store.record_acknowledged(Event::Unknown).wait().expect("kept");
             let events = self.store.events(None, 100);
             events.iter().map(|stored| format!("{}\n", stored.event)).collect()
         }
@@ -569,7 +571,8 @@ pub(crate) mod tests {
             assert!(refused.is_err());
         }
         assert!(licences.status().files.is_empty() && names(&licences.dir).is_empty());
-        assert_eq!(bench.events().matches("refused").count(), 6);
+        let events = bench.events();
+        assert_eq!(events.lines().filter(|l| l.contains("refused")).count(), 6, "{events}");
     }
 
     #[test]
@@ -582,7 +585,7 @@ pub(crate) mod tests {
         assert_eq!(licences.status().edition.name, "full", "before any gate runs");
         licences.ask();
         let status = licences.status();
-        assert_eq!((status.edition.name.as_str(), status.serial), ("full", serial));
+        assert_eq!((status.edition.name.as_str(), &status.serial), ("full", &serial));
         assert!(status.grace_text().expect("a grace").contains("24 h"));
         fs::remove_file(bench.dir.path().join("licence.pub")).expect("removed");
         licences.ask();

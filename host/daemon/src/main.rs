@@ -5,14 +5,17 @@ use clap::Parser;
 use evenkeel_core::events::{Category, Event};
 use evenkeeld::caps::Services;
 use evenkeeld::config::{self, Config, InForce};
-use evenkeeld::console::{Console, server, tls};
+use evenkeeld::console::remote::Remote;
+use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
-use evenkeeld::licence::{Gate, Licences, NoGate};
+use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
+use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::plugin::Supervisor;
-use evenkeeld::plugin::roster;
+use evenkeeld::plugin::roster::{self, Roster};
 use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -90,12 +93,19 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoGate),
     };
-    let (data_dir, trust_dir) = (config.data_dir.clone(), &config.trust_dir);
-    let licences = Licences::open(&data_dir, trust_dir, hub.clone(), store.clone(), gate, bell)?;
+    let (data_dir, trust) = (config.data_dir.clone(), trust_now(&config, &store));
+    let licences = Licences::open(&data_dir, trust, hub.clone(), store.clone(), gate, bell)?;
     let licences = Arc::new(licences);
     let judging = tokio::spawn(licences.clone().run());
-    let console = Console::new(hub, store.clone(), admin, orders, licences, data_dir, notices);
-    let console = console.await;
+    let authenticators: Arc<dyn Authenticators> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(Nobody),
+    };
+    let remote = Remote::new(config.login.clone(), authenticators);
+    let (shared, plugins_shown) = (store.clone(), admin);
+    let parts =
+        Parts { hub, store: shared, plugins: plugins_shown, orders, licences, data_dir, remote };
+    let console = Console::new(parts, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -115,7 +125,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         plugins.stop();
     }
     // The last holder of the store writes what waits; nothing holds it but this
-    // function and the plugins' event sink.
+    // function and the plugins: their event sink and what they keep.
     drop(store);
     Ok(())
 }
@@ -184,7 +194,7 @@ fn start_plugins(
         }
         sink.record(event);
     });
-    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    let services = Services { hub: hub.clone(), epoch: clock::now(), store: Some(store.clone()) };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {
@@ -193,6 +203,18 @@ fn start_plugins(
             notices.push(format!("No plugin runs; restart the appliance. {reason}"));
         })
         .ok()
+}
+
+/// Whom the appliance trusts, as the roster says at the time.
+fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
+    let (trust_dir, data_dir) = (config.trust_dir.clone(), config.data_dir.clone());
+    let (places, roster) = (Places { trust_dir, data_dir }, RosterIn(store.clone()));
+    Box::new(move || {
+        let read = roster.load().ok().flatten();
+        let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
+        // What cannot be used is told where plugins are loaded.
+        trusted::load(&places, &roster.decisions).0
+    })
 }
 
 /// The roster as a settings document of the store.

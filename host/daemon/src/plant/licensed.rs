@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(second.blocks[1].fault, Fault::Silent, "a fault of a module stays");
         assert_eq!((second.current_a, second.estimate.whole.soc.is_nan()), (None, true));
         assert_eq!(findings(second), findings(&whole.snapshot.strings[1]));
-        assert_eq!(second.protect, whole.snapshot.strings[1].protect);
+        assert_eq!(second.protect.blocks, whole.snapshot.strings[1].protect.blocks);
         assert!(seen.is_over(0, 2) && !seen.is_over(0, 1) && seen.is_string_over(1));
     }
 

@@ -80,7 +80,16 @@ mod generated {
                 export evenkeel:licence/gate@0.1.0;
             }
         ",
-        imports: { "evenkeel:serial/serial": trappable },
-        with: { "evenkeel:serial/serial.port": crate::caps::serial::Port },
+        imports: {
+            "evenkeel:crypto/crypto": trappable,
+            "evenkeel:serial/serial": trappable,
+            "evenkeel:net-client/net-client": trappable,
+        },
+        with: {
+            "evenkeel:crypto/crypto.secret": crate::caps::crypto::Secret,
+            "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
+            "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
+        },
     });
 }

@@ -6,7 +6,11 @@
 //! new one.
 
 use crate::caps::clock::Clock;
+use crate::caps::config::Config;
+use crate::caps::crypto::Crypto;
+use crate::caps::kv::Kv;
 use crate::caps::log::Log;
+use crate::caps::net_client::NetClient;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
 use crate::caps::serial::Serial;
@@ -36,12 +40,20 @@ pub struct State {
     pub log: Log,
     /// `evenkeel:clock`
     pub clock: Clock,
+    /// `evenkeel:config`
+    pub config: Config,
     /// `evenkeel:random`
     pub random: Random,
+    /// `evenkeel:kv`
+    pub kv: Kv,
+    /// `evenkeel:crypto`
+    pub crypto: Crypto,
     /// `evenkeel:points/points`
     pub points: Points,
     /// `evenkeel:serial`
     pub serial: Serial,
+    /// `evenkeel:net-client`
+    pub net: NetClient,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -327,9 +339,13 @@ fn state(package: &Package, around: &Surroundings) -> State {
     let memory_bytes = package.manifest.limits.memory_bytes as usize;
     State {
         clock: Clock::new(&site),
+        config: package.config.clone(),
         random: Random,
+        kv: Kv::new(&site),
+        crypto: Crypto::new(&site),
         points: Points::new(&site),
         serial: Serial::new(&site),
+        net: NetClient::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: around.log.clone(),

@@ -83,7 +83,7 @@ pub async fn install(
 }
 
 /// Remove a licence.
-#[utoipa::path(delete, path = "/api/v1/licence/{name}", tag = "system",
+#[utoipa::path(post, path = "/api/v1/licence/{name}/delete", tag = "system",
     params(("name" = String, Path, description = "From the list")), responses(
     (status = 200, body = LicenceOut),
     (status = 404, body = Problem, description = "There is no such licence")))]

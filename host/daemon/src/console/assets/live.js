@@ -148,7 +148,7 @@ upload.addEventListener("change", async () => {
   const [file] = upload.files;
   if (!file) return;
   const said = document.getElementById("licence-said");
-  const answer = await fetch("/api/v1/licence", { method: "POST", body: file }).catch(() => null);
+  const answer = await fetch(upload.dataset.to, { method: "POST", body: file }).catch(() => null);
   const told = await answer?.json().catch(() => null);
   said.textContent = answer?.ok ? "Installed." : told?.detail ?? told?.title ?? "The appliance does not answer.";
   upload.value = "";

@@ -37,7 +37,7 @@ fn run(guest: &Guest<'_>) -> Running {
     let fixture = Fixture::new();
     let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::driver(guest));
     std::fs::write(fixture.file(), raw).expect("written");
-    fixture.trust();
+    fixture.put_key();
     run_config(fixture, vec![fixture::grant("/dev/ttyS1")])
 }
 
@@ -55,6 +55,7 @@ fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> R
         trust_dir: dir.into(),
         history_period: Duration::from_secs(1),
         plugins,
+        login: crate::login::LoginSettings::default(),
     };
     let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
     let hub = Arc::clone(&services.hub);
@@ -111,7 +112,8 @@ fn a_plugin_that_computes_gets_a_fifth_of_a_core() {
 fn an_errand_is_done_between_polls_and_not_by_a_plugin_that_is_gone() {
     let running = run(&Guest { poll: "(i32.const 60000)", ..IDLE });
     running.wait("polled", |s| s.polls == 1);
-    let inbox = running.supervisor.inbox("megatec").expect("installed");
+    let slot = running.supervisor.slot("megatec").expect("installed");
+    let inbox = Arc::clone(&slot.inbox);
     let waited = Duration::from_secs(10);
     assert_eq!(inbox.ask_within(waited, |_| Ok(7)), Ok(7));
     // This world has no commands: the plugin fails for the question, and
@@ -178,7 +180,7 @@ fn a_plugin_that_never_returns_is_interrupted_at_the_stop() {
 fn a_refused_file_is_a_status_and_an_event() {
     let fixture = Fixture::new();
     std::fs::write(fixture.file(), b"\0asm\x0d\0\x01\0").expect("written");
-    fixture.trust();
+    fixture.put_key();
     let running = run_config(fixture, vec![fixture::grant("/dev/ttyS1")]);
     let status = running.wait("refused", |s| s.state == PluginState::Refused);
     assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
@@ -241,7 +243,7 @@ fn hostile_plugins_end_and_their_neighbour_polls_on() {
         ),
     ];
     let fixture = Fixture::new();
-    fixture.trust();
+    fixture.put_key();
     for (name, poll, extra, _) in cases {
         let manifest = PluginManifest { name: name.into(), ..fixture::manifest(&DRIVER_IMPORTS) };
         let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll, extra, ..IDLE }));
@@ -322,7 +324,7 @@ impl Running {
 
 fn empty() -> Running {
     let fixture = Fixture::new();
-    fixture.trust();
+    fixture.put_key();
     run_config(fixture, Vec::new())
 }
 
