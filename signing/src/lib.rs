@@ -33,6 +33,7 @@ mod manifest;
 mod plugin;
 mod refusal;
 mod seal;
+mod serial;
 mod settings;
 mod text;
 mod trust;
@@ -51,6 +52,7 @@ pub use manifest::{
 pub use plugin::PluginBundle;
 pub use refusal::{KeyLabel, Reason, Refusal};
 pub use seal::{SealError, countersign, seal, seal_keyring, seal_plugin};
+pub use serial::{Serial, SerialError};
 pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
 pub use text::{date_utc, is_printable};
 pub use trust::{Accepted, KeyRefusal, RefusedKey, Roots, Trust};

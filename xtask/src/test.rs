@@ -70,6 +70,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "guard",
     "--test",
+    "licence",
+    "--test",
     "modbus",
     "--test",
     "refusals",

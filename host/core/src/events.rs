@@ -417,6 +417,42 @@ pub enum Event {
         #[serde(default)]
         refused: Option<String>,
     },
+    /// Another edition is in force.
+    EditionChanged {
+        /// Its name.
+        edition: String,
+        /// What it shows, in words.
+        shows: String,
+        /// Something that was shown is not any more.
+        less: bool,
+        /// Why.
+        reason: String,
+    },
+    /// A licence was installed.
+    LicenceInstalled {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A licence was removed.
+    LicenceRemoved {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A file was refused as a licence.
+    LicenceRefused {
+        /// Who brought it, from which address, or the name of its file.
+        from: String,
+        /// Why.
+        reason: String,
+    },
     /// The console's certificate was made anew.
     CertificateRenewed {
         /// SHA-256 of the new one, as browsers show it.
@@ -484,6 +520,8 @@ impl Event {
             | Self::StoreDamaged { .. }
             | Self::StoreFailed { .. }
             | Self::EventsDropped { .. }
+            | Self::EditionChanged { less: true, .. }
+            | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
             | Self::LoginWithoutRole { .. }
             | Self::AuthenticatorUnavailable { .. }
@@ -708,6 +746,18 @@ impl fmt::Display for Event {
                     Some(why) => write!(f, "; not done: {why}"),
                     None => Ok(()),
                 }
+            }
+            Self::EditionChanged { edition, shows, reason, .. } => {
+                write!(f, "edition {edition} is in force, it shows {shows}: {reason}")
+            }
+            Self::LicenceInstalled { name, user, from } => {
+                write!(f, "{user} installed the licence {name} from {from}")
+            }
+            Self::LicenceRemoved { name, user, from } => {
+                write!(f, "{user} removed the licence {name} from {from}")
+            }
+            Self::LicenceRefused { from, reason } => {
+                write!(f, "licence from {from} refused: {reason}")
             }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")

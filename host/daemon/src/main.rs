@@ -4,22 +4,24 @@
 //! a component on standard input, machine code on standard output.
 
 use clap::{Parser, Subcommand};
-use evenkeel_core::events::Event;
+use evenkeel_core::events::{Category, Event};
 use evenkeeld::caps::Services;
 use evenkeeld::caps::net_server::Servers;
 use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
-use evenkeeld::console::{Console, server, tls};
+use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{child, helper};
-use evenkeeld::plugin::roster;
+use evenkeeld::plugin::roster::{self, Roster};
 use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -33,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as flag;
+use tokio::sync::{Notify, watch as flag};
 
 /// Time between two attempts to open the console.
 const RETRY: Duration = Duration::from_secs(5);
@@ -99,12 +101,13 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
+    let bell = Arc::new(Notify::new());
     let commands = {
         let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
         let events = Arc::new(move |event| sink.record(event));
         Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
     };
-    let plugins = start_plugins(&config, &hub, &commands, &store, &mut notices);
+    let plugins = start_plugins(&config, &hub, &commands, &store, &bell, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
@@ -115,14 +118,30 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoPlugins::default()),
     };
+    let gate: Arc<dyn Gate> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoGate),
+    };
+    let (data_dir, trust) = (config.data_dir.clone(), trust_now(&config, &store));
+    let licences = Licences::open(&data_dir, trust, hub.clone(), store.clone(), gate, bell)?;
+    let licences = Arc::new(licences);
+    let judging = tokio::spawn(licences.clone().run());
     let authenticators: Arc<dyn Authenticators> = match &plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(Nobody),
     };
     let remote = Remote::new(config.login.clone(), authenticators);
-    let data_dir = config.data_dir.clone();
-    let console =
-        Console::new(hub, store.clone(), admin, orders, commands, data_dir, remote, notices).await;
+    let parts = Parts {
+        hub,
+        store: store.clone(),
+        plugins: admin,
+        orders,
+        commands,
+        licences,
+        data_dir: config.data_dir.clone(),
+        remote,
+    };
+    let console = Console::new(parts, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -136,6 +155,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     tokio::join!(serving, signalled);
     watching.abort();
     keeping.abort();
+    judging.abort();
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();
@@ -200,10 +220,17 @@ fn start_plugins(
     hub: &Arc<Hub>,
     commands: &Arc<Switchboard>,
     store: &Arc<Store>,
+    changed: &Arc<Notify>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
-    let sink = store.clone();
-    let events = Arc::new(move |event| sink.record(event));
+    let (sink, changed) = (store.clone(), changed.clone());
+    let events = Arc::new(move |event: Event| {
+        // The licence gate is one of them: it came, went or failed.
+        if event.category() == Category::Plugin {
+            changed.notify_one();
+        }
+        sink.record(event);
+    });
     let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
     let services = Services {
         hub: hub.clone(),
@@ -220,6 +247,18 @@ fn start_plugins(
             notices.push(format!("No plugin runs; restart the appliance. {reason}"));
         })
         .ok()
+}
+
+/// Whom the appliance trusts, as the roster says at the time.
+fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
+    let (trust_dir, data_dir) = (config.trust_dir.clone(), config.data_dir.clone());
+    let (places, roster) = (Places { trust_dir, data_dir }, RosterIn(store.clone()));
+    Box::new(move || {
+        let read = roster.load().ok().flatten();
+        let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
+        // What cannot be used is told where plugins are loaded.
+        trusted::load(&places, &roster.decisions).0
+    })
 }
 
 /// The roster as a settings document of the store.

@@ -4,6 +4,7 @@
 //!   `toolchain`, `component`)
 //! * `keygen`, `sign` – make keys and bundles (`sign`, crate evenkeel-signing)
 //! * `inspect` – what a bundle is and wants (`inspect`, `sbom`)
+//! * `licence` – make a licence for one appliance (`licence`)
 //! * `keyring` – the platform's roots say whom to trust (`keyring`)
 //! * `new` – write a plugin that builds, tests and signs (`new`)
 //! * `test` – the lint and the plugin's own tests, conformance included (`check`)
@@ -17,6 +18,7 @@ mod check;
 mod component;
 mod inspect;
 mod keyring;
+mod licence;
 mod new;
 mod project;
 mod run;
@@ -78,6 +80,17 @@ enum Action {
         out_dir: Option<PathBuf>,
         /// The plugin's folder.
         folder: PathBuf,
+    },
+    /// Make a licence for one appliance: a .evkl file.
+    Licence {
+        /// The secret licence key file.
+        #[arg(long)]
+        key: PathBuf,
+        /// The new file.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        terms: licence::Terms,
     },
     /// Show what a bundle is and wants.
     Inspect {
@@ -178,6 +191,11 @@ fn act(action: Action) -> Result<(), Box<dyn Error>> {
         Action::Build { folder, std } => build_plugin(&folder, std),
         Action::Keygen { role, name, out } => keygen(role, &name, &out),
         Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
+        Action::Licence { key, out, terms } => {
+            licence::make(&terms, &SecretKey::read(&key)?, &out)?;
+            println!("{}", out.display());
+            Ok(())
+        }
         Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
         Action::Test { folder } => Ok(check::check(&Project::open(&folder)?)?),
         Action::New { name, world, sdk, parent } => new_plugin(&parent, &name, world, &sdk),

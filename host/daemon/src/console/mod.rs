@@ -33,6 +33,7 @@ use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
+use crate::licence::Licences;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
@@ -56,6 +57,7 @@ pub struct Console {
     plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
+    licences: Arc<Licences>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -67,6 +69,26 @@ pub struct Console {
     remote: remote::Remote,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
+}
+
+/// What a console is made of.
+pub struct Parts {
+    /// The present values.
+    pub hub: Arc<Hub>,
+    /// Events, history, users.
+    pub store: Arc<Store>,
+    /// The plugins, for the administrator.
+    pub plugins: Arc<dyn PluginAdmin>,
+    /// The way to the guard.
+    pub orders: Arc<Orders>,
+    /// The edition in force.
+    pub licences: Arc<Licences>,
+    /// Who can be told what.
+    pub commands: Arc<Switchboard>,
+    /// Where the first password is written.
+    pub data_dir: PathBuf,
+    /// The accounts that are kept elsewhere.
+    pub remote: remote::Remote,
 }
 
 /// Why there is no first user.
@@ -81,21 +103,12 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// A console for this hub, store, these plugins, this guard and switchboard. Without any user it
-    /// makes the first one ([`access::ensure_first_user`]); while the store
-    /// cannot take it, it is tried again ([`run`](Self::run)). `remote` knows the
-    /// accounts that are kept elsewhere; `notices` stay on the page until the
+    /// A console of these parts. Without any user it makes the first one
+    /// ([`access::ensure_first_user`]); while the store cannot take it, it is
+    /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
-    pub async fn new(
-        hub: Arc<Hub>,
-        store: Arc<Store>,
-        plugins: Arc<dyn PluginAdmin>,
-        orders: Arc<Orders>,
-        commands: Arc<Switchboard>,
-        data_dir: PathBuf,
-        remote: remote::Remote,
-        notices: Vec<String>,
-    ) -> Arc<Self> {
+    pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
+        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -103,6 +116,7 @@ impl Console {
             plugins,
             orders,
             commands,
+            licences,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

@@ -1,7 +1,7 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, plugins, strings};
+use super::api::{bench, discharges, licence, plugins, strings};
 use super::{Console, access, api, commands, gate, openapi, orders, page, plugins_page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -90,6 +90,9 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/orders", SignedIn, post(orders::order)),
         read("/api/v1/commands", SignedIn, get(commands::commands)),
         write("/api/v1/commands", SignedIn, post(commands::command)),
+        read("/api/v1/licence", SignedIn, get(licence::licence)),
+        write("/api/v1/licence", SignedIn, post(licence::install)),
+        write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),
         read("/api/v1/plugins", SignedIn, get(plugins::list)),
         write("/api/v1/plugins", SignedIn, post(plugins::put)),
         read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),

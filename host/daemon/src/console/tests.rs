@@ -4,11 +4,13 @@ use super::gate::Peer;
 use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, COOKIE, Token};
-use super::{Console, access, openapi, remote, server, tls};
+use super::{Console, Parts, access, openapi, remote, server, tls};
 use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
+use crate::licence::Licences;
+use crate::licence::tests::{FakeGate, trust_in};
 use crate::login::{
     Asked, Attempt, Authenticators, LoginSettings, Nobody, Role, Unavailable, Verdict,
 };
@@ -28,6 +30,7 @@ use evenkeel_core::events::Event;
 use evenkeel_core::image::{
     BlockRecord, DeviceRecord, Fault, Snapshot, StationRecord, StringRecord,
 };
+use evenkeel_core::licence::Limits;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::protect::{Condition, Level};
 use serde_json::{Value as Json, json};
@@ -88,7 +91,13 @@ fn plant(first_mv: u16) -> Plant {
     string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
     string.equalize.members = 2;
     let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
+    Plant {
+        snapshot,
+        strings: vec!["<b>A".into()],
+        devices: vec![],
+        connected: true,
+        over: Vec::new(),
+    }
 }
 
 fn plugin() -> PluginStatus {
@@ -179,17 +188,27 @@ impl Bench {
         let commands = Switchboard::new(hub.clone(), orders.clone(), runtime, events);
         let commands = Arc::new(commands);
         let switchboard = commands.clone();
-        let console = Console::new(
+        let gate = Arc::new(FakeGate::default());
+        let licences = Licences::open(
+            &path,
+            trust_in(&path),
             hub.clone(),
             store.clone(),
+            gate,
+            Arc::default(),
+        );
+        let licences = Arc::new(licences.expect("opened"));
+        let parts = Parts {
+            hub: hub.clone(),
+            store: store.clone(),
             plugins,
             orders,
             commands,
-            path,
+            licences,
+            data_dir: path,
             remote,
-            notices,
-        )
-        .await;
+        };
+        let console = Console::new(parts, notices).await;
         let router = routes::router(&console);
         Self { dir, hub, store, console, router, guard, switchboard }
     }
@@ -671,6 +690,7 @@ async fn the_first_view_of_512_blocks_is_light() {
     let mut big = plant(13_612);
     let block = big.snapshot.strings[0].blocks[0];
     big.snapshot.strings[0] = StringRecord::new(vec![block; 512]);
+    bench.hub.set_limits(Limits { blocks: None, ups_va: None });
     bench.hub.set_plant(big);
     let page = bench.get("/", &cookie).await.body;
     assert_eq!(page.matches("<i>+12</i>").count(), 512);

@@ -11,6 +11,7 @@
 //! voltages and resistances into those of a block.
 
 mod findings;
+mod licensed;
 mod points;
 #[cfg(test)]
 pub mod testing;
@@ -33,6 +34,9 @@ pub struct Plant {
     pub devices: Vec<String>,
     /// False while the guard does not answer: every value is stale then.
     pub connected: bool,
+    /// Per string: its first block over the licence, whose values are not in
+    /// here ([`Self::limited`]). Empty: nothing is over.
+    pub over: Vec<usize>,
 }
 
 impl Plant {

@@ -8,6 +8,7 @@ use evenkeel_core::bus::wire::DeviceKind;
 use evenkeel_core::estimate::BlockEstimate;
 use evenkeel_core::health::Soh;
 use evenkeel_core::image::{BlockRecord, BusRecord, Condition, DeviceRecord, StringRecord};
+use evenkeel_core::licence::OVER;
 use evenkeel_core::points::{Point, Quality, Unit, Value, names};
 use evenkeel_core::protect::Level;
 use evenkeel_core::time::Nanos;
@@ -35,7 +36,7 @@ pub fn one(plant: &Plant, name: &str) -> Option<Point> {
                 Some(rest) => {
                     let i = self::index(rest)?;
                     put.begin(format!("{root}.block.{}", number(i)), live, at);
-                    block(plant, string, i, string.blocks.get(i)?, &mut put);
+                    block(plant, (index, i), string, string.blocks.get(i)?, &mut put);
                 }
                 None => {
                     put.begin(root, live, at);
@@ -98,7 +99,7 @@ pub fn part(plant: &Plant, part: &Part<'_>, out: &mut Vec<(String, Point)>) {
                 continue;
             }
             put.begin(root, live, at);
-            block(plant, string, i, record, &mut put);
+            block(plant, (index, i), string, record, &mut put);
         }
     }
     for (index, record) in plant.snapshot.devices.iter().enumerate() {
@@ -225,11 +226,12 @@ fn whole_string(string: &StringRecord, put: &mut Put<'_>) {
 
 fn block(
     plant: &Plant,
+    (string_index, index): (usize, usize),
     string: &StringRecord,
-    index: usize,
     block: &BlockRecord,
     put: &mut Put<'_>,
 ) {
+    let over = plant.is_over(string_index, index);
     let found = string.protect.blocks.get(index).copied().unwrap_or_default();
     put.text("advice", || words::block_advice(&string.health, index));
     put.text("alarms", || joined(found.alarm.texts().chain(found.warning.texts())));
@@ -237,10 +239,14 @@ fn block(
     put.at = block.read;
     put.number("bypass", Unit::Ampere, block.bypass_a.into(), quality);
     // What was asked for is known; what became of it is in `bypass`.
-    put.estimated("bypass.commanded", Unit::Percent, block.duty.fraction() * 100.0);
+    let duty = if over { f64::NAN } else { block.duty.fraction() * 100.0 };
+    put.estimated("bypass.commanded", Unit::Percent, duty);
     charge_and_capacity(string.estimate.blocks.get(index).unwrap_or(&BlockEstimate::UNKNOWN), put);
     put.estimated("deviation", Unit::Volt, block.equalize.deviation_v);
-    put.text("fault", || block.fault.text());
+    put.text("fault", || {
+        let faults = [block.fault.text(), if over { OVER } else { "" }];
+        joined(faults.into_iter().filter(|text| !text.is_empty()))
+    });
     let known = string.health.blocks.get(index);
     health(&known.map_or(Soh::UNKNOWN, |known| known.soh), put);
     put.estimated("life", Unit::Year, known.map_or(f64::NAN, |known| known.life.low.into()));

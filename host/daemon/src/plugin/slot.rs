@@ -263,8 +263,9 @@ fn session(
     slot.board.used(instance.cpu_used());
     slot.board.enter(PluginState::Running);
     let version = package.manifest.version.clone();
-    (shared.events)(Event::PluginStarted { name, version });
+    // Who hears of it may ask at once.
     slot.inbox.open();
+    (shared.events)(Event::PluginStarted { name, version });
     serve(slot, &mut instance)?;
     instance.save()
 }
