@@ -26,7 +26,7 @@ pub fn sign(
     let path = project.component_path();
     let bytes = fs::read(&path).map_err(|source| SignError::NotBuilt { path, source })?;
     let component = component::inspect(&bytes).map_err(|source| SignError::Component { source })?;
-    let manifest = project.manifest(component.imports.clone());
+    let manifest = project.manifest(interfaces(project, &component));
     compare(&manifest, &component)?;
     let licence = project.licence_text().map_err(|source| SignError::Licence { source })?;
     let sbom = sbom::generate(project).map_err(|source| SignError::Sbom { source })?;
@@ -149,8 +149,21 @@ const HARMLESS: [&str; 9] = [
     "evenkeel:log/",
     "evenkeel:random/",
 ];
-/// A listener is asked for, and served through an export: it need not be imported.
-const LISTENER: &str = "evenkeel:net-server/";
+/// A gateway is asked on its listeners whether or not it ever speaks unasked, so
+/// that it needs the permission without the import.
+const LISTENERS: &str = "evenkeel:net-server/";
+const GATEWAY: &str = "evenkeel:gateway/";
+
+/// The interfaces of the manifest: what the component imports, and that of the
+/// listeners that are asked for.
+fn interfaces(project: &Project, component: &Component) -> Vec<String> {
+    let permissions = project.description.permissions.iter();
+    let listeners = permissions.map(|p| &p.interface).filter(|name| name.starts_with(LISTENERS));
+    let mut interfaces: Vec<_> = component.imports.iter().chain(listeners).cloned().collect();
+    interfaces.sort();
+    interfaces.dedup();
+    interfaces
+}
 
 fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignError> {
     let asked = |name: &str| manifest.permissions.iter().any(|p| p.interface == name);
@@ -158,10 +171,10 @@ fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignE
     if let Some(name) = component.imports.iter().find(|name| !harmless(name) && !asked(name)) {
         return Err(SignError::NotAskedFor { interface: name.clone() });
     }
-    let unused = manifest
-        .permissions
-        .iter()
-        .find(|p| !component.imports.contains(&p.interface) && !p.interface.starts_with(LISTENER));
+    let listens =
+        |interface: &str| interface.starts_with(LISTENERS) && manifest.world.starts_with(GATEWAY);
+    let used = |interface: &String| component.imports.contains(interface) || listens(interface);
+    let unused = manifest.permissions.iter().find(|p| !used(&p.interface));
     if let Some(permission) = unused {
         return Err(SignError::NotUsed { interface: permission.interface.clone() });
     }

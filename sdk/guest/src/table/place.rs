@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn fields_are_found() {
-        let cases: [(Split, &[u8], Place, Option<&[u8]>); 12] = [
+        type Case = (Split, &'static [u8], Place, Option<&'static [u8]>);
+        let cases: [Case; 12] = [
             (Split::None, b"(208.4", Place::Bytes(1, 4), Some(b"208")),
             (Split::None, b"(208.4", Place::Bytes(4, 9), Some(b".4")),
             (Split::None, b"(2", Place::Bytes(4, 9), None),

@@ -313,7 +313,7 @@ impl Agent for wit::snmp_client::snmp_client::Agent {
     }
 
     fn walk(&mut self, root: &Oid, max: u32) -> Result<Vec<Binding>, SnmpError> {
-        Ok(Self::walk(self, &root.to_vec(), max)?.into_iter().map(binding).collect())
+        Ok(Self::walk(self, root, max)?.into_iter().map(binding).collect())
     }
 
     fn set(&mut self, bindings: &[Binding]) -> Result<(), SnmpError> {
