@@ -63,7 +63,9 @@ impl Plant {
     #[must_use]
     pub fn live(&self, index: usize) -> bool {
         let lost = |block: &BlockRecord| self.bus_lost(block.bus);
-        self.connected && !self.snapshot.blocks_of(index).iter().any(lost)
+        // Most of the time none is: no block has to be looked at.
+        let none_lost = self.snapshot.buses.iter().all(|bus| !bus.lost);
+        self.connected && (none_lost || !self.snapshot.blocks_of(index).iter().any(lost))
     }
 
     /// True when the port of this bus (from 1) is closed or gone.

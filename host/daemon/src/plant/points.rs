@@ -24,8 +24,7 @@ pub fn of(plant: &Plant, prefix: &str, out: &mut Vec<(String, Point)>) {
 pub fn one(plant: &Plant, name: &str) -> Option<Point> {
     let at = plant.snapshot.cycle.published;
     let (mut out, part) = (Vec::with_capacity(1), Part { prefix: name, after: None });
-    let mut put =
-        Put { part: &part, out: &mut out, root: String::new(), live: plant.connected, at };
+    let mut put = Put::new(&part, &mut out);
     let (root, rest) = name.split_once('.')?;
     match root {
         "string" => {
@@ -84,7 +83,7 @@ pub struct Part<'a> {
 /// Every point of `plant` in this part.
 pub fn part(plant: &Plant, part: &Part<'_>, out: &mut Vec<(String, Point)>) {
     let at = plant.snapshot.cycle.published;
-    let mut put = Put { part, out, root: String::new(), live: plant.connected, at };
+    let mut put = Put::new(part, out);
     for (index, string) in plant.snapshot.strings.iter().enumerate() {
         let root = format!("string.{}", number(index));
         if !put.wants(&root) {
@@ -119,11 +118,28 @@ struct Put<'a> {
     part: &'a Part<'a>,
     out: &'a mut Vec<(String, Point)>,
     root: String,
+    below: Below<'a>,
     live: bool,
     at: Nanos,
 }
 
-impl Put<'_> {
+/// What is asked for below the present root.
+enum Below<'a> {
+    /// Everything.
+    All,
+    /// This, and what is below it.
+    Only(&'a str),
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> Put<'a> {
+    /// It has no root yet, and takes nothing.
+    fn new(part: &'a Part<'a>, out: &'a mut Vec<(String, Point)>) -> Self {
+        let root = String::new();
+        Self { part, out, root, below: Below::Nothing, live: false, at: Nanos(0) }
+    }
+
     /// Whether anything below `root` was asked for.
     fn wants(&self, root: &str) -> bool {
         let Part { prefix, after } = *self.part;
@@ -131,20 +147,27 @@ impl Put<'_> {
         (names::within(root, prefix) || names::within(prefix, root)) && after.is_none_or(beyond)
     }
 
-    /// Whether the point `name` of the present root was asked for.
+    /// Whether the point `name` of the present root was asked for. Most are
+    /// asked about in vain, so that no name is made for it.
     fn takes(&self, name: &str) -> bool {
-        let Part { prefix, after } = *self.part;
-        // Without making the name: most are asked about in vain.
-        let full = || self.root.bytes().chain([b'.']).chain(name.bytes());
-        let inside = prefix.is_empty() || {
-            let mut full = full();
-            prefix.bytes().all(|b| full.next() == Some(b))
-                && matches!(full.next(), None | Some(b'.'))
+        let inside = match self.below {
+            Below::All => true,
+            Below::Only(rest) => names::within(name, rest),
+            Below::Nothing => false,
         };
-        inside && after.is_none_or(|after| full().gt(after.bytes()))
+        let full = || self.root.bytes().chain([b'.']).chain(name.bytes());
+        inside && self.part.after.is_none_or(|after| full().gt(after.bytes()))
     }
 
     fn begin(&mut self, root: String, live: bool, at: Nanos) {
+        let prefix = self.part.prefix;
+        self.below = if names::within(&root, prefix) {
+            Below::All
+        } else if names::within(prefix, &root) {
+            Below::Only(&prefix[root.len() + 1..])
+        } else {
+            Below::Nothing
+        };
         (self.root, self.live, self.at) = (root, live, at);
     }
 
@@ -487,7 +510,8 @@ mod tests {
     fn long_texts_end_at_a_character() {
         let (mut out, at) = (Vec::new(), Nanos(0));
         let part = Part { prefix: "", after: None };
-        let mut put = Put { part: &part, out: &mut out, root: "guard".into(), live: true, at };
+        let mut put = Put::new(&part, &mut out);
+        put.begin("guard".into(), true, at);
         put.text("conditions", || "–".repeat(200));
         let Value::Text(text) = &out[0].1.value else { panic!("a text") };
         assert_eq!(text.len(), 255);
