@@ -13,7 +13,10 @@
 //! grant.commands.ups = ["ups.0:test.battery.*", "ups.0:beeper.toggle"]
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
+//! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
+
+pub mod snmp;
 
 use core::fmt;
 use core::str::FromStr;
@@ -53,6 +56,9 @@ pub struct Grants {
     /// Secrets that it may compute with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: Named<Secret>,
+    /// SNMP agents that it may ask.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub snmp: Named<snmp::SnmpAgent>,
 }
 
 /// Why a part of a grant is refused.
@@ -65,6 +71,12 @@ pub struct GrantTextError {
 
 fn wrong(text: &str, wanted: &'static str) -> GrantTextError {
     GrantTextError { text: crate::caps::one_line(text, 100), wanted }
+}
+
+/// Whether `text` can be a host's name or IPv4 address.
+fn is_host(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    (1..=253).contains(&text.len()) && text.bytes().all(good)
 }
 
 /// A device file, by its absolute path.
@@ -151,9 +163,7 @@ impl FromStr for Endpoint {
             }
             None => host,
         };
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        let plain = rest.starts_with('[') || host.bytes().all(is_name);
-        if !plain || !(1..=253).contains(&host.len()) {
+        if !rest.starts_with('[') && !is_host(host) {
             return Err(bad());
         }
         Ok(Self { transport, host: host.to_ascii_lowercase(), port })

@@ -12,6 +12,7 @@ pub mod log;
 pub mod points;
 pub mod random;
 pub mod serial;
+pub mod snmp_client;
 
 use crate::grants::Grants;
 use crate::hub::Hub;
@@ -51,13 +52,14 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 7] = [
+pub const OFFERS: [Offer; 8] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
 ];
 

@@ -80,7 +80,13 @@ mod generated {
                 export evenkeel:licence/gate@0.1.0;
             }
         ",
-        imports: { "evenkeel:serial/serial": trappable },
-        with: { "evenkeel:serial/serial.port": crate::caps::serial::Port },
+        imports: {
+            "evenkeel:serial/serial": trappable,
+            "evenkeel:snmp-client/snmp-client": trappable,
+        },
+        with: {
+            "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:snmp-client/snmp-client.agent": crate::caps::snmp_client::Agent,
+        },
     });
 }

@@ -117,6 +117,11 @@ impl Wishes<'_> {
                 let words = Words("the listener", "listen", "\"tcp://[::]:port\"");
                 take(plugin, wish, &words, &all.listen, &mut granted.listen)
             }
+            "evenkeel:snmp-client/snmp-client" => {
+                let example = "{ address = \"host\", version = \"v2c\", community = \"…\" }";
+                let words = Words("the SNMP agent", "snmp", example);
+                take(plugin, wish, &words, &all.snmp, &mut granted.snmp)
+            }
             "evenkeel:points/reader" => {
                 let words = Words("to read the points", "read", "[\"string\", \"ups.0\"]");
                 take(plugin, wish, &words, &all.read, &mut granted.read)

@@ -10,6 +10,7 @@ use crate::caps::log::Log;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
 use crate::caps::serial::Serial;
+use crate::caps::snmp_client::Snmp;
 use crate::caps::{Services, Site, Who, one_line};
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
@@ -42,6 +43,8 @@ pub struct State {
     pub points: Points,
     /// `evenkeel:serial`
     pub serial: Serial,
+    /// `evenkeel:snmp-client`
+    pub snmp: Snmp,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -329,6 +332,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         random: Random,
         points: Points::new(&site),
         serial: Serial::new(&site),
+        snmp: Snmp::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: log.clone(),
