@@ -9,6 +9,7 @@
 pub mod bucket;
 pub mod clock;
 pub mod log;
+pub mod net_client;
 pub mod points;
 pub mod random;
 pub mod serial;
@@ -52,7 +53,7 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 8] = [
+pub const OFFERS: [Offer; 9] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
@@ -60,6 +61,11 @@ pub const OFFERS: [Offer; 8] = [
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
+    offer!(
+        net_client::INTERFACE,
+        bindings::net_client::net_client,
+        net: net_client::NetClient
+    ),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
 ];
 

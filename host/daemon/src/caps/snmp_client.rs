@@ -3,8 +3,7 @@
 //! The guest names an agent as its manifest does; address, version, community
 //! and keys are the grant's and stay in the host. Pieces, each in its file:
 //! [`ber`] bytes, [`pdu`] requests and answers with the messages of v1 and v2c,
-//! [`usm`] the messages of v3, [`lookup`] names, [`session`] the exchange with
-//! one agent. What the calls of the interface mean is here (facts/snmp.md §7,
+//! [`usm`] the messages of v3, [`session`] the exchange with one agent. What the calls of the interface mean is here (facts/snmp.md §7,
 //! §8; RFC 3416).
 //!
 //! The libraries that exist own their socket and wait on it without a way to
@@ -12,12 +11,12 @@
 //! when it is told to. So the protocol is here, and the cryptography is not.
 
 pub mod ber;
-pub mod lookup;
 pub mod pdu;
 pub mod session;
 pub mod usm;
 
 use super::bucket::Bucket;
+use super::net_client::error::Fault;
 use super::{Site, one_line};
 use crate::clock;
 use crate::grants::Named;
@@ -102,12 +101,12 @@ pub enum SnmpError {
         done: &'static str,
     },
     /// No address.
-    #[error("the name {host:?} cannot be resolved; correct it, or check the name server")]
+    #[error("{host:?} leads to no agent")]
     Resolve {
         /// The name.
         host: String,
-        /// What the resolver says.
-        source: io::Error,
+        /// Why.
+        source: Fault,
     },
     /// No way there, or nobody at home.
     #[error("{address} cannot be reached; check that the agent runs and the network between")]

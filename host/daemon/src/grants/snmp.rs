@@ -40,6 +40,19 @@ pub struct SnmpAgent {
     pub retries: u32,
 }
 
+impl SnmpAgent {
+    /// Its secrets, by their fields.
+    pub fn secrets(&mut self) -> Vec<(&'static str, &mut Secret)> {
+        match &mut self.identity {
+            Identity::V1(community) | Identity::V2c(community) => vec![("community", community)],
+            Identity::V3(User { auth: (_, auth_key), privacy, .. }) => {
+                let privacy_key = privacy.as_mut().map(|(_, key)| ("privacy_key", key));
+                [("auth_key", auth_key)].into_iter().chain(privacy_key).collect()
+            }
+        }
+    }
+}
+
 /// How an agent knows who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
@@ -355,6 +368,11 @@ mod tests {
             let grants = read(&good).expect(&good);
             let shown = format!("{grants:?}");
             assert!(!shown.contains("hunter22") && !shown.contains("horse") && !shown.contains("staple"));
+            let masked = grants.masked();
+            let text = toml::to_string(&masked).expect("written");
+            assert!(!text.contains("hunter22") && !text.contains("horse") && !text.contains("staple"));
+            assert_eq!(masked.clone().unmasked(&grants).as_ref(), Ok(&grants));
+            assert!(masked.unmasked(&Grants::default()).is_err());
             let again = toml::from_str(&toml::to_string(&grants).expect("written")).expect("read");
             assert_eq!(grants, again);
         }

@@ -82,10 +82,13 @@ mod generated {
         ",
         imports: {
             "evenkeel:serial/serial": trappable,
+            "evenkeel:net-client/net-client": trappable,
             "evenkeel:snmp-client/snmp-client": trappable,
         },
         with: {
             "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
+            "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
             "evenkeel:snmp-client/snmp-client.agent": crate::caps::snmp_client::Agent,
         },
     });

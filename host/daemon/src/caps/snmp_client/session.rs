@@ -9,12 +9,13 @@
 
 use super::SnmpError;
 use super::ber::Garbled;
-use super::lookup::Lookup;
 use super::pdu::{self, Binding, Classic, Kind, Pdu, Value};
 use super::usm::{self, Engine, Incoming, Keys, MESSAGE_LEN_MAX, Master, Rejected, WINDOW_S};
 use crate::caps::bucket::Bucket;
+use crate::caps::net_client::address;
+use crate::caps::net_client::error::Fault;
 use crate::clock;
-use crate::grants::snmp::{Identity, SnmpAgent, User};
+use crate::grants::snmp::{Identity, SnmpAddress, SnmpAgent, User};
 use crate::plugin::stop::{Stop, Woken};
 use evenkeel_core::time::Nanos;
 use rustix::event::PollFlags;
@@ -42,7 +43,6 @@ pub struct Means<'a> {
 #[derive(Debug)]
 pub struct Session {
     agent: SnmpAgent,
-    lookup: Lookup,
     socket: Option<UdpSocket>,
     security: Option<Security>,
     next_id: i32,
@@ -169,9 +169,8 @@ impl Session {
             Identity::V1(_) | Identity::V2c(_) => None,
         };
         let next_id = (random() >> 33) as i32;
-        let lookup = Lookup::new(&agent.address.host, agent.address.port);
         let agent = agent.clone();
-        Self { agent, lookup, socket: None, security, next_id, buffer: Vec::new() }
+        Self { agent, socket: None, security, next_id, buffer: Vec::new() }
     }
 
     /// What was granted.
@@ -246,14 +245,14 @@ impl Session {
         if self.socket.is_some() {
             return Ok(());
         }
-        let address = &self.agent.address;
-        let unresolved = |source| SnmpError::Resolve { host: address.host.clone(), source };
-        let found = self.lookup.resolve(clock::now() + LOOKUP_MAX, stop).map_err(unresolved)?;
-        if stop.is_requested() {
-            return Err(SnmpError::Stopped);
-        }
-        let late = || io::Error::new(io::ErrorKind::TimedOut, "the resolver does not answer");
-        let peer = found.ok_or_else(|| unresolved(late()))?;
+        let SnmpAddress { host, port } = &self.agent.address;
+        let unresolved = |fault| match fault {
+            Fault::Stopped => SnmpError::Stopped,
+            source => SnmpError::Resolve { host: host.clone(), source },
+        };
+        let peers = address::resolve(host, *port, clock::now() + LOOKUP_MAX, stop);
+        let peers = peers.map_err(unresolved)?;
+        let Some(peer) = peers.first().copied() else { return Err(unresolved(Fault::NoAddress)) };
         self.socket = Some(socket(peer).map_err(|source| self.unreachable(source))?);
         Ok(())
     }
