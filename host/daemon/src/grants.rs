@@ -17,12 +17,12 @@
 //! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
 
-use crate::plugin_admin::MASK;
 pub mod endpoint;
 pub mod snmp;
 
 pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 
+use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
 use evenkeel_core::events::Severity;

@@ -13,9 +13,7 @@
 use crate::clock;
 use crate::files::write_private;
 use crate::plugin::roster::{Decisions, Withdrawn};
-use evenkeel_signing::{
-    Digest, KeyError, KeyId, Kind, PublicKey, Role, Roots, Trust, TrustError,
-};
+use evenkeel_signing::{KeyError, KeyId, Kind, PublicKey, Role, Roots, Trust, TrustError};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -101,10 +99,7 @@ pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
         problems.extend(added.err().map(|e| not_used("an added key".to_owned(), e)));
     }
     for Withdrawn { id, name, reason } in &decisions.withdrawn {
-        let done = match key_id(id) {
-            Some(id) => trust.revoke_key(id, name, reason),
-            None => Err(TrustError::Line),
-        };
+        let done = trust.revoke_key(KeyId(*id), name, reason);
         problems.extend(done.err().map(|e| not_used(format!("the withdrawal of {name:?}"), e)));
     }
     for (plugin, least) in &decisions.proven {
@@ -132,7 +127,7 @@ pub fn accept(places: &Places, trust: &mut Trust, raw: &[u8]) -> Result<u32, Pro
 /// The id of a key, from its text.
 #[must_use]
 pub fn key_id(text: &str) -> Option<KeyId> {
-    text.parse::<Digest>().ok().map(KeyId)
+    serde_json::from_value(text.into()).ok().map(KeyId)
 }
 
 /// A development key among the roots is fine here: production is the image's
@@ -225,10 +220,15 @@ mod tests {
         assert!(problems[0].to_string().contains("broken.pub"));
         let mut found = names(&trust);
         found.sort();
-        let wanted = ["acme Administrator", "bolt Administrator", "development Platform",
-            "development-licence Platform"];
+        let wanted = [
+            "acme Administrator",
+            "bolt Administrator",
+            "development Platform",
+            "development-licence Platform",
+        ];
         assert_eq!(found, wanted);
-        let id = added.id().to_string();
+        let id = added.id().0;
+        assert_eq!(key_id(&added.id().to_string()), Some(added.id()));
         let row = Withdrawn { id, name: "bolt".into(), reason: "stolen".into() };
         decisions.withdrawn.push(row);
         let (trust, _) = load(&places, &decisions);
