@@ -13,6 +13,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/lib/nut/nutdrv_qx", "nut-server"),
     ("/bin/upsc", "nut-client"),
+    ("/lib/nut/snmp-ups", "nut-snmp"),
+    ("/usr/sbin/snmpd", "snmpd"),
+    ("/usr/bin/python3", "python3"),
     ("/usr/bin/g++", "g++"),
 ];
 
@@ -69,6 +72,8 @@ const END_TO_END: &[&str] = &[
     "guard",
     "--test",
     "refusals",
+    "--test",
+    "snmp_ups",
     "--test",
     "ups",
     "--test",
