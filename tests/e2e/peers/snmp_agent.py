@@ -5,7 +5,7 @@ usage: snmp_agent.py VALUES CHANGES
 
 VALUES has a line `oid type value` for each object, types as in snmpd.conf(5).
 It is read again whenever it was replaced, so a test changes the UPS by writing
-a new one. What managers set is obeyed and appended to CHANGES.
+a new one. What managers set is kept there and appended to CHANGES.
 """
 
 import os
@@ -33,6 +33,14 @@ class Objects:
             parts = (line.rstrip("\n").split(" ", 2) for line in lines if line.strip())
             self.rows = {number(oid): (kind, value) for oid, kind, value in parts}
 
+    def change(self, oid, value):
+        self.rows[oid] = (self.rows[oid][0], value)
+        rows = sorted(self.rows.items())
+        fresh = self.path + ".set"
+        with open(fresh, "w", encoding="utf-8") as file:
+            file.writelines(f"{dotted(o)[1:]} {kind} {value}\n" for o, (kind, value) in rows)
+        os.rename(fresh, self.path)
+
     def show(self, oid):
         return (dotted(oid), *self.rows[oid]) if oid in self.rows else ("NONE",)
 
@@ -43,6 +51,8 @@ def main(values, changes):
     for line in lines:
         objects.refresh()
         word = line.strip()
+        if not word:
+            continue  # the agent ends a change with an empty line
         if word == "PING":
             answer = ("PONG",)
         elif word == "get":
@@ -55,7 +65,7 @@ def main(values, changes):
             oid, change = number(next(lines)), next(lines).strip()
             kind, _, value = change.partition(" ")
             if oid in objects.rows:
-                objects.rows[oid] = (objects.rows[oid][0], value.strip('"'))
+                objects.change(oid, value.strip('"'))
                 with open(changes, "a", encoding="utf-8") as log:
                     log.write(f"{dotted(oid)} {kind} {value}\n")
                 answer = ("DONE",)
