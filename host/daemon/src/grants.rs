@@ -14,9 +14,11 @@
 //! grant.commands.ups = ["ups.0:test.battery.*", "ups.0:beeper.toggle"]
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
+//! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
 
 pub mod endpoint;
+pub mod snmp;
 
 pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 
@@ -60,6 +62,9 @@ pub struct Grants {
     /// Secrets that it may compute with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: Named<Secret>,
+    /// SNMP agents that it may ask.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub snmp: Named<snmp::SnmpAgent>,
 }
 
 impl Grants {
@@ -68,6 +73,9 @@ impl Grants {
     pub fn masked(&self) -> Self {
         let mut shown = self.clone();
         shown.secrets.values_mut().for_each(|secret| *secret = Secret(MASK.to_owned()));
+        for (_, secret) in shown.snmp.values_mut().flat_map(snmp::SnmpAgent::secrets) {
+            *secret = Secret(MASK.to_owned());
+        }
         shown
     }
 
@@ -78,6 +86,15 @@ impl Grants {
     pub fn unmasked(mut self, before: &Self) -> Result<Self, String> {
         for (name, secret) in self.secrets.iter_mut().filter(|(_, secret)| secret.0 == MASK) {
             secret.clone_from(before.secrets.get(name).ok_or_else(|| name.clone())?);
+        }
+        for (name, agent) in &mut self.snmp {
+            let mut known = before.snmp.get(name).cloned();
+            let mut known = known.as_mut().map(snmp::SnmpAgent::secrets).unwrap_or_default();
+            for (field, secret) in agent.secrets().into_iter().filter(|(_, s)| s.0 == MASK) {
+                let same = known.iter_mut().find(|(other, _)| *other == field);
+                let (_, same) = same.ok_or_else(|| format!("{name}.{field}"))?;
+                secret.clone_from(same);
+            }
         }
         Ok(self)
     }
@@ -93,6 +110,12 @@ pub struct GrantTextError {
 
 fn wrong(text: &str, wanted: &'static str) -> GrantTextError {
     GrantTextError { text: crate::caps::one_line(text, 100), wanted }
+}
+
+/// Whether `text` can be a host's name or IPv4 address.
+fn is_host(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    (1..=253).contains(&text.len()) && text.bytes().all(good)
 }
 
 /// A device file, by its absolute path.

@@ -19,6 +19,7 @@ pub mod points;
 pub mod random;
 pub mod reader;
 pub mod serial;
+pub mod snmp_client;
 
 use crate::commands::Switchboard;
 use crate::grants::Grants;
@@ -71,6 +72,7 @@ pub const OFFERS: &[Offer] = &[
     offer!(kv::INTERFACE, bindings::kv::kv, kv: kv::Kv),
     offer!(crypto::INTERFACE, bindings::crypto::crypto, crypto: crypto::Crypto),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
     offer!(
         net_client::INTERFACE,
         bindings::net_client::net_client,

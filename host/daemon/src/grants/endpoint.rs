@@ -9,7 +9,7 @@
 //!
 //! There is no way to trust any certificate whatever.
 
-use super::{GrantTextError, Transport, wrong};
+use super::{GrantTextError, Transport, is_host, wrong};
 use core::fmt;
 use core::str::FromStr;
 use rustls::pki_types::ServerName;
@@ -127,9 +127,7 @@ impl FromStr for Endpoint {
             }
             None => host,
         };
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        let plain = rest.starts_with('[') || host.bytes().all(is_name);
-        if !plain || !(1..=253).contains(&host.len()) {
+        if !rest.starts_with('[') && !is_host(host) {
             return Err(bad());
         }
         let host = host.to_ascii_lowercase();

@@ -118,10 +118,16 @@ const fn kind(
 }
 
 /// Everything that is granted by name.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     kind("evenkeel:serial/serial", "the serial line", "serial", "\"/dev/…\""),
     kind("evenkeel:net-client/net-client", "the peer", "net", "\"tls://host:port\""),
     kind("evenkeel:net-server/net-server", "the listener", "listen", "\"tcp://[::]:port\""),
+    kind(
+        "evenkeel:snmp-client/snmp-client",
+        "the SNMP agent",
+        "snmp",
+        "{ address = \"host\", version = \"v2c\", community = \"…\" }",
+    ),
     kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
     kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
     kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
@@ -150,6 +156,7 @@ impl Wishes<'_> {
             "serial" => take(wish, &all.serial, &mut granted.serial),
             "net" => take(wish, &all.net, &mut granted.net),
             "listen" => take(wish, &all.listen, &mut granted.listen),
+            "snmp" => take(wish, &all.snmp, &mut granted.snmp),
             "read" => take(wish, &all.read, &mut granted.read),
             "commands" => take(wish, &all.commands, &mut granted.commands),
             "events" => take(wish, &all.events, &mut granted.events),

@@ -17,6 +17,7 @@ use crate::caps::points::Points;
 use crate::caps::random::Random;
 use crate::caps::reader::Reader;
 use crate::caps::serial::Serial;
+use crate::caps::snmp_client::Snmp;
 use crate::caps::{Services, Site, Who, one_line};
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
@@ -66,6 +67,8 @@ pub struct State {
     pub serial: Serial,
     /// `evenkeel:net-client`
     pub net: NetClient,
+    /// `evenkeel:snmp-client`
+    pub snmp: Snmp,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -365,6 +368,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         reader: Reader::new(&site),
         serial: Serial::new(&site),
         net: NetClient::new(&site),
+        snmp: Snmp::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: around.log.clone(),

@@ -138,6 +138,12 @@ pub fn dangers(grants: &Grants) -> Vec<Danger> {
             });
         }
     }
+    for (what, agent) in grants.snmp.iter().filter(|(_, agent)| agent.write) {
+        found.push(Danger {
+            name: format!("snmp.{what}.write"),
+            text: format!("can switch off what the UPS at {} feeds", agent.address),
+        });
+    }
     found
 }
 
