@@ -261,6 +261,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A new version of a plugin failed, and the one before is back.
+    PluginRolledBack {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// A plugin file was refused.
     PluginRefused {
         /// The file.
@@ -426,6 +433,7 @@ impl Event {
             | Self::UpsLost { .. }
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
+            | Self::PluginRolledBack { .. }
             | Self::PluginRefused { .. }
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
@@ -474,6 +482,7 @@ impl Event {
             | Self::PluginStopped { .. }
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
+            | Self::PluginRolledBack { .. }
             | Self::PluginRefused { .. } => Category::Plugin,
             Self::Login { .. }
             | Self::Logout { .. }
@@ -584,6 +593,9 @@ impl fmt::Display for Event {
             Self::PluginTrapped { name, reason } => write!(f, "plugin {name} failed: {reason}"),
             Self::PluginQuarantined { name, reason } => {
                 write!(f, "plugin {name} failed too often and stays off: {reason}")
+            }
+            Self::PluginRolledBack { name, reason } => {
+                write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")
             }
             Self::PluginRefused { file, reason } => write!(f, "plugin {file} refused: {reason}"),
             Self::GuardBack => f.write_str("guard answers"),

@@ -13,6 +13,7 @@ use evenkeeld::console::{Console, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::plant::Plant;
+use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ async fn main() {
     std::fs::create_dir_all(&dir).expect("a directory");
     let store = Arc::new(Store::open(&dir, Limits::default()).expect("a store"));
     let hub = Arc::new(Hub::default());
-    let plugins = Arc::new(vec![plugin()]);
+    let plugins = Arc::new(NoPlugins(vec![plugin()]));
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
     let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
@@ -136,7 +137,10 @@ fn plugin() -> PluginStatus {
         vendor: "Evenkeel development".into(),
         state: PluginState::Running,
         last_error: None,
+        world: "driver",
         polls: 412,
+        calls: 412,
+        slowest_call_us: 190_000,
         traps: 0,
         cpu_ms: 90,
         memory_bytes: 1_114_112,

@@ -14,9 +14,9 @@
 
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::{Envelope, Keyring, Kind, PublicKey};
+use evenkeeld::caps::log::Log;
 use evenkeeld::caps::{Services, Who};
 use evenkeeld::config::PluginGrant;
-use evenkeeld::grants::Grants;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::budget::CALL_MAX;
 use evenkeeld::plugin::instance::{Instance, Surroundings};
@@ -134,7 +134,8 @@ fn start(
     let mut copy = Instance::new(
         package,
         &Surroundings {
-            who: Who { name: grant.name.clone(), points: grant.points.clone() },
+            log: Log::new(who(grant)),
+            who: who(grant),
             services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
             stop: Arc::new(Stop::new()?),
             memory: Arc::default(),
@@ -146,6 +147,10 @@ fn start(
     Ok(copy)
 }
 
+fn who(grant: &PluginGrant) -> Who {
+    Who { name: grant.name.clone(), points: grant.points.clone() }
+}
+
 /// Everything that the manifest asks for: each line a device of its own.
 fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
     let raw = std::fs::read(bundle)?;
@@ -155,13 +160,10 @@ fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
     for permission in manifest.permissions.iter().filter(|p| p.interface.contains("serial")) {
         serial.insert(permission.what.clone(), device()?.parse()?);
     }
-    Ok(PluginGrant {
-        name: manifest.name,
-        enabled: true,
-        points: "ups.0".into(),
-        grant: Grants { serial, ..Grants::default() },
-        settings: BTreeMap::new(),
-    })
+    let mut grant = PluginGrant::new(&manifest.name);
+    grant.points = "ups.0".into();
+    grant.grant.serial = serial;
+    Ok(grant)
 }
 
 /// The near end of a line with a device on it, which answers at once.

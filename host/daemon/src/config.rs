@@ -23,8 +23,8 @@
 use crate::grants::Grants;
 use crate::store::Revision;
 use evenkeel_core::points::{Name, battery};
-use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -60,12 +60,15 @@ pub struct Config {
 
 /// One plugin that is to run, and what it may do. What is not named is not
 /// granted.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginGrant {
     /// Name of the plugin, as in its manifest.
     #[serde(deserialize_with = "plugin_name")]
     pub name: String,
+    /// What tells this copy from others of the same plugin; its name when empty.
+    #[serde(default, deserialize_with = "plugin_id")]
+    id: String,
     /// False: installed, not run.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -79,6 +82,39 @@ pub struct PluginGrant {
     /// Settings that the plugin reads, by key.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Grants that can cut power or do other harm, each by name: said twice,
+    /// here and in `grant`.
+    #[serde(default)]
+    pub confirm: Vec<String>,
+}
+
+impl PluginGrant {
+    /// A plugin that may do nothing, under its own name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: String::new(),
+            enabled: true,
+            points: String::new(),
+            grant: Grants::default(),
+            settings: BTreeMap::new(),
+            confirm: Vec::new(),
+        }
+    }
+
+    /// The same as a copy with this id.
+    #[must_use]
+    pub fn with_id(mut self, id: &str) -> Self {
+        self.id = if id == self.name { String::new() } else { id.to_owned() };
+        self
+    }
+
+    /// What it is called on this appliance.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
 }
 
 /// Why a configuration was refused.
@@ -225,22 +261,33 @@ fn check_plugins(text: &str, plugins: &[Spanned<PluginGrant>]) -> Result<(), Con
             return bad(spanned, format!("more than {PLUGINS_MAX} plugins"));
         }
         for other in plugins[..i].iter().map(Spanned::get_ref) {
-            if other.name == plugin.name && other.points == plugin.points {
-                return bad(spanned, format!("plugin {:?} stands here twice", plugin.name));
-            }
-            let overlap = names_overlap(&plugin.points, &other.points);
-            if overlap {
+            if other.id() == plugin.id() {
+                let id = plugin.id();
                 return bad(
                     spanned,
-                    format!(
-                        "points {:?} of plugin {:?} overlap {:?} of {:?}; every point has one producer",
-                        plugin.points, plugin.name, other.points, other.name
-                    ),
+                    format!("plugin {id:?} stands here twice; give one of them another `id`"),
                 );
+            }
+            if let Some(problem) = conflict(other, plugin) {
+                return bad(spanned, problem);
             }
         }
     }
     Ok(())
+}
+
+/// Why two plugins cannot both be there: every point has one producer.
+#[must_use]
+pub fn conflict(one: &PluginGrant, other: &PluginGrant) -> Option<String> {
+    names_overlap(&one.points, &other.points).then(|| {
+        format!(
+            "points {:?} of plugin {:?} overlap {:?} of {:?}; every point has one producer",
+            other.points,
+            other.id(),
+            one.points,
+            one.id()
+        )
+    })
 }
 
 fn names_overlap(a: &str, b: &str) -> bool {
@@ -272,8 +319,18 @@ fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     if good { Ok(name) } else { Err(D::Error::custom("a plugin name is 1 to 64 of a-z, 0-9, '-'")) }
 }
 
+fn plugin_id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let id = String::deserialize(from)?;
+    let good =
+        id.len() <= 64 && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+    if good { Ok(id) } else { Err(D::Error::custom("an id is 1 to 64 of a-z, 0-9, '-', '.'")) }
+}
+
 fn point_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
+    if text.is_empty() {
+        return Ok(text);
+    }
     let name = Name::parse(&text).map_err(D::Error::custom)?;
     if let Some(root) = battery::ROOTS.into_iter().find(|root| name.is_within(root)) {
         return Err(D::Error::custom(format!("points under {root:?} are the guard's own")));

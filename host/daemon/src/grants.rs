@@ -20,6 +20,7 @@ pub mod endpoint;
 
 pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 
+use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
 use evenkeel_core::events::Severity;
@@ -58,6 +59,27 @@ pub struct Grants {
     /// Secrets that it may compute with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: Named<Secret>,
+}
+
+impl Grants {
+    /// Without the texts of the secrets, to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        shown.secrets.values_mut().for_each(|secret| *secret = Secret(MASK.to_owned()));
+        shown
+    }
+
+    /// With the secrets of `before` where only the mask is given.
+    ///
+    /// # Errors
+    /// The name of a masked secret that was not there before.
+    pub fn unmasked(mut self, before: &Self) -> Result<Self, String> {
+        for (name, secret) in self.secrets.iter_mut().filter(|(_, secret)| secret.0 == MASK) {
+            secret.clone_from(before.secrets.get(name).ok_or_else(|| name.clone())?);
+        }
+        Ok(self)
+    }
 }
 
 /// Why a part of a grant is refused.
@@ -210,6 +232,12 @@ impl CommandPattern {
         target == self.target && fits
     }
 
+    /// The name, with a `*` where it is open.
+    #[must_use]
+    pub fn name_text(&self) -> String {
+        format!("{}{}", self.name, if self.open_ended { "*" } else { "" })
+    }
+
     /// The device that may be told.
     #[must_use]
     pub fn target(&self) -> &str {
@@ -237,7 +265,7 @@ impl FromStr for CommandPattern {
 
 impl fmt::Display for CommandPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}{}", self.target, self.name, if self.open_ended { "*" } else { "" })
+        write!(f, "{}:{}", self.target, self.name_text())
     }
 }
 
@@ -343,6 +371,10 @@ mod tests {
         let grants: Grants = toml::from_str("secrets.shared = \"hunter2\"").expect("good");
         assert!(!format!("{grants:?}").contains("hunter2"));
         assert_eq!(grants.secrets["shared"].bytes(), b"hunter2");
+        let shown = grants.masked();
+        assert_ne!(shown, grants);
+        assert_eq!(shown.clone().unmasked(&grants), Ok(grants));
+        assert_eq!(shown.unmasked(&Grants::default()), Err("shared".to_owned()));
         let error = toml::from_str::<Grants>("secrets.shared = \"\"").expect_err("empty");
         assert!(error.message().contains("1 to 256 bytes"), "{error}");
     }

@@ -16,6 +16,7 @@ pub mod guard;
 pub mod hub;
 pub mod plant;
 pub mod plugin;
+pub mod plugin_admin;
 pub mod plugin_status;
 pub mod store;
 pub mod watch;

@@ -10,7 +10,9 @@ use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::Supervisor;
-use evenkeeld::plugin_status::{PluginList, PluginStatus};
+use evenkeeld::plugin::roster;
+use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;
@@ -78,12 +80,12 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
     let keeping = tokio::spawn(keeping);
 
-    let list: Arc<dyn PluginList> = match &plugins {
+    let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
-        None => Arc::new(Vec::<PluginStatus>::new()),
+        None => Arc::new(NoPlugins::default()),
     };
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), list, orders, data_dir, notices).await;
+    let console = Console::new(hub, store.clone(), admin, orders, data_dir, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -165,7 +167,7 @@ fn start_plugins(
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
     let services = Services { hub: hub.clone(), epoch: clock::now() };
-    Supervisor::start(config, services, events)
+    Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {
             let reason = chain(&e);
@@ -173,6 +175,20 @@ fn start_plugins(
             notices.push(format!("No plugin runs; restart the appliance. {reason}"));
         })
         .ok()
+}
+
+/// The roster as a settings document of the store.
+struct RosterIn(Arc<Store>);
+
+impl RosterStore for RosterIn {
+    fn load(&self) -> Result<Option<String>, String> {
+        let kept = self.0.settings(roster::DOCUMENT).map_err(|e| chain(&e))?;
+        Ok(kept.into_iter().next().map(|revision| revision.text))
+    }
+
+    fn save(&self, text: &str) -> Result<(), String> {
+        self.0.keep_settings(roster::DOCUMENT, text).wait().map_err(|e| chain(&e))
+    }
 }
 
 /// Serve the console as soon as it can be reached, until `stop` changes.

@@ -3,7 +3,8 @@
 //! * `build` – compile for wasm, make a component, check it (`build`,
 //!   `toolchain`, `component`)
 //! * `keygen`, `sign` – make keys and bundles (`sign`, crate evenkeel-signing)
-//! * `inspect` – what a bundle is and wants (`inspect`)
+//! * `inspect` – what a bundle is and wants (`inspect`, `sbom`)
+//! * `keyring` – the platform's roots say whom to trust (`keyring`)
 //! * `test` – the plugin's own tests, conformance included
 //!
 //! Results go to standard output (for `build` and `sign`: one line, the path),
@@ -12,7 +13,9 @@
 mod build;
 mod component;
 mod inspect;
+mod keyring;
 mod project;
+mod sbom;
 mod sign;
 mod toolchain;
 
@@ -83,6 +86,40 @@ enum Action {
         /// The plugin's folder.
         folder: PathBuf,
     },
+    /// Make and sign keyrings, which say whom devices trust.
+    Keyring {
+        #[command(subcommand)]
+        step: KeyringStep,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyringStep {
+    /// Make a keyring from its description, signed by the first root.
+    Make {
+        /// The secret key file of the root.
+        #[arg(long)]
+        key: PathBuf,
+        /// The bundle; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// The description, TOML.
+        description: PathBuf,
+    },
+    /// Show a keyring that another root has signed, and sign it too.
+    Sign {
+        /// The secret key file of the root.
+        #[arg(long)]
+        key: PathBuf,
+        /// The public key file of a root that has signed; may be given several times.
+        #[arg(long, required = true)]
+        trust: Vec<PathBuf>,
+        /// The bundle with one signature more; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// The keyring bundle.
+        bundle: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -102,6 +139,7 @@ fn run(action: Action) -> Result<(), Box<dyn Error>> {
         Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
         Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
         Action::Test { folder } => test_plugin(&folder),
+        Action::Keyring { step } => keyring_step(step),
     }
 }
 
@@ -133,7 +171,8 @@ fn keygen(role: Role, name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
         return Err(error.into());
     }
     eprintln!("secret key {}: keep it where only the signer can read it", out.display());
-    eprintln!("public key {}, id {}", public.display(), key.public().id());
+    eprintln!("public key {}, fingerprint", public.display());
+    eprintln!("  {}", key.public().fingerprint());
     Ok(())
 }
 
@@ -161,14 +200,37 @@ fn sign_plugin(key: &Path, out: Option<PathBuf>, folder: &Path) -> Result<(), Bo
 }
 
 fn inspect_bundle(trust: &[PathBuf], bundle: &Path) -> Result<(), Box<dyn Error>> {
+    print!("{}", inspect::inspect(&read(bundle)?, &trusted(trust)?)?);
+    Ok(())
+}
+
+fn keyring_step(step: KeyringStep) -> Result<(), Box<dyn Error>> {
+    let (bundle, out) = match step {
+        KeyringStep::Make { key, out, description } => {
+            (keyring::make(&description, &SecretKey::read(&key)?)?, out)
+        }
+        KeyringStep::Sign { key, trust, out, bundle } => {
+            let (raw, trusted) = (read(&bundle)?, trusted(&trust)?);
+            // Who signs sees what.
+            eprint!("{}", inspect::inspect(&raw, &trusted)?);
+            (keyring::sign(&raw, &trusted, &SecretKey::read(&key)?)?, out)
+        }
+    };
+    keyring::write_new(&out, &bundle)?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn trusted(paths: &[PathBuf]) -> Result<Keyring, Box<dyn Error>> {
     let mut ring = Keyring::new();
-    for path in trust {
+    for path in paths {
         ring.insert(PublicKey::read(path)?)?;
     }
-    let raw =
-        fs::read(bundle).map_err(|error| format!("cannot read {}: {error}", bundle.display()))?;
-    print!("{}", inspect::inspect(&raw, &ring)?);
-    Ok(())
+    Ok(ring)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 fn test_plugin(folder: &Path) -> Result<(), Box<dyn Error>> {

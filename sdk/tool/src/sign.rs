@@ -1,5 +1,6 @@
-//! `sign`: put component, licence and manifest into a signed bundle, after
-//! comparing what the component imports with what plugin.toml asks for.
+//! `sign`: put component, licence, list of contents (SBOM) and manifest into a
+//! signed bundle, after comparing what the component imports with what
+//! plugin.toml asks for.
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use evenkeel_signing::{PluginManifest, SealError, SecretKey, seal_plugin};
 
 use crate::component::{self, Component, ComponentError};
 use crate::project::{Project, ProjectError};
+use crate::sbom::{self, SbomError};
 
 /// Sign a built plugin and write `<name>-<version>.evkp` into `out_dir`.
 /// Returns the path and the length of the bundle.
@@ -27,8 +29,14 @@ pub fn sign(
     let manifest = project.manifest(component.imports.clone());
     compare(&manifest, &component)?;
     let licence = project.licence_text().map_err(|source| SignError::Licence { source })?;
-    let parts: [(&str, &[u8]); 2] =
-        [(PluginManifest::COMPONENT, &bytes), (PluginManifest::LICENCE, licence.as_bytes())];
+    let sbom = sbom::generate(project).map_err(|source| SignError::Sbom { source })?;
+    let notices = project.notices().map_err(|source| SignError::Notices { source })?;
+    let mut parts: Vec<(&str, &[u8])> = vec![
+        (PluginManifest::COMPONENT, &bytes),
+        (PluginManifest::LICENCE, licence.as_bytes()),
+        (PluginManifest::SBOM, sbom.as_bytes()),
+    ];
+    parts.extend(notices.as_ref().map(|text| (PluginManifest::NOTICES, text.as_bytes())));
     let file = format!("{}-{}.evkp", manifest.name, manifest.version);
     let bundle =
         seal_plugin(manifest, &parts, &[key]).map_err(|source| SignError::Seal { source })?;
@@ -99,6 +107,18 @@ pub enum SignError {
         /// Why.
         source: ProjectError,
     },
+    /// No list of contents.
+    #[error("the plugin's dependencies cannot be listed")]
+    Sbom {
+        /// Why.
+        source: SbomError,
+    },
+    /// No notices.
+    #[error("the notices are missing")]
+    Notices {
+        /// Why.
+        source: ProjectError,
+    },
     /// The bundle cannot be made.
     #[error("the bundle cannot be made")]
     Seal {
@@ -164,6 +184,7 @@ mod tests {
             kind: "plugin".into(),
             name: "probe".into(),
             version: "1.0.0".into(),
+            security_version: 0,
             vendor: "Acme".into(),
             world: "evenkeel:driver/device-driver@0.1.0".into(),
             description: "A probe.".into(),
@@ -174,7 +195,9 @@ mod tests {
                 reason: "talks to the UPS".into(),
             }],
             limits: Limits { memory_bytes: 1 << 20, poll_cpu_ms: 10 },
+            settings: Vec::new(),
             models: Vec::new(),
+            code: Vec::new(),
             parts: Vec::new(),
             total_length: 0,
         }

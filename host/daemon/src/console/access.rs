@@ -82,7 +82,7 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
     let first = password::random().map_err(|e| failed(&e))?;
     let path = console.data_dir.join(FIRST_PASSWORD);
     let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
-    write_private(&path, &format!("{first}\n")).map_err(|e| failed(&e))?;
+    write_private(&path, format!("{first}\n")).map_err(|e| failed(&e))?;
     let user = User { hash, must_change: true, changed_unix_ms: clock::unix_ms() };
     keep(console, FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
     tracing::info!("first user is {FIRST_USER:?}, its password is in {}", path.display());

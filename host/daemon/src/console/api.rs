@@ -3,13 +3,13 @@
 
 pub mod bench;
 pub mod discharges;
+pub mod plugins;
 pub mod strings;
 
 use super::Console;
 use super::problem::Problem;
 use crate::clock;
 use crate::plant::Plant;
-use crate::plugin_status::PluginStatus;
 use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -217,13 +217,6 @@ pub async fn guard(State(console): State<Arc<Console>>) -> Answer<GuardOut> {
         Problem::new(status, "no-guard", "The guard has not answered yet").retry_after(2)
     })?;
     Ok(Json(guard_out(&plant, Time::now())))
-}
-
-/// The plugins and what they are doing.
-#[utoipa::path(get, path = "/api/v1/plugins", tag = "system",
-    responses((status = 200, body = Vec<PluginStatus>)))]
-pub async fn plugins(State(console): State<Arc<Console>>) -> Json<Vec<PluginStatus>> {
-    Json(console.plugins.plugins())
 }
 
 /// Events, oldest first.

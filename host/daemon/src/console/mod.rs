@@ -15,6 +15,7 @@ mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_page;
 mod problem;
 pub mod routes;
 pub mod server;
@@ -28,7 +29,7 @@ use crate::clock;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
-use crate::plugin_status::PluginList;
+use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
@@ -48,7 +49,7 @@ const CHORES_EVERY: Duration = Duration::from_secs(5);
 pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
-    plugins: Arc<dyn PluginList>,
+    plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
@@ -81,7 +82,7 @@ impl Console {
     pub async fn new(
         hub: Arc<Hub>,
         store: Arc<Store>,
-        plugins: Arc<dyn PluginList>,
+        plugins: Arc<dyn PluginAdmin>,
         orders: Arc<Orders>,
         data_dir: PathBuf,
         notices: Vec<String>,

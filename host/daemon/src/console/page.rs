@@ -18,7 +18,7 @@ const ICON: &str = include_str!("assets/icon.svg");
 
 /// Part of the assets' paths: they may be cached for ever, a new firmware has
 /// new paths.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for asset in [STYLE, SCRIPT, ICON] {
         hash.update(asset);
@@ -126,7 +126,7 @@ fn with_retry_after(mut response: Response, problem: &Problem) -> Response {
     response
 }
 
-fn render(status: StatusCode, page: &impl Template) -> Response {
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(e) => {

@@ -1,8 +1,8 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, strings};
-use super::{Console, access, api, gate, openapi, orders, page, stream};
+use super::api::{bench, discharges, plugins, strings};
+use super::{Console, access, api, gate, openapi, orders, page, plugins_page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 * 1_024;
+/// The same of an upload: a plugin bundle, and a form around it.
+const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,16 @@ pub fn table() -> Vec<Route> {
         write("/password", Session, post(access::password_form)),
         write("/logout", Session, post(access::logout_form)),
         write("/orders", SignedIn, post(orders::order_form)),
+        read("/plugins", SignedIn, get(plugins_page::plugins)),
+        read("/plugins/{id}", SignedIn, get(plugins_page::plugin)),
+        write("/plugins/{id}", SignedIn, post(plugins_page::act)),
+        read("/bundles/{digest}", SignedIn, get(plugins_page::bundle)),
+        write("/bundles/{digest}", SignedIn, post(plugins_page::install)),
+        write(
+            "/bundles",
+            SignedIn,
+            post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
+        ),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/password", Session, post(access::password)),
@@ -67,7 +79,17 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
         read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
         write("/api/v1/orders", SignedIn, post(orders::order)),
-        read("/api/v1/plugins", SignedIn, get(api::plugins)),
+        read("/api/v1/plugins", SignedIn, get(plugins::list)),
+        write("/api/v1/plugins", SignedIn, post(plugins::put)),
+        read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),
+        write("/api/v1/plugins/{id}/{action}", SignedIn, post(plugins::act)),
+        read("/api/v1/bundles", SignedIn, get(plugins::bundles)),
+        write(
+            "/api/v1/bundles",
+            SignedIn,
+            post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
+        ),
+        write("/api/v1/bundles/{digest}/delete", SignedIn, post(plugins::delete_bundle)),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),
         read("/api/v1/guard", SignedIn, get(api::guard)),

@@ -7,6 +7,7 @@ use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
 use crate::plant::{Plant, testing};
+use crate::plugin_admin::{NoPlugins, PluginAdmin};
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::{PastDischarge, Store};
 use axum::Router;
@@ -90,7 +91,10 @@ fn plugin() -> PluginStatus {
         vendor: "dev".into(),
         state: PluginState::Running,
         last_error: None,
+        world: "driver",
         polls: 7,
+        calls: 8,
+        slowest_call_us: 1_500,
         traps: 0,
         cpu_ms: 3,
         memory_bytes: 1 << 20,
@@ -106,10 +110,13 @@ impl Bench {
     }
 
     async fn with_guard(guard: FakeGuard) -> Self {
+        Self::with(guard, Arc::new(NoPlugins(vec![plugin()]))).await
+    }
+
+    async fn with(guard: FakeGuard, plugins: Arc<dyn PluginAdmin>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
-        let plugins = Arc::new(vec![plugin()]);
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
         let orders = Arc::new(guard.orders());
@@ -749,3 +756,5 @@ async fn over_a_real_tls_socket() {
     stop.send(true).expect("running");
     tokio::time::timeout(Duration::from_secs(5), server).await.expect("stops").expect("no panic");
 }
+
+mod plugins;

@@ -2,10 +2,8 @@
 //! misbehave in ways that no compiler would produce.
 
 use crate::config::PluginGrant;
-use crate::grants::Grants;
 use crate::plugin::load::{Package, Refusal, load};
 use evenkeel_signing::{Keyring, Limits, Permission, PluginManifest, Role, SecretKey, seal_plugin};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use wasmtime::Engine;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -30,6 +28,24 @@ pub(crate) struct Guest<'a> {
     /// Initial memory, in pages of 64 KiB.
     pub(crate) memory_pages: u32,
 }
+
+/// Packages that the driver world of 0.2 names, in the order of their needs.
+const PACKAGES_0_2: [&str; 14] = [
+    "clock",
+    "config",
+    "random",
+    "kv",
+    "crypto",
+    "serial",
+    "hid",
+    "contacts",
+    "net-client",
+    "snmp-client",
+    "points",
+    "commands",
+    "events",
+    "plugin",
+];
 
 /// A driver that does nothing.
 pub(crate) const IDLE: Guest<'static> =
@@ -91,16 +107,10 @@ pub(crate) fn key() -> SecretKey {
 }
 
 pub(crate) fn grant(device: &str) -> PluginGrant {
-    PluginGrant {
-        name: "megatec".into(),
-        enabled: true,
-        points: "ups.0".into(),
-        grant: Grants {
-            serial: BTreeMap::from([("ups".to_owned(), device.parse().expect("a path"))]),
-            ..Grants::default()
-        },
-        settings: BTreeMap::new(),
-    }
+    let mut grant = PluginGrant::new("megatec");
+    grant.points = "ups.0".into();
+    grant.grant.serial.insert("ups".into(), device.parse().expect("a path"));
+    grant
 }
 
 /// A manifest that declares `interfaces`, asks for the line `ups` where that
@@ -119,13 +129,16 @@ pub(crate) fn manifest(interfaces: &[&str]) -> PluginManifest {
         kind: PluginManifest::KIND.into(),
         name: "megatec".into(),
         version: "0.1.0".into(),
+        security_version: 0,
         vendor: "Acme".into(),
         world: crate::plugin::world::DRIVER_0_1.into(),
         description: "Reads a UPS.".into(),
         interfaces,
         permissions: if serial { vec![line] } else { Vec::new() },
         limits: Limits { memory_bytes: 1 << 20, poll_cpu_ms: 50 },
+        settings: Vec::new(),
         models: Vec::new(),
+        code: Vec::new(),
         parts: Vec::new(),
         total_length: 0,
     }
@@ -183,14 +196,62 @@ pub(crate) fn driver(guest: &Guest<'_>) -> Vec<u8> {
     encode(&component(&text))
 }
 
-/// A component around a core module of the world `device-driver`.
+/// A `wake` that publishes what the predecessor handed over.
+pub(crate) const TELL: &str =
+    "(call $publish (i32.const 512) (i32.const 1) (i32.const 1024)) (i32.const 100)";
+
+/// A driver of 0.2. It hands over one byte, `version`; the byte that it was
+/// handed is the value of the update at 512, 0 without one.
+pub(crate) fn driver_0_2(version: u8, wake: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+        (import "evenkeel:points/points@0.1.1" "publish" (func $publish (param i32 i32 i32)))
+        (memory (export "memory") 1)
+        (global $heap (mut i32) (i32.const 8192))
+        (data (i32.const 256) "battery.charge")
+        (data (i32.const 288) "%")
+        (data (i32.const 512) "\00\01\00\00\0e\00\00\00" "\00\00\00\00\00\00\00\00"
+            "\00\00\00\00\00\00\00\00" "\20\01\00\00\01\00\00\00" "\00\00\00\00\00\00\00\00")
+        ;; what is handed over: one byte at 640, as the list at 648
+        (data (i32.const 640) "\{version:02x}")
+        (data (i32.const 648) "\80\02\00\00\01\00\00\00")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (local $at i32)
+            (local.set $at (global.get $heap))
+            (global.set $heap (i32.and (i32.const -8)
+                (i32.add (i32.const 7) (i32.add (local.get $at) (local.get 3)))))
+            (local.get $at))
+        (func (export "evenkeel:plugin/life@0.1.0#start")
+            (param $given i32) (param $at i32) (param $len i32) (result i32)
+            (if (local.get $given) (then
+                (f64.store (i32.const 528) (f64.convert_i32_u (i32.load8_u (local.get $at))))))
+            (i32.const 16))
+        (func (export "evenkeel:plugin/life@0.1.0#wake") (result i32) {wake})
+        (func (export "evenkeel:plugin/life@0.1.0#save") (result i32) (i32.const 648))
+        (func (export "evenkeel:driver/device@0.2.0#command")
+            (param i32 i32 i32 i32 i32) (result i32) (i32.const 16)))"#
+    );
+    encode_for("since-0.2", &component(&text))
+}
+
+/// A component around a core module of the driver world of 0.1.
 fn encode(module: &[u8]) -> Vec<u8> {
-    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/since-0.1");
+    encode_for("since-0.1", module)
+}
+
+/// A component around a core module of the driver world in this folder.
+fn encode_for(version: &str, module: &[u8]) -> Vec<u8> {
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
     let mut resolve = Resolve::default();
     for package in ["log", "clock", "serial", "points"] {
-        resolve.push_path(format!("{wit}/{package}")).expect("good WIT");
+        resolve.push_path(format!("{wit}/since-0.1/{package}")).expect("good WIT");
     }
-    let (driver, _) = resolve.push_path(format!("{wit}/driver")).expect("good WIT");
+    if version != "since-0.1" {
+        for package in PACKAGES_0_2 {
+            resolve.push_path(format!("{wit}/{version}/{package}")).expect("good WIT");
+        }
+    }
+    let (driver, _) = resolve.push_path(format!("{wit}/{version}/driver")).expect("good WIT");
     let world = resolve.select_world(&[driver], Some("device-driver")).expect("the world");
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("embedded");

@@ -53,6 +53,8 @@ pub struct State {
 pub struct Surroundings {
     /// Who it is, for messages and points.
     pub who: Who,
+    /// Where it speaks, and the host about it.
+    pub log: Log,
     /// What the host offers.
     pub services: Services,
     /// How it is told to stop.
@@ -318,11 +320,10 @@ struct Lacking(&'static str);
 
 /// Everything that the plugin's calls can reach, as far as it is granted.
 fn state(package: &Package, around: &Surroundings) -> State {
-    let log = Log::new(around.who.clone());
     let site = Site {
         who: &around.who,
         grants: &package.granted.grants,
-        log: &log,
+        log: &around.log,
         stop: &around.stop,
         services: &around.services,
     };
@@ -335,7 +336,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         net: NetClient::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
-        log: log.clone(),
+        log: around.log.clone(),
     }
 }
 
@@ -406,6 +407,7 @@ mod tests {
         let package =
             fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
         let around = Surroundings {
+            log: Log::new(Who { name: "megatec".into(), points: "ups.0".into() }),
             who: Who { name: "megatec".into(), points: "ups.0".into() },
             services: Services::default(),
             stop: Arc::new(Stop::new().expect("a descriptor")),

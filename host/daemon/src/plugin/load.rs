@@ -199,6 +199,39 @@ pub fn load(
     Ok(Package { file, manifest, granted, signer, world, pre, exports, cost })
 }
 
+/// What a bundle says about itself, and who signed it.
+#[derive(Debug)]
+pub struct Seen {
+    /// Signed.
+    pub manifest: PluginManifest,
+    /// Name of the key.
+    pub signer: String,
+}
+
+/// Look at the bundle in `file` without preparing to run it.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn inspect(file: &Path, keyring: &Keyring) -> Result<Seen, Refusal> {
+    let seen = read(file).and_then(|raw| inspect_raw(&raw, keyring));
+    let refused =
+        |reason| Refusal { file: file.to_owned(), signer: None, reason: Box::new(reason) };
+    seen.map_err(refused)
+}
+
+/// The same for bytes.
+///
+/// # Errors
+/// [`Reason`].
+pub fn inspect_raw(raw: &[u8], keyring: &Keyring) -> Result<Seen, Reason> {
+    if raw.len() > Kind::Plugin.len_max() {
+        return Err(Reason::Oversized);
+    }
+    let bundle = verify(raw, keyring)?;
+    let signer = bundle.signers().first().map(|key| key.name().to_owned());
+    Ok(Seen { manifest: bundle.manifest().clone(), signer: signer.unwrap_or_default() })
+}
+
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
 /// `<name>-<version>.evkp` as the plugin tool writes it.
 ///
@@ -287,7 +320,10 @@ fn signed_by(signer: Option<&str>) -> String {
 }
 
 /// The whole file, never more than a plugin may have.
-fn read(path: &Path) -> Result<Vec<u8>, Reason> {
+///
+/// # Errors
+/// [`Reason::Read`] or [`Reason::Oversized`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Reason> {
     let max = Kind::Plugin.len_max();
     let mut raw = Vec::new();
     File::open(path)

@@ -6,10 +6,12 @@
 //! for *and* the administrator granted.
 //!
 //! # Reading order
+//! [`roster`] is what the administrator wants, [`library`] where bundles lie.
 //! [`load`] turns a file into something that may run, or a refusal that says
-//! why not; [`grant`] is the intersection of asked and granted; [`instance`] is
-//! one running copy, within [`limits`] and [`budget`]; [`supervisor`] gives
-//! each plugin its thread and restarts it as [`backoff`] decides; [`inbox`] is
+//! why not; [`grant`] is the intersection of asked and granted, [`permission`]
+//! puts it in plain words; [`instance`] is one running copy, within [`limits`]
+//! and [`budget`]; [`slot`] gives it a thread and restarts it as [`backoff`]
+//! decides; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
 //! compiler's configuration, [`stop`] the way to wake a plugin that waits in
 //! a host function, [`board`] what others see of it.
@@ -30,8 +32,13 @@ pub mod engine;
 pub mod grant;
 pub mod inbox;
 pub mod instance;
+pub mod library;
 pub mod limits;
 pub mod load;
+mod manager;
+pub mod permission;
+pub mod roster;
+pub mod slot;
 pub mod stop;
 pub mod supervisor;
 pub mod world;
