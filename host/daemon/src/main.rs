@@ -9,9 +9,11 @@ use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::notify::Notifiers;
 use evenkeeld::plugin::Supervisor;
 use evenkeeld::plugin::roster;
 use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin::world::World;
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -79,6 +81,11 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let watching = tokio::spawn(watching);
     let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
     let keeping = tokio::spawn(keeping);
+    let notifiers = Arc::new(Notifiers::new(store.clone()));
+    let notifying = plugins.clone().map(|plugins| {
+        let notifiers = notifiers.clone();
+        tokio::spawn(async move { notifiers.run(|| plugins.of_world(World::Notifier)).await })
+    });
 
     let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
@@ -99,6 +106,9 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     tokio::join!(serving, signalled);
     watching.abort();
     keeping.abort();
+    if let Some(notifying) = notifying {
+        notifying.abort();
+    }
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();

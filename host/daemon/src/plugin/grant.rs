@@ -118,13 +118,15 @@ const fn kind(
 }
 
 /// Everything that is granted by name.
-pub const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 8] = [
     kind("evenkeel:serial/serial", "the serial line", "serial", "\"/dev/…\""),
     kind("evenkeel:net-client/net-client", "the peer", "net", "\"tls://host:port\""),
     kind("evenkeel:net-server/net-server", "the listener", "listen", "\"tcp://[::]:port\""),
     kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
     kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
     kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
+    // A notifier is told events, and imports nothing but their form.
+    kind("evenkeel:events/types", "to be told of events", "events", "\"warning\""),
     kind("evenkeel:crypto/crypto", "the secret", "secrets", "\"…\""),
 ];
 
