@@ -13,7 +13,7 @@
 //! Prints one `name: value unit` a line; times are medians.
 
 use evenkeel_core::time::Nanos;
-use evenkeel_signing::{Envelope, Keyring, Kind, PublicKey};
+use evenkeel_signing::{PublicKey, Roots, Trust};
 use evenkeeld::caps::log::Log;
 use evenkeeld::caps::{Services, Who};
 use evenkeeld::config::PluginGrant;
@@ -51,9 +51,9 @@ fn main() -> Result<(), Failed> {
     let begun = Instant::now();
     let engine = engine::start()?;
     println!("engine start: {} µs", begun.elapsed().as_micros());
-    let mut keyring = Keyring::new();
-    keyring.insert(PublicKey::read(key)?)?;
-    let grant = grant(bundle, &keyring)?;
+    let mut trust = Trust::new(Roots::none(), false)?;
+    trust.add_development_key(PublicKey::read(key)?)?;
+    let grant = grant(bundle, &trust)?;
     println!("bundle: {} bytes", std::fs::metadata(bundle)?.len());
 
     let mut costs = Costs::default();
@@ -62,7 +62,7 @@ fn main() -> Result<(), Failed> {
     for _ in 0..COPIES {
         let before = resident_bytes()?;
         let begun = Instant::now();
-        let package = load::load(&engine, &keyring, bundle, &grant)?;
+        let package = load::load(&engine, &trust, bundle, &grant)?;
         let hub = Arc::new(Hub::default());
         let mut copy = start(&package, &grant, &hub, &mut costs)?;
         costs.install.push(begun.elapsed());
@@ -152,10 +152,9 @@ fn who(grant: &PluginGrant) -> Who {
 }
 
 /// Everything that the manifest asks for: each line a device of its own.
-fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
+fn grant(bundle: &Path, trust: &Trust) -> Result<PluginGrant, Failed> {
     let raw = std::fs::read(bundle)?;
-    let verified = Envelope::read(&raw)?.verify(keyring, Kind::Plugin)?;
-    let manifest = verified.plugin()?.manifest().clone();
+    let manifest = trust.plugin(&raw)?.manifest().clone();
     let mut serial = BTreeMap::new();
     for permission in manifest.permissions.iter().filter(|p| p.interface.contains("serial")) {
         serial.insert(permission.what.clone(), device()?.parse()?);

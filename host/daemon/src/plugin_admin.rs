@@ -32,6 +32,32 @@ pub trait PluginAdmin: PluginList {
     fn roll_back(&self, id: String) -> Reply<()>;
     /// Remove it and what it was granted.
     fn remove(&self, id: String) -> Reply<()>;
+    /// Every key that counts, or is known and does not.
+    fn keys(&self) -> Reply<Vec<KeyInfo>>;
+    /// Trust a vendor's key: the text of its file, and its fingerprint as the
+    /// person read it elsewhere.
+    fn add_key(&self, text: String, fingerprint: String) -> Reply<KeyInfo>;
+    /// Trust a key no more; what it signed stops at once.
+    fn withdraw_key(&self, id: String, reason: String) -> Reply<()>;
+    /// Undo that.
+    fn restore_key(&self, id: String) -> Reply<()>;
+    /// Take a keyring of the platform into force.
+    fn put_keyring(&self, raw: Vec<u8>) -> Reply<()>;
+}
+
+/// A key that plugins may be signed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeyInfo {
+    /// Its id: SHA-256, hexadecimal.
+    pub id: String,
+    /// Its name, for people.
+    pub name: String,
+    /// What people compare.
+    pub fingerprint: String,
+    /// On whose word it is trusted; empty for one that is not.
+    pub origin: String,
+    /// Why it is not trusted; null for one that is.
+    pub refused: Option<String>,
 }
 
 /// A plugin as somebody wants it to be.
@@ -206,6 +232,26 @@ impl PluginAdmin for NoPlugins {
     }
 
     fn remove(&self, _: String) -> Reply<()> {
+        off()
+    }
+
+    fn keys(&self) -> Reply<Vec<KeyInfo>> {
+        off()
+    }
+
+    fn add_key(&self, _: String, _: String) -> Reply<KeyInfo> {
+        off()
+    }
+
+    fn withdraw_key(&self, _: String, _: String) -> Reply<()> {
+        off()
+    }
+
+    fn restore_key(&self, _: String) -> Reply<()> {
+        off()
+    }
+
+    fn put_keyring(&self, _: Vec<u8>) -> Reply<()> {
         off()
     }
 }

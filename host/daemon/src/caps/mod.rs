@@ -8,6 +8,7 @@
 
 pub mod bucket;
 pub mod clock;
+pub mod config;
 pub mod log;
 pub mod net_client;
 pub mod points;
@@ -52,11 +53,12 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 8] = [
+pub const OFFERS: [Offer; 9] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(config::INTERFACE, bindings::config::config, config: config::Config),
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(

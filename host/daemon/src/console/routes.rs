@@ -15,6 +15,9 @@ const BODY_MAX: usize = 16 * 1_024;
 /// The same of an upload: a plugin bundle, and a form around it.
 const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
+/// The same of a keyring.
+const KEYRING_MAX: usize = 1 << 20;
+
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
@@ -90,6 +93,15 @@ pub fn table() -> Vec<Route> {
             post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
         write("/api/v1/bundles/{digest}/delete", SignedIn, post(plugins::delete_bundle)),
+        read("/api/v1/plugin-keys", SignedIn, get(plugins::keys)),
+        write("/api/v1/plugin-keys", SignedIn, post(plugins::add_key)),
+        write("/api/v1/plugin-keys/{id}/withdraw", SignedIn, post(plugins::withdraw_key)),
+        write("/api/v1/plugin-keys/{id}/restore", SignedIn, post(plugins::restore_key)),
+        write(
+            "/api/v1/plugin-keyring",
+            SignedIn,
+            post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
+        ),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),
         read("/api/v1/guard", SignedIn, get(api::guard)),

@@ -3,7 +3,9 @@
 
 use crate::config::PluginGrant;
 use crate::plugin::load::{Package, Refusal, load};
-use evenkeel_signing::{Keyring, Limits, Permission, PluginManifest, Role, SecretKey, seal_plugin};
+use evenkeel_signing::{
+    Limits, Permission, PluginManifest, Role, Roots, SecretKey, Trust, seal_plugin,
+};
 use std::path::PathBuf;
 use wasmtime::Engine;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -63,7 +65,7 @@ pub(crate) const PUBLISH: &str =
 /// Signed by a key that it trusts, in a directory of its own.
 pub(crate) struct Fixture {
     pub(crate) engine: Engine,
-    pub(crate) keyring: Keyring,
+    pub(crate) trust: Trust,
     pub(crate) dir: tempfile::TempDir,
     key: SecretKey,
 }
@@ -71,14 +73,14 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let key = key();
-        let mut keyring = Keyring::new();
-        keyring.insert(key.public()).expect("a first key");
+        let mut trust = nobody();
+        trust.add_vendor_key(key.public()).expect("a first key");
         let engine = crate::plugin::engine::start().expect("an engine");
-        Self { engine, keyring, dir: tempfile::tempdir().expect("a directory"), key }
+        Self { engine, trust, dir: tempfile::tempdir().expect("a directory"), key }
     }
 
-    pub(crate) fn key_id(&self) -> String {
-        self.key.public().id().to_string()
+    pub(crate) fn fingerprint(&self) -> String {
+        self.key.public().fingerprint()
     }
 
     pub(crate) fn seal(&self, manifest: &PluginManifest, component: &[u8]) -> Vec<u8> {
@@ -92,14 +94,19 @@ impl Fixture {
     /// Write `raw` as the plugin file, and load it.
     pub(crate) fn load(&self, raw: &[u8]) -> Result<Package, Refusal> {
         std::fs::write(self.file(), raw).expect("written");
-        load(&self.engine, &self.keyring, &self.file(), &grant("/dev/ttyS1"))
+        load(&self.engine, &self.trust, &self.file(), &grant("/dev/ttyS1"))
     }
 
     /// The public key's file, for a trust directory.
-    pub(crate) fn trust(&self) {
+    pub(crate) fn put_key(&self) {
         let path = self.dir.path().join("acme.pub");
         std::fs::write(path, self.key.public().to_text()).expect("written");
     }
+}
+
+/// An appliance that trusts no key.
+pub(crate) fn nobody() -> Trust {
+    Trust::new(Roots::none(), false).expect("no root to be refused")
 }
 
 pub(crate) fn key() -> SecretKey {

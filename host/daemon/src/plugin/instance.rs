@@ -6,6 +6,7 @@
 //! new one.
 
 use crate::caps::clock::Clock;
+use crate::caps::config::Config;
 use crate::caps::log::Log;
 use crate::caps::net_client::NetClient;
 use crate::caps::points::Points;
@@ -37,6 +38,8 @@ pub struct State {
     pub log: Log,
     /// `evenkeel:clock`
     pub clock: Clock,
+    /// `evenkeel:config`
+    pub config: Config,
     /// `evenkeel:random`
     pub random: Random,
     /// `evenkeel:points/points`
@@ -330,6 +333,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
     let memory_bytes = package.manifest.limits.memory_bytes as usize;
     State {
         clock: Clock::new(&site),
+        config: package.config.clone(),
         random: Random,
         points: Points::new(&site),
         serial: Serial::new(&site),

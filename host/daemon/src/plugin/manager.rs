@@ -11,18 +11,18 @@ use crate::plugin::library::{self, Library, LibraryError};
 use crate::plugin::load::{self, Package, Refusal};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
-use crate::plugin::roster::{Entry, Roster, RosterError, Source};
+use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
+use crate::plugin::trusted::{self, Places, Problem};
 use crate::plugin::world::World;
-use crate::plugin_admin::{AdminError, BundleInfo, PermissionInfo, PluginDetail, Wanted};
+use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PermissionInfo, PluginDetail, Wanted};
 use crate::plugin_status::PluginState;
 use crate::{clock, failure};
 use evenkeel_core::events::Event;
-use evenkeel_signing::{Keyring, PluginManifest};
+use evenkeel_signing::{KeyRefusal, PluginManifest, PublicKey, Trust};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -37,7 +37,7 @@ const NICE: i32 = 10;
 /// The managing thread's own.
 pub(super) struct Manager {
     pub(super) engine: Engine,
-    pub(super) trust_dir: PathBuf,
+    pub(super) places: Places,
     pub(super) library: Library,
     pub(super) store: Box<dyn RosterStore>,
     pub(super) roster: Roster,
@@ -77,14 +77,14 @@ impl Manager {
         if keep {
             self.save(&self.roster).unwrap_or_else(|e| error!("{e}"));
         }
-        let (keyring, errors) = load::keyring(&self.trust_dir);
-        errors.iter().for_each(|e| error!("{}", reason(e)));
+        let (trust, problems) = self.trust();
+        problems.iter().for_each(|e| error!("{}", reason(e)));
         for slot in self.slots.all().iter().filter(|slot| slot.plugin.enabled) {
             if self.stopping.load(Ordering::Acquire) {
                 slot.board.enter(PluginState::Stopped);
                 continue;
             }
-            self.start(slot, &keyring);
+            self.start(slot, &trust);
         }
         while !self.stopping.load(Ordering::Acquire) {
             let Ok(order) = orders.recv() else { return };
@@ -93,10 +93,10 @@ impl Manager {
     }
 
     /// Load and start a plugin; refused, its slot says so.
-    fn start(&mut self, slot: &Arc<Slot>, keyring: &Keyring) {
+    fn start(&mut self, slot: &Arc<Slot>, trust: &Trust) {
         let id = slot.who.name.clone();
         let loaded = match self.roster.get(&id) {
-            Ok(entry) => self.load(entry, keyring),
+            Ok(entry) => self.load(entry, trust),
             Err(_) => return,
         };
         match loaded {
@@ -104,6 +104,7 @@ impl Manager {
                 if let Some(why) = self.unaccepted(&id, &package.manifest) {
                     return slot.refuse(&package.file, &why.to_string(), &self.shared.events);
                 }
+                self.prove(&id, package.manifest.security_version);
                 self.run_in(slot, package, None);
             }
             Err(refusal) => slot.refuse(&refusal.file, &reason(&refusal), &self.shared.events),
@@ -137,9 +138,9 @@ impl Manager {
         }
     }
 
-    fn load(&self, entry: &Entry, keyring: &Keyring) -> Result<Package, Refusal> {
+    fn load(&self, entry: &Entry, trust: &Trust) -> Result<Package, Refusal> {
         let file = self.library.find(entry)?;
-        let package = load::load(&self.engine, keyring, &file, &entry.plugin)?;
+        let package = load::load(&self.engine, trust, &file, &entry.plugin)?;
         info!(
             plugin = entry.plugin.id(),
             signer = package.signer,
@@ -158,8 +159,8 @@ impl Manager {
         let entry = next.get(id)?.clone();
         let package = match entry.plugin.enabled {
             true => {
-                let (keyring, _) = load::keyring(&self.trust_dir);
-                let loaded = self.load(&entry, &keyring);
+                let (trust, _) = self.trust();
+                let loaded = self.load(&entry, &trust);
                 Some(loaded.map_err(|refusal| AdminError::Refused(reason(&refusal)))?)
             }
             false => None,
@@ -221,6 +222,135 @@ impl Manager {
         if !points.is_empty() {
             self.shared.services.hub.retract(points);
         }
+    }
+
+    /// Keys that count first, then those that do not.
+    pub(super) fn keys(&self) -> Vec<KeyInfo> {
+        let (trust, _) = self.trust();
+        let trusted = trust.trusted().signers().map(|signer| KeyInfo {
+            id: signer.id().to_string(),
+            name: signer.name().to_owned(),
+            fingerprint: signer.fingerprint(),
+            origin: signer.origin().to_string(),
+            refused: None,
+        });
+        let refused = trust.refused().iter().map(|row| KeyInfo {
+            id: row.key.id.to_string(),
+            name: row.key.name.clone(),
+            fingerprint: row.key.id.fingerprint(),
+            origin: String::new(),
+            refused: Some(match &row.why {
+                KeyRefusal::Revoked { reason } => format!("revoked by the platform: {reason}"),
+                KeyRefusal::Withdrawn { reason } => format!("withdrawn here: {reason}"),
+                KeyRefusal::Development => "a development key, in production".to_owned(),
+            }),
+        });
+        trusted.chain(refused).collect()
+    }
+
+    pub(super) fn add_key(&mut self, text: &str, fingerprint: &str) -> Result<KeyInfo, AdminError> {
+        let refused = |e: &dyn std::error::Error| AdminError::Refused(reason(e));
+        let key = PublicKey::parse(text).map_err(|e| refused(&e))?;
+        let typed = |text: &str| text.split_whitespace().collect::<String>().to_ascii_lowercase();
+        if typed(fingerprint) != typed(&key.fingerprint()) {
+            let found = key.fingerprint();
+            return Err(AdminError::Refused(format!(
+                "the fingerprint of this key is {found}, not the one that you gave; do not trust \
+                it unless the vendor says so"
+            )));
+        }
+        let (mut trust, _) = self.trust();
+        let id = key.id().to_string();
+        let line = key.to_text();
+        trust.add_vendor_key(key).map_err(|e| refused(&e))?;
+        let mut next = self.roster.clone();
+        next.decisions.vendor_keys.push(line);
+        self.save(&next)?;
+        self.roster = next;
+        let added = self.keys().into_iter().find(|key| key.id == id);
+        added.ok_or_else(|| AdminError::Conflict("the key is not in force".to_owned()))
+    }
+
+    pub(super) fn withdraw_key(&mut self, id: &str, why: &str) -> Result<(), AdminError> {
+        let unknown = || AdminError::Unknown(format!("there is no key {id:?}"));
+        let key = self.keys().into_iter().find(|key| key.id == id).ok_or_else(unknown)?;
+        let id = trusted::key_id(id).ok_or_else(unknown)?;
+        let (mut trust, _) = self.trust();
+        trust.revoke_key(id, &key.name, why).map_err(|e| AdminError::Refused(reason(&e)))?;
+        let mut next = self.roster.clone();
+        let row = Withdrawn { id: id.0, name: key.name, reason: why.to_owned() };
+        next.decisions.withdrawn.retain(|row| row.id != id.0);
+        next.decisions.withdrawn.push(row);
+        self.save(&next)?;
+        self.roster = next;
+        self.judge_again();
+        Ok(())
+    }
+
+    pub(super) fn restore_key(&mut self, id: &str) -> Result<(), AdminError> {
+        let known = trusted::key_id(id);
+        let mut next = self.roster.clone();
+        next.decisions.withdrawn.retain(|row| Some(row.id) != known.map(|id| id.0));
+        if next == self.roster {
+            return Err(AdminError::Unknown(format!("no trust was withdrawn from {id:?}")));
+        }
+        self.save(&next)?;
+        self.roster = next;
+        Ok(())
+    }
+
+    pub(super) fn put_keyring(&mut self, raw: &[u8]) -> Result<(), AdminError> {
+        let (mut trust, _) = self.trust();
+        let accepted = trusted::accept(&self.places, &mut trust, raw);
+        let sequence = accepted.map_err(|e| AdminError::Refused(reason(&e)))?;
+        let mut next = self.roster.clone();
+        next.decisions.keyring_sequence = sequence;
+        self.save(&next)?;
+        self.roster = next;
+        self.judge_again();
+        Ok(())
+    }
+
+    /// Whom we trust has changed: what would be refused now runs no more.
+    fn judge_again(&mut self) {
+        let (trust, _) = self.trust();
+        let entries: Vec<_> = self
+            .roster
+            .entries()
+            .filter(|(id, entry)| entry.plugin.enabled && self.running.contains_key(*id))
+            .map(|(id, entry)| (id.to_owned(), entry.clone()))
+            .collect();
+        for (id, entry) in entries {
+            let seen = self.library.find(&entry).and_then(|file| load::inspect(&file, &trust));
+            let Err(refusal) = seen else { continue };
+            if let Err(e) = self.end(&id) {
+                error!(plugin = id, "it is not trusted any more and does not end: {e}");
+            }
+            if let Some(slot) = self.slots.get(&id) {
+                slot.refuse(&refusal.file, &reason(&refusal), &self.shared.events);
+                self.retract(&entry.plugin.points);
+            }
+        }
+    }
+
+    /// A version that has stood the test is not gone back behind.
+    fn prove(&mut self, id: &str, security_version: u32) {
+        let Ok(entry) = self.roster.get(id) else { return };
+        let name = entry.plugin.name.clone();
+        let proven = self.roster.decisions.proven.get(&name).copied().unwrap_or(0);
+        if entry.on_probation(clock::unix_ms()) || security_version <= proven {
+            return;
+        }
+        let mut next = self.roster.clone();
+        next.decisions.proven.insert(name, security_version);
+        match self.save(&next) {
+            Ok(()) => self.roster = next,
+            Err(e) => warn!(plugin = id, "its security version is not kept: {e}"),
+        }
+    }
+
+    fn trust(&self) -> (Trust, Vec<Problem>) {
+        trusted::load(&self.places, &self.roster.decisions)
     }
 
     fn save(&self, roster: &Roster) -> Result<(), AdminError> {
@@ -289,10 +419,10 @@ impl Manager {
     /// Consent is asked for before anything else is looked at, and for a
     /// plugin that is to be off as well.
     fn check_consent(&self, entry: &Entry) -> Result<(), AdminError> {
-        let (keyring, _) = load::keyring(&self.trust_dir);
+        let (trust, _) = self.trust();
         let refused = |refusal: &Refusal| AdminError::Refused(reason(refusal));
         let file = self.library.find(entry).map_err(|e| refused(&e))?;
-        let seen = load::inspect(&file, &keyring).map_err(|e| refused(&e))?;
+        let seen = load::inspect(&file, &trust).map_err(|e| refused(&e))?;
         let mark = Digest::of(&seen.manifest);
         if entry.consent.as_ref() == Some(&mark) {
             return Ok(());
@@ -339,26 +469,23 @@ impl Manager {
     }
 
     pub(super) fn bundles(&mut self) -> Result<Vec<BundleInfo>, AdminError> {
-        let (keyring, _) = load::keyring(&self.trust_dir);
+        let (trust, _) = self.trust();
         let disk = |e: io::Error| AdminError::Store(format!("bundles cannot be listed: {e}"));
         let shipped = self.library.shipped().map_err(disk)?;
         let uploads = self.library.uploads().map_err(disk)?;
         let shipped = shipped.into_iter().map(|path| (path, true));
         let uploads = uploads.iter().map(|digest| (self.library.path(digest), false));
-        Ok(shipped
-            .chain(uploads)
-            .map(|(path, shipped)| info_of(&path, shipped, &keyring))
-            .collect())
+        Ok(shipped.chain(uploads).map(|(path, shipped)| info_of(&path, shipped, &trust)).collect())
     }
 
     pub(super) fn upload(&mut self, raw: &[u8]) -> Result<BundleInfo, AdminError> {
-        let (keyring, _) = load::keyring(&self.trust_dir);
+        let (trust, _) = self.trust();
         // Nothing is kept that nobody signed.
-        load::inspect_raw(raw, &keyring).map_err(|why| {
+        load::inspect_raw(raw, &trust).map_err(|why| {
             AdminError::Refused(format!("the upload is refused: {}", reason(&why)))
         })?;
         let digest = self.library.keep(raw)?;
-        Ok(info_of(&self.library.path(&digest), false, &keyring))
+        Ok(info_of(&self.library.path(&digest), false, &trust))
     }
 
     pub(super) fn delete_bundle(&mut self, digest: &str) -> Result<(), AdminError> {
@@ -371,10 +498,10 @@ impl Manager {
 }
 
 /// What there is to know about the bundle in `path`.
-fn info_of(path: &std::path::Path, shipped: bool, keyring: &Keyring) -> BundleInfo {
+fn info_of(path: &std::path::Path, shipped: bool, trust: &Trust) -> BundleInfo {
     let raw = load::read(path);
     let seen = match &raw {
-        Ok(raw) => load::inspect_raw(raw, keyring).map_err(|why| reason(&why)),
+        Ok(raw) => load::inspect_raw(raw, trust).map_err(|why| reason(&why)),
         Err(why) => Err(reason(why)),
     };
     let raw = raw.unwrap_or_default();

@@ -6,7 +6,8 @@
 //! for *and* the administrator granted.
 //!
 //! # Reading order
-//! [`roster`] is what the administrator wants, [`library`] where bundles lie.
+//! [`roster`] is what the administrator wants, [`library`] where bundles lie,
+//! [`trusted`] whose signatures count.
 //! [`load`] turns a file into something that may run, or a refusal that says
 //! why not; [`grant`] is the intersection of asked and granted, [`permission`]
 //! puts it in plain words; [`instance`] is one running copy, within [`limits`]
@@ -41,6 +42,7 @@ pub mod roster;
 pub mod slot;
 pub mod stop;
 pub mod supervisor;
+pub mod trusted;
 pub mod world;
 
 #[cfg(test)]

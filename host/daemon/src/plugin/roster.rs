@@ -27,6 +27,39 @@ pub struct Roster {
     entries: BTreeMap<String, Entry>,
     /// Hash of each entry of the configuration file as it was last applied.
     provisioned: BTreeMap<String, String>,
+    /// Whom the administrator trusts, and what follows for updates.
+    #[serde(default)]
+    pub decisions: Decisions,
+}
+
+/// What was decided about trust on this appliance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisions {
+    /// Vendors' keys that the administrator added, as public key files.
+    #[serde(default)]
+    pub vendor_keys: Vec<String>,
+    /// Keys in which the administrator withdrew the trust.
+    #[serde(default)]
+    pub withdrawn: Vec<Withdrawn>,
+    /// By plugin: the security version that proved itself.
+    #[serde(default)]
+    pub proven: BTreeMap<String, u32>,
+    /// Highest keyring ever accepted.
+    #[serde(default)]
+    pub keyring_sequence: u32,
+}
+
+/// A key that is trusted no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// Its id.
+    pub id: evenkeel_signing::Digest,
+    /// Its name, for people.
+    pub name: String,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// One installed plugin.

@@ -11,8 +11,11 @@ use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
 use crate::plugin::roster::Roster;
 use crate::plugin::slot::{Shared, Slot};
+use crate::plugin::trusted::Places;
 use crate::plugin::world::World;
-use crate::plugin_admin::{AdminError, BundleInfo, PluginAdmin, PluginDetail, Reply, Wanted};
+use crate::plugin_admin::{
+    AdminError, BundleInfo, KeyInfo, PluginAdmin, PluginDetail, Reply, Wanted,
+};
 use crate::plugin_status::{PluginList, PluginStatus};
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
@@ -119,7 +122,10 @@ impl Supervisor {
         };
         let mut manager = Manager {
             engine,
-            trust_dir: config.trust_dir.clone(),
+            places: Places {
+                trust_dir: config.trust_dir.clone(),
+                data_dir: config.data_dir.clone(),
+            },
             library: Library::new(&config.plugin_dir, &config.data_dir),
             store,
             roster: Roster::default(),
@@ -239,6 +245,26 @@ impl PluginAdmin for Supervisor {
 
     fn remove(&self, id: String) -> Reply<()> {
         self.ask(move |manager| manager.remove(&id))
+    }
+
+    fn keys(&self) -> Reply<Vec<KeyInfo>> {
+        self.ask(|manager| Ok(manager.keys()))
+    }
+
+    fn add_key(&self, text: String, fingerprint: String) -> Reply<KeyInfo> {
+        self.ask(move |manager| manager.add_key(&text, &fingerprint))
+    }
+
+    fn withdraw_key(&self, id: String, reason: String) -> Reply<()> {
+        self.ask(move |manager| manager.withdraw_key(&id, &reason))
+    }
+
+    fn restore_key(&self, id: String) -> Reply<()> {
+        self.ask(move |manager| manager.restore_key(&id))
+    }
+
+    fn put_keyring(&self, raw: Vec<u8>) -> Reply<()> {
+        self.ask(move |manager| manager.put_keyring(&raw))
     }
 }
 

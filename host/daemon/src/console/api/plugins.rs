@@ -8,7 +8,7 @@ use crate::console::access::bad_json;
 use crate::console::gate::Peer;
 use crate::console::problem::Problem;
 use crate::console::session::Caller;
-use crate::plugin_admin::{AdminError, BundleInfo, PluginDetail, Reply, Wanted};
+use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Reply, Wanted};
 use crate::plugin_status::PluginStatus;
 use axum::Json;
 use axum::body::Bytes;
@@ -156,6 +156,99 @@ pub async fn act(
     Path((id, action)): Path<(String, ActionIn)>,
 ) -> Result<StatusCode, Problem> {
     perform(&console, &caller, from, id, action).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// A vendor's key to be trusted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyIn {
+    /// The text of its public key file.
+    key: String,
+    /// Its fingerprint, as the vendor gave it by another way.
+    fingerprint: String,
+}
+
+/// Why a key is trusted no more.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawIn {
+    /// For people, 1 … 200 bytes.
+    reason: String,
+}
+
+/// The keys that plugins may be signed with, and those that are known and do
+/// not count.
+#[utoipa::path(get, path = "/api/v1/plugin-keys", tag = "plugins", responses(
+    (status = 200, body = Vec<KeyInfo>)))]
+pub async fn keys(State(console): State<Arc<Console>>) -> Result<Json<Vec<KeyInfo>>, Problem> {
+    answered(console.plugins.keys()).await.map(Json)
+}
+
+/// Trust a vendor's key.
+#[utoipa::path(post, path = "/api/v1/plugin-keys", request_body = KeyIn, tag = "plugins",
+    responses((status = 200, body = KeyInfo),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn add_key(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<KeyIn>, JsonRejection>,
+) -> Result<Json<KeyInfo>, Problem> {
+    let Json(KeyIn { key, fingerprint }) = body.map_err(bad_json)?;
+    let what = format!("trust the vendor's key {}", shown(&fingerprint));
+    let done = answered(console.plugins.add_key(key, fingerprint)).await;
+    told(&console, &caller, from, what, done).map(Json)
+}
+
+/// Trust a key no more. Plugins that it signed stop at once.
+#[utoipa::path(post, path = "/api/v1/plugin-keys/{id}/withdraw", request_body = WithdrawIn,
+    tag = "plugins", params(("id" = String, Path)), responses(
+    (status = 204, description = "Done"), (status = 404, body = Problem)))]
+pub async fn withdraw_key(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Result<Json<WithdrawIn>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let Json(WithdrawIn { reason }) = body.map_err(bad_json)?;
+    let what = format!("withdraw the trust in the key {}", shown(&id));
+    let done = answered(console.plugins.withdraw_key(id, reason)).await;
+    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Trust a key again that was withdrawn here.
+#[utoipa::path(post, path = "/api/v1/plugin-keys/{id}/restore", tag = "plugins",
+    params(("id" = String, Path)), responses(
+    (status = 204, description = "Done; restart what it signed"),
+    (status = 404, body = Problem)))]
+pub async fn restore_key(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let what = format!("trust the key {} again", shown(&id));
+    let done = answered(console.plugins.restore_key(id)).await;
+    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Take a keyring of the platform into force: new keys, revocations, least
+/// security versions.
+#[utoipa::path(post, path = "/api/v1/plugin-keyring", tag = "plugins",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
+    (status = 204, description = "In force"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn put_keyring(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Problem> {
+    let raw = body.map_err(too_long)?;
+    let what = format!("take a keyring of {} bytes into force", raw.len());
+    let done = answered(console.plugins.put_keyring(raw.to_vec())).await;
+    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Keep an upload.

@@ -37,7 +37,7 @@ fn run(guest: &Guest<'_>) -> Running {
     let fixture = Fixture::new();
     let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::driver(guest));
     std::fs::write(fixture.file(), raw).expect("written");
-    fixture.trust();
+    fixture.put_key();
     run_config(fixture, vec![fixture::grant("/dev/ttyS1")])
 }
 
@@ -178,7 +178,7 @@ fn a_plugin_that_never_returns_is_interrupted_at_the_stop() {
 fn a_refused_file_is_a_status_and_an_event() {
     let fixture = Fixture::new();
     std::fs::write(fixture.file(), b"\0asm\x0d\0\x01\0").expect("written");
-    fixture.trust();
+    fixture.put_key();
     let running = run_config(fixture, vec![fixture::grant("/dev/ttyS1")]);
     let status = running.wait("refused", |s| s.state == PluginState::Refused);
     assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
@@ -241,7 +241,7 @@ fn hostile_plugins_end_and_their_neighbour_polls_on() {
         ),
     ];
     let fixture = Fixture::new();
-    fixture.trust();
+    fixture.put_key();
     for (name, poll, extra, _) in cases {
         let manifest = PluginManifest { name: name.into(), ..fixture::manifest(&DRIVER_IMPORTS) };
         let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll, extra, ..IDLE }));
@@ -322,7 +322,7 @@ impl Running {
 
 fn empty() -> Running {
     let fixture = Fixture::new();
-    fixture.trust();
+    fixture.put_key();
     run_config(fixture, Vec::new())
 }
 
