@@ -14,6 +14,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/lib/nut/nutdrv_qx", "nut-server"),
     ("/bin/upsc", "nut-client"),
     ("/usr/bin/g++", "g++"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/sbin/rsyslogd", "rsyslog"),
+    ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -69,6 +72,8 @@ const END_TO_END: &[&str] = &[
     "guard",
     "--test",
     "refusals",
+    "--test",
+    "syslog",
     "--test",
     "ups",
     "--test",

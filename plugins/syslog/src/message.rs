@@ -243,15 +243,49 @@ mod tests {
         }
     }
 
+    /// An event as it is written in `testcases/`: `\\` is a backslash, `\n` and
+    /// `\r` are line ends.
+    fn read(text: &str) -> Event {
+        let mut event = Event { details: Vec::new(), ..event() };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (key, value) = line.split_once(' ').expect("key and value");
+            let number = || value.parse().expect("a number");
+            let words = |text: &str| {
+                text.split("\\\\")
+                    .map(|part| part.replace("\\n", "\n").replace("\\r", "\r"))
+                    .collect::<Vec<_>>()
+                    .join("\\")
+            };
+            match key {
+                "sequence" => event.sequence = number(),
+                "utc_ms" => event.utc_ms = number(),
+                "severity" => event.severity = value.parse().expect("a number"),
+                "category" => event.category = words(value),
+                "kind" => event.kind = words(value),
+                "text" => event.text = words(value),
+                "detail" => {
+                    let (name, value) = value.split_once(' ').expect("name and value");
+                    event.details.push((words(name), words(value)));
+                }
+                _ => panic!("{line:?} is not of an event"),
+            }
+        }
+        event
+    }
+
     #[test]
-    fn an_event_in_all_its_parts() {
+    fn the_test_cases_become_their_messages() {
         let sender = Sender { hostname: "rack-7.example".into(), ..Sender::default() };
-        assert_eq!(
-            format(&event(), &sender, 1, 2_048),
-            "<129>1 2026-11-21T17:37:52.123Z rack-7.example evenkeel - module_lost \
-            [meta sequenceId=\"1\"][event@32473 sequence=\"1234\" category=\"battery\" \
-            string=\"2\" block=\"17\"] module of block 17 in string 2 does not answer"
-        );
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testcases");
+        let mut count = 0;
+        for case in std::fs::read_dir(folder).expect("test cases") {
+            let case = case.expect("readable").path();
+            let file = |name| std::fs::read_to_string(case.join(name)).expect(name);
+            let message = format(&read(&file("event.txt")), &sender, 1, 2_048);
+            assert_eq!(message, file("expected.message"), "{}", case.display());
+            count += 1;
+        }
+        assert!(count >= 3);
     }
 
     #[test]

@@ -200,6 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn a_notifier_without_a_grant_of_peer_or_events_is_refused() {
+        const PEERS: &str = "evenkeel:net-client/net-client@0.1.0";
+        const EVENTS: &str = "evenkeel:events/types@0.1.0";
+        let mut notifier = manifest(&[PEERS, EVENTS]);
+        notifier.permissions = vec![wants(PEERS, "server"), wants(EVENTS, "log")];
+        let mut grant = grant("/dev/ttyS1");
+        let peer = "tls://192.0.2.7:6514".parse().expect("an endpoint");
+        grant.grant.net.insert("other".into(), peer);
+        let refused = |grant: &PluginGrant| intersect(&notifier, grant).expect_err("refused");
+        assert!(refused(&grant).to_string().contains("add `grant.net.server = "));
+        let peer = grant.grant.net.remove("other").expect("there");
+        grant.grant.net.insert("server".into(), peer);
+        assert!(refused(&grant).to_string().contains("add `grant.events.log = "));
+        grant.grant.events.insert("log".into(), evenkeel_core::events::Severity::Alarm);
+        let granted = intersect(&notifier, &grant).expect("covered").grants;
+        assert_eq!((granted.net.len(), granted.events.len(), granted.serial.len()), (1, 1, 0));
+    }
+
+    #[test]
     fn what_is_missing_is_named_with_the_line_to_add() {
         let refused = |manifest: &PluginManifest, grant: &PluginGrant| {
             intersect(manifest, grant).expect_err("refused").to_string()
