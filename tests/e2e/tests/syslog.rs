@@ -218,6 +218,19 @@ fn sign_in(stack: &mut Stack) -> Value {
     events(stack).into_iter().rfind(is_login).expect("it is in the log")
 }
 
+/// Have something happen until the first of it has arrived on these inputs:
+/// from then on everything must. A notifier that is new begins at some moment
+/// after its start.
+fn await_first(stack: &mut Stack, server: &Rsyslog, inputs: &[&str]) {
+    await_running(stack, inputs);
+    let begun = Instant::now();
+    while inputs.iter().any(|input| server.arrived(input).is_empty()) {
+        assert!(begun.elapsed() < SOON, "nothing arrives");
+        sign_in(stack);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 fn id(event: &Value) -> u64 {
     event["id"].as_u64().expect("a number")
 }
@@ -232,7 +245,7 @@ fn events_arrive_by_udp_tcp_and_tls_in_all_their_parts() {
     let dir = tempfile::tempdir().expect("a folder");
     let server = Rsyslog::start(&dir.path().join("rsyslog"));
     let mut stack = appliance(dir.path(), &server.entries());
-    await_running(&mut stack, &INPUTS);
+    await_first(&mut stack, &server, &INPUTS);
     let event = sign_in(&mut stack);
     for input in INPUTS {
         let message = server.await_event(input, id(&event));
@@ -273,7 +286,7 @@ fn what_a_server_misses_while_it_is_down_arrives_when_it_is_back() {
     let mut server = Rsyslog::start(&dir.path().join("rsyslog"));
     let streams = ["tcp", "tls"];
     let mut stack = appliance(dir.path(), &server.entries()[1..]);
-    await_running(&mut stack, &streams);
+    await_first(&mut stack, &server, &streams);
     let first = id(&sign_in(&mut stack));
     streams.iter().for_each(|input| drop(server.await_event(input, first)));
     server.kill();
