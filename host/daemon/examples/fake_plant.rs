@@ -9,9 +9,11 @@ use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
+use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
 use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
@@ -28,7 +30,9 @@ async fn main() {
     let plugins = Arc::new(NoPlugins(vec![plugin()]));
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
-    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
+    let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let console =
+        Console::new(hub.clone(), store.clone(), plugins, orders, path, remote, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

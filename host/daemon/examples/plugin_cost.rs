@@ -12,7 +12,6 @@
 //! does, so that a poll shows the host's and the plugin's part and no waiting.
 //! Prints one `name: value unit` a line; times are medians.
 
-use evenkeel_core::time::Nanos;
 use evenkeel_signing::{PublicKey, Roots, Trust};
 use evenkeeld::caps::log::Log;
 use evenkeeld::caps::{Services, Who};
@@ -136,7 +135,7 @@ fn start(
         &Surroundings {
             log: Log::new(who(grant)),
             who: who(grant),
-            services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
+            services: Services { hub: Arc::clone(hub), ..Services::default() },
             stop: Arc::new(Stop::new()?),
             memory: Arc::default(),
             call_max: CALL_MAX,

@@ -21,6 +21,7 @@
 //! ```
 
 use crate::grants::Grants;
+use crate::login::LoginSettings;
 use crate::store::Revision;
 use evenkeel_core::points::{Name, battery};
 use serde::de::{Deserializer, Error as _};
@@ -56,6 +57,8 @@ pub struct Config {
     pub history_period: Duration,
     /// The plugins, and what each may touch.
     pub plugins: Vec<PluginGrant>,
+    /// Who else decides about sign-ins.
+    pub login: LoginSettings,
 }
 
 /// One plugin that is to run, and what it may do. What is not named is not
@@ -170,6 +173,7 @@ impl Config {
             ConfigError::Line { line: line_of(text, at), problem: e.message().to_owned() }
         })?;
         check_plugins(text, &file.plugin)?;
+        check_login(text, file.login.as_ref(), &file.plugin)?;
         Ok(Self {
             data_dir: file.data_dir,
             listen: file.listen,
@@ -178,6 +182,7 @@ impl Config {
             trust_dir: file.trust_dir,
             history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
+            login: file.login.map(Spanned::into_inner).unwrap_or_default(),
         })
     }
 }
@@ -238,6 +243,7 @@ struct ConfigFile {
     history_period_s: Option<Duration>,
     #[serde(default)]
     plugin: Vec<Spanned<PluginGrant>>,
+    login: Option<Spanned<LoginSettings>>,
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is
@@ -288,6 +294,18 @@ pub fn conflict(one: &PluginGrant, other: &PluginGrant) -> Option<String> {
             one.id()
         )
     })
+}
+
+/// Those who are to be asked are there.
+fn check_login(
+    text: &str,
+    login: Option<&Spanned<LoginSettings>>,
+    plugins: &[Spanned<PluginGrant>],
+) -> Result<(), ConfigError> {
+    let Some(login) = login else { return Ok(()) };
+    let names: Vec<_> = plugins.iter().map(|p| p.get_ref().name.as_str()).collect();
+    let line = line_of(text, login.span().start);
+    login.get_ref().check(&names).map_err(|problem| ConfigError::Line { line, problem })
 }
 
 fn names_overlap(a: &str, b: &str) -> bool {
@@ -390,6 +408,18 @@ settings = { protocol = "Q1" }
             ("settings = { protocol = \"Q1\" }\n", second, 11, "one producer"),
             ("trust_dir =", "history_period_s = 0\ntrust_dir =", 5, "86400"),
             ("trust_dir = \"", "trust_dir = ", 5, ""),
+            (
+                "settings = { protocol = \"Q1\" }",
+                "[login]\nauthenticators = [\"x\"]",
+                11,
+                "no plugin",
+            ),
+            (
+                "settings = { protocol = \"Q1\" }",
+                "[login.roles]\nops = \"root\"",
+                12,
+                "unknown variant",
+            ),
         ] {
             match Config::parse(&GOOD.replacen(from, to, 1)).expect_err(to) {
                 ConfigError::Line { line: found, problem } => {

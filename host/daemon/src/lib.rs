@@ -14,6 +14,7 @@ pub mod files;
 pub mod grants;
 pub mod guard;
 pub mod hub;
+pub mod login;
 pub mod notify;
 pub mod plant;
 pub mod plugin;

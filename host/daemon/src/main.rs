@@ -5,10 +5,12 @@ use clap::Parser;
 use evenkeel_core::events::Event;
 use evenkeeld::caps::Services;
 use evenkeeld::config::{self, Config, InForce};
+use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::notify::Notifiers;
 use evenkeeld::plugin::Supervisor;
 use evenkeeld::plugin::roster;
@@ -91,8 +93,13 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoPlugins::default()),
     };
+    let authenticators: Arc<dyn Authenticators> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(Nobody),
+    };
+    let remote = Remote::new(config.login.clone(), authenticators);
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), admin, orders, data_dir, notices).await;
+    let console = Console::new(hub, store.clone(), admin, orders, data_dir, remote, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -114,7 +121,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         plugins.stop();
     }
     // The last holder of the store writes what waits; nothing holds it but this
-    // function and the plugins' event sink.
+    // function and the plugins: their event sink and what they keep.
     drop(store);
     Ok(())
 }
@@ -176,7 +183,7 @@ fn start_plugins(
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    let services = Services { hub: hub.clone(), epoch: clock::now(), store: Some(store.clone()) };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {

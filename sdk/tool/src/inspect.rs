@@ -221,13 +221,36 @@ fn write_keyring(out: &mut String, keyring: &KeyringManifest) -> fmt::Result {
 
 /// What an interface lets a plugin do.
 fn in_words(interface: &str, what: &str) -> String {
-    match interface.split_once('/').map_or(interface, |(package, _)| package) {
-        "evenkeel:serial" => format!("use the serial line that you map to \"{what}\""),
-        "evenkeel:points" => format!("publish values of one device of kind \"{what}\""),
-        "evenkeel:log" => "write to the log".to_owned(),
-        "evenkeel:clock" => "see how much time has passed".to_owned(),
-        _ => format!("use {interface} for \"{what}\""),
-    }
+    let path = interface.split('@').next().unwrap_or(interface);
+    let words = match path {
+        "evenkeel:serial/serial" => format!("use the serial line that you map to \"{what}\""),
+        "evenkeel:points/points" => format!("publish values of one device of kind \"{what}\""),
+        "evenkeel:hid/hid" => format!("use the USB device that you map to \"{what}\""),
+        "evenkeel:contacts/contacts" => {
+            format!("read or switch the contact that you map to \"{what}\"")
+        }
+        "evenkeel:net-client/net-client" => {
+            format!("connect to the peer that you map to \"{what}\"")
+        }
+        "evenkeel:net-server/net-server" => {
+            format!("speak unasked to those who connect to \"{what}\"")
+        }
+        "evenkeel:snmp-client/snmp-client" => {
+            format!("ask the SNMP agent that you map to \"{what}\"")
+        }
+        "evenkeel:commands/offers" => format!("offer commands (\"{what}\")"),
+        "evenkeel:commands/commands" => format!("GIVE COMMANDS to UPSes (\"{what}\")"),
+        "evenkeel:events/events" => format!("read and add events (\"{what}\")"),
+        "evenkeel:kv/kv" => "keep data over restarts".to_owned(),
+        "evenkeel:crypto/crypto" => "compute with secrets that it cannot read".to_owned(),
+        "evenkeel:config/config" => "read its own settings".to_owned(),
+        "evenkeel:random/random" => "draw random numbers".to_owned(),
+        "evenkeel:log/log" => "write to the log".to_owned(),
+        "evenkeel:clock/clock" => "see the time".to_owned(),
+        _ => return format!("use {interface} for \"{what}\""),
+    };
+    // An interface without a logical name in the manifest.
+    words.replace(" (\"\")", "").replace(" that you map to \"\"", "")
 }
 
 #[cfg(test)]
@@ -359,5 +382,14 @@ mod tests {
         assert!(report.contains("\"acme\", a vendor's key for plugin bundles"), "{report}");
         assert!(report.contains(&acme.fingerprint()) && report.contains("nothing"), "{report}");
         assert!(!inspect(&raw, &Keyring::new()).unwrap().contains("acme"));
+    }
+
+    #[test]
+    fn interfaces_of_any_version_are_said_in_words() {
+        assert_eq!(in_words("evenkeel:clock/clock@0.1.1", ""), "see the time");
+        let commands = "evenkeel:commands/commands@0.1.0";
+        assert_eq!(in_words(commands, "shutdown"), "GIVE COMMANDS to UPSes (\"shutdown\")");
+        assert_eq!(in_words(commands, ""), "GIVE COMMANDS to UPSes");
+        assert!(in_words("acme:x/y@1.0.0", "z").contains("acme:x/y@1.0.0"));
     }
 }

@@ -9,6 +9,8 @@
 pub mod bucket;
 pub mod clock;
 pub mod config;
+pub mod crypto;
+pub mod kv;
 pub mod log;
 pub mod net_client;
 pub mod points;
@@ -20,6 +22,7 @@ use crate::hub::Hub;
 use crate::plugin::bindings;
 use crate::plugin::instance::State;
 use crate::plugin::stop::Stop;
+use crate::store::Store;
 use core::fmt;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
@@ -53,13 +56,15 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 9] = [
+pub const OFFERS: &[Offer] = &[
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
     offer!(config::INTERFACE, bindings::config::config, config: config::Config),
     offer!(random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(kv::INTERFACE, bindings::kv::kv, kv: kv::Kv),
+    offer!(crypto::INTERFACE, bindings::crypto::crypto, crypto: crypto::Crypto),
     offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(
         net_client::INTERFACE,
@@ -102,12 +107,14 @@ pub struct Services {
     pub hub: Arc<Hub>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
+    /// Where plugins keep what outlives them; `None`: nowhere.
+    pub store: Option<Arc<Store>>,
 }
 
 impl Default for Services {
     /// Services of a host that has just started and does nothing else.
     fn default() -> Self {
-        Self { hub: Arc::default(), epoch: crate::clock::now() }
+        Self { hub: Arc::default(), epoch: crate::clock::now(), store: None }
     }
 }
 

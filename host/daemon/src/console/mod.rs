@@ -2,6 +2,7 @@
 //!
 //! Reading order: [`routes`] lists every path and who may use it, [`gate`]
 //! enforces that and sets the headers, [`access`] signs people in and out,
+//! [`remote`] asks others who may,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
 //! [`api`] gives it to programs, [`orders`] takes what people want done,
 //! [`server`] carries it all over TLS.
@@ -17,6 +18,7 @@ pub mod page;
 pub mod password;
 mod plugins_page;
 mod problem;
+pub mod remote;
 pub mod routes;
 pub mod server;
 pub mod session;
@@ -59,6 +61,7 @@ pub struct Console {
     live: stream::Live,
     stream_slots: Arc<Semaphore>,
     failed: Mutex<FailedSignIns>,
+    remote: remote::Remote,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
 }
@@ -77,14 +80,16 @@ pub enum ConsoleError {
 impl Console {
     /// A console for this hub, store, these plugins and this guard. Without any user it
     /// makes the first one ([`access::ensure_first_user`]); while the store
-    /// cannot take it, it is tried again ([`run`](Self::run)). `notices` stay
-    /// on the page until the restart.
+    /// cannot take it, it is tried again ([`run`](Self::run)). `remote` knows the
+    /// accounts that are kept elsewhere; `notices` stay on the page until the
+    /// restart.
     pub async fn new(
         hub: Arc<Hub>,
         store: Arc<Store>,
         plugins: Arc<dyn PluginAdmin>,
         orders: Arc<Orders>,
         data_dir: PathBuf,
+        remote: remote::Remote,
         notices: Vec<String>,
     ) -> Arc<Self> {
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
@@ -101,6 +106,7 @@ impl Console {
             live: stream::Live::default(),
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
             failed: Mutex::default(),
+            remote,
             reads: Semaphore::new(READS_MAX),
         });
         if let Err(e) = access::ensure_first_user(&console).await {
@@ -119,8 +125,9 @@ impl Console {
         }
     }
 
-    fn sign_in_failed(&self, user: &str, from: IpAddr) {
-        let told = lock(&self.failed).failed(user, &from.to_string(), clock::now());
+    /// `by`: the authenticator that says so.
+    fn sign_in_failed(&self, user: &str, from: IpAddr, by: Option<&str>) {
+        let told = lock(&self.failed).failed(user, &from.to_string(), by, clock::now());
         told.into_iter().for_each(|event| self.store.record(event));
     }
 

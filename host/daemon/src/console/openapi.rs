@@ -19,6 +19,7 @@ pub static TEXT: LazyLock<String> =
     info(title = "Evenkeel", version = "1"),
     paths(
         access::login,
+        access::answer,
         access::password,
         access::logout,
         access::session,

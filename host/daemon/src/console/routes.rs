@@ -18,7 +18,8 @@ const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 /// The same of a keyring.
 const KEYRING_MAX: usize = 1 << 20;
 
-/// Who may use a route.
+/// Who may use a route. Writes are for administrators, whatever the row says,
+/// but for [`Permission::Public`] and [`Permission::Leave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Everybody.
@@ -30,6 +31,9 @@ pub enum Permission {
     /// The same, and the request is no activity: a page left open does not
     /// keep a session alive.
     SignedInPassive,
+    /// Whoever holds a session, to end it. The one write for which no
+    /// administrator is needed.
+    Leave,
 }
 
 /// One row of the table.
@@ -46,7 +50,7 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    use Permission::{Public, Session, SignedIn, SignedInPassive};
+    use Permission::{Leave, Public, Session, SignedIn, SignedInPassive};
     let row = |method, path, permission, handler| Route { method, path, permission, handler };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
@@ -54,9 +58,10 @@ pub fn table() -> Vec<Route> {
         read("/", SignedIn, get(page::live)),
         read("/login", Public, get(page::login)),
         write("/login", Public, post(access::login_form)),
+        write("/login/answer", Public, post(access::answer_form)),
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
-        write("/logout", Session, post(access::logout_form)),
+        write("/logout", Leave, post(access::logout_form)),
         write("/orders", SignedIn, post(orders::order_form)),
         read("/plugins", SignedIn, get(plugins_page::plugins)),
         read("/plugins/{id}", SignedIn, get(plugins_page::plugin)),
@@ -70,8 +75,9 @@ pub fn table() -> Vec<Route> {
         ),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
+        write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
-        write("/api/v1/logout", Session, post(access::logout)),
+        write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedInPassive, get(access::session)),
         read("/api/v1/points", SignedIn, get(api::points)),
         read("/api/v1/strings", SignedIn, get(strings::strings)),

@@ -81,10 +81,12 @@ mod generated {
             }
         ",
         imports: {
+            "evenkeel:crypto/crypto": trappable,
             "evenkeel:serial/serial": trappable,
             "evenkeel:net-client/net-client": trappable,
         },
         with: {
+            "evenkeel:crypto/crypto.secret": crate::caps::crypto::Secret,
             "evenkeel:serial/serial.port": crate::caps::serial::Port,
             "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
             "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,

@@ -7,6 +7,8 @@
 
 use crate::caps::clock::Clock;
 use crate::caps::config::Config;
+use crate::caps::crypto::Crypto;
+use crate::caps::kv::Kv;
 use crate::caps::log::Log;
 use crate::caps::net_client::NetClient;
 use crate::caps::points::Points;
@@ -42,6 +44,10 @@ pub struct State {
     pub config: Config,
     /// `evenkeel:random`
     pub random: Random,
+    /// `evenkeel:kv`
+    pub kv: Kv,
+    /// `evenkeel:crypto`
+    pub crypto: Crypto,
     /// `evenkeel:points/points`
     pub points: Points,
     /// `evenkeel:serial`
@@ -335,6 +341,8 @@ fn state(package: &Package, around: &Surroundings) -> State {
         clock: Clock::new(&site),
         config: package.config.clone(),
         random: Random,
+        kv: Kv::new(&site),
+        crypto: Crypto::new(&site),
         points: Points::new(&site),
         serial: Serial::new(&site),
         net: NetClient::new(&site),

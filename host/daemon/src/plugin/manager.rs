@@ -6,6 +6,7 @@
 //! then put in place; an update is loaded before the version that it replaces
 //! is stopped, so that a refused one changes nothing.
 
+use crate::caps::kv;
 use crate::config::PluginGrant;
 use crate::plugin::library::{self, Library, LibraryError};
 use crate::plugin::load::{self, Package, Refusal};
@@ -443,6 +444,9 @@ impl Manager {
         self.end(id)?;
         self.slots.remove(id);
         self.retract(&points);
+        if let Some(Err(e)) = self.shared.services.store.as_deref().map(|s| kv::forget(s, id)) {
+            warn!(plugin = id, "what it had kept is not gone: {}", failure::chain(&e));
+        }
         Ok(())
     }
 

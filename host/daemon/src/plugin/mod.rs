@@ -25,6 +25,7 @@
 //! - Time is charged by the thread's CPU clock: a plugin that waits for its
 //!   line, or is starved by the guard, is not killed for it.
 
+mod authenticate;
 pub mod backoff;
 pub mod bindings;
 pub mod board;

@@ -6,7 +6,6 @@ use crate::caps::Services;
 use crate::config::Config;
 use crate::plugin::budget::CALL_MAX;
 use crate::plugin::engine::{self, EngineError};
-use crate::plugin::inbox::Inbox;
 use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
 use crate::plugin::roster::Roster;
@@ -173,10 +172,10 @@ impl Supervisor {
         slots
     }
 
-    /// Where one plugin is asked something.
+    /// One installed plugin.
     #[must_use]
-    pub fn inbox(&self, id: &str) -> Option<Arc<Inbox>> {
-        self.slots.get(id).map(|slot| Arc::clone(&slot.inbox))
+    pub fn slot(&self, id: &str) -> Option<Arc<Slot>> {
+        self.slots.get(id)
     }
 
     fn wait_ended(&self, time: Duration) -> bool {

@@ -1,5 +1,5 @@
-//! The store: events, users, settings, history and discharge records in one redb file, written
-//! by one thread.
+//! The store: events, users, settings, history, discharge records and what
+//! plugins keep, in one redb file, written by one thread.
 //!
 //! # Promises
 //! - What was acknowledged is on the disk: power may fail, and the process be
@@ -18,12 +18,14 @@
 
 mod discharge;
 mod fault;
+mod kv;
 mod open;
 pub mod recent;
 mod table;
 mod writer;
 
 pub use discharge::PastDischarge;
+pub use kv::Change as ShelfChange;
 pub use recent::Recent;
 
 use crate::guard::RecordRows;
@@ -204,6 +206,11 @@ enum Job {
     },
     Discharge {
         discharge: discharge::Encoded,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Shelf {
+        owner: String,
+        change: kv::Change,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
 }
@@ -455,6 +462,12 @@ impl Store {
     }
 }
 
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Store {
     fn drop(&mut self) {
         drop(self.queue.take());
@@ -607,7 +620,7 @@ mod tests {
     fn guessing_does_not_push_out_the_rest_and_is_not_pushed_out() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = open(dir.path());
-        let login = |n: u32| Event::Login { user: n.to_string(), from: "::1".into() };
+        let login = |n: u32| Event::Login { user: n.to_string(), from: "::1".into(), via: None };
         store.record(started(0));
         for n in 0..30 {
             store.record_acknowledged(login(n)).wait().expect("on the disk");

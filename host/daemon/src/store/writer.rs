@@ -11,7 +11,8 @@
 
 use super::open::Opened;
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, lock, table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, kv, lock,
+    table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -55,6 +56,7 @@ struct Group {
     settings: Vec<(String, u64, String)>,
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
+    shelves: Vec<(String, kv::Change)>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -133,6 +135,10 @@ impl Writer {
             }
             Job::Discharge { discharge, ack } => {
                 group.discharges.push(discharge);
+                group.acks.push(ack);
+            }
+            Job::Shelf { owner, change, ack } => {
+                group.shelves.push((owner, change));
                 group.acks.push(ack);
             }
         }
@@ -321,6 +327,9 @@ fn commit(
     }
     for discharge in &group.discharges {
         discharge.write(&write)?;
+    }
+    for (owner, change) in &group.shelves {
+        kv::write(&write, owner, change)?;
     }
     let mut new = Vec::new();
     for (what, unix_ms, text) in &group.settings {

@@ -42,12 +42,13 @@ impl Desk {
             trust_dir: dir.into(),
             history_period: Duration::from_secs(1),
             plugins: Vec::new(),
+            login: crate::login::LoginSettings::default(),
         };
         let nothing = Arc::new(|_| {});
         let store = Box::new(Kept::default());
         let plugins = Supervisor::start(&config, Services::default(), nothing, store);
         let plugins = Arc::new(plugins.expect("starts"));
-        let bench = Bench::with(FakeGuard::start(|_| command::Answer::Done), plugins).await;
+        let bench = Bench::with_plugins(FakeGuard::start(|_| command::Answer::Done), plugins).await;
         let cookie = bench.signed_in().await;
         Self { bench, fixture, cookie }
     }

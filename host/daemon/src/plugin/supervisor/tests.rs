@@ -55,6 +55,7 @@ fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> R
         trust_dir: dir.into(),
         history_period: Duration::from_secs(1),
         plugins,
+        login: crate::login::LoginSettings::default(),
     };
     let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
     let hub = Arc::clone(&services.hub);
@@ -111,7 +112,8 @@ fn a_plugin_that_computes_gets_a_fifth_of_a_core() {
 fn an_errand_is_done_between_polls_and_not_by_a_plugin_that_is_gone() {
     let running = run(&Guest { poll: "(i32.const 60000)", ..IDLE });
     running.wait("polled", |s| s.polls == 1);
-    let inbox = running.supervisor.inbox("megatec").expect("installed");
+    let slot = running.supervisor.slot("megatec").expect("installed");
+    let inbox = Arc::clone(&slot.inbox);
     let waited = Duration::from_secs(10);
     assert_eq!(inbox.ask_within(waited, |_| Ok(7)), Ok(7));
     // This world has no commands: the plugin fails for the question, and
