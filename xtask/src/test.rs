@@ -19,6 +19,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/g++", "g++"),
     ("/usr/bin/mbpoll", "mbpoll"),
     ("/usr/share/doc/python3-venv", "python3-venv"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/sbin/rsyslogd", "rsyslog"),
+    ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -80,6 +83,8 @@ const END_TO_END: &[&str] = &[
     "refusals",
     "--test",
     "snmp_ups",
+    "--test",
+    "syslog",
     "--test",
     "ups",
     "--test",

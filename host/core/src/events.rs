@@ -268,6 +268,15 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A notifier was not told some events, and never will be.
+    EventsUntold {
+        /// Its name.
+        name: String,
+        /// How many, at most.
+        count: u64,
+        /// Why.
+        reason: String,
+    },
     /// A plugin file was refused.
     PluginRefused {
         /// The file.
@@ -514,6 +523,7 @@ impl Event {
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
+            | Self::EventsUntold { .. }
             | Self::PluginRefused { .. }
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
@@ -567,6 +577,7 @@ impl Event {
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
+            | Self::EventsUntold { .. }
             | Self::PluginRefused { .. } => Category::Plugin,
             Self::Login { .. }
             | Self::Logout { .. }
@@ -684,6 +695,9 @@ impl fmt::Display for Event {
             }
             Self::PluginRolledBack { name, reason } => {
                 write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")
+            }
+            Self::EventsUntold { name, count, reason } => {
+                write!(f, "plugin {name} has not passed on {count} events: {reason}")
             }
             Self::PluginRefused { file, reason } => write!(f, "plugin {file} refused: {reason}"),
             Self::GuardBack => f.write_str("guard answers"),

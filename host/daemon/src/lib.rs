@@ -17,6 +17,7 @@ pub mod guard;
 pub mod hub;
 pub mod licence;
 pub mod login;
+pub mod notify;
 pub mod plant;
 pub mod plugin;
 pub mod plugin_admin;

@@ -16,12 +16,14 @@ use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
+use evenkeeld::notify::Notifiers;
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{child, helper};
 use evenkeeld::plugin::roster::{self, Roster};
 use evenkeeld::plugin::supervisor::RosterStore;
 use evenkeeld::plugin::trusted::{self, Places};
+use evenkeeld::plugin::world::World;
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -113,6 +115,11 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let watching = tokio::spawn(watching);
     let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
     let keeping = tokio::spawn(keeping);
+    let notifiers = Arc::new(Notifiers::new(store.clone()));
+    let notifying = plugins.clone().map(|plugins| {
+        let notifiers = notifiers.clone();
+        tokio::spawn(async move { notifiers.run(|| plugins.of_world(World::Notifier)).await })
+    });
 
     let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
@@ -156,6 +163,9 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     watching.abort();
     keeping.abort();
     judging.abort();
+    if let Some(notifying) = notifying {
+        notifying.abort();
+    }
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();

@@ -118,7 +118,7 @@ const fn kind(
 }
 
 /// Everything that is granted by name.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: &[Kind] = &[
     kind("evenkeel:serial/serial", "the serial line", "serial", "\"/dev/…\""),
     kind("evenkeel:net-client/net-client", "the peer", "net", "\"tls://host:port\""),
     kind("evenkeel:net-server/net-server", "the listener", "listen", "\"tcp://[::]:port\""),
@@ -131,6 +131,8 @@ pub const KINDS: [Kind; 8] = [
     kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
     kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
     kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
+    // A notifier is told events, and imports nothing but their form.
+    kind("evenkeel:events/types", "to be told of events", "events", "\"warning\""),
     kind("evenkeel:crypto/crypto", "the secret", "secrets", "\"…\""),
 ];
 
@@ -203,6 +205,25 @@ mod tests {
         let granted = intersect(&manifest(&[LOG]), &grant("/dev/ttyS1")).expect("covered");
         assert_eq!(granted.interfaces, BTreeSet::from([LOG.to_owned()]));
         assert_eq!(granted.grants, Grants::default());
+    }
+
+    #[test]
+    fn a_notifier_without_a_grant_of_peer_or_events_is_refused() {
+        const PEERS: &str = "evenkeel:net-client/net-client@0.1.0";
+        const EVENTS: &str = "evenkeel:events/types@0.1.0";
+        let mut notifier = manifest(&[PEERS, EVENTS]);
+        notifier.permissions = vec![wants(PEERS, "server"), wants(EVENTS, "log")];
+        let mut grant = grant("/dev/ttyS1");
+        let peer = "tls://192.0.2.7:6514".parse().expect("an endpoint");
+        grant.grant.net.insert("other".into(), peer);
+        let refused = |grant: &PluginGrant| intersect(&notifier, grant).expect_err("refused");
+        assert!(refused(&grant).to_string().contains("add `grant.net.server = "));
+        let peer = grant.grant.net.remove("other").expect("there");
+        grant.grant.net.insert("server".into(), peer);
+        assert!(refused(&grant).to_string().contains("add `grant.events.log = "));
+        grant.grant.events.insert("log".into(), evenkeel_core::events::Severity::Alarm);
+        let granted = intersect(&notifier, &grant).expect("covered").grants;
+        assert_eq!((granted.net.len(), granted.events.len(), granted.serial.len()), (1, 1, 0));
     }
 
     #[test]

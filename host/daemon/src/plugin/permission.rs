@@ -78,6 +78,7 @@ pub fn words(interface: &str, what: &str) -> String {
         "evenkeel:commands/commands" => format!("give commands (“{what}”)"),
         "evenkeel:contacts/contacts" => format!("use the contact “{what}”"),
         "evenkeel:events/events" => format!("read the event log (“{what}”)"),
+        "evenkeel:events/types" => format!("be told what happens (“{what}”)"),
         "evenkeel:crypto/crypto" => format!("compute with the secret “{what}” without seeing it"),
         other => format!("use “{what}” of {other}"),
     }
@@ -96,6 +97,7 @@ pub fn words_alone(interface: &str) -> String {
         "evenkeel:points/points" => "publish measured values".to_owned(),
         "evenkeel:commands/offers" => "offer commands to its device".to_owned(),
         "evenkeel:events/events" => "add events to the log".to_owned(),
+        "evenkeel:events/types" => "understand events".to_owned(),
         "evenkeel:net-server/net-server" => "send unasked on its connections".to_owned(),
         other => format!("use {other}"),
     }

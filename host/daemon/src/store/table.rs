@@ -13,6 +13,8 @@ pub const EVENTS: [TableDefinition<u64, &[u8]>; 2] =
 pub const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
 /// (document, revision) → [`Revision`](super::Revision) as JSON.
 pub const SETTINGS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("settings");
+/// Id of a notifier → the last event that it needs not be told any more.
+pub const TOLD: TableDefinition<&str, u64> = TableDefinition::new("told");
 /// (string counted from 1, ms since 1970 of its beginning) →
 /// [`PastDischarge`](super::PastDischarge) by postcard.
 pub const DISCHARGES: TableDefinition<(u16, u64), &[u8]> = TableDefinition::new("discharges");

@@ -54,6 +54,7 @@ struct Group {
     samples: Vec<(u64, u16, Sample)>,
     users: Vec<(String, Vec<u8>)>,
     settings: Vec<(String, u64, String)>,
+    told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
@@ -128,6 +129,10 @@ impl Writer {
                 group.settings.push((what, unix_ms, text));
                 group.acks.push(ack);
             }
+            Job::Told { notifier, last, ack } => {
+                group.told.push((notifier, last));
+                group.acks.push(ack);
+            }
             Job::Discharge { discharge, ack } => {
                 group.discharges.push(discharge);
                 group.acks.push(ack);
@@ -158,6 +163,7 @@ impl Writer {
     }
 
     fn write(&mut self, mut group: Group) {
+        let last = group.events.back().map(|event| event.id);
         let was_failing = lock(&self.shared.health).error.is_some();
         let outcome = self.database().map_err(|e| chain(&e)).and_then(|database| {
             let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
@@ -183,6 +189,9 @@ impl Writer {
                 self.tell(revisions);
             }
             Err(reason) => self.failed(group, &reason, was_failing),
+        }
+        if let Some(last) = last {
+            self.shared.settled.send_modify(|id| *id = last.max(*id));
         }
     }
 
@@ -308,6 +317,13 @@ fn commit(
     write_samples(&write, group, limits.samples)?;
     for (name, record) in &group.users {
         write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
+    }
+    for (notifier, last) in &group.told {
+        let mut table = write.open_table(table::TOLD)?;
+        match last {
+            Some(last) => table.insert(notifier.as_str(), last)?,
+            None => table.remove(notifier.as_str())?,
+        };
     }
     for discharge in &group.discharges {
         discharge.write(&write)?;
