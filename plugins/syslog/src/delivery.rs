@@ -5,10 +5,9 @@
 //! the server, or the way to it, breaks down before it was read, and no error
 //! tells of it. Therefore what was sent in the last [`UNCERTAIN_MS`] before a
 //! connection was found dead is sent again on the next one. The receiver may
-//! get a message twice and tells by `sequence` in its structured data; a
-//! datagram is sent once.
+//! get a message twice and tells by `sequence` in its structured data. The same
+//! holds for datagrams, as far as the other end says that it does not want them.
 
-use crate::framing::Framing;
 use evenkeel_sdk::host::Transport;
 use std::collections::VecDeque;
 
@@ -65,28 +64,23 @@ impl Delivery {
     ///
     /// # Errors
     /// Why the server does not have it, for people; it may be tried again.
-    pub fn send(
-        &mut self,
-        network: &mut dyn Network,
-        framed: Vec<u8>,
-        framing: Framing,
-    ) -> Result<(), String> {
+    pub fn send(&mut self, network: &mut dyn Network, framed: Vec<u8>) -> Result<(), String> {
         self.look(network);
         let had_one = self.channel.is_some();
-        match self.try_send(network, &framed, framing) {
+        match self.try_send(network, &framed) {
             // The connection had died unnoticed; a new one may do better.
-            Err(_) if had_one => self.try_send(network, &framed, framing),
+            Err(_) if had_one => self.try_send(network, &framed),
             done => done,
         }
     }
 
     /// See whether the connection still stands. What a dead one may have lost
     /// is sent again now, or with the next message.
-    pub fn check(&mut self, network: &mut dyn Network, framing: Framing) {
+    pub fn check(&mut self, network: &mut dyn Network) {
         self.look(network);
         if !self.again.is_empty() {
             // Whoever sends next is told why it fails.
-            let _ = self.open(network, framing);
+            let _ = self.open(network);
         }
     }
 
@@ -96,44 +90,32 @@ impl Delivery {
         }
     }
 
-    fn try_send(
-        &mut self,
-        network: &mut dyn Network,
-        framed: &[u8],
-        framing: Framing,
-    ) -> Result<(), String> {
-        self.open(network, framing)?;
-        self.put(network, framed, framing)
+    fn try_send(&mut self, network: &mut dyn Network, framed: &[u8]) -> Result<(), String> {
+        self.open(network)?;
+        self.put(network, framed)
     }
 
     /// A connection on which everything was sent again that had to be.
-    fn open(&mut self, network: &mut dyn Network, framing: Framing) -> Result<(), String> {
+    fn open(&mut self, network: &mut dyn Network) -> Result<(), String> {
         if self.channel.is_none() {
             self.channel = Some(network.connect()?);
         }
         while let Some(message) = self.again.front().cloned() {
-            self.put(network, &message, framing)?;
+            self.put(network, &message)?;
             self.again.pop_front();
         }
         Ok(())
     }
 
-    fn put(
-        &mut self,
-        network: &mut dyn Network,
-        framed: &[u8],
-        framing: Framing,
-    ) -> Result<(), String> {
+    fn put(&mut self, network: &mut dyn Network, framed: &[u8]) -> Result<(), String> {
         let channel = self.channel.as_mut().ok_or("there is no connection")?;
         if let Err(error) = channel.send(framed) {
             self.lost(network.now_ms());
             return Err(error);
         }
-        if framing != Framing::Datagram {
-            self.sent.push_back((network.now_ms(), framed.to_vec()));
-            if self.sent.len() > KEPT_MAX {
-                self.sent.pop_front();
-            }
+        self.sent.push_back((network.now_ms(), framed.to_vec()));
+        if self.sent.len() > KEPT_MAX {
+            self.sent.pop_front();
         }
         Ok(())
     }
@@ -217,7 +199,7 @@ mod tests {
     }
 
     fn send(delivery: &mut Delivery, net: &mut Net, text: &str) -> Result<(), String> {
-        delivery.send(net, text.into(), Framing::OctetCounting)
+        delivery.send(net, text.into())
     }
 
     fn received(net: &Net) -> Vec<String> {
@@ -253,27 +235,18 @@ mod tests {
     fn a_look_is_enough_to_send_again() {
         let (mut delivery, mut net) = (Delivery::default(), Net::default());
         send(&mut delivery, &mut net, "a").expect("sent");
-        delivery.check(&mut net, Framing::OctetCounting);
+        delivery.check(&mut net);
         assert_eq!(received(&net), ["a"], "it stands");
         net.0.borrow_mut().alive = false;
         net.0.borrow_mut().down = true;
-        delivery.check(&mut net, Framing::OctetCounting);
-        delivery.check(&mut net, Framing::OctetCounting);
+        delivery.check(&mut net);
+        delivery.check(&mut net);
         assert_eq!(send(&mut delivery, &mut net, "b"), Err("it refuses".into()));
         net.0.borrow_mut().down = false;
-        delivery.check(&mut net, Framing::OctetCounting);
+        delivery.check(&mut net);
         assert_eq!(received(&net), ["a"]);
         send(&mut delivery, &mut net, "b").expect("sent");
         assert_eq!(received(&net), ["b"]);
-    }
-
-    #[test]
-    fn datagrams_are_sent_once() {
-        let (mut delivery, mut net) = (Delivery::default(), Net::default());
-        delivery.send(&mut net, "a".into(), Framing::Datagram).expect("sent");
-        net.0.borrow_mut().alive = false;
-        delivery.send(&mut net, "b".into(), Framing::Datagram).expect("sent");
-        assert_eq!(received(&net), ["a", "b"]);
     }
 
     #[test]
@@ -284,7 +257,7 @@ mod tests {
         }
         received(&net);
         net.0.borrow_mut().alive = false;
-        delivery.check(&mut net, Framing::OctetCounting);
+        delivery.check(&mut net);
         assert_eq!(received(&net).len(), KEPT_MAX);
     }
 }

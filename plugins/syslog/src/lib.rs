@@ -58,17 +58,14 @@ impl Syslog {
         let (framing, len_max) = self.framing(network.transport()?);
         let count = self.count.saturating_add(1);
         let message = message::format(event, &self.options.sender, count, len_max);
-        self.delivery.send(network, framing.frame(message), framing)?;
+        self.delivery.send(network, framing.frame(message))?;
         self.count = count;
         Ok(())
     }
 
     /// Look after the connection; ms until the next time.
     fn look(&mut self, network: &mut dyn Network) -> u32 {
-        // Without a transport nothing was ever sent.
-        if let Ok(transport) = network.transport() {
-            self.delivery.check(network, self.framing(transport).0);
-        }
+        self.delivery.check(network);
         LOOK_MS
     }
 

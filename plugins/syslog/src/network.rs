@@ -11,6 +11,9 @@ const ENDPOINT: &str = "server";
 /// of 120 s.
 const CONNECT_MS: u32 = 10_000;
 const SEND_MS: u32 = 3_000;
+/// A host on the same network where nobody listens says so within this time
+/// after a datagram; later words are heard by the next look.
+const REFUSAL_MS: u32 = 20;
 /// A server has nothing to say; so many bytes of it are passed over in a look.
 const CHATTER_MAX: u32 = 4_096;
 
@@ -56,10 +59,14 @@ struct Socket(Box<dyn Datagrams>);
 
 impl Channel for Socket {
     fn send(&mut self, data: &[u8]) -> Result<(), String> {
-        self.0.send(data).map_err(|error| error.detail)
+        self.0.send(data).map_err(|error| error.detail)?;
+        match self.0.receive(REFUSAL_MS) {
+            Err(error) if error.code == NetError::REFUSED => Err(error.detail),
+            _ => Ok(()),
+        }
     }
 
     fn is_open(&mut self) -> bool {
-        true
+        !matches!(self.0.receive(0), Err(error) if error.code == NetError::REFUSED)
     }
 }
