@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace is there")
 }
 
 /// What a program wrote to standard output; it must succeed.
 fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
+    let output = command.output().expect("the program starts");
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{out}\n{err}");
@@ -29,23 +32,23 @@ fn unpacked_sdk(dir: &Path) -> PathBuf {
     );
     let crates = dir.join("package/package");
     let packed = fs::read_dir(&crates)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable folder").path())
         .find(|path| path.extension().is_some_and(|extension| extension == "crate"))
         .expect("a .crate file");
     said(Command::new("tar").arg("xzf").arg(&packed).arg("-C").arg(dir));
-    dir.join(packed.file_stem().unwrap())
+    dir.join(packed.file_stem().expect("a name"))
 }
 
 /// Every .wit file below `folder` and what it says, by package folder.
 fn wit(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for package in fs::read_dir(folder).unwrap() {
-        let package = package.unwrap().path();
-        for file in fs::read_dir(&package).unwrap() {
-            let file = file.unwrap().path();
-            let name = package.file_name().unwrap().to_string_lossy().into_owned();
-            found.push((name, fs::read_to_string(file).unwrap()));
+    for package in fs::read_dir(folder).expect("a readable folder") {
+        let package = package.expect("a readable folder").path();
+        for file in fs::read_dir(&package).expect("a readable folder") {
+            let file = file.expect("a readable folder").path();
+            let name = package.file_name().expect("a name").to_string_lossy().into_owned();
+            found.push((name, fs::read_to_string(file).expect("text")));
         }
     }
     found.sort();
