@@ -14,6 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/lib/nut/nutdrv_qx", "nut-server"),
     ("/bin/upsc", "nut-client"),
     ("/usr/bin/g++", "g++"),
+    ("/usr/sbin/freeradius", "freeradius"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -67,6 +68,8 @@ const END_TO_END: &[&str] = &[
     "battery",
     "--test",
     "guard",
+    "--test",
+    "radius",
     "--test",
     "refusals",
     "--test",
