@@ -29,13 +29,18 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             std::fs::metadata(programs.join(name))?.len() / 1000
         );
     }
+    let daemon = programs.join("evenkeeld");
     for bundle in bundles {
         step(&format!("cost of {}", bundle.display()), || {
             let example = ["run", "--release", "--package", "evenkeeld", "--example"];
             let key = root.join("target/dev-keys/plugin.pub");
-            exec(cargo(&example).args(["plugin_cost", "--"]).arg(&bundle).arg(key))
+            exec(cargo(&example).args(["plugin_cost", "--"]).arg(&daemon).arg(&bundle).arg(key))
         })?;
     }
+    step("cost of a plugin of 300 kB", || {
+        let example = ["run", "--release", "--package", "evenkeeld", "--example", "plugin_cost"];
+        exec(cargo(&example).arg("--").arg(&daemon))
+    })?;
     measure(root, "idle", arguments.seconds, 0)?;
     measure(root, "both cores busy", arguments.seconds, 2)?;
     step("equalization in virtual time (seconds to ±10 mV)", || {

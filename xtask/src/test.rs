@@ -15,6 +15,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/bin/upsc", "nut-client"),
     ("/usr/bin/g++", "g++"),
     ("/usr/sbin/freeradius", "freeradius"),
+    ("/usr/bin/mbpoll", "mbpoll"),
+    ("/usr/share/doc/python3-venv", "python3-venv"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -68,6 +70,8 @@ const END_TO_END: &[&str] = &[
     "battery",
     "--test",
     "guard",
+    "--test",
+    "modbus",
     "--test",
     "radius",
     "--test",
@@ -136,7 +140,13 @@ fn install(root: &Path) -> Result<(), AnyError> {
         std::fs::copy(root.join("tests/browser").join(file), browser.join(file))?;
     }
     let options = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))
+    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))?;
+    println!("   Python packages of tests/e2e/requirements.txt, into target/python");
+    let python = root.join("target/python");
+    exec(command("python3", &["-m", "venv"]).arg(&python))?;
+    let options = ["-m", "pip", "install", "--quiet", "--requirement"];
+    let mut pip = Command::new(python.join("bin/python"));
+    exec(pip.args(options).arg(root.join("tests/e2e/requirements.txt")))
 }
 
 fn has(program: &str) -> bool {

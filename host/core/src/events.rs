@@ -402,6 +402,21 @@ pub enum Event {
         #[serde(default)]
         refused: Option<String>,
     },
+    /// A device or the appliance was told to do something.
+    Commanded {
+        /// Who told it: a user with their address, or a plugin.
+        who: String,
+        /// Subtree of the device, e.g. `ups.0`.
+        target: String,
+        /// What, by its name.
+        command: String,
+        /// What came with it.
+        #[serde(default)]
+        value: Option<String>,
+        /// Why it was not done, or that nobody knows; `None`: done.
+        #[serde(default)]
+        refused: Option<String>,
+    },
     /// The console's certificate was made anew.
     CertificateRenewed {
         /// SHA-256 of the new one, as browsers show it.
@@ -522,6 +537,7 @@ impl Event {
             | Self::AuthenticatorUnavailable { .. }
             | Self::AuthenticatorBack { .. }
             | Self::Ordered { .. }
+            | Self::Commanded { .. }
             | Self::PasswordChanged { .. } => Category::Access,
             _ => Category::System,
         }
@@ -682,6 +698,16 @@ impl fmt::Display for Event {
             }
             Self::Ordered { user, from, order, refused: Some(why) } => {
                 write!(f, "{user} ordered from {from}: {order}; refused: {why}")
+            }
+            Self::Commanded { who, target, command, value, refused } => {
+                write!(f, "{who} told {target}: {command}")?;
+                if let Some(value) = value {
+                    write!(f, " {value}")?;
+                }
+                match refused {
+                    Some(why) => write!(f, "; not done: {why}"),
+                    None => Ok(()),
+                }
             }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")

@@ -25,6 +25,7 @@ pub mod battery_test;
 pub mod bus;
 pub mod command;
 pub mod control;
+pub mod danger;
 pub mod discharge;
 pub mod equalize;
 pub mod estimate;

@@ -31,8 +31,10 @@ async fn main() {
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
     let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let commands = Arc::default();
     let console =
-        Console::new(hub.clone(), store.clone(), plugins, orders, path, remote, vec![]).await;
+        Console::new(hub.clone(), store.clone(), plugins, orders, commands, path, remote, vec![])
+            .await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

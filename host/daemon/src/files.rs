@@ -28,12 +28,12 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says.
-pub fn write_private(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let fresh = path.with_extension("fresh");
     // Left by a power cut, if at all.
     let _ = fs::remove_file(&fresh);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes.as_ref())?;
+    file.write_all(content.as_ref())?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()

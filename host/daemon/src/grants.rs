@@ -23,6 +23,7 @@ pub use endpoint::{Endpoint, Pin, TlsName, Trust};
 use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
+use evenkeel_core::danger::danger_of;
 use evenkeel_core::events::Severity;
 use evenkeel_core::points::Name;
 use evenkeel_core::points::names::within;
@@ -225,10 +226,14 @@ pub struct CommandPattern {
 }
 
 impl CommandPattern {
-    /// Whether it allows `name` to `target`.
+    /// Whether it allows `name` to `target`. A dangerous command is allowed by
+    /// its whole name alone: no `*` covers it.
     #[must_use]
     pub fn allows(&self, target: &str, name: &str) -> bool {
-        let fits = if self.open_ended { name.starts_with(&self.name) } else { name == self.name };
+        let fits = match self.open_ended {
+            true => name.starts_with(&self.name) && danger_of(name).is_none(),
+            false => name == self.name,
+        };
         target == self.target && fits
     }
 
@@ -361,6 +366,13 @@ mod tests {
         assert!(!pattern.allows("ups.0", "load.off"));
         let exact: CommandPattern = "ups.0:load.off".parse().expect("good");
         assert!(exact.allows("ups.0", "load.off") && !exact.allows("ups.0", "load.off.delay"));
+        let all: CommandPattern = "ups.0:*".parse().expect("good");
+        assert!(all.allows("ups.0", "beeper.toggle"));
+        for dangerous in ["load.off", "shutdown.return", "outlet.1.switch", "driver.killpower"] {
+            assert!(!all.allows("ups.0", dangerous), "{dangerous}");
+        }
+        let nearly: CommandPattern = "ups.0:load.of*".parse().expect("good");
+        assert!(!nearly.allows("ups.0", "load.off"));
         for bad in ["load.off", "ups.0:", "ups.0:LOAD", ":x", "ups.0:a*b"] {
             assert!(bad.parse::<CommandPattern>().is_err(), "{bad}");
         }

@@ -5,7 +5,7 @@
 //! asks) and the plugins (device points, each under the subtree that
 //! its grant names). Readers see whole updates and are woken by [`Hub::changes`].
 
-use crate::plant::Plant;
+use crate::plant::{Part, Plant};
 use evenkeel_core::points::{Name, Point, Quality};
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
@@ -99,6 +99,38 @@ impl Hub {
         read(&self.devices).get(&name).cloned()
     }
 
+    /// Points by name, whoever publishes them: all of one moment.
+    #[must_use]
+    pub fn get(&self, names: &[Name]) -> Vec<Option<Point>> {
+        let plant = self.plant();
+        let devices = read(&self.devices);
+        let of_plant = |name: &Name| plant.as_deref()?.point(name.as_str());
+        names.iter().map(|name| devices.get(name).cloned().or_else(|| of_plant(name))).collect()
+    }
+
+    /// The first `max` points in these parts of the tree, which do not
+    /// overlap, by name.
+    #[must_use]
+    pub fn page(&self, parts: &[Part<'_>], max: usize) -> Vec<(String, Point)> {
+        let mut points = Vec::new();
+        let plant = self.plant();
+        let devices = read(&self.devices);
+        for part in parts {
+            if let Some(plant) = &plant {
+                plant.part(part, &mut points);
+            }
+            let wanted = |name: &Name| {
+                name.is_within(part.prefix) && part.after.is_none_or(|a| name.as_str() > a)
+            };
+            let inside = devices.iter().filter(|(name, _)| wanted(name));
+            points.extend(inside.map(|(name, point)| (name.to_string(), point.clone())));
+        }
+        drop(devices);
+        points.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        points.truncate(max);
+        points
+    }
+
     /// Every point in the subtree `prefix`, by name; the empty prefix is all.
     #[must_use]
     pub fn query(&self, prefix: &str) -> Vec<(String, Point)> {
@@ -168,6 +200,30 @@ mod tests {
         assert_eq!(hub.expire(Nanos::from_secs(101)), ["ups.0"]);
         assert_eq!(quality(&hub, "ups.0.ups.load"), Some(Quality::Stale));
         assert!(hub.expire(Nanos::from_secs(300)).is_empty(), "said once");
+    }
+
+    #[test]
+    fn points_are_found_by_name_and_paged_in_order() {
+        let hub = Hub::default();
+        hub.publish("ups.0", Nanos(0), [load(Quality::Good)]);
+        hub.set_plant(testing::plant(&[13.6, 13.5]));
+        let names = ["ups.0.ups.load", "string.1.block.2.voltage", "string.1.block.3.voltage"];
+        let names = names.map(|name| Name::parse(name).expect("a good name"));
+        let found = hub.get(&names);
+        let value = |at: usize| found[at].as_ref().map(|point| point.value.clone());
+        assert_eq!(value(0), Some(Value::Number(34.0)));
+        assert_eq!((value(1), value(2)), (Some(Value::Number(13.5)), None));
+        let mut all: Vec<String> = hub.query("").into_iter().map(|(name, _)| name).collect();
+        all.sort_unstable();
+        let (mut paged, mut after) = (Vec::<String>::new(), None);
+        loop {
+            let part = Part { prefix: "", after: after.as_deref() };
+            let page = hub.page(&[part], 7);
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            paged.extend(page.into_iter().map(|(name, _)| name));
+        }
+        assert_eq!(paged, all);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod caps;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod console;
 pub mod discharges;

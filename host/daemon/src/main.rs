@@ -1,9 +1,13 @@
 //! `evenkeeld --config FILE`: wires the parts together, says when it is ready,
 //! and stops in order. A part that cannot run is told of, and the others run.
+//! `evenkeeld compile-plugin` is the process in which it has plugins compiled:
+//! a component on standard input, machine code on standard output.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use evenkeel_core::events::Event;
 use evenkeeld::caps::Services;
+use evenkeeld::caps::net_server::Servers;
+use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, server, tls};
@@ -12,6 +16,8 @@ use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::plugin::Supervisor;
+#[cfg(feature = "compiler")]
+use evenkeeld::plugin::compile::{child, helper};
 use evenkeeld::plugin::roster;
 use evenkeeld::plugin::supervisor::RosterStore;
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
@@ -34,11 +40,22 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Plugins, store and console of the Evenkeel appliance.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
     /// Configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What the program is, too.
+#[derive(Subcommand)]
+enum Other {
+    /// Compile the component on standard input, within limits.
+    #[cfg(feature = "compiler")]
+    #[command(hide = true)]
+    CompilePlugin,
 }
 
 /// Why nobody can reach the console.
@@ -57,9 +74,16 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    let config = match (arguments.other, arguments.config) {
+        #[cfg(feature = "compiler")]
+        (Some(Other::CompilePlugin), _) => {
+            let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+            return child::run(&helper::Limits::default(), input, output).into();
+        }
+        (_, config) => config.expect("required where there is no other command"),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done =
-        runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&arguments.config)));
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(&config)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -75,7 +99,12 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let commands = {
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
+    };
+    let plugins = start_plugins(&config, &hub, &commands, &store, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
@@ -92,7 +121,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     };
     let remote = Remote::new(config.login.clone(), authenticators);
     let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), admin, orders, data_dir, remote, notices).await;
+    let console =
+        Console::new(hub, store.clone(), admin, orders, commands, data_dir, remote, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -168,12 +198,20 @@ async fn begin(
 fn start_plugins(
     config: &Config,
     hub: &Arc<Hub>,
+    commands: &Arc<Switchboard>,
     store: &Arc<Store>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now(), store: Some(store.clone()) };
+    let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
+    let services = Services {
+        hub: hub.clone(),
+        commands: commands.clone(),
+        servers: Arc::new(servers),
+        epoch: clock::now(),
+        store: Some(store.clone()),
+    };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {

@@ -166,5 +166,12 @@ mod tests {
         assert!(Megatec::start(&mut bench).is_ok());
         let names: Vec<_> = bench.settings.keys().collect();
         assert_eq!(names, bench.settings_read.iter().collect::<Vec<_>>());
+        let schema = include_str!("../plugin.toml").split("[[settings]]").skip(1);
+        let mut listed: Vec<_> = schema
+            .filter_map(|table| table.trim().strip_prefix("name = ")?.lines().next())
+            .collect();
+        listed.sort_unstable();
+        let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+        assert_eq!(listed, quoted, "what is read is what the form asks for");
     }
 }

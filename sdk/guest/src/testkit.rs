@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-pub use bench::{Bench, BenchHid, OpenLine, Peer};
+pub use bench::{Answer, Bench, BenchHid, Objects, OpenLine, Peer};
 pub use case::{Case, CaseError, Expected, Telling, spell, write_bytes};
 pub use line::{Device, Fault, Recorded};
 

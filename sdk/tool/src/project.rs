@@ -1,6 +1,7 @@
 //! A plugin's folder and its `plugin.toml`: what the author says about the
 //! plugin. What the component really imports is read from the component.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -93,9 +94,10 @@ impl Project {
         self.description.notices_file.as_ref().map(|file| read(&self.folder.join(file))).transpose()
     }
 
-    /// The manifest without parts; `interfaces` come from the component.
+    /// The manifest without parts; `imports` come from the component. What it is
+    /// to be asked for stands in the list of interfaces as well.
     #[must_use]
-    pub fn manifest(&self, interfaces: Vec<String>) -> PluginManifest {
+    pub fn manifest(&self, imports: Vec<String>) -> PluginManifest {
         let Description {
             name,
             version,
@@ -109,6 +111,8 @@ impl Project {
             models,
             ..
         } = self.description.clone();
+        let asked = permissions.iter().map(|permission| permission.interface.clone());
+        let interfaces: BTreeSet<String> = imports.into_iter().chain(asked).collect();
         PluginManifest {
             format: PluginManifest::FORMAT,
             kind: PluginManifest::KIND.to_owned(),
@@ -118,7 +122,7 @@ impl Project {
             vendor,
             world,
             description,
-            interfaces,
+            interfaces: interfaces.into_iter().collect(),
             permissions,
             limits,
             settings,

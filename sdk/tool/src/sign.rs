@@ -135,8 +135,22 @@ pub enum SignError {
     },
 }
 
-/// Packages that give a plugin no reach: everything else needs a permission.
-const HARMLESS: [&str; 2] = ["evenkeel:clock/", "evenkeel:log/"];
+/// Interfaces that give a plugin no reach: everything else needs a permission.
+/// Of cryptography and events only a part does (secrets, reading the log), which
+/// the component does not show.
+const HARMLESS: [&str; 9] = [
+    "evenkeel:clock/",
+    "evenkeel:commands/offers",
+    "evenkeel:commands/types",
+    "evenkeel:config/",
+    "evenkeel:crypto/",
+    "evenkeel:events/",
+    "evenkeel:kv/",
+    "evenkeel:log/",
+    "evenkeel:random/",
+];
+/// A listener is asked for, and served through an export: it need not be imported.
+const LISTENER: &str = "evenkeel:net-server/";
 
 fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignError> {
     let asked = |name: &str| manifest.permissions.iter().any(|p| p.interface == name);
@@ -144,7 +158,10 @@ fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignE
     if let Some(name) = component.imports.iter().find(|name| !harmless(name) && !asked(name)) {
         return Err(SignError::NotAskedFor { interface: name.clone() });
     }
-    let unused = manifest.permissions.iter().find(|p| !component.imports.contains(&p.interface));
+    let unused = manifest
+        .permissions
+        .iter()
+        .find(|p| !component.imports.contains(&p.interface) && !p.interface.starts_with(LISTENER));
     if let Some(permission) = unused {
         return Err(SignError::NotUsed { interface: permission.interface.clone() });
     }
@@ -213,6 +230,22 @@ mod tests {
         let mut unused = component();
         unused.imports.pop();
         assert!(matches!(compare(&manifest(), &unused), Err(SignError::NotUsed { .. })));
+    }
+
+    #[test]
+    fn a_gateway_asks_for_its_listener_without_importing_it() {
+        let listener = Permission {
+            interface: "evenkeel:net-server/net-server@0.1.0".into(),
+            what: "modbus".into(),
+            reason: "answers clients".into(),
+        };
+        let mut gateway = manifest();
+        gateway.permissions.push(listener);
+        assert!(matches!(compare(&gateway, &component()), Err(SignError::NotUsed { .. })));
+        gateway.world = "evenkeel:gateway/gateway@0.1.0".into();
+        let mut built = component();
+        built.exports = vec!["evenkeel:gateway/service@0.1.0".into()];
+        assert!(compare(&gateway, &built).is_ok());
     }
 
     #[test]

@@ -8,18 +8,23 @@
 
 pub mod bucket;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod crypto;
 pub mod kv;
 pub mod log;
 pub mod net_client;
+pub mod net_server;
 pub mod points;
 pub mod random;
+pub mod reader;
 pub mod serial;
 
+use crate::commands::Switchboard;
 use crate::grants::Grants;
 use crate::hub::Hub;
 use crate::plugin::bindings;
+use crate::plugin::inbox::Inbox;
 use crate::plugin::instance::State;
 use crate::plugin::stop::Stop;
 use crate::store::Store;
@@ -72,6 +77,14 @@ pub const OFFERS: &[Offer] = &[
         net: net_client::NetClient
     ),
     offer!(points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(
+        net_server::INTERFACE,
+        bindings::net_server::net_server,
+        net_server: net_server::NetServer
+    ),
+    offer!(commands::INTERFACE, bindings::commands::commands, commands: commands::Commands),
+    offer!(commands::OFFERS_INTERFACE, bindings::commands::offers, offers: commands::Offers),
+    offer!(reader::INTERFACE, bindings::points::reader, reader: reader::Reader),
 ];
 
 /// The offer that serves an import or a wish for `interface`.
@@ -105,6 +118,10 @@ pub fn base(interface: &str) -> &str {
 pub struct Services {
     /// The present values.
     pub hub: Arc<Hub>,
+    /// Who can be told what.
+    pub commands: Arc<Switchboard>,
+    /// The listeners of gateways.
+    pub servers: Arc<net_server::Servers>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
     /// Where plugins keep what outlives them; `None`: nowhere.
@@ -114,7 +131,13 @@ pub struct Services {
 impl Default for Services {
     /// Services of a host that has just started and does nothing else.
     fn default() -> Self {
-        Self { hub: Arc::default(), epoch: crate::clock::now(), store: None }
+        Self {
+            hub: Arc::default(),
+            commands: Arc::default(),
+            servers: Arc::default(),
+            epoch: crate::clock::now(),
+            store: None,
+        }
     }
 }
 
@@ -128,6 +151,8 @@ pub struct Site<'a> {
     pub log: &'a log::Log,
     /// How it is told to stop while it waits.
     pub stop: &'a Arc<Stop>,
+    /// Where it is asked something.
+    pub inbox: &'a Arc<Inbox>,
     /// The rest of the host.
     pub services: &'a Services,
 }
@@ -183,6 +208,7 @@ pub(crate) mod testing {
         pub(crate) who: Who,
         pub(crate) grants: Grants,
         pub(crate) stop: Arc<Stop>,
+        pub(crate) inbox: Arc<Inbox>,
         pub(crate) services: Services,
         log: log::Log,
     }
@@ -195,6 +221,7 @@ pub(crate) mod testing {
                 who,
                 grants: Grants::default(),
                 stop: Arc::new(Stop::new().expect("a descriptor")),
+                inbox: Arc::default(),
                 services: Services::default(),
             }
         }
@@ -202,8 +229,8 @@ pub(crate) mod testing {
 
     impl Place {
         pub(crate) fn site(&self) -> Site<'_> {
-            let Self { who, grants, log, stop, services } = self;
-            Site { who, grants, log, stop, services }
+            let Self { who, grants, log, stop, inbox, services } = self;
+            Site { who, grants, log, stop, inbox, services }
         }
     }
 }

@@ -4,13 +4,14 @@
 //! enforces that and sets the headers, [`access`] signs people in and out,
 //! [`remote`] asks others who may,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
-//! [`api`] gives it to programs, [`orders`] takes what people want done,
+//! [`api`] gives it to programs, [`orders`] and [`commands`] take what people want done,
 //! [`server`] carries it all over TLS.
 //!
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
 pub mod access;
 pub mod api;
+pub mod commands;
 mod gate;
 mod openapi;
 pub mod orders;
@@ -23,11 +24,12 @@ pub mod routes;
 pub mod server;
 pub mod session;
 pub mod stream;
-mod throttle;
+pub(crate) mod throttle;
 pub mod tls;
 pub mod view;
 
 use crate::clock;
+use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
@@ -53,6 +55,7 @@ pub struct Console {
     store: Arc<Store>,
     plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
+    commands: Arc<Switchboard>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -78,7 +81,7 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// A console for this hub, store, these plugins and this guard. Without any user it
+    /// A console for this hub, store, these plugins, this guard and switchboard. Without any user it
     /// makes the first one ([`access::ensure_first_user`]); while the store
     /// cannot take it, it is tried again ([`run`](Self::run)). `remote` knows the
     /// accounts that are kept elsewhere; `notices` stay on the page until the
@@ -88,6 +91,7 @@ impl Console {
         store: Arc<Store>,
         plugins: Arc<dyn PluginAdmin>,
         orders: Arc<Orders>,
+        commands: Arc<Switchboard>,
         data_dir: PathBuf,
         remote: remote::Remote,
         notices: Vec<String>,
@@ -98,6 +102,7 @@ impl Console {
             store,
             plugins,
             orders,
+            commands,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

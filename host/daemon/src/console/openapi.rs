@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
 //! `host/daemon/openapi.json` and the table of routes against it.
 
-use super::{access, api, orders, problem, stream};
+use super::{access, api, commands, orders, problem, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -32,6 +32,8 @@ pub static TEXT: LazyLock<String> =
         api::discharges::discharge,
         api::discharges::rows,
         orders::order,
+        commands::commands,
+        commands::command,
         api::plugins::list,
         api::plugins::detail,
         api::plugins::put,

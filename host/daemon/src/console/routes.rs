@@ -2,7 +2,7 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{bench, discharges, plugins, strings};
-use super::{Console, access, api, gate, openapi, orders, page, plugins_page, stream};
+use super::{Console, access, api, commands, gate, openapi, orders, page, plugins_page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -88,6 +88,8 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
         read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
         write("/api/v1/orders", SignedIn, post(orders::order)),
+        read("/api/v1/commands", SignedIn, get(commands::commands)),
+        write("/api/v1/commands", SignedIn, post(commands::command)),
         read("/api/v1/plugins", SignedIn, get(plugins::list)),
         write("/api/v1/plugins", SignedIn, post(plugins::put)),
         read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),

@@ -5,6 +5,7 @@ use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, COOKIE, Token};
 use super::{Console, access, openapi, remote, server, tls};
+use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
@@ -45,6 +46,7 @@ struct Bench {
     console: Arc<Console>,
     router: Router,
     guard: FakeGuard,
+    switchboard: Arc<Switchboard>,
 }
 
 struct Answer {
@@ -172,10 +174,24 @@ impl Bench {
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
         let orders = Arc::new(guard.orders());
-        let console =
-            Console::new(hub.clone(), store.clone(), plugins, orders, path, remote, notices).await;
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        let commands = Switchboard::new(hub.clone(), orders.clone(), runtime, events);
+        let commands = Arc::new(commands);
+        let switchboard = commands.clone();
+        let console = Console::new(
+            hub.clone(),
+            store.clone(),
+            plugins,
+            orders,
+            commands,
+            path,
+            remote,
+            notices,
+        )
+        .await;
         let router = routes::router(&console);
-        Self { dir, hub, store, console, router, guard }
+        Self { dir, hub, store, console, router, guard, switchboard }
     }
 
     fn first_password(&self) -> String {
@@ -1019,6 +1035,57 @@ async fn over_a_real_tls_socket() {
 
     stop.send(true).expect("running");
     tokio::time::timeout(Duration::from_secs(5), server).await.expect("stops").expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_listed_run_and_recorded() {
+    let bench = Bench::new().await;
+    bench.hub.set_plant(plant(13_600));
+    let cookie = bench.signed_in().await;
+    let list = bench.get("/api/v1/commands", &cookie).await.json();
+    let pause = list.as_array().expect("a list").iter();
+    let mut pause =
+        pause.filter(|c| c["target"] == "string.1" && c["command"] == "equalization.pause");
+    let takes = &pause.next().expect("offered")["parameter"];
+    assert_eq!(*takes, json!({"kind": "number", "low": 1, "high": 604_800}));
+    let run = |wish: Json| bench.post("/api/v1/commands", &cookie, wish);
+    let pause = json!({"target": "string.1", "command": "equalization.pause", "value": "60"});
+    assert_eq!(run(pause).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(bench.guard.asked(), [Order::Pause { string: 1, seconds: 60 }]);
+    for (wish, status) in [
+        (json!({"target": "string.1", "command": "equalization.pause", "value": "x"}), 400),
+        (json!({"target": "string.1", "command": "trip.reset"}), 404),
+        (json!({"target": "string.9", "command": "equalization.resume"}), 404),
+        (json!({"target": "string.1", "command": "equalization.resume", "force": true}), 422),
+    ] {
+        assert_eq!(run(wish.clone()).await.status.as_u16(), status, "{wish}");
+    }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the events");
+    let events = bench.get("/api/v1/events", &cookie).await.body;
+    assert!(events.contains("admin from 192.0.2.1 told string.1: equalization.pause 60"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dangerous_command_is_confirmed_by_its_name() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let description = "Switch the load off".to_owned();
+    let offer = Offer { name: "load.off".into(), description, parameter: Parameter::None };
+    let announced = bench.switchboard.announce("ups.0", vec![offer], Arc::default());
+    let list = bench.get("/api/v1/commands", &cookie).await.json();
+    assert_eq!(list[0]["danger"], "switches the load off", "{list}");
+    for confirm in [Json::Null, json!(""), json!("ups.0"), json!("ups.1:load.off")] {
+        let wish = json!({"target": "ups.0", "command": "load.off", "confirm": confirm});
+        let answer = bench.post("/api/v1/commands", &cookie, wish).await;
+        assert_eq!(answer.status, StatusCode::PRECONDITION_REQUIRED, "{confirm}");
+        assert!(answer.body.contains("ups.0:load.off"), "{}", answer.body);
+    }
+    let wish = json!({"target": "ups.0", "command": "load.off", "confirm": "ups.0:load.off"});
+    let answer = bench.post("/api/v1/commands", &cookie, wish.clone()).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT, "its driver does not run: {}", answer.body);
+    drop(announced);
+    let answer = bench.post("/api/v1/commands", &cookie, wish).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
 mod plugins;

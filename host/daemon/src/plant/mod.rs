@@ -17,7 +17,7 @@ pub mod testing;
 pub mod words;
 
 pub use findings::{Finding, findings, unit as finding_unit};
-pub use points::device_status;
+pub use points::{Part, device_status};
 
 use evenkeel_core::image::{BlockRecord, DeviceRecord, Snapshot, StringRecord};
 use evenkeel_core::points::{Point, Quality};
@@ -72,6 +72,17 @@ impl Plant {
     /// Append every point in the subtree `prefix`; the empty prefix is all.
     pub fn points(&self, prefix: &str, out: &mut Vec<(String, Point)>) {
         points::of(self, prefix, out);
+    }
+
+    /// The point called `name`, without making the others.
+    #[must_use]
+    pub fn point(&self, name: &str) -> Option<Point> {
+        points::one(self, name)
+    }
+
+    /// Append every point in this part, in no order.
+    pub fn part(&self, part: &Part<'_>, out: &mut Vec<(String, Point)>) {
+        points::part(self, part, out);
     }
 
     fn seen(&self, quality: Quality) -> Quality {

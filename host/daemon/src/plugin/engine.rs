@@ -1,16 +1,37 @@
 //! The engine that all plugins share: one configuration, every switch of it
 //! set on purpose (facts/wasm-host.md §8.2), and the thread that drives the
 //! epoch.
+//!
+//! The daemon's engine has no compiler, even where one is built in: machine
+//! code is made in another process ([`super::compile`]) by an engine of the
+//! same [`config`].
 
+use evenkeel_signing::Digest;
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
-use wasmtime::{Config, Engine, OptLevel, WasmBacktraceDetails};
+use wasmtime::{Config, Engine, WasmBacktraceDetails};
 
 /// Interval at which a running plugin is looked at.
 pub const TICK: Duration = Duration::from_millis(10);
 /// Stack of the guest in bytes; its thread's stack leaves room for the host.
 pub const WASM_STACK_BYTES: usize = 128 << 10;
+
+/// The Wasmtime that this program is built with, to the patch: `48.0.8`.
+pub const WASMTIME: &str = env!("EVENKEEL_WASMTIME");
+/// What its machine code is for: the target triple, or the interpreter where
+/// there is no compiler for the processor.
+pub const TARGET: &str =
+    if cfg!(target_arch = "arm") { "pulley32" } else { env!("EVENKEEL_TARGET") };
+/// Raised with every change of [`config`] on which compiled code depends; a
+/// test notices such a change.
+pub const CONFIGURATION: u32 = 1;
+
+/// What [`CONFIGURATION`] is called in manifests with precompiled code.
+#[must_use]
+pub fn compat() -> Digest {
+    Digest::of(format!("evenkeel engine configuration {CONFIGURATION}").as_bytes())
+}
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +57,7 @@ pub enum EngineError {
 /// # Errors
 /// [`EngineError`] when the machine lacks what is needed.
 pub fn start() -> Result<Engine, EngineError> {
-    let engine = Engine::new(&config())
+    let engine = Engine::new(&running())
         .map_err(|error| EngineError::Build { detail: format!("{error:#}") })?;
     let weak = engine.weak();
     let tick = move || {
@@ -52,6 +73,34 @@ pub fn start() -> Result<Engine, EngineError> {
         .spawn(tick)
         .map_err(|source| EngineError::Ticker { source })?;
     Ok(engine)
+}
+
+/// Nothing in this process can reach the compiler, by mistake or otherwise.
+#[cfg(feature = "compiler")]
+fn running() -> Config {
+    let mut config = config();
+    config.enable_compiler(false);
+    config
+}
+
+#[cfg(not(feature = "compiler"))]
+fn running() -> Config {
+    config()
+}
+
+/// An engine that compiles and never runs.
+///
+/// # Errors
+/// [`EngineError`] when the machine lacks what is needed.
+#[cfg(feature = "compiler")]
+pub fn compiling() -> Result<Engine, EngineError> {
+    let mut config = config();
+    // A driver waits for its line and computes some 20 µs per poll; compiling
+    // is what it costs. Without the optimiser that takes a quarter less, and a
+    // poll 10 µs more (`examples/plugin_cost.rs`). The register allocator stays
+    // the default one, which everybody tests: the sandbox rests on it.
+    config.cranelift_opt_level(wasmtime::OptLevel::None);
+    Engine::new(&config).map_err(|error| EngineError::Build { detail: format!("{error:#}") })
 }
 
 /// The configuration under which plugins are compiled and run. Garbage
@@ -76,11 +125,6 @@ pub fn config() -> Config {
     config.memory_reservation(16 << 20);
     config.memory_reservation_for_growth(0);
     config.memory_may_move(false);
-    // A driver waits for its line and computes some 20 µs per poll; compiling
-    // is what it costs. Without the optimiser that takes a quarter less, and a
-    // poll 10 µs more (`examples/plugin_cost.rs`). The register allocator stays
-    // the default one, which everybody tests: the sandbox rests on it.
-    config.cranelift_opt_level(OptLevel::None);
     // What a trap tells. `Disable` also keeps the environment out of it.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
@@ -90,6 +134,22 @@ pub fn config() -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// If this fails, [`config`] or Wasmtime's major version has changed: raise
+    /// [`CONFIGURATION`] and write the new number here.
+    #[cfg(all(feature = "compiler", target_arch = "x86_64"))]
+    #[test]
+    fn the_configuration_has_a_number_of_its_own() {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut config = config();
+        // For this target whatever the processor of this machine can do.
+        config.target("x86_64-unknown-linux-gnu").expect("known");
+        let engine = Engine::new(&config).expect("an engine");
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        assert_eq!((CONFIGURATION, hasher.finish()), (1, 12_733_197_730_559_233_544));
+        assert!(WASMTIME.starts_with("48."), "{WASMTIME}");
+    }
 
     #[test]
     fn the_clock_ends_with_the_engine() {

@@ -139,7 +139,8 @@ impl Wishes<'_> {
         let Self { plugin, all, granted } = self;
         let Some(kind) = kind_of(&wish.interface) else {
             // The subtree is one, whatever the plugin calls it.
-            if base(&wish.interface) == base(caps::points::INTERFACE) {
+            let of_subtree = [caps::points::INTERFACE, caps::commands::OFFERS_INTERFACE];
+            if of_subtree.iter().any(|one| base(one) == base(&wish.interface)) {
                 return Ok(());
             }
             let (interface, what) = (wish.interface.clone(), wish.what.clone());

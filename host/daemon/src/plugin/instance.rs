@@ -6,17 +6,21 @@
 //! new one.
 
 use crate::caps::clock::Clock;
+use crate::caps::commands::{Commands, Offers};
 use crate::caps::config::Config;
 use crate::caps::crypto::Crypto;
 use crate::caps::kv::Kv;
 use crate::caps::log::Log;
 use crate::caps::net_client::NetClient;
+use crate::caps::net_server::NetServer;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
+use crate::caps::reader::Reader;
 use crate::caps::serial::Serial;
 use crate::caps::{Services, Site, Who, one_line};
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
+use crate::plugin::inbox::Inbox;
 use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
 use crate::plugin::load::Package;
 use crate::plugin::stop::Stop;
@@ -50,6 +54,14 @@ pub struct State {
     pub crypto: Crypto,
     /// `evenkeel:points/points`
     pub points: Points,
+    /// `evenkeel:net-server`
+    pub net_server: NetServer,
+    /// `evenkeel:commands/offers`
+    pub offers: Offers,
+    /// `evenkeel:commands/commands`
+    pub commands: Commands,
+    /// `evenkeel:points/reader`
+    pub reader: Reader,
     /// `evenkeel:serial`
     pub serial: Serial,
     /// `evenkeel:net-client`
@@ -68,6 +80,8 @@ pub struct Surroundings {
     pub services: Services,
     /// How it is told to stop.
     pub stop: Arc<Stop>,
+    /// Where it is asked something.
+    pub inbox: Arc<Inbox>,
     /// Shows its memory in bytes.
     pub memory: Arc<AtomicU64>,
     /// Longest call, waits included; [`CALL_MAX`] but in tests.
@@ -334,6 +348,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         grants: &package.granted.grants,
         log: &around.log,
         stop: &around.stop,
+        inbox: &around.inbox,
         services: &around.services,
     };
     let memory_bytes = package.manifest.limits.memory_bytes as usize;
@@ -344,6 +359,10 @@ fn state(package: &Package, around: &Surroundings) -> State {
         kv: Kv::new(&site),
         crypto: Crypto::new(&site),
         points: Points::new(&site),
+        net_server: NetServer::new(&site),
+        offers: Offers::new(&site),
+        commands: Commands::new(&site),
+        reader: Reader::new(&site),
         serial: Serial::new(&site),
         net: NetClient::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
@@ -423,6 +442,7 @@ mod tests {
             who: Who { name: "megatec".into(), points: "ups.0".into() },
             services: Services::default(),
             stop: Arc::new(Stop::new().expect("a descriptor")),
+            inbox: Arc::default(),
             memory: Arc::default(),
             call_max,
         };

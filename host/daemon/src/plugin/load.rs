@@ -8,6 +8,7 @@
 use crate::caps::config::Config;
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
+use crate::plugin::compile::{CodeError, Compiler, Precompiled, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
@@ -42,6 +43,8 @@ pub struct Package {
     pub pre: InstancePre<State>,
     /// Where its functions are.
     pub exports: Exports,
+    /// Where its machine code came from.
+    pub code: Source,
     /// What it cost to come this far.
     pub cost: Cost,
 }
@@ -51,7 +54,7 @@ pub struct Package {
 pub struct Cost {
     /// Reading, signature, manifest, hashes of the parts.
     pub verify: Duration,
-    /// Turning the component into machine code.
+    /// Obtaining machine code for the component.
     pub compile: Duration,
     /// Comparing imports with grants, and linking.
     pub link: Duration,
@@ -137,12 +140,9 @@ pub enum Reason {
         #[source]
         source: GrantError,
     },
-    /// Not a component.
-    #[error("it is no valid component; ask the vendor for a correct build: {detail}")]
-    Invalid {
-        /// What the compiler says.
-        detail: String,
-    },
+    /// No machine code for it.
+    #[error(transparent)]
+    Code(CodeError),
     /// More than the manifest says.
     #[error("it imports {import}, which its manifest does not declare; ask the vendor why")]
     Undeclared {
@@ -181,7 +181,7 @@ pub enum Reason {
 /// # Errors
 /// [`Refusal`], before any code of the plugin has run.
 pub fn load(
-    engine: &Engine,
+    compiler: &Compiler,
     trust: &Trust,
     file: &Path,
     grant: &PluginGrant,
@@ -198,11 +198,11 @@ pub fn load(
     let bundle = verify(&raw, trust).map_err(|reason| refused(&signer, reason))?;
     cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(ToString::to_string);
-    let Prepared { granted, config, world, pre, exports } =
-        prepare(engine, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
+    let Prepared { granted, config, world, pre, exports, code } =
+        prepare(compiler, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
     let manifest = bundle.manifest().clone();
-    Ok(Package { file, manifest, granted, config, signer, world, pre, exports, cost })
+    Ok(Package { file, manifest, granted, config, signer, world, pre, exports, code, cost })
 }
 
 /// What a bundle says about itself, and who signed it.
@@ -234,8 +234,7 @@ pub fn inspect_raw(raw: &[u8], trust: &Trust) -> Result<Seen, Reason> {
         return Err(Reason::Oversized);
     }
     let bundle = verify(raw, trust)?;
-    let signer = bundle.signers().first().map(ToString::to_string);
-    let signer = signer.map(|signer| signer.to_string()).unwrap_or_default();
+    let signer = bundle.signers().first().map(ToString::to_string).unwrap_or_default();
     Ok(Seen { manifest: bundle.manifest().clone(), signer })
 }
 
@@ -299,10 +298,11 @@ struct Prepared {
     world: World,
     pre: InstancePre<State>,
     exports: Exports,
+    code: Source,
 }
 
 fn prepare(
-    engine: &Engine,
+    compiler: &Compiler,
     bundle: &PluginBundle<'_>,
     grant: &PluginGrant,
     cost: &mut Cost,
@@ -317,10 +317,11 @@ fn prepare(
     let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
     let config = settings(manifest, grant)?;
     let begun = Instant::now();
-    let component = Component::from_binary(engine, bundle.component())
-        .map_err(|error| Reason::Invalid { detail: detail(&error) })?;
+    let brought = precompiled(bundle);
+    let (component, code) =
+        compiler.component(bundle.component(), &brought).map_err(Reason::Code)?;
     cost.compile = begun.elapsed();
-    let begun = Instant::now();
+    let (begun, engine) = (Instant::now(), compiler.engine());
     check_imports(engine, &component, &granted.interfaces)?;
     check_memory(&component, manifest.limits.memory_bytes)?;
     let shape = |error: wasmtime::Error| Reason::Shape {
@@ -331,7 +332,21 @@ fn prepare(
     let pre = linker.instantiate_pre(&component).map_err(shape)?;
     let exports = Exports::find(&manifest.world, world, &pre).map_err(shape)?;
     cost.link = begun.elapsed();
-    Ok(Prepared { granted, config, world, pre, exports })
+    Ok(Prepared { granted, config, world, pre, exports, code })
+}
+
+/// The machine code that a bundle brings along.
+fn precompiled<'a>(bundle: &'a PluginBundle<'_>) -> Vec<Precompiled<'a>> {
+    let code = bundle.manifest().code.iter();
+    let found = code.filter_map(|code| {
+        Some(Precompiled {
+            target: &code.target,
+            wasmtime: &code.wasmtime,
+            compat: code.compat,
+            bytes: bundle.part(&code.part_name())?,
+        })
+    });
+    found.collect()
 }
 
 /// The settings by the schema. Drivers of 0.1 have none and judge their

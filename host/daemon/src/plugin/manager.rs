@@ -8,6 +8,7 @@
 
 use crate::caps::kv;
 use crate::config::PluginGrant;
+use crate::plugin::compile::Compiler;
 use crate::plugin::library::{self, Library, LibraryError};
 use crate::plugin::load::{self, Package, Refusal};
 use crate::plugin::permission::{self, Digest};
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
-use wasmtime::Engine;
 
 /// Plugins come after the rest of the daemon, and far after the guard. The same
 /// for loading and running: a thread inherits it, and nobody but root may go
@@ -37,7 +37,7 @@ const NICE: i32 = 10;
 
 /// The managing thread's own.
 pub(super) struct Manager {
-    pub(super) engine: Engine,
+    pub(super) compiler: Compiler,
     pub(super) places: Places,
     pub(super) library: Library,
     pub(super) store: Box<dyn RosterStore>,
@@ -141,13 +141,14 @@ impl Manager {
 
     fn load(&self, entry: &Entry, trust: &Trust) -> Result<Package, Refusal> {
         let file = self.library.find(entry)?;
-        let package = load::load(&self.engine, trust, &file, &entry.plugin)?;
+        let package = load::load(&self.compiler, trust, &file, &entry.plugin)?;
         info!(
             plugin = entry.plugin.id(),
             signer = package.signer,
-            "{} verified in {} ms, compiled in {} ms, linked in {} ms",
+            "{} verified in {} ms, code from {:?} in {} ms, linked in {} ms",
             file.display(),
             package.cost.verify.as_millis(),
+            package.code,
             package.cost.compile.as_millis(),
             package.cost.link.as_millis(),
         );

@@ -9,12 +9,12 @@
 //! [`roster`] is what the administrator wants, [`library`] where bundles lie,
 //! [`trusted`] whose signatures count.
 //! [`load`] turns a file into something that may run, or a refusal that says
-//! why not; [`grant`] is the intersection of asked and granted, [`permission`]
+//! why not, with machine code from [`compile`]; [`grant`] is the intersection of asked and granted, [`permission`]
 //! puts it in plain words; [`instance`] is one running copy, within [`limits`]
 //! and [`budget`]; [`slot`] gives it a thread and restarts it as [`backoff`]
 //! decides; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
-//! compiler's configuration, [`stop`] the way to wake a plugin that waits in
+//! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
 //! a host function, [`board`] what others see of it.
 //!
 //! # Invariants
@@ -30,6 +30,7 @@ pub mod backoff;
 pub mod bindings;
 pub mod board;
 pub mod budget;
+pub mod compile;
 pub mod engine;
 pub mod grant;
 pub mod inbox;
@@ -48,6 +49,8 @@ pub mod world;
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod hostile;
 
 pub use supervisor::Supervisor;
 

@@ -174,6 +174,9 @@ fn run(
     shared: &Shared,
 ) -> Option<Vec<u8>> {
     let mut backoff = Backoff::default();
+    // As long as the plugin is on, over its restarts.
+    let listen = &package.granted.grants.listen;
+    let _listening = shared.services.servers.listen(&slot.who.name, listen, &slot.inbox);
     loop {
         let begun = clock::now();
         // What a failed copy was given is not given again: it may be why.
@@ -248,6 +251,7 @@ fn session(
             log: slot.log.clone(),
             services: shared.services.clone(),
             stop: Arc::clone(&slot.stop),
+            inbox: Arc::clone(&slot.inbox),
             memory: slot.board.memory(),
             call_max: shared.call_max,
         },

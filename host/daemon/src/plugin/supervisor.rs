@@ -5,6 +5,9 @@
 use crate::caps::Services;
 use crate::config::Config;
 use crate::plugin::budget::CALL_MAX;
+use crate::plugin::compile::Compiler;
+#[cfg(feature = "compiler")]
+use crate::plugin::compile::helper::Helper;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
@@ -119,8 +122,12 @@ impl Supervisor {
             // A manager that is gone has no use for it.
             let _ = orders.send(Box::new(move |manager| manager.gave_up(&id)));
         };
+        #[cfg(feature = "compiler")]
+        let compiler = Compiler::new(engine, Helper::default(), &config.data_dir);
+        #[cfg(not(feature = "compiler"))]
+        let compiler = Compiler::new(engine);
         let mut manager = Manager {
-            engine,
+            compiler,
             places: Places {
                 trust_dir: config.trust_dir.clone(),
                 data_dir: config.data_dir.clone(),

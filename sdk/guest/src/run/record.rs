@@ -7,10 +7,13 @@ use std::path::Path;
 use crate::Driver;
 use crate::testkit::{Bench, Case, Fault, Replay, shown, write_bytes};
 
-/// Exchanges in the order of their first asking. Of each, what came first and,
-/// before that, silence: values that change between polls make no case.
+/// Exchanges in the order of their first asking.
 #[derive(Default)]
-pub(super) struct Record(Vec<(Vec<u8>, Vec<Option<Vec<u8>>>)>);
+pub(super) struct Record(Vec<Exchange>);
+
+/// A request and its replies: what came first and, before that, silence. Values
+/// that change between polls make no case.
+type Exchange = (Vec<u8>, Vec<Option<Vec<u8>>>);
 
 impl Record {
     /// A request and its reply; `None` is silence.

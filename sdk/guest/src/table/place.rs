@@ -56,13 +56,13 @@ impl Place {
     /// The bytes of a binary integer that begins at byte `start`.
     #[must_use]
     pub const fn int(start: usize, int: Int) -> Self {
-        Self::Bytes(start, start + int.len())
+        Self::Bytes(start, start + int.width())
     }
 
     /// The registers of a binary integer.
     #[must_use]
     pub const fn register(number: u16, int: Int) -> Self {
-        Self::Register(number, int.len())
+        Self::Register(number, int.width())
     }
 
     /// One byte.

@@ -65,12 +65,12 @@ impl Int {
 
     /// How many bytes it takes.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn width(self) -> usize {
         self.bytes as usize
     }
 
     fn read(self, field: &[u8]) -> Option<i64> {
-        if field.len() != self.len() {
+        if field.len() != self.width() {
             return None;
         }
         let unsigned = join(field, self.order);

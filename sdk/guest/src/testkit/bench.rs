@@ -53,7 +53,7 @@ pub struct Bench {
     /// Contacts by name; all can be switched.
     pub contacts: BTreeMap<String, Contact>,
     /// SNMP agents by name: objects in order.
-    pub agents: BTreeMap<String, Rc<RefCell<BTreeMap<Vec<u32>, crate::host::SnmpValue>>>>,
+    pub agents: BTreeMap<String, Rc<RefCell<Objects>>>,
     /// HID devices by name.
     pub hids: BTreeMap<String, Rc<RefCell<BenchHid>>>,
     /// Peers by endpoint.
@@ -69,6 +69,12 @@ pub struct Bench {
     random: u64,
 }
 
+/// What a peer answers to a message.
+pub type Answer = dyn FnMut(&[u8]) -> Option<Vec<u8>>;
+
+/// The objects of an SNMP agent, in order.
+pub type Objects = BTreeMap<Vec<u32>, crate::host::SnmpValue>;
+
 /// Opens the serial line with this name.
 pub type OpenLine = dyn FnMut(&str, Line) -> Result<Box<dyn Port>, PortError>;
 
@@ -77,7 +83,7 @@ pub struct Peer {
     /// How it is reached.
     pub transport: Transport,
     /// What it answers; `None` is nothing.
-    pub answer: Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>,
+    pub answer: Box<Answer>,
     /// What it was sent, message by message.
     pub heard: Vec<Vec<u8>>,
     /// Connections and datagrams fail with this code of [`NetError`].
@@ -341,7 +347,7 @@ impl Snmp for Bench {
     }
 }
 
-struct BenchAgent(Rc<RefCell<BTreeMap<Vec<u32>, crate::host::SnmpValue>>>);
+struct BenchAgent(Rc<RefCell<Objects>>);
 
 impl Agent for BenchAgent {
     fn get(&mut self, oids: &[&Oid]) -> Result<Vec<Binding>, SnmpError> {

@@ -2,26 +2,8 @@
 
 use super::*;
 use crate::caps::Services;
-use crate::config::Config;
 use crate::plugin::Supervisor;
-use crate::plugin::fixture::{self, Fixture};
-use crate::plugin::supervisor::RosterStore;
-use std::sync::Mutex;
-
-/// A list of plugins in memory.
-#[derive(Default)]
-struct Kept(Mutex<Option<String>>);
-
-impl RosterStore for Kept {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.lock().expect("no panic").clone())
-    }
-
-    fn save(&self, text: &str) -> Result<(), String> {
-        *self.0.lock().expect("no panic") = Some(text.to_owned());
-        Ok(())
-    }
-}
+use crate::plugin::fixture::{self, Fixture, Kept};
 
 struct Desk {
     bench: Bench,
@@ -34,16 +16,8 @@ impl Desk {
         let fixture = Fixture::new();
         fixture.put_key();
         let dir = fixture.dir.path();
-        let config = Config {
-            data_dir: dir.join("data"),
-            listen: ([127, 0, 0, 1], 0).into(),
-            guard_socket: dir.into(),
-            plugin_dir: dir.into(),
-            trust_dir: dir.into(),
-            history_period: Duration::from_secs(1),
-            plugins: Vec::new(),
-            login: crate::login::LoginSettings::default(),
-        };
+        let mut config = fixture::config(dir, Vec::new());
+        config.data_dir = dir.join("data");
         let nothing = Arc::new(|_| {});
         let store = Box::new(Kept::default());
         let plugins = Supervisor::start(&config, Services::default(), nothing, store);

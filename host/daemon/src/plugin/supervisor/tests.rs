@@ -4,26 +4,11 @@
 use super::*;
 use crate::config::PluginGrant;
 use crate::hub::Hub;
-use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, PUBLISH};
+use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, Kept, PUBLISH};
 use crate::plugin_status::PluginState;
 use evenkeel_core::points::Quality;
 use evenkeel_signing::PluginManifest;
 use std::time::Instant;
-
-/// A store in memory.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Option<String>>>);
-
-impl RosterStore for Kept {
-    fn load(&self) -> Result<Option<String>, String> {
-        Ok(self.0.lock().expect("no panic").clone())
-    }
-
-    fn save(&self, text: &str) -> Result<(), String> {
-        *self.0.lock().expect("no panic") = Some(text.to_owned());
-        Ok(())
-    }
-}
 
 struct Running {
     supervisor: Supervisor,
@@ -47,16 +32,7 @@ fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
 
 fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> Running {
     let dir = fixture.dir.path();
-    let config = Config {
-        data_dir: dir.into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        guard_socket: dir.into(),
-        plugin_dir: dir.into(),
-        trust_dir: dir.into(),
-        history_period: Duration::from_secs(1),
-        plugins,
-        login: crate::login::LoginSettings::default(),
-    };
+    let config = fixture::config(dir, plugins);
     let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
     let hub = Arc::clone(&services.hub);
     let (kept, store) = (Arc::clone(&events), Kept::default());
