@@ -303,7 +303,7 @@ fn check_login(
     plugins: &[Spanned<PluginGrant>],
 ) -> Result<(), ConfigError> {
     let Some(login) = login else { return Ok(()) };
-    let names: Vec<_> = plugins.iter().map(|p| p.get_ref().name.as_str()).collect();
+    let names: Vec<_> = plugins.iter().map(|p| p.get_ref().id()).collect();
     let line = line_of(text, login.span().start);
     login.get_ref().check(&names).map_err(|problem| ConfigError::Line { line, problem })
 }

@@ -49,8 +49,8 @@ impl Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginSettings {
-    /// Plugins, in the order in which they are asked; none: local accounts
-    /// decide alone.
+    /// Plugins by their ids, in the order in which they are asked; none: local
+    /// accounts decide alone.
     pub authenticators: Vec<String>,
     /// Words of authenticators (RADIUS: `Filter-Id`, `Class`, …) and the role
     /// that each gives. No word here: no entry.
@@ -75,7 +75,7 @@ impl LoginSettings {
         for (i, name) in self.authenticators.iter().enumerate() {
             if !plugins.contains(&name.as_str()) {
                 return Err(format!(
-                    "authenticator {name:?} is no plugin; add a [[plugin]] entry with this name"
+                    "authenticator {name:?} is no plugin; add a [[plugin]] entry with this name or id"
                 ));
             }
             if self.authenticators[..i].contains(name) {

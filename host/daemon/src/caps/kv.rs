@@ -1,11 +1,10 @@
 //! `evenkeel:kv`: what a plugin keeps over restarts and updates.
 //!
-//! One shelf per configured plugin, named by its name and its subtree of
-//! points. `set` returns when the commit is on the disk, which it shares with
-//! whatever else is written then. Two limits hold: the bytes that are kept,
-//! and the wear of the flash. What may still be written is kept beside the
-//! values themselves, so a restart, of the plugin or of the appliance, gives a
-//! plugin nothing back.
+//! One shelf per installed plugin, named by its id. `set` returns when the
+//! commit is on the disk, which it shares with whatever else is written then.
+//! Two limits hold: the bytes that are kept, and the wear of the flash. What
+//! may still be written is kept beside the values themselves, so a restart, of
+//! the plugin or of the appliance, gives a plugin nothing back.
 
 use super::Site;
 use crate::clock;

@@ -31,6 +31,8 @@ const CHALLENGES_MAX: usize = 64;
 /// Refusals are told at multiples of this time after the attempt: whether the
 /// name was asked of somebody else does not show.
 const REFUSAL_STEP: Duration = Duration::from_secs(2);
+/// An authenticator that could not be asked comes after the others for this time.
+const LAST_FOR: Nanos = Nanos::from_secs(60);
 /// Events about one matter at once; then one each [`EVENT_EVERY`].
 const EVENTS: u32 = 5;
 const EVENT_EVERY: Nanos = Nanos::from_secs(60);
@@ -68,16 +70,25 @@ struct Challenges(HashMap<SessionId, Pending>);
 
 /// What was told of authenticators.
 struct Told {
-    /// Those that could not be asked, and how often that may be told.
-    down: BTreeMap<String, (bool, Budget)>,
+    /// Those that were asked, by id.
+    peers: BTreeMap<String, Peer>,
     no_role: Budget,
+}
+
+/// How an authenticator did.
+struct Peer {
+    /// That it cannot be asked was told, and not that it can again.
+    told_down: bool,
+    /// When it could not be asked last.
+    failed: Option<Nanos>,
+    budget: Budget,
 }
 
 impl Remote {
     /// Ask `authenticators` as `settings` say.
     #[must_use]
     pub fn new(settings: LoginSettings, authenticators: Arc<dyn Authenticators>) -> Self {
-        let told = Told { down: BTreeMap::new(), no_role: Budget::new(EVENTS, EVENT_EVERY) };
+        let told = Told { peers: BTreeMap::new(), no_role: Budget::new(EVENTS, EVENT_EVERY) };
         Self { settings, authenticators, challenges: Mutex::default(), told: Mutex::new(told) }
     }
 
@@ -170,7 +181,7 @@ async fn decide(
 /// The first of `names` that decides, and its verdict.
 async fn ask(console: &Console, attempt: Attempt, names: &[String]) -> Option<(String, Verdict)> {
     let deadline = Instant::now() + ASK_TIME;
-    for name in names {
+    for name in &in_order(console, names) {
         let asked = console.remote.authenticators.authenticate(name, attempt.clone());
         let answer = timeout_at(deadline, asked).await.unwrap_or_else(|_| {
             Err(Unavailable(format!("no answer within {} s", ASK_TIME.as_secs())))
@@ -183,11 +194,28 @@ async fn ask(console: &Console, attempt: Attempt, names: &[String]) -> Option<(S
     None
 }
 
+/// Who is asked first: nobody waits for one that was silent just now while
+/// another may answer.
+fn in_order(console: &Console, names: &[String]) -> Vec<String> {
+    let told = lock(&console.remote.told);
+    let now = clock::now();
+    let silent = |name: &String| {
+        let failed = told.peers.get(name).and_then(|peer| peer.failed);
+        failed.is_some_and(|failed| now.since(failed) < LAST_FOR)
+    };
+    let mut names = names.to_vec();
+    names.sort_by_key(silent);
+    names
+}
+
 /// Tell it when an authenticator cannot be asked, or can again.
 fn tell(console: &Console, name: &str, failed: Option<&Unavailable>) {
     let mut told = lock(&console.remote.told);
-    let fresh = || (false, Budget::new(EVENTS, EVENT_EVERY));
-    let (down, budget) = told.down.entry(name.to_owned()).or_insert_with(fresh);
+    let fresh =
+        || Peer { told_down: false, failed: None, budget: Budget::new(EVENTS, EVENT_EVERY) };
+    let peer = told.peers.entry(name.to_owned()).or_insert_with(fresh);
+    let now = clock::now();
+    peer.failed = failed.map(|_| now);
     let name = name.to_owned();
     let event = match failed {
         Some(Unavailable(reason)) => {
@@ -196,8 +224,8 @@ fn tell(console: &Console, name: &str, failed: Option<&Unavailable>) {
         }
         None => Event::AuthenticatorBack { name },
     };
-    if failed.is_some() != *down && budget.spend(clock::now()) {
-        *down = failed.is_some();
+    if failed.is_some() != peer.told_down && peer.budget.spend(now) {
+        peer.told_down = failed.is_some();
         console.store.record(event);
     }
 }

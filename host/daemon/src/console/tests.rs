@@ -948,6 +948,20 @@ async fn refusals_take_the_same_time_and_a_silent_authenticator_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_silent_just_now_is_asked_last() {
+    let peers = Peers::new(|name, _| match name {
+        "radius" => Err(Unavailable("silent".into())),
+        _ => Ok(Verdict::Accepted(vec!["all".into()])),
+    });
+    let bench = Bench::with_peers(peers.clone()).await;
+    for _ in 0..2 {
+        assert_eq!(bench.login("ada", "x").await.json()["origin"], "second");
+    }
+    let names: Vec<_> = peers.asked().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["radius", "second", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn guessing_elsewhere_is_slowed_here_too() {
     let peers = Peers::new(|_, _| Ok(Verdict::Rejected));
     let bench = Bench::with_peers(peers.clone()).await;
