@@ -295,7 +295,6 @@ fn a_bus_that_is_pulled_leaves_the_other_ones_strings_untouched() {
         assert!(next.blocks_of(0).iter().all(|b| b.quality == Quality::Good));
         assert_eq!(next.buses[0].missed_replies, first.buses[0].missed_replies);
     }
-    assert_eq!(guard.snapshot().cycle.deadline_misses, first.cycle.deadline_misses);
     hardware.order_at(1, "bus plug");
     guard.until("both are equalized again", |s| {
         !s.has(Condition::PortLost) && equalized(s, 0) && equalized(s, 1)
