@@ -193,7 +193,7 @@ fn start(
         package,
         &Surroundings {
             who: Who { name: grant.name.clone(), points: grant.points.clone() },
-            services: Services { hub: Arc::clone(hub), epoch: Nanos(0) },
+            services: Services { hub: Arc::clone(hub), epoch: Nanos(0), reports: None },
             stop: Arc::new(Stop::new()?),
             memory: Arc::default(),
             call_max: CALL_MAX,

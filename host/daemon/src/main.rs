@@ -1,7 +1,8 @@
 //! `evenkeeld --config FILE`: wires the parts together, says when it is ready,
 //! and stops in order. A part that cannot run is told of, and the others run.
 //! `evenkeeld compile-plugin` is the process in which it has plugins compiled:
-//! a component on standard input, machine code on standard output.
+//! a component on standard input, machine code on standard output; `evenkeeld
+//! replay-plugin` repeats a plugin's failure from its recording.
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::events::Event;
@@ -13,7 +14,10 @@ use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
-use evenkeeld::plugin::compile::{child, helper};
+use evenkeeld::plugin::compile::{Compiler, child, helper};
+use evenkeeld::plugin::report::Reports;
+#[cfg(feature = "compiler")]
+use evenkeeld::plugin::{engine, load, replay};
 use evenkeeld::plugin_status::{PluginList, PluginStatus};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -50,6 +54,20 @@ enum Other {
     #[cfg(feature = "compiler")]
     #[command(hide = true)]
     CompilePlugin,
+    /// Repeat a failure of a plugin from its recording in data_dir/reports.
+    #[cfg(feature = "compiler")]
+    #[command(hide = true)]
+    ReplayPlugin {
+        /// The bundle that failed.
+        #[arg(long, value_name = "FILE")]
+        bundle: PathBuf,
+        /// Its recording, `<plugin>.<time>.rec`.
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
+        /// Directory with the public key that signed the bundle.
+        #[arg(long, value_name = "DIR")]
+        trust: PathBuf,
+    },
 }
 
 /// Why nobody can reach the console.
@@ -74,6 +92,13 @@ fn main() -> ExitCode {
             let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
             return child::run(&helper::Limits::default(), input, output).into();
         }
+        #[cfg(feature = "compiler")]
+        (Some(Other::ReplayPlugin { bundle, recording, trust }), _) => {
+            return replay_plugin(&bundle, &recording, &trust).unwrap_or_else(|error| {
+                tracing::error!("{}", chain(&*error));
+                ExitCode::FAILURE
+            });
+        }
         (_, config) => config.expect("required where there is no other command"),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -85,6 +110,26 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the failure as it was and as it is now; succeeds when they agree.
+#[cfg(feature = "compiler")]
+fn replay_plugin(
+    bundle: &Path,
+    recording: &Path,
+    trust: &Path,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let compiler = Compiler::without_cache(engine::start()?, helper::Helper::default());
+    let (keyring, errors) = load::keyring(trust);
+    errors.iter().for_each(|error| tracing::error!("{}", chain(error)));
+    let replayed = replay::replay(&compiler, &keyring, bundle, recording)?;
+    let then = replayed.report.failure;
+    let now = replayed.failure.map_or("no call failed".to_owned(), |failure| failure.to_string());
+    println!("then: {then}\nnow:  {now}");
+    for missing in [replayed.report.gap, replayed.diverged].into_iter().flatten() {
+        println!("but:  {missing}");
+    }
+    Ok(if then == now { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
@@ -186,7 +231,11 @@ fn start_plugins(
 ) -> Option<Arc<Supervisor>> {
     let sink = store.clone();
     let events = Arc::new(move |event| sink.record(event));
-    let services = Services { hub: hub.clone(), epoch: clock::now() };
+    let reports = Reports::open(&config.data_dir).map(Arc::new);
+    if let Err(e) = &reports {
+        tracing::error!("failures of plugins are not kept; check the disk: {e}");
+    }
+    let services = Services { hub: hub.clone(), epoch: clock::now(), reports: reports.ok() };
     Supervisor::start(config, services, events)
         .map(Arc::new)
         .map_err(|e| {

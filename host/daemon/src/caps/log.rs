@@ -9,7 +9,8 @@ use super::{Who, one_line};
 use crate::clock;
 use crate::plugin::bindings::log::log::Host;
 use evenkeel_core::time::Nanos;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{debug, error, info, warn};
 
 pub use crate::plugin::bindings::log::log::Level;
@@ -22,6 +23,8 @@ pub const LINE_BYTES_MAX: usize = 1_024;
 pub const BURST: u32 = 50;
 /// Afterwards, one message per this time.
 pub const INTERVAL: Nanos = Nanos::from_millis(100);
+/// Lines that are remembered for a report.
+pub const RECENT_MAX: usize = 32;
 
 /// The log of one plugin, and of the host where a plugin makes it speak: both
 /// draw on one quota. Clones are the same log.
@@ -35,6 +38,7 @@ pub struct Log {
 struct Quota {
     bucket: Bucket,
     dropped: u64,
+    recent: VecDeque<String>,
 }
 
 impl Log {
@@ -42,7 +46,10 @@ impl Log {
     #[must_use]
     pub fn new(who: Who) -> Self {
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
-        Self { who, quota: Arc::new(Mutex::new(Quota { bucket, dropped: 0 })) }
+        Self {
+            who,
+            quota: Arc::new(Mutex::new(Quota { bucket, dropped: 0, recent: VecDeque::new() })),
+        }
     }
 
     /// Say something about the plugin, as long as it is within the quota.
@@ -52,6 +59,7 @@ impl Log {
         if dropped > 0 {
             warn!(plugin, points, "{dropped} messages of this plugin were dropped: too many");
         }
+        self.remember(level, &line);
         match level {
             Level::Error => error!(plugin, points, "{line}"),
             Level::Warn => warn!(plugin, points, "{line}"),
@@ -60,11 +68,35 @@ impl Log {
         }
     }
 
+    /// The last lines, oldest first, each with its level.
+    #[must_use]
+    pub fn recent(&self) -> Vec<String> {
+        self.lock().recent.iter().cloned().collect()
+    }
+
+    fn remember(&self, level: Level, line: &str) {
+        let level = match level {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+        };
+        let mut quota = self.lock();
+        if quota.recent.len() == RECENT_MAX {
+            quota.recent.pop_front();
+        }
+        quota.recent.push_back(format!("{level}: {line}"));
+    }
+
+    // A panic leaves whole values: each change is an assignment.
+    fn lock(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The line that stands for `message`, and how many were dropped before
     /// it; `None` when this one is dropped as well.
     fn admit(&self, message: &str, now: Nanos) -> Option<(String, u64)> {
-        // A panic leaves whole values: each change is an assignment.
-        let mut quota = self.quota.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut quota = self.lock();
         if !quota.bucket.admit(now) {
             quota.dropped += 1;
             return None;

@@ -17,12 +17,14 @@ use crate::grants::Grants;
 use crate::hub::Hub;
 use crate::plugin::bindings;
 use crate::plugin::instance::State;
+use crate::plugin::report::Reports;
 use crate::plugin::stop::Stop;
+use crate::plugin::tape::{HasTaped, Taped};
 use core::fmt;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
 use std::sync::Arc;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 /// An interface that this version offers, and how it is linked.
 pub struct Offer {
@@ -32,14 +34,34 @@ pub struct Offer {
     pub link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
 }
 
-/// An interface whose functions are methods of one field of [`State`].
+/// An interface whose functions are methods of one field of [`State`]. One
+/// that is `taped` is heard by the flight recorder ([`crate::plugin::tape`]); at
+/// the first call of another a recording ends.
 macro_rules! offer {
+    (taped $interface:expr, $bindings:path, $field:ident: $type:ty) => {
+        Offer {
+            interface: $interface,
+            link: |linker| {
+                use $bindings as bound;
+                bound::add_to_linker::<State, HasTaped<$type>>(linker, |state| Taped {
+                    host: &mut state.$field,
+                    tape: &mut state.tape,
+                })
+            },
+        }
+    };
     ($interface:expr, $bindings:path, $field:ident: $type:ty) => {
         Offer {
             interface: $interface,
             link: |linker| {
                 use $bindings as bound;
-                bound::add_to_linker::<State, HasSelf<$type>>(linker, |state| &mut state.$field)
+                bound::add_to_linker::<State, wasmtime::component::HasSelf<$type>>(
+                    linker,
+                    |state| {
+                        state.tape.skip($interface);
+                        &mut state.$field
+                    },
+                )
             },
         }
     };
@@ -54,11 +76,11 @@ const fn types(interface: &'static str) -> Offer {
 pub const OFFERS: [Offer; 7] = [
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
-    offer!(log::INTERFACE, bindings::log::log, log: log::Log),
-    offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
-    offer!(random::INTERFACE, bindings::random::random, random: random::Random),
-    offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
-    offer!(points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(taped log::INTERFACE, bindings::log::log, log: log::Log),
+    offer!(taped clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(taped random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(taped serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(taped points::INTERFACE, bindings::points::points, points: points::Points),
 ];
 
 /// The offer that serves an import or a wish for `interface`.
@@ -94,12 +116,14 @@ pub struct Services {
     pub hub: Arc<Hub>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
+    /// Where failures are reported; `None` where nobody would read it.
+    pub reports: Option<Arc<Reports>>,
 }
 
 impl Default for Services {
     /// Services of a host that has just started and does nothing else.
     fn default() -> Self {
-        Self { hub: Arc::default(), epoch: crate::clock::now() }
+        Self { hub: Arc::default(), epoch: crate::clock::now(), reports: None }
     }
 }
 

@@ -81,6 +81,8 @@ mod generated {
             }
         ",
         imports: { "evenkeel:serial/serial": trappable },
+        // Arguments and answers can be recorded.
+        additional_derives: [serde::Serialize, serde::Deserialize],
         with: { "evenkeel:serial/serial.port": crate::caps::serial::Port },
     });
 }

@@ -7,13 +7,14 @@
 
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
+use crate::grants::Grants;
 use crate::plugin::compile::{CodeError, Compiler, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
 use crate::plugin::world::{Exports, World};
 use evenkeel_signing::{
-    BundleError, Envelope, KeyError, Keyring, Kind, PluginBundle, PluginManifest, PublicKey,
+    BundleError, Digest, Envelope, KeyError, Keyring, Kind, PluginBundle, PluginManifest, PublicKey,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,6 +33,8 @@ pub const KEY_EXTENSION: &str = "pub";
 pub struct Package {
     /// Where it was read from.
     pub file: PathBuf,
+    /// SHA-256 of the whole file.
+    pub hash: Digest,
     /// What it says about itself; signed.
     pub manifest: PluginManifest,
     /// What it may do.
@@ -180,6 +183,36 @@ pub fn load(
     file: &Path,
     grant: &PluginGrant,
 ) -> Result<Package, Refusal> {
+    load_granted(compiler, keyring, file, |manifest| {
+        if manifest.name != grant.name {
+            return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
+        }
+        grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })
+    })
+}
+
+/// [`load`] for a plugin that is to reach nothing: every interface is there
+/// that it asks for, and nothing behind it.
+///
+/// # Errors
+/// [`Refusal`], as of [`load`].
+pub fn load_without_grants(
+    compiler: &Compiler,
+    keyring: &Keyring,
+    file: &Path,
+) -> Result<Package, Refusal> {
+    load_granted(compiler, keyring, file, |manifest| {
+        let interfaces = manifest.interfaces.iter().cloned().collect();
+        Ok(Granted { interfaces, grants: Grants::default() })
+    })
+}
+
+fn load_granted(
+    compiler: &Compiler,
+    keyring: &Keyring,
+    file: &Path,
+    granted: impl FnOnce(&PluginManifest) -> Result<Granted, Reason>,
+) -> Result<Package, Refusal> {
     let mut signer = None;
     let refused = |signer: &Option<String>, reason| Refusal {
         file: file.to_owned(),
@@ -193,10 +226,11 @@ pub fn load(
     cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(|key| key.name().to_owned());
     let Prepared { granted, world, pre, exports, code } =
-        prepare(compiler, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
-    let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
+        prepare(compiler, &bundle, granted, &mut cost)
+            .map_err(|reason| refused(&signer, reason))?;
+    let (signer, file, hash) = (signer.unwrap_or_default(), file.to_owned(), Digest::of(&raw));
     let manifest = bundle.manifest().clone();
-    Ok(Package { file, manifest, granted, signer, world, pre, exports, code, cost })
+    Ok(Package { file, hash, manifest, granted, signer, world, pre, exports, code, cost })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -315,17 +349,14 @@ struct Prepared {
 fn prepare(
     compiler: &Compiler,
     bundle: &PluginBundle<'_>,
-    grant: &PluginGrant,
+    granted: impl FnOnce(&PluginManifest) -> Result<Granted, Reason>,
     cost: &mut Cost,
 ) -> Result<Prepared, Reason> {
     let manifest = bundle.manifest();
-    if manifest.name != grant.name {
-        return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
-    }
+    let granted = granted(manifest)?;
     let Some(world) = World::of(&manifest.world) else {
         return Err(Reason::World { found: manifest.world.clone() });
     };
-    let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
     let begun = Instant::now();
     // Manifests of this format have no table of precompiled code.
     let (component, code) = compiler.component(bundle.component(), &[]).map_err(Reason::Code)?;

@@ -12,7 +12,8 @@
 //! each plugin its thread and restarts it as [`backoff`] decides; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
 //! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
-//! a host function, [`board`] what others see of it.
+//! a host function, [`board`] what others see of it; [`tape`] records what it
+//! does, [`report`] keeps that of a failure, and `replay` repeats it.
 //!
 //! # Invariants
 //! - One store, one thread and one memory budget per plugin; a trap ends the
@@ -33,8 +34,12 @@ pub mod inbox;
 pub mod instance;
 pub mod limits;
 pub mod load;
+#[cfg(feature = "compiler")]
+pub mod replay;
+pub mod report;
 pub mod stop;
 pub mod supervisor;
+pub mod tape;
 pub mod world;
 
 #[cfg(test)]
