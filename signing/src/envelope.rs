@@ -21,7 +21,7 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha512};
 
-use crate::{Digest, KeyId, Keyring, ManifestError, Part, PublicKey, Role};
+use crate::{Digest, KeyId, Keyring, ManifestError, Part, Role, Signer};
 
 /// What a bundle contains. Each kind has its own signing role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,11 @@ impl<'a> Envelope<'a> {
         self.signatures.iter().map(|(id, _)| *id)
     }
 
+    /// The signatures, in the order of the file; nothing is checked yet.
+    pub(crate) fn signatures(&self) -> &[(KeyId, [u8; 64])] {
+        &self.signatures
+    }
+
     /// Size of the whole file in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
@@ -137,7 +142,8 @@ impl<'a> Envelope<'a> {
     ///
     /// Signatures by unknown keys are ignored. Every signature by a known key
     /// of the right role must hold, and a key counts once however often it
-    /// signed. The threshold is one key.
+    /// signed. One key is enough here; who needs more counts
+    /// [`Verified::signers`].
     ///
     /// # Errors
     /// [`BundleError`] names what is missing: the kind, a known key, its role,
@@ -148,15 +154,15 @@ impl<'a> Envelope<'a> {
         }
         let manifest = &self.raw[self.manifest.clone()];
         let message = signed_message(kind, manifest);
-        let mut signers: Vec<PublicKey> = Vec::new();
+        let mut signers: Vec<Signer> = Vec::new();
         let mut other_role = None;
         for (id, signature) in &self.signatures {
             let Some(key) = keyring.find(id) else { continue };
             if key.role().signs() != kind {
-                other_role = Some(key);
+                other_role = other_role.or(Some(key));
                 continue;
             }
-            if !key.verifies(&message, signature) {
+            if !key.key().verifies(&message, signature) {
                 return Err(BundleError::BadSignature { name: key.name().to_owned(), id: *id });
             }
             if !signers.contains(key) {
@@ -182,7 +188,7 @@ pub struct Verified<'a> {
     manifest: &'a [u8],
     payload: &'a [u8],
     len: usize,
-    signers: Vec<PublicKey>,
+    signers: Vec<Signer>,
 }
 
 impl<'a> Verified<'a> {
@@ -192,9 +198,21 @@ impl<'a> Verified<'a> {
         self.manifest
     }
 
+    /// The signed bytes of a bundle that is a manifest and nothing else: a
+    /// keyring, a licence.
+    ///
+    /// # Errors
+    /// [`BundleError::TrailingBytes`] when anything follows the manifest.
+    pub fn manifest_alone(&self) -> Result<&'a [u8], BundleError> {
+        match self.payload.len() {
+            0 => Ok(self.manifest),
+            extra => Err(BundleError::TrailingBytes { extra }),
+        }
+    }
+
     /// The trusted keys that signed, each once, at least one.
     #[must_use]
-    pub fn signers(&self) -> &[PublicKey] {
+    pub fn signers(&self) -> &[Signer] {
         &self.signers
     }
 
@@ -323,13 +341,16 @@ pub enum BundleError {
         id: KeyId,
     },
     /// Signed but unusable.
-    #[error("the bundle's manifest is refused")]
+    #[error("the bundle's manifest is refused, ask the vendor for a correct one")]
     Manifest {
         /// Why.
         source: ManifestError,
     },
     /// A part was changed.
-    #[error("the part {part:?} was changed after signing: its SHA-256 is {found}")]
+    #[error(
+        "the part {part:?} was changed after signing, download the bundle again: its SHA-256 is \
+        {found}"
+    )]
     PartHash {
         /// Name of the part.
         part: String,

@@ -1,5 +1,5 @@
-//! Keys, their roles, the keyring of a device and the text files that hold
-//! them (facts/firmware-trust.md §7).
+//! Keys, their roles, their fingerprints and the text files that hold them
+//! (facts/firmware-trust.md §7).
 //!
 //! A key file is one line, plus comments that start with `#`:
 //!
@@ -18,12 +18,14 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
 
 use crate::hex;
 use crate::{Digest, Kind};
 
 /// What a key may sign. A key has exactly one role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Keyrings, and nothing else.
     Root,
@@ -77,6 +79,24 @@ impl fmt::Display for Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(pub Digest);
 
+impl KeyId {
+    /// The id as two people compare it, aloud or on paper: sixteen groups of
+    /// four hexadecimal digits. It is the whole SHA-256, because a shorter
+    /// text could be hit by trying keys.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digits = hex::encode(&self.0.0);
+        let mut text = String::with_capacity(FINGERPRINT_LEN);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && at.is_multiple_of(4) {
+                text.push(' ');
+            }
+            text.push(digit);
+        }
+        text
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -99,11 +119,21 @@ impl PublicKey {
     /// under which anybody can sign.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (role, name, bytes) = parse_line(text, PUBLIC_WORD)?;
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::NotACurvePoint)?;
+        Self::new(role, &name, &bytes)
+    }
+
+    /// A key from its 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the name does not fit, the bytes are no public key, or
+    /// the key is one under which anybody can sign.
+    pub fn new(role: Role, name: &str, bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        check_name(name)?;
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotACurvePoint)?;
         if key.is_weak() {
             return Err(KeyError::Weak);
         }
-        Ok(Self { name, role, key })
+        Ok(Self { name: name.to_owned(), role, key })
     }
 
     /// Read a public key file.
@@ -147,6 +177,25 @@ impl PublicKey {
     #[must_use]
     pub fn id(&self) -> KeyId {
         KeyId(Digest::of(self.key.as_bytes()))
+    }
+
+    /// The text that is compared with the one the owner of the key publishes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.id().fingerprint()
+    }
+
+    /// The 32 bytes of the key.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// True when the name says so: one of its words, between hyphens, is `dev`
+    /// or `development`. Such keys lie unprotected on many machines.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        is_development_name(&self.name)
     }
 
     /// True when `signature` over `message` is by this key; strict, so that
@@ -238,44 +287,6 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// The keys that a device trusts. Empty means that nothing is accepted.
-#[derive(Clone, Debug, Default)]
-pub struct Keyring {
-    keys: Vec<PublicKey>,
-}
-
-impl Keyring {
-    /// A keyring that trusts nobody.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { keys: Vec::new() }
-    }
-
-    /// Trust `key`.
-    ///
-    /// # Errors
-    /// [`KeyError::Duplicate`] when the same key is already trusted, be it in
-    /// another role or under another name: a key has one role.
-    pub fn insert(&mut self, key: PublicKey) -> Result<(), KeyError> {
-        if let Some(known) = self.find(&key.id()) {
-            return Err(KeyError::Duplicate { name: key.name, known: known.name.clone() });
-        }
-        self.keys.push(key);
-        Ok(())
-    }
-
-    /// The trusted key with this id.
-    #[must_use]
-    pub fn find(&self, id: &KeyId) -> Option<&PublicKey> {
-        self.keys.iter().find(|key| key.id() == *id)
-    }
-
-    /// Every trusted key, in the order of insertion.
-    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
-        self.keys.iter()
-    }
-}
-
 /// Why a key or key file is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -358,6 +369,8 @@ pub enum KeyError {
 const PUBLIC_WORD: &str = "evenkeel-public-key-1";
 const SECRET_WORD: &str = "evenkeel-secret-key-1";
 const NAME_LEN_MAX: usize = 40;
+/// 64 digits and a space between groups of four.
+const FINGERPRINT_LEN: usize = 64 + 15;
 /// Room for the line and a page of comments.
 const FILE_LEN_MAX: u64 = 4096;
 
@@ -405,6 +418,10 @@ fn parse_line(text: &str, expected: &'static str) -> Result<(Role, String, [u8; 
     check_name(name)?;
     let bytes = hex::decode(digits).ok_or_else(format)?;
     Ok((role, name.to_owned(), bytes))
+}
+
+pub(crate) fn is_development_name(name: &str) -> bool {
+    name.split('-').any(|word| matches!(word, "dev" | "development"))
 }
 
 fn check_name(name: &str) -> Result<(), KeyError> {
@@ -478,13 +495,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_one_role() {
-        let secret = SecretKey::generate(Role::Plugin, "one").unwrap();
-        let mut other = secret.public();
-        other.role = Role::Root;
-        let mut ring = Keyring::new();
-        ring.insert(secret.public()).unwrap();
-        assert!(matches!(ring.insert(other), Err(KeyError::Duplicate { .. })));
-        assert_eq!(ring.keys().count(), 1);
+    fn a_fingerprint_is_the_sha256_in_groups_of_four() {
+        let key = PublicKey::parse(&format!("{PUBLIC_WORD} plugin rfc {RFC_PUBLIC}\n")).unwrap();
+        assert_eq!(
+            key.fingerprint(),
+            "21fe 31df a154 a261 626b f854 046f d227 1b7b ed4b 6abe 45aa 5887 7ef4 7f97 21b9"
+        );
+        assert_eq!(key.fingerprint().replace(' ', ""), key.id().to_string());
+        assert_eq!(key.fingerprint().len(), FINGERPRINT_LEN);
+    }
+
+    #[test]
+    fn a_development_key_is_known_by_a_word_of_its_name() {
+        let is = |name| SecretKey::generate(Role::Plugin, name).unwrap().public().is_development();
+        assert!(is("dev") && is("development") && is("acme-dev") && is("dev-2027-acme"));
+        assert!(!is("acme") && !is("devices-acme") && !is("acme-developers"));
     }
 }

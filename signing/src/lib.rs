@@ -14,22 +14,46 @@
 //! parser. An [`Envelope`] looks at a fixed 24-byte header and at the table of
 //! signatures; the manifest is reachable only through [`Verified`].
 //!
+//! [`Trust`] is what a device asks: it knows the platform's roots, the keyring
+//! that they signed and the keys that the administrator added, takes that path
+//! with every rule in between, and answers with a bundle or a [`Refusal`].
+//!
 //! Writing goes the other way: [`seal_plugin`] takes a manifest, the parts and
-//! the keys, and returns the bundle. [`SecretKey`] and [`PublicKey`] are kept
-//! in one-line text files.
+//! the keys, and returns the bundle; [`seal_keyring`] and [`countersign`] do so
+//! for keyrings. [`SecretKey`] and [`PublicKey`] are kept in one-line text
+//! files. What an administrator enters for a plugin is judged by
+//! [`check_settings`] against the schema in the manifest.
 
 mod envelope;
 mod hex;
+mod keyring;
+mod keyring_bundle;
 mod keys;
 mod manifest;
 mod plugin;
+mod refusal;
 mod seal;
+mod serial;
+mod settings;
 mod text;
+mod trust;
+mod trust_error;
 
 pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
 pub use hex::Digest;
-pub use keys::{KeyError, KeyId, Keyring, PublicKey, Role, SecretKey};
-pub use manifest::{Limits, ManifestError, Model, Part, Permission, PluginManifest, Support};
+pub use keyring::{Keyring, Origin, Signer};
+pub use keyring_bundle::{
+    Floor, KeyEntry, KeyringError, KeyringManifest, RevokedBundle, RevokedKey,
+};
+pub use keys::{KeyError, KeyId, PublicKey, Role, SecretKey};
+pub use manifest::{
+    CodePart, Limits, ManifestError, Model, Part, Permission, PluginManifest, Support,
+};
 pub use plugin::PluginBundle;
-pub use seal::{SealError, seal, seal_plugin};
-pub use text::is_printable;
+pub use refusal::{KeyLabel, Reason, Refusal};
+pub use seal::{SealError, countersign, seal, seal_keyring, seal_plugin};
+pub use serial::{Serial, SerialError};
+pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
+pub use text::{date_utc, is_printable};
+pub use trust::{Accepted, KeyRefusal, RefusedKey, Roots, Trust};
+pub use trust_error::TrustError;

@@ -3,7 +3,10 @@
 use crate::envelope::{
     ALIGNMENT, HEADER_LEN, MAGIC, MANIFEST_LEN_MAX, SIGNATURE_LEN, SIGNATURES_MAX, signed_message,
 };
-use crate::{Digest, Kind, ManifestError, Part, PluginManifest, Role, SecretKey};
+use crate::{
+    BundleError, Digest, Envelope, KeyId, Keyring, KeyringError, KeyringManifest, Kind,
+    ManifestError, Part, PluginManifest, Role, SecretKey,
+};
 
 /// Sign a plugin. `parts` are pairs of name and bytes in the order of the file;
 /// `manifest.parts` and `manifest.total_length` are filled in here.
@@ -39,6 +42,45 @@ pub fn seal_plugin(
     }
 }
 
+/// Sign a keyring. Further roots add their signature with [`countersign`].
+///
+/// # Errors
+/// [`SealError`] when the keyring breaks a rule, a key is no root, or a limit
+/// is exceeded.
+pub fn seal_keyring(
+    manifest: &KeyringManifest,
+    roots: &[&SecretKey],
+) -> Result<Vec<u8>, SealError> {
+    manifest.check().map_err(|source| SealError::Keyring { source })?;
+    let text = serde_json::to_vec(manifest).map_err(|source| SealError::Encode { source })?;
+    seal(Kind::Keyring, &text, &[], roots)
+}
+
+/// Add the signature of `key` to a keyring or licence that a key of `trusted`
+/// has signed: what nobody vouches for is not signed.
+///
+/// # Errors
+/// [`SealError::Unverified`] when no key of `trusted` signed `raw`,
+/// [`SealError::AlreadySigned`] when `key` has, [`SealError::KeyCount`] when
+/// there is no room for another signature.
+pub fn countersign(raw: &[u8], trusted: &Keyring, key: &SecretKey) -> Result<Vec<u8>, SealError> {
+    let unverified = |source| SealError::Unverified { source };
+    let kind = key.role().signs();
+    let envelope = Envelope::read(raw).map_err(unverified)?;
+    let verified = envelope.verify(trusted, kind).map_err(unverified)?;
+    let manifest = verified.manifest_alone().map_err(unverified)?;
+    let mut signatures = envelope.signatures().to_vec();
+    let id = key.public().id();
+    if signatures.iter().any(|(signer, _)| *signer == id) {
+        return Err(SealError::AlreadySigned { name: key.public().name().to_owned() });
+    }
+    signatures.push((id, key.sign(&signed_message(kind, manifest))));
+    match signatures.len() {
+        ..=SIGNATURES_MAX => Ok(write(kind, manifest, &[], &signatures)),
+        found => Err(SealError::KeyCount { found }),
+    }
+}
+
 /// Sign a manifest of any kind, as it stands. The caller has put the hashes of
 /// `parts` and the total length into it; [`seal_plugin`] does so for plugins.
 ///
@@ -67,7 +109,10 @@ pub fn seal(
     if length > kind.len_max() {
         return Err(SealError::Oversized { kind, found: length });
     }
-    Ok(write(kind, manifest, parts, keys, length))
+    let message = signed_message(kind, manifest);
+    let sign = |key: &&SecretKey| (key.public().id(), key.sign(&message));
+    let signatures: Vec<_> = keys.iter().map(sign).collect();
+    Ok(write(kind, manifest, parts, &signatures))
 }
 
 /// Why a bundle cannot be made.
@@ -79,6 +124,24 @@ pub enum SealError {
     Manifest {
         /// Which field and rule.
         source: ManifestError,
+    },
+    /// A field of the keyring breaks a rule.
+    #[error("the keyring would be refused; correct its description")]
+    Keyring {
+        /// Which field and rule.
+        source: KeyringError,
+    },
+    /// Something that nobody vouches for.
+    #[error("no signature is added to what no trusted key has signed")]
+    Unverified {
+        /// Why.
+        source: BundleError,
+    },
+    /// A key counts once.
+    #[error("the key {name:?} has signed this already; let another root sign")]
+    AlreadySigned {
+        /// Name of the key.
+        name: String,
     },
     /// The manifest cannot be written as JSON.
     #[error("the manifest cannot be written")]
@@ -127,18 +190,16 @@ fn write(
     kind: Kind,
     manifest: &[u8],
     parts: &[&[u8]],
-    keys: &[&SecretKey],
-    length: usize,
+    signatures: &[(KeyId, [u8; 64])],
 ) -> Vec<u8> {
-    let message = signed_message(kind, manifest);
-    let mut out = Vec::with_capacity(length);
+    let mut out = Vec::with_capacity(total_length(manifest.len(), parts, signatures.len()));
     out.extend_from_slice(MAGIC);
-    for word in [kind as u32, manifest.len() as u32, keys.len() as u32, 0] {
+    for word in [kind as u32, manifest.len() as u32, signatures.len() as u32, 0] {
         out.extend_from_slice(&word.to_le_bytes());
     }
-    for key in keys {
-        out.extend_from_slice(&key.public().id().0.0);
-        out.extend_from_slice(&key.sign(&message));
+    for (id, signature) in signatures {
+        out.extend_from_slice(&id.0.0);
+        out.extend_from_slice(signature);
     }
     out.extend_from_slice(manifest);
     for part in parts {

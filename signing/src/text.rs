@@ -1,4 +1,5 @@
-//! Which characters may stand in a line that a person reads and trusts.
+//! Text for people: which characters may stand in a line that a person reads
+//! and trusts, and how a date is written.
 
 /// True for a character that can be seen, or is an ordinary space. False for
 /// control characters, and for those that reorder the line (a vendor's name
@@ -7,6 +8,24 @@
 #[must_use]
 pub fn is_printable(c: char) -> bool {
     !c.is_control() && !INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+
+/// The date of a moment in seconds since 1970 UTC, as `2026-11-21`.
+#[must_use]
+pub fn date_utc(unix_s: u64) -> String {
+    // Years that begin in March end with the leap day, so that the length of a
+    // month follows from its number alone; 719,468 days lie between 0000-03-01
+    // and 1970-01-01, and 146,097 in 400 years.
+    let days = unix_s / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let leap_days = day_of_era / 1_460 + day_of_era / 146_096 - day_of_era / 36_524;
+    let year_of_era = (day_of_era - leap_days) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// Ranges of characters without a shape of their own.
@@ -40,6 +59,22 @@ mod tests {
         {
             assert!(text.chars().all(is_printable), "{text}");
         }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (unix_s, date) in [
+            (0, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (1_709_251_199, "2024-02-29"),
+            (1_763_683_200, "2025-11-21"),
+            (4_107_542_400, "2100-03-01"),
+            (253_402_300_799, "9999-12-31"),
+        ] {
+            assert_eq!(date_utc(unix_s), date);
+        }
+        assert!(!date_utc(u64::MAX).is_empty(), "no overflow");
     }
 
     #[test]

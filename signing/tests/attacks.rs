@@ -22,7 +22,8 @@ fn a_signed_bundle_comes_back_whole() {
     assert_eq!(plugin.part("licence"), Some(LICENCE));
     assert_eq!(plugin.part("sbom"), None);
     assert_eq!(plugin.manifest().total_length, bundle.len() as u64);
-    assert_eq!(plugin.signers(), [key.public()]);
+    assert_eq!(plugin.signers().len(), 1);
+    assert_eq!(*plugin.signers()[0].key(), key.public());
 }
 
 #[test]
@@ -250,13 +251,16 @@ fn manifest() -> PluginManifest {
         kind: PluginManifest::KIND.into(),
         name: "probe".into(),
         version: "1.0.0".into(),
+        security_version: 0,
         vendor: "Acme".into(),
         world: "evenkeel:driver/device-driver@0.1.0".into(),
         description: "A test.".into(),
         interfaces: vec!["evenkeel:log/log@0.1.0".into()],
         permissions: Vec::new(),
         limits: Limits { memory_bytes: 1 << 20, poll_cpu_ms: 10 },
+        settings: Vec::new(),
         models: Vec::new(),
+        code: Vec::new(),
         parts: Vec::new(),
         total_length: 0,
     }

@@ -85,6 +85,8 @@ pub fn stack(
         programs,
         plugins: root.join("target/plugins"),
         plugin_key: root.join("target/dev-keys/plugin.pub"),
+        licence_key: root.join("target/dev-keys/licence.key"),
+        licensed: true,
         port,
         seed,
         history_period_s: None,

@@ -17,7 +17,9 @@ use std::process::{Command, Stdio};
 /// # Errors
 /// A sentence that names the plugin and the step that failed.
 pub fn build(root: &Path) -> Result<Vec<PathBuf>, String> {
-    let key = development_key(root)?;
+    let key = development_key(root, "plugin", "development")?;
+    // Signs what the stacks of tests and demo are licensed by.
+    development_key(root, "licence", "development-licences")?;
     let mut bundles = Vec::new();
     for folder in plugin_folders(root)? {
         eprintln!("plugin {}", folder.display());
@@ -28,14 +30,15 @@ pub fn build(root: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(bundles)
 }
 
-/// The secret key for development, made at the first call.
-fn development_key(root: &Path) -> Result<PathBuf, String> {
+/// The secret key for development with this role, `<role>.key`, made at the
+/// first call.
+fn development_key(root: &Path, role: &str, name: &str) -> Result<PathBuf, String> {
     let folder = root.join("target/dev-keys");
-    let key = folder.join("plugin.key");
+    let key = folder.join(format!("{role}.key"));
     if !key.exists() {
         fs::create_dir_all(&folder)
             .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-        let name = ["--role", "plugin", "--name", "development", "--out"];
+        let name = ["--role", role, "--name", name, "--out"];
         let mut arguments: Vec<&Path> = vec!["keygen".as_ref()];
         arguments.extend(name.iter().map(Path::new));
         arguments.push(&key);

@@ -13,7 +13,16 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/lib/nut/nutdrv_qx", "nut-server"),
     ("/bin/upsc", "nut-client"),
+    ("/lib/nut/snmp-ups", "nut-snmp"),
+    ("/usr/sbin/snmpd", "snmpd"),
+    ("/usr/bin/python3", "python3"),
     ("/usr/bin/g++", "g++"),
+    ("/usr/sbin/freeradius", "freeradius"),
+    ("/usr/bin/mbpoll", "mbpoll"),
+    ("/usr/share/doc/python3-venv", "python3-venv"),
+    ("/usr/bin/openssl", "openssl"),
+    ("/usr/sbin/rsyslogd", "rsyslog"),
+    ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -68,7 +77,17 @@ const END_TO_END: &[&str] = &[
     "--test",
     "guard",
     "--test",
+    "licence",
+    "--test",
+    "modbus",
+    "--test",
+    "radius",
+    "--test",
     "refusals",
+    "--test",
+    "snmp_ups",
+    "--test",
+    "syslog",
     "--test",
     "ups",
     "--test",
@@ -133,7 +152,13 @@ fn install(root: &Path) -> Result<(), AnyError> {
         std::fs::copy(root.join("tests/browser").join(file), browser.join(file))?;
     }
     let options = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))
+    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))?;
+    println!("   Python packages of tests/e2e/requirements.txt, into target/python");
+    let python = root.join("target/python");
+    exec(command("python3", &["-m", "venv"]).arg(&python))?;
+    let options = ["-m", "pip", "install", "--quiet", "--requirement"];
+    let mut pip = Command::new(python.join("bin/python"));
+    exec(pip.args(options).arg(root.join("tests/e2e/requirements.txt")))
 }
 
 fn has(program: &str) -> bool {

@@ -168,6 +168,26 @@ fn the_rooms_depend_in_one_direction() {
     }
 }
 
+/// Protection and alarms are never gated: nothing that keeps a battery safe
+/// can even ask what is licensed.
+#[test]
+fn nothing_that_keeps_a_battery_safe_knows_of_licences() {
+    // Events tell of editions, and the list of modules names the module.
+    let may = ["host/core/src/licence/", "host/core/src/events.rs", "host/core/src/lib.rs"];
+    let safe = |name: &str| {
+        ["host/guard/", "host/core/", "host/wire/"].iter().any(|room| name.starts_with(room))
+            && !may.iter().any(|file| name.starts_with(file))
+    };
+    let sources: Vec<_> = rust_files().into_iter().filter(|(name, _)| safe(name)).collect();
+    for room in ["host/guard/src/cycle.rs", "host/core/src/control/mod.rs"] {
+        assert!(sources.iter().any(|(name, _)| name == room), "{room} is looked at");
+    }
+    for (name, source) in sources {
+        let speaks = source.to_lowercase().contains("licence");
+        assert!(!speaks, "{name} speaks of licences");
+    }
+}
+
 #[test]
 fn unsafe_code_stays_at_the_edges() {
     for (name, source) in rust_files() {

@@ -261,6 +261,22 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A new version of a plugin failed, and the one before is back.
+    PluginRolledBack {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A notifier was not told some events, and never will be.
+    EventsUntold {
+        /// Its name.
+        name: String,
+        /// How many, at most.
+        count: u64,
+        /// Why.
+        reason: String,
+    },
     /// A plugin file was refused.
     PluginRefused {
         /// The file.
@@ -329,6 +345,32 @@ pub enum Event {
         user: String,
         /// From which address.
         from: String,
+        /// The authenticator that accepted them; `None`: the account is kept here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<String>,
+    },
+    /// An authenticator accepted somebody for whom no role is configured.
+    LoginWithoutRole {
+        /// Who.
+        user: String,
+        /// From which address.
+        from: String,
+        /// The authenticator.
+        via: String,
+        /// Its words about them.
+        words: Vec<String>,
+    },
+    /// An authenticator cannot be asked; local accounts decide alone.
+    AuthenticatorUnavailable {
+        /// Its name.
+        name: String,
+        /// Why, and what to check.
+        reason: String,
+    },
+    /// An authenticator decides again.
+    AuthenticatorBack {
+        /// Its name.
+        name: String,
     },
     /// A user signed out.
     Logout {
@@ -346,6 +388,9 @@ pub enum Event {
         /// How often; failures of one minute are one event.
         #[serde(default = "once")]
         count: u32,
+        /// The authenticator that says so; `None`: decided here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// A user changed their password.
     PasswordChanged {
@@ -365,6 +410,57 @@ pub enum Event {
         /// Why the guard did not do it; `None`: done.
         #[serde(default)]
         refused: Option<String>,
+    },
+    /// A device or the appliance was told to do something.
+    Commanded {
+        /// Who told it: a user with their address, or a plugin.
+        who: String,
+        /// Subtree of the device, e.g. `ups.0`.
+        target: String,
+        /// What, by its name.
+        command: String,
+        /// What came with it.
+        #[serde(default)]
+        value: Option<String>,
+        /// Why it was not done, or that nobody knows; `None`: done.
+        #[serde(default)]
+        refused: Option<String>,
+    },
+    /// Another edition is in force.
+    EditionChanged {
+        /// Its name.
+        edition: String,
+        /// What it shows, in words.
+        shows: String,
+        /// Something that was shown is not any more.
+        less: bool,
+        /// Why.
+        reason: String,
+    },
+    /// A licence was installed.
+    LicenceInstalled {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A licence was removed.
+    LicenceRemoved {
+        /// Its file.
+        name: String,
+        /// Who did it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A file was refused as a licence.
+    LicenceRefused {
+        /// Who brought it, from which address, or the name of its file.
+        from: String,
+        /// Why.
+        reason: String,
     },
     /// The console's certificate was made anew.
     CertificateRenewed {
@@ -426,13 +522,19 @@ impl Event {
             | Self::UpsLost { .. }
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
+            | Self::PluginRolledBack { .. }
+            | Self::EventsUntold { .. }
             | Self::PluginRefused { .. }
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
             | Self::StoreDamaged { .. }
             | Self::StoreFailed { .. }
             | Self::EventsDropped { .. }
+            | Self::EditionChanged { less: true, .. }
+            | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
+            | Self::LoginWithoutRole { .. }
+            | Self::AuthenticatorUnavailable { .. }
             | Self::LoginFailed { .. } => Severity::Warning,
             _ => Severity::Info,
         }
@@ -474,11 +576,17 @@ impl Event {
             | Self::PluginStopped { .. }
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
+            | Self::PluginRolledBack { .. }
+            | Self::EventsUntold { .. }
             | Self::PluginRefused { .. } => Category::Plugin,
             Self::Login { .. }
             | Self::Logout { .. }
             | Self::LoginFailed { .. }
+            | Self::LoginWithoutRole { .. }
+            | Self::AuthenticatorUnavailable { .. }
+            | Self::AuthenticatorBack { .. }
             | Self::Ordered { .. }
+            | Self::Commanded { .. }
             | Self::PasswordChanged { .. } => Category::Access,
             _ => Category::System,
         }
@@ -585,6 +693,12 @@ impl fmt::Display for Event {
             Self::PluginQuarantined { name, reason } => {
                 write!(f, "plugin {name} failed too often and stays off: {reason}")
             }
+            Self::PluginRolledBack { name, reason } => {
+                write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")
+            }
+            Self::EventsUntold { name, count, reason } => {
+                write!(f, "plugin {name} has not passed on {count} events: {reason}")
+            }
             Self::PluginRefused { file, reason } => write!(f, "plugin {file} refused: {reason}"),
             Self::GuardBack => f.write_str("guard answers"),
             Self::GuardLost => f.write_str("guard does not answer; no value is live"),
@@ -607,13 +721,26 @@ impl fmt::Display for Event {
                 write!(f, "store can be written again; {samples_lost} history samples were lost")
             }
             Self::EventsDropped { count } => write!(f, "{count} events came too fast and are lost"),
-            Self::Login { user, from } => write!(f, "{user} signed in from {from}"),
-            Self::Logout { user, from } => write!(f, "{user} signed out from {from}"),
-            Self::LoginFailed { user, from, count: 1 } => {
-                write!(f, "failed sign-in as {user:?} from {from}")
+            Self::Login { user, from, via: None } => write!(f, "{user} signed in from {from}"),
+            Self::Login { user, from, via: Some(via) } => {
+                write!(f, "{user} signed in from {from}, accepted by {via}")
             }
-            Self::LoginFailed { user, from, count } => {
-                write!(f, "{count} failed sign-ins as {user:?} from {from}")
+            Self::LoginWithoutRole { user, from, via, words } => write!(
+                f,
+                "{user} from {from} was accepted by {via} and has no role here; map one of its \
+                 words in [login.roles]: {words:?}"
+            ),
+            Self::AuthenticatorUnavailable { name, reason } => {
+                write!(f, "{name} cannot be asked, local accounts sign in alone: {reason}")
+            }
+            Self::AuthenticatorBack { name } => write!(f, "{name} decides about sign-ins again"),
+            Self::Logout { user, from } => write!(f, "{user} signed out from {from}"),
+            Self::LoginFailed { user, from, count, by } => {
+                match count {
+                    1 => write!(f, "failed sign-in as {user:?} from {from}")?,
+                    _ => write!(f, "{count} failed sign-ins as {user:?} from {from}")?,
+                }
+                by.iter().try_for_each(|by| write!(f, ", rejected by {by}"))
             }
             Self::PasswordChanged { user, from } => {
                 write!(f, "{user} changed the password, from {from}")
@@ -623,6 +750,28 @@ impl fmt::Display for Event {
             }
             Self::Ordered { user, from, order, refused: Some(why) } => {
                 write!(f, "{user} ordered from {from}: {order}; refused: {why}")
+            }
+            Self::Commanded { who, target, command, value, refused } => {
+                write!(f, "{who} told {target}: {command}")?;
+                if let Some(value) = value {
+                    write!(f, " {value}")?;
+                }
+                match refused {
+                    Some(why) => write!(f, "; not done: {why}"),
+                    None => Ok(()),
+                }
+            }
+            Self::EditionChanged { edition, shows, reason, .. } => {
+                write!(f, "edition {edition} is in force, it shows {shows}: {reason}")
+            }
+            Self::LicenceInstalled { name, user, from } => {
+                write!(f, "{user} installed the licence {name} from {from}")
+            }
+            Self::LicenceRemoved { name, user, from } => {
+                write!(f, "{user} removed the licence {name} from {from}")
+            }
+            Self::LicenceRefused { from, reason } => {
+                write!(f, "licence from {from} refused: {reason}")
             }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
@@ -853,7 +1002,7 @@ const GUESSERS_MAX: usize = 4;
 /// Adds up failed sign-ins: the first is told at once, what follows within
 /// [`SIGN_IN_WINDOW`] as one event with a count.
 #[derive(Clone, Debug, Default)]
-pub struct FailedSignIns(BTreeMap<(String, String), Failures>);
+pub struct FailedSignIns(BTreeMap<(String, String, Option<String>), Failures>);
 
 #[derive(Clone, Debug)]
 struct Failures {
@@ -862,28 +1011,35 @@ struct Failures {
 }
 
 impl FailedSignIns {
-    /// Somebody failed. Returns what is to be told now.
-    pub fn failed(&mut self, user: &str, from: &str, now: Nanos) -> Option<Event> {
-        let mut key = (user.to_owned(), from.to_owned());
+    /// Somebody failed; `by`: the authenticator that says so. Returns what is
+    /// to be told now.
+    pub fn failed(
+        &mut self,
+        user: &str,
+        from: &str,
+        by: Option<&str>,
+        now: Nanos,
+    ) -> Option<Event> {
+        let mut key = (user.to_owned(), from.to_owned(), by.map(str::to_owned));
         if !self.0.contains_key(&key) && self.0.len() >= GUESSERS_MAX {
-            key = ("several users".to_owned(), "many addresses".to_owned());
+            key = ("several users".to_owned(), "many addresses".to_owned(), None);
         }
         if let Some(known) = self.0.get_mut(&key) {
             known.untold = known.untold.saturating_add(1);
             return None;
         }
-        let (user, from) = key.clone();
+        let (user, from, by) = key.clone();
         self.0.insert(key, Failures { since: now, untold: 0 });
-        Some(Event::LoginFailed { user, from, count: 1 })
+        Some(Event::LoginFailed { user, from, count: 1, by })
     }
 
     /// What is to be told of windows that are over; call it every few seconds.
     pub fn over(&mut self, now: Nanos) -> Vec<Event> {
         let over = |f: &Failures| now.since(f.since) >= SIGN_IN_WINDOW;
         let told = self.0.iter().filter(|(_, f)| over(f) && f.untold > 0);
-        let told = told.map(|((user, from), f)| {
-            let (user, from) = (user.clone(), from.clone());
-            Event::LoginFailed { user, from, count: f.untold }
+        let told = told.map(|((user, from, by), f)| {
+            let (user, from, by) = (user.clone(), from.clone(), by.clone());
+            Event::LoginFailed { user, from, count: f.untold, by }
         });
         let told = told.collect();
         self.0.retain(|_, f| !over(f));
@@ -999,16 +1155,18 @@ mod tests {
             user: user.into(),
             from: from.into(),
             count,
+            by: None,
         };
-        assert_eq!(guesses.failed("admin", "::1", at(0)), Some(failed("admin", "::1", 1)));
+        assert_eq!(guesses.failed("admin", "::1", None, at(0)), Some(failed("admin", "::1", 1)));
         for second in 1..30 {
-            assert_eq!(guesses.failed("admin", "::1", at(second)), None);
+            assert_eq!(guesses.failed("admin", "::1", None, at(second)), None);
         }
         assert_eq!(guesses.over(at(59)), []);
         assert_eq!(guesses.over(at(60)), [failed("admin", "::1", 29)]);
         assert_eq!(guesses.over(at(120)), [], "told once");
-        let told: Vec<_> =
-            (0..200).filter_map(|n| guesses.failed("admin", &n.to_string(), at(200))).collect();
+        let told: Vec<_> = (0..200)
+            .filter_map(|n| guesses.failed("admin", &n.to_string(), None, at(200)))
+            .collect();
         assert_eq!(told.len(), 5, "a crowd is told as one");
         assert_eq!(guesses.over(at(260)), [failed("several users", "many addresses", 195)]);
     }
@@ -1017,7 +1175,10 @@ mod tests {
     fn events_of_other_versions_can_be_read() {
         let read = |text: &str| toml::from_str::<Event>(text).expect("readable");
         let old = read("kind = 'login_failed'\nuser = 'a'\nfrom = 'b'");
-        assert_eq!(old, Event::LoginFailed { user: "a".into(), from: "b".into(), count: 1 });
+        assert_eq!(
+            old,
+            Event::LoginFailed { user: "a".into(), from: "b".into(), count: 1, by: None }
+        );
         assert_eq!(read("kind = 'comet_seen'\ntail = 3"), Event::Unknown);
     }
 
@@ -1060,7 +1221,20 @@ mod tests {
                 first_collapsed: Some(7),
             },
             Event::StoreRecovered { samples_lost: 2 },
-            Event::LoginFailed { user: "x".into(), from: "::1".into(), count: 2 },
+            Event::LoginFailed {
+                user: "x".into(),
+                from: "::1".into(),
+                count: 2,
+                by: Some("radius".into()),
+            },
+            Event::LoginWithoutRole {
+                user: "x".into(),
+                from: "::1".into(),
+                via: "radius".into(),
+                words: vec!["staff".into()],
+            },
+            Event::AuthenticatorUnavailable { name: "radius".into(), reason: "x".into() },
+            Event::AuthenticatorBack { name: "radius".into() },
         ] {
             assert!(event.to_string().len() > 8, "{event:?}");
         }

@@ -16,8 +16,8 @@
 //! into bypass duties, [`control`] does all of it for all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
 //! else names it, [`health`] judges the blocks over years, [`events`] decides
-//! what is worth telling and [`history`] what is kept, [`settings`] and
-//! [`command`] are the two ways in.
+//! what is worth telling and [`history`] what is kept, [`licence`] how much of
+//! it is shown, [`settings`] and [`command`] are the two ways in.
 #![forbid(unsafe_code)]
 
 pub mod battery;
@@ -25,6 +25,7 @@ pub mod battery_test;
 pub mod bus;
 pub mod command;
 pub mod control;
+pub mod danger;
 pub mod discharge;
 pub mod equalize;
 pub mod estimate;
@@ -32,6 +33,7 @@ pub mod events;
 pub mod health;
 pub mod history;
 pub mod image;
+pub mod licence;
 pub mod phase;
 pub mod points;
 pub mod protect;

@@ -9,10 +9,15 @@ use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::clock;
-use evenkeeld::console::{Console, server, tls};
+use evenkeeld::console::remote::Remote;
+use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::licence::{Licences, NoGate, TrustNow};
+use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
+use evenkeeld::plugin::trusted::{self, Places};
+use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
 use std::sync::Arc;
@@ -24,10 +29,28 @@ async fn main() {
     std::fs::create_dir_all(&dir).expect("a directory");
     let store = Arc::new(Store::open(&dir, Limits::default()).expect("a store"));
     let hub = Arc::new(Hub::default());
-    let plugins = Arc::new(vec![plugin()]);
+    let plugins = Arc::new(NoPlugins(vec![plugin()]));
     let orders = Arc::new(Orders::new(dir.join("guard")));
     let path = dir.clone();
-    let console = Console::new(hub.clone(), store.clone(), plugins, orders, path, vec![]).await;
+    // Every value is shown: there is no gate to ask, and nothing to sell.
+    let gate = Arc::new(NoGate);
+    let places = Places { trust_dir: dir.clone(), data_dir: dir.clone() };
+    let trust: TrustNow = Box::new(move || trusted::load(&places, &Default::default()).0);
+    let licences = Licences::open(&dir, trust, hub.clone(), store.clone(), gate, Arc::default());
+    let licences = Arc::new(licences.expect("a serial number"));
+    hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
+    let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let parts = Parts {
+        hub: hub.clone(),
+        store: store.clone(),
+        plugins,
+        orders,
+        commands: Arc::default(),
+        licences,
+        data_dir: path,
+        remote,
+    };
+    let console = Console::new(parts, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -86,7 +109,7 @@ fn plant(second: u64) -> Plant {
         snapshot.jitter.record(Nanos(n * 700));
     }
     let strings = vec!["Room A".into(), "Room B".into()];
-    Plant { snapshot, strings, devices: Vec::new(), connected: true }
+    Plant { snapshot, strings, devices: Vec::new(), connected: true, over: Vec::new() }
 }
 
 fn block(b: usize, deviation: f64) -> BlockRecord {
@@ -136,7 +159,10 @@ fn plugin() -> PluginStatus {
         vendor: "Evenkeel development".into(),
         state: PluginState::Running,
         last_error: None,
+        world: "driver",
         polls: 412,
+        calls: 412,
+        slowest_call_us: 190_000,
         traps: 0,
         cpu_ms: 90,
         memory_bytes: 1_114_112,

@@ -16,11 +16,10 @@
 //! does, so that a poll shows the host's and the plugin's part and no waiting.
 //! Prints one `name: value unit` a line; times are medians.
 
-use evenkeel_core::time::Nanos;
-use evenkeel_signing::{Envelope, Keyring, Kind, PublicKey, Role, SecretKey, seal_plugin};
+use evenkeel_signing::{PublicKey, Role, Roots, SecretKey, Trust, seal_plugin};
+use evenkeeld::caps::log::Log;
 use evenkeeld::caps::{Services, Who};
 use evenkeeld::config::PluginGrant;
-use evenkeeld::grants::Grants;
 use evenkeeld::hub::Hub;
 use evenkeeld::plugin::budget::CALL_MAX;
 use evenkeeld::plugin::compile::{Compiler, helper::Helper};
@@ -66,9 +65,9 @@ fn main() -> Result<(), Failed> {
     let begun = Instant::now();
     let engine = engine::start()?;
     println!("engine start: {} µs", begun.elapsed().as_micros());
-    let mut keyring = Keyring::new();
-    keyring.insert(PublicKey::read(key)?)?;
-    let grant = grant(bundle, &keyring)?;
+    let mut trust = Trust::new(Roots::none(), false)?;
+    trust.add_development_key(PublicKey::read(key)?)?;
+    let grant = grant(bundle, &trust)?;
     println!("bundle: {} bytes", std::fs::metadata(bundle)?.len());
     let helper = Helper::of(evenkeeld.canonicalize()?);
     for _ in 0..COLD {
@@ -76,13 +75,13 @@ fn main() -> Result<(), Failed> {
         let fresh = tempfile::tempdir()?;
         let compiler = Compiler::new(engine.clone(), helper.clone(), fresh.path());
         let begun = Instant::now();
-        let package = load::load(&compiler, &keyring, bundle, &grant)?;
+        let package = load::load(&compiler, &trust, bundle, &grant)?;
         start(&package, &grant, &Arc::default(), &mut Costs::default())?;
         cold.push(begun.elapsed());
     }
     print("cold: verify, compile, link, start", &mut cold);
     let compiler = Compiler::new(engine, helper, kept.path());
-    load::load(&compiler, &keyring, bundle, &grant)?;
+    load::load(&compiler, &trust, bundle, &grant)?;
 
     let mut costs = Costs::default();
     let mut copies = Vec::new();
@@ -90,7 +89,7 @@ fn main() -> Result<(), Failed> {
     for _ in 0..COPIES {
         let before = resident_bytes()?;
         let begun = Instant::now();
-        let package = load::load(&compiler, &keyring, bundle, &grant)?;
+        let package = load::load(&compiler, &trust, bundle, &grant)?;
         let hub = Arc::new(Hub::default());
         let mut copy = start(&package, &grant, &hub, &mut costs)?;
         costs.install.push(begun.elapsed());
@@ -192,9 +191,11 @@ fn start(
     let mut copy = Instance::new(
         package,
         &Surroundings {
-            who: Who { name: grant.name.clone(), points: grant.points.clone() },
-            services: Services { hub: Arc::clone(hub), epoch: Nanos(0), reports: None },
+            log: Log::new(who(grant)),
+            who: who(grant),
+            services: Services { hub: Arc::clone(hub), ..Services::default() },
             stop: Arc::new(Stop::new()?),
+            inbox: Arc::default(),
             memory: Arc::default(),
             call_max: CALL_MAX,
         },
@@ -204,22 +205,22 @@ fn start(
     Ok(copy)
 }
 
+fn who(grant: &PluginGrant) -> Who {
+    Who { name: grant.name.clone(), points: grant.points.clone() }
+}
+
 /// Everything that the manifest asks for: each line a device of its own.
-fn grant(bundle: &Path, keyring: &Keyring) -> Result<PluginGrant, Failed> {
+fn grant(bundle: &Path, trust: &Trust) -> Result<PluginGrant, Failed> {
     let raw = std::fs::read(bundle)?;
-    let verified = Envelope::read(&raw)?.verify(keyring, Kind::Plugin)?;
-    let manifest = verified.plugin()?.manifest().clone();
+    let manifest = trust.plugin(&raw)?.manifest().clone();
     let mut serial = BTreeMap::new();
     for permission in manifest.permissions.iter().filter(|p| p.interface.contains("serial")) {
         serial.insert(permission.what.clone(), device()?.parse()?);
     }
-    Ok(PluginGrant {
-        name: manifest.name,
-        enabled: true,
-        points: "ups.0".into(),
-        grant: Grants { serial, ..Grants::default() },
-        settings: BTreeMap::new(),
-    })
+    let mut grant = PluginGrant::new(&manifest.name);
+    grant.points = "ups.0".into();
+    grant.grant.serial = serial;
+    Ok(grant)
 }
 
 /// The near end of a line with a device on it, which answers at once.

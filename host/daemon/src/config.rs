@@ -21,10 +21,11 @@
 //! ```
 
 use crate::grants::Grants;
+use crate::login::LoginSettings;
 use crate::store::Revision;
 use evenkeel_core::points::{Name, battery};
-use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -56,16 +57,21 @@ pub struct Config {
     pub history_period: Duration,
     /// The plugins, and what each may touch.
     pub plugins: Vec<PluginGrant>,
+    /// Who else decides about sign-ins.
+    pub login: LoginSettings,
 }
 
 /// One plugin that is to run, and what it may do. What is not named is not
 /// granted.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PluginGrant {
     /// Name of the plugin, as in its manifest.
     #[serde(deserialize_with = "plugin_name")]
     pub name: String,
+    /// What tells this copy from others of the same plugin; its name when empty.
+    #[serde(default, deserialize_with = "plugin_id")]
+    id: String,
     /// False: installed, not run.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -79,6 +85,39 @@ pub struct PluginGrant {
     /// Settings that the plugin reads, by key.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// Grants that can cut power or do other harm, each by name: said twice,
+    /// here and in `grant`.
+    #[serde(default)]
+    pub confirm: Vec<String>,
+}
+
+impl PluginGrant {
+    /// A plugin that may do nothing, under its own name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: String::new(),
+            enabled: true,
+            points: String::new(),
+            grant: Grants::default(),
+            settings: BTreeMap::new(),
+            confirm: Vec::new(),
+        }
+    }
+
+    /// The same as a copy with this id.
+    #[must_use]
+    pub fn with_id(mut self, id: &str) -> Self {
+        self.id = if id == self.name { String::new() } else { id.to_owned() };
+        self
+    }
+
+    /// What it is called on this appliance.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { &self.id }
+    }
 }
 
 /// Why a configuration was refused.
@@ -134,6 +173,7 @@ impl Config {
             ConfigError::Line { line: line_of(text, at), problem: e.message().to_owned() }
         })?;
         check_plugins(text, &file.plugin)?;
+        check_login(text, file.login.as_ref(), &file.plugin)?;
         Ok(Self {
             data_dir: file.data_dir,
             listen: file.listen,
@@ -142,6 +182,7 @@ impl Config {
             trust_dir: file.trust_dir,
             history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
+            login: file.login.map(Spanned::into_inner).unwrap_or_default(),
         })
     }
 }
@@ -202,6 +243,7 @@ struct ConfigFile {
     history_period_s: Option<Duration>,
     #[serde(default)]
     plugin: Vec<Spanned<PluginGrant>>,
+    login: Option<Spanned<LoginSettings>>,
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is
@@ -225,22 +267,45 @@ fn check_plugins(text: &str, plugins: &[Spanned<PluginGrant>]) -> Result<(), Con
             return bad(spanned, format!("more than {PLUGINS_MAX} plugins"));
         }
         for other in plugins[..i].iter().map(Spanned::get_ref) {
-            if other.name == plugin.name && other.points == plugin.points {
-                return bad(spanned, format!("plugin {:?} stands here twice", plugin.name));
-            }
-            let overlap = names_overlap(&plugin.points, &other.points);
-            if overlap {
+            if other.id() == plugin.id() {
+                let id = plugin.id();
                 return bad(
                     spanned,
-                    format!(
-                        "points {:?} of plugin {:?} overlap {:?} of {:?}; every point has one producer",
-                        plugin.points, plugin.name, other.points, other.name
-                    ),
+                    format!("plugin {id:?} stands here twice; give one of them another `id`"),
                 );
+            }
+            if let Some(problem) = conflict(other, plugin) {
+                return bad(spanned, problem);
             }
         }
     }
     Ok(())
+}
+
+/// Why two plugins cannot both be there: every point has one producer.
+#[must_use]
+pub fn conflict(one: &PluginGrant, other: &PluginGrant) -> Option<String> {
+    names_overlap(&one.points, &other.points).then(|| {
+        format!(
+            "points {:?} of plugin {:?} overlap {:?} of {:?}; every point has one producer",
+            other.points,
+            other.id(),
+            one.points,
+            one.id()
+        )
+    })
+}
+
+/// Those who are to be asked are there.
+fn check_login(
+    text: &str,
+    login: Option<&Spanned<LoginSettings>>,
+    plugins: &[Spanned<PluginGrant>],
+) -> Result<(), ConfigError> {
+    let Some(login) = login else { return Ok(()) };
+    let names: Vec<_> = plugins.iter().map(|p| p.get_ref().id()).collect();
+    let line = line_of(text, login.span().start);
+    login.get_ref().check(&names).map_err(|problem| ConfigError::Line { line, problem })
 }
 
 fn names_overlap(a: &str, b: &str) -> bool {
@@ -272,8 +337,18 @@ fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     if good { Ok(name) } else { Err(D::Error::custom("a plugin name is 1 to 64 of a-z, 0-9, '-'")) }
 }
 
+fn plugin_id<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let id = String::deserialize(from)?;
+    let good =
+        id.len() <= 64 && id.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'));
+    if good { Ok(id) } else { Err(D::Error::custom("an id is 1 to 64 of a-z, 0-9, '-', '.'")) }
+}
+
 fn point_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
+    if text.is_empty() {
+        return Ok(text);
+    }
     let name = Name::parse(&text).map_err(D::Error::custom)?;
     if let Some(root) = battery::ROOTS.into_iter().find(|root| name.is_within(root)) {
         return Err(D::Error::custom(format!("points under {root:?} are the guard's own")));
@@ -333,6 +408,18 @@ settings = { protocol = "Q1" }
             ("settings = { protocol = \"Q1\" }\n", second, 11, "one producer"),
             ("trust_dir =", "history_period_s = 0\ntrust_dir =", 5, "86400"),
             ("trust_dir = \"", "trust_dir = ", 5, ""),
+            (
+                "settings = { protocol = \"Q1\" }",
+                "[login]\nauthenticators = [\"x\"]",
+                11,
+                "no plugin",
+            ),
+            (
+                "settings = { protocol = \"Q1\" }",
+                "[login.roles]\nops = \"root\"",
+                12,
+                "unknown variant",
+            ),
         ] {
             match Config::parse(&GOOD.replacen(from, to, 1)).expect_err(to) {
                 ConfigError::Line { line: found, problem } => {

@@ -25,7 +25,9 @@ const ATTEMPTS: u32 = 10;
 pub async fn run(hub: Arc<Hub>, store: Arc<Store>, orders: Arc<Orders>) {
     let mut keeper = Keeper { strings: Vec::new(), store, orders };
     loop {
-        if let Some(plant) = hub.plant().filter(|plant| plant.connected) {
+        // A discharge does not come again: it is kept whole, and shown as far as
+        // the licence covers it.
+        if let Some(plant) = hub.whole_plant().filter(|plant| plant.connected) {
             keeper.step(&plant).await;
         }
         tokio::time::sleep(LOOK).await;

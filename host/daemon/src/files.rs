@@ -28,7 +28,7 @@ pub fn private_dir(dir: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// What the system says.
-pub fn write_private(path: &Path, content: &(impl AsRef<[u8]> + ?Sized)) -> io::Result<()> {
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> io::Result<()> {
     let fresh = path.with_extension("fresh");
     // Left by a power cut, if at all.
     let _ = fs::remove_file(&fresh);

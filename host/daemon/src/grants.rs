@@ -8,15 +8,24 @@
 //! ```toml
 //! grant.serial.ups = "/dev/ttyS1"
 //! grant.net.server = "tls://logs.example.org:6514"
+//! grant.net.other = { url = "tls://192.0.2.7:6514", ca = "/etc/evenkeel/ca.pem" }
 //! grant.listen.modbus = "tcp://[::]:502"
 //! grant.read.values = ["string", "ups.0"]
 //! grant.commands.ups = ["ups.0:test.battery.*", "ups.0:beeper.toggle"]
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
+//! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
 
+pub mod endpoint;
+pub mod snmp;
+
+pub use endpoint::{Endpoint, Pin, TlsName, Trust};
+
+use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
+use evenkeel_core::danger::danger_of;
 use evenkeel_core::events::Severity;
 use evenkeel_core::points::Name;
 use evenkeel_core::points::names::within;
@@ -53,6 +62,42 @@ pub struct Grants {
     /// Secrets that it may compute with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: Named<Secret>,
+    /// SNMP agents that it may ask.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub snmp: Named<snmp::SnmpAgent>,
+}
+
+impl Grants {
+    /// Without the texts of the secrets, to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        shown.secrets.values_mut().for_each(|secret| *secret = Secret(MASK.to_owned()));
+        for (_, secret) in shown.snmp.values_mut().flat_map(snmp::SnmpAgent::secrets) {
+            *secret = Secret(MASK.to_owned());
+        }
+        shown
+    }
+
+    /// With the secrets of `before` where only the mask is given.
+    ///
+    /// # Errors
+    /// The name of a masked secret that was not there before.
+    pub fn unmasked(mut self, before: &Self) -> Result<Self, String> {
+        for (name, secret) in self.secrets.iter_mut().filter(|(_, secret)| secret.0 == MASK) {
+            secret.clone_from(before.secrets.get(name).ok_or_else(|| name.clone())?);
+        }
+        for (name, agent) in &mut self.snmp {
+            let mut known = before.snmp.get(name).cloned();
+            let mut known = known.as_mut().map(snmp::SnmpAgent::secrets).unwrap_or_default();
+            for (field, secret) in agent.secrets().into_iter().filter(|(_, s)| s.0 == MASK) {
+                let same = known.iter_mut().find(|(other, _)| *other == field);
+                let (_, same) = same.ok_or_else(|| format!("{name}.{field}"))?;
+                secret.clone_from(same);
+            }
+        }
+        Ok(self)
+    }
 }
 
 /// Why a part of a grant is refused.
@@ -65,6 +110,12 @@ pub struct GrantTextError {
 
 fn wrong(text: &str, wanted: &'static str) -> GrantTextError {
     GrantTextError { text: crate::caps::one_line(text, 100), wanted }
+}
+
+/// Whether `text` can be a host's name or IPv4 address.
+fn is_host(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    (1..=253).contains(&text.len()) && text.bytes().all(good)
 }
 
 /// A device file, by its absolute path.
@@ -120,54 +171,6 @@ impl Transport {
     fn split(text: &str) -> Option<(Self, &str)> {
         let (scheme, rest) = text.split_once("://")?;
         Self::ALL.iter().find(|(word, _)| *word == scheme).map(|(_, t)| (*t, rest))
-    }
-}
-
-/// A peer: `tls://logs.example.org:6514`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Endpoint {
-    /// How.
-    pub transport: Transport,
-    /// Host name or address; an IPv6 address without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-impl FromStr for Endpoint {
-    type Err = GrantTextError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || wrong(text, "like udp://host:port, tcp://host:port or tls://host:port");
-        let (transport, rest) = Transport::split(text).ok_or_else(bad)?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(bad)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(bad)?;
-        let host = match host.strip_prefix('[') {
-            Some(inner) => {
-                let inner = inner.strip_suffix(']').ok_or_else(bad)?;
-                inner.parse::<std::net::Ipv6Addr>().map_err(|_| bad())?;
-                inner
-            }
-            None => host,
-        };
-        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-        let plain = rest.starts_with('[') || host.bytes().all(is_name);
-        if !plain || !(1..=253).contains(&host.len()) {
-            return Err(bad());
-        }
-        Ok(Self { transport, host: host.to_ascii_lowercase(), port })
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transport, host, port } = self;
-        let scheme = transport.as_str();
-        match host.contains(':') {
-            true => write!(f, "{scheme}://[{host}]:{port}"),
-            false => write!(f, "{scheme}://{host}:{port}"),
-        }
     }
 }
 
@@ -246,11 +249,21 @@ pub struct CommandPattern {
 }
 
 impl CommandPattern {
-    /// Whether it allows `name` to `target`.
+    /// Whether it allows `name` to `target`. A dangerous command is allowed by
+    /// its whole name alone: no `*` covers it.
     #[must_use]
     pub fn allows(&self, target: &str, name: &str) -> bool {
-        let fits = if self.open_ended { name.starts_with(&self.name) } else { name == self.name };
+        let fits = match self.open_ended {
+            true => name.starts_with(&self.name) && danger_of(name).is_none(),
+            false => name == self.name,
+        };
         target == self.target && fits
+    }
+
+    /// The name, with a `*` where it is open.
+    #[must_use]
+    pub fn name_text(&self) -> String {
+        format!("{}{}", self.name, if self.open_ended { "*" } else { "" })
     }
 
     /// The device that may be told.
@@ -280,7 +293,7 @@ impl FromStr for CommandPattern {
 
 impl fmt::Display for CommandPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}{}", self.target, self.name, if self.open_ended { "*" } else { "" })
+        write!(f, "{}:{}", self.target, self.name_text())
     }
 }
 
@@ -332,7 +345,7 @@ macro_rules! by_text {
         }
     )*};
 }
-by_text!(DevicePath, Endpoint, Listen, Subtree, CommandPattern, Secret);
+by_text!(DevicePath, Listen, Subtree, CommandPattern, Secret, TlsName, Pin);
 
 macro_rules! shown {
     ($($type:ty),*) => {$(
@@ -343,7 +356,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(DevicePath, Endpoint, Listen, Subtree, CommandPattern);
+shown!(DevicePath, Listen, Subtree, CommandPattern, TlsName, Pin);
 
 #[cfg(test)]
 mod tests {
@@ -351,25 +364,6 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let endpoint = |text: &str| text.parse::<Endpoint>().map(|e| e.to_string());
-        for good in ["udp://10.0.0.1:514", "tls://logs.example.org:6514", "tcp://[2001:db8::1]:502"]
-        {
-            assert_eq!(endpoint(good).as_deref(), Ok(good));
-        }
-        for bad in [
-            "logs:514",
-            "http://x:80",
-            "tcp://x",
-            "tcp://x:0",
-            "tcp://:1",
-            "tcp://a b:1",
-            "tcp://x:70000",
-            "tcp://[x]:1",
-            "tcp://::1:1",
-        ] {
-            let error = endpoint(bad).expect_err(bad).to_string();
-            assert!(error.contains("is not like udp://host:port"), "{error}");
-        }
         assert_eq!(
             "tcp://[::]:502".parse::<Listen>().map(|l| l.to_string()).as_deref(),
             Ok("tcp://[::]:502")
@@ -395,6 +389,13 @@ mod tests {
         assert!(!pattern.allows("ups.0", "load.off"));
         let exact: CommandPattern = "ups.0:load.off".parse().expect("good");
         assert!(exact.allows("ups.0", "load.off") && !exact.allows("ups.0", "load.off.delay"));
+        let all: CommandPattern = "ups.0:*".parse().expect("good");
+        assert!(all.allows("ups.0", "beeper.toggle"));
+        for dangerous in ["load.off", "shutdown.return", "outlet.1.switch", "driver.killpower"] {
+            assert!(!all.allows("ups.0", dangerous), "{dangerous}");
+        }
+        let nearly: CommandPattern = "ups.0:load.of*".parse().expect("good");
+        assert!(!nearly.allows("ups.0", "load.off"));
         for bad in ["load.off", "ups.0:", "ups.0:LOAD", ":x", "ups.0:a*b"] {
             assert!(bad.parse::<CommandPattern>().is_err(), "{bad}");
         }
@@ -405,6 +406,10 @@ mod tests {
         let grants: Grants = toml::from_str("secrets.shared = \"hunter2\"").expect("good");
         assert!(!format!("{grants:?}").contains("hunter2"));
         assert_eq!(grants.secrets["shared"].bytes(), b"hunter2");
+        let shown = grants.masked();
+        assert_ne!(shown, grants);
+        assert_eq!(shown.clone().unmasked(&grants), Ok(grants));
+        assert_eq!(shown.unmasked(&Grants::default()), Err("shared".to_owned()));
         let error = toml::from_str::<Grants>("secrets.shared = \"\"").expect_err("empty");
         assert!(error.message().contains("1 to 256 bytes"), "{error}");
     }

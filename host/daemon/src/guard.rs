@@ -76,7 +76,7 @@ pub fn spawn(socket: PathBuf, hub: Arc<Hub>) -> io::Result<()> {
 }
 
 fn disconnect(hub: &Hub) {
-    if let Some(plant) = hub.plant().filter(|p| p.connected) {
+    if let Some(plant) = hub.whole_plant().filter(|p| p.connected) {
         hub.set_plant(Plant { connected: false, ..Plant::clone(&plant) });
     }
 }
@@ -107,7 +107,13 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
                     (seen, cycle) = (sequence, snapshot.cycle);
                     heard = cycle.published;
                     let (strings, devices) = (talk.strings.clone(), talk.devices.clone());
-                    hub.set_plant(Plant { snapshot, strings, devices, connected: true });
+                    hub.set_plant(Plant {
+                        snapshot,
+                        strings,
+                        devices,
+                        connected: true,
+                        over: Vec::new(),
+                    });
                 }
                 // A collision with the guard; the next look is soon.
                 Err(image::ReadError::Busy) => {}

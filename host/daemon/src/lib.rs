@@ -6,6 +6,7 @@
 
 pub mod caps;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod console;
 pub mod discharges;
@@ -14,8 +15,12 @@ pub mod files;
 pub mod grants;
 pub mod guard;
 pub mod hub;
+pub mod licence;
+pub mod login;
+pub mod notify;
 pub mod plant;
 pub mod plugin;
+pub mod plugin_admin;
 pub mod plugin_status;
 pub mod store;
 pub mod watch;

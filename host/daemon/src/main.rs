@@ -5,20 +5,30 @@
 //! replay-plugin` repeats a plugin's failure from its recording.
 
 use clap::{Parser, Subcommand};
-use evenkeel_core::events::Event;
+use evenkeel_core::events::{Category, Event};
 use evenkeeld::caps::Services;
+use evenkeeld::caps::net_server::Servers;
+use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
-use evenkeeld::console::{Console, server, tls};
+use evenkeeld::console::remote::Remote;
+use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
+use evenkeeld::login::{Authenticators, Nobody};
+use evenkeeld::notify::Notifiers;
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{Compiler, child, helper};
 use evenkeeld::plugin::report::Reports;
+use evenkeeld::plugin::roster::{self, Roster};
+use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin::trusted::{self, Places};
+use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
-use evenkeeld::plugin::{engine, load, replay};
-use evenkeeld::plugin_status::{PluginList, PluginStatus};
+use evenkeeld::plugin::{engine, replay};
+use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;
@@ -31,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as flag;
+use tokio::sync::{Notify, watch as flag};
 
 /// Time between two attempts to open the console.
 const RETRY: Duration = Duration::from_secs(5);
@@ -120,9 +130,10 @@ fn replay_plugin(
     trust: &Path,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let compiler = Compiler::without_cache(engine::start()?, helper::Helper::default());
-    let (keyring, errors) = load::keyring(trust);
-    errors.iter().for_each(|error| tracing::error!("{}", chain(error)));
-    let replayed = replay::replay(&compiler, &keyring, bundle, recording)?;
+    let places = Places { trust_dir: trust.to_owned(), data_dir: trust.to_owned() };
+    let (trust, problems) = trusted::load(&places, &roster::Decisions::default());
+    problems.iter().for_each(|problem| tracing::error!("{}", chain(problem)));
+    let replayed = replay::replay(&compiler, &trust, bundle, recording)?;
     let then = replayed.report.failure;
     let now = replayed.failure.map_or("no call failed".to_owned(), |failure| failure.to_string());
     println!("then: {then}\nnow:  {now}");
@@ -138,19 +149,52 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let hub = Arc::new(Hub::default());
     guard::spawn(config.guard_socket.clone(), hub.clone())?;
     let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let plugins = start_plugins(&config, &hub, &store, &mut notices);
+    let bell = Arc::new(Notify::new());
+    let commands = {
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
+    };
+    let plugins = start_plugins(&config, &hub, &commands, &store, &bell, &mut notices);
     let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
     let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
     let keeping = tokio::spawn(keeping);
+    let notifiers = Arc::new(Notifiers::new(store.clone()));
+    let notifying = plugins.clone().map(|plugins| {
+        let notifiers = notifiers.clone();
+        tokio::spawn(async move { notifiers.run(|| plugins.of_world(World::Notifier)).await })
+    });
 
-    let list: Arc<dyn PluginList> = match &plugins {
+    let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
-        None => Arc::new(Vec::<PluginStatus>::new()),
+        None => Arc::new(NoPlugins::default()),
     };
-    let data_dir = config.data_dir.clone();
-    let console = Console::new(hub, store.clone(), list, orders, data_dir, notices).await;
+    let gate: Arc<dyn Gate> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoGate),
+    };
+    let (data_dir, trust) = (config.data_dir.clone(), trust_now(&config, &store));
+    let licences = Licences::open(&data_dir, trust, hub.clone(), store.clone(), gate, bell)?;
+    let licences = Arc::new(licences);
+    let judging = tokio::spawn(licences.clone().run());
+    let authenticators: Arc<dyn Authenticators> = match &plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(Nobody),
+    };
+    let remote = Remote::new(config.login.clone(), authenticators);
+    let parts = Parts {
+        hub,
+        store: store.clone(),
+        plugins: admin,
+        orders,
+        commands,
+        licences,
+        data_dir: config.data_dir.clone(),
+        remote,
+    };
+    let console = Console::new(parts, notices).await;
     let (stop, stopped) = flag::channel(false);
     let serving = serve(console, &config, &store, stopped);
     let (mut terminated, mut interrupted) =
@@ -164,12 +208,16 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     tokio::join!(serving, signalled);
     watching.abort();
     keeping.abort();
+    judging.abort();
+    if let Some(notifying) = notifying {
+        notifying.abort();
+    }
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();
     }
     // The last holder of the store writes what waits; nothing holds it but this
-    // function and the plugins' event sink.
+    // function and the plugins: their event sink and what they keep.
     drop(store);
     Ok(())
 }
@@ -226,17 +274,33 @@ async fn begin(
 fn start_plugins(
     config: &Config,
     hub: &Arc<Hub>,
+    commands: &Arc<Switchboard>,
     store: &Arc<Store>,
+    changed: &Arc<Notify>,
     notices: &mut Vec<String>,
 ) -> Option<Arc<Supervisor>> {
-    let sink = store.clone();
-    let events = Arc::new(move |event| sink.record(event));
+    let (sink, changed) = (store.clone(), changed.clone());
+    let events = Arc::new(move |event: Event| {
+        // The licence gate is one of them: it came, went or failed.
+        if event.category() == Category::Plugin {
+            changed.notify_one();
+        }
+        sink.record(event);
+    });
     let reports = Reports::open(&config.data_dir).map(Arc::new);
     if let Err(e) = &reports {
         tracing::error!("failures of plugins are not kept; check the disk: {e}");
     }
-    let services = Services { hub: hub.clone(), epoch: clock::now(), reports: reports.ok() };
-    Supervisor::start(config, services, events)
+    let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
+    let services = Services {
+        hub: hub.clone(),
+        commands: commands.clone(),
+        servers: Arc::new(servers),
+        epoch: clock::now(),
+        store: Some(store.clone()),
+        reports: reports.ok(),
+    };
+    Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)
         .map_err(|e| {
             let reason = chain(&e);
@@ -244,6 +308,32 @@ fn start_plugins(
             notices.push(format!("No plugin runs; restart the appliance. {reason}"));
         })
         .ok()
+}
+
+/// Whom the appliance trusts, as the roster says at the time.
+fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
+    let (trust_dir, data_dir) = (config.trust_dir.clone(), config.data_dir.clone());
+    let (places, roster) = (Places { trust_dir, data_dir }, RosterIn(store.clone()));
+    Box::new(move || {
+        let read = roster.load().ok().flatten();
+        let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
+        // What cannot be used is told where plugins are loaded.
+        trusted::load(&places, &roster.decisions).0
+    })
+}
+
+/// The roster as a settings document of the store.
+struct RosterIn(Arc<Store>);
+
+impl RosterStore for RosterIn {
+    fn load(&self) -> Result<Option<String>, String> {
+        let kept = self.0.settings(roster::DOCUMENT).map_err(|e| chain(&e))?;
+        Ok(kept.into_iter().next().map(|revision| revision.text))
+    }
+
+    fn save(&self, text: &str) -> Result<(), String> {
+        self.0.keep_settings(roster::DOCUMENT, text).wait().map_err(|e| chain(&e))
+    }
 }
 
 /// Serve the console as soon as it can be reached, until `stop` changes.

@@ -59,8 +59,15 @@ pub struct PluginStatus {
     pub state: PluginState,
     /// The last thing that went wrong, for people.
     pub last_error: Option<String>,
-    /// Polls since it was started.
+    /// What it is for: `driver`, `gateway`, `notifier`, `authenticator`,
+    /// `licence-gate`; empty when unknown.
+    pub world: &'static str,
+    /// Polls (wake-ups) since it was started.
     pub polls: u64,
+    /// Calls of any kind since it was started.
+    pub calls: u64,
+    /// Longest call since it was started, waits included, µs.
+    pub slowest_call_us: u64,
     /// Times it trapped since the daemon started.
     pub traps: u64,
     /// CPU time used since it was started, ms.
@@ -73,10 +80,4 @@ pub struct PluginStatus {
     pub last_poll_us: u64,
     /// Since when it is in this state, ms since 1970.
     pub since_unix_ms: u64,
-}
-
-impl PluginList for Vec<PluginStatus> {
-    fn plugins(&self) -> Vec<PluginStatus> {
-        self.clone()
-    }
 }

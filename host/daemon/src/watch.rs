@@ -119,7 +119,8 @@ impl Watch {
     /// What happened since the last look.
     pub fn step(&mut self, hub: &Hub, now: Nanos) -> Vec<Event> {
         let mut events = Vec::new();
-        if let Some(plant) = hub.plant() {
+        // No licence gates what is wrong.
+        if let Some(plant) = hub.whole_plant() {
             self.guard(&plant, now, &mut events);
             if plant.connected {
                 self.strings.resize_with(plant.snapshot.strings.len(), StringWatch::default);
@@ -274,7 +275,7 @@ mod tests {
         (string.equalize.target_v, string.equalize.worst_v) = (13.6, worst_v);
         let mut snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
         snapshot.cycle.cycles = 100;
-        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected }
+        Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected, over: Vec::new() }
     }
 
     fn step(watch: &mut Watch, hub: &Hub, plant: Plant, second: u64) -> Vec<Event> {

@@ -68,7 +68,8 @@ fn what_it_makes_is_for_its_user_alone() {
         fs::read_dir(&data).expect("readable").map(|e| e.expect("one").path()).collect();
     assert!(files.len() >= 5, "{files:?}");
     for file in files {
-        assert_eq!(mode(&file), 0o600, "{}", file.display());
+        let wanted = if file.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&file), wanted, "{}", file.display());
     }
 }
 

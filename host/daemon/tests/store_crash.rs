@@ -1,8 +1,9 @@
-//! Kill -9 while events are being written: every acknowledged one is there
-//! afterwards (DESIGN.md "Power may fail at any instruction").
+//! Kill -9 while events and a plugin's values are being written: every
+//! acknowledged one is there afterwards (DESIGN.md "Power may fail at any
+//! instruction").
 
 use evenkeel_core::events::Event;
-use evenkeeld::store::{Limits, Store};
+use evenkeeld::store::{Limits, ShelfChange, Store};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -17,6 +18,9 @@ fn victim() {
     for n in 0.. {
         let event = Event::DaemonStarted { version: n.to_string() };
         let id = store.record_acknowledged(event).wait().expect("acknowledged");
+        let value = Some(id.to_le_bytes().to_vec());
+        let change = ShelfChange::Put { key: "last".into(), value, wear: vec![1] };
+        store.change_shelf("plugin/", change).wait().expect("acknowledged");
         println!("\nacknowledged {id}");
     }
 }
@@ -50,6 +54,10 @@ fn what_was_acknowledged_survives_kill_9() {
         let ids: Vec<_> = events.iter().map(|e| e.id).collect();
         assert!(ids.len() as u64 >= last, "round {round}: {} of {last} events", ids.len());
         assert_eq!(ids, (1..=ids.len() as u64).collect::<Vec<_>>(), "round {round}");
+        // What a plugin had set before the last acknowledgement, or since.
+        let kept = store.kept("plugin/", "last").expect("readable").expect("set before");
+        let kept = u64::from_le_bytes(kept.try_into().expect("8 bytes"));
+        assert!((last..=ids.len() as u64).contains(&kept), "round {round}: {kept} of {last}");
     }
     assert!(last > 50);
 }

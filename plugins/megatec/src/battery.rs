@@ -2,7 +2,7 @@
 //! and an estimate of the charge (facts/ups-serial-protocols.md §1.6).
 
 use evenkeel_sdk::Settings;
-use evenkeel_sdk::host::{Quality, Update, Value};
+use evenkeel_sdk::host::{Config, Quality, Update, Value};
 
 /// What is known about the battery; all voltages are of the whole battery.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -14,15 +14,11 @@ pub(crate) struct Battery {
 
 impl Battery {
     /// What the administrator says.
-    pub(crate) fn from_settings(settings: &mut Settings) -> Result<Self, String> {
+    pub(crate) fn from_settings<H: Config>(settings: &mut Settings<'_, H>) -> Result<Self, String> {
         let battery = Self {
-            packs: settings.take_number(
-                "battery-packs",
-                0.5..=120.0,
-                "a multiplier from 0.5 to 120",
-            )?,
-            low_v: settings.take_number("battery-low-v", 1.0..=999.0, VOLTAGE)?,
-            high_v: settings.take_number("battery-high-v", 1.0..=999.0, VOLTAGE)?,
+            packs: settings.number("battery-packs", 0.5..=120.0, "a multiplier from 0.5 to 120")?,
+            low_v: settings.number("battery-low-v", 1.0..=999.0, VOLTAGE)?,
+            high_v: settings.number("battery-high-v", 1.0..=999.0, VOLTAGE)?,
         };
         match (battery.low_v, battery.high_v) {
             (Some(low), Some(high)) if low >= high => {
@@ -89,6 +85,8 @@ fn packs(nominal_v: f64, reading_v: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use evenkeel_sdk::testkit::Bench;
+
     use super::*;
 
     #[test]
@@ -123,13 +121,12 @@ mod tests {
 
     #[test]
     fn settings_win_over_guesses_and_must_make_sense() {
-        let settings = |pairs: &[(&str, &str)]| {
-            Settings::new(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
+        let battery = |pairs: &[(&str, &str)]| {
+            Battery::from_settings(&mut Settings::of(&mut Bench::with_settings(pairs)))
         };
-        let given = Battery::from_settings(&mut settings(&[("battery-packs", "6")])).unwrap();
+        let given = battery(&[("battery-packs", "6")]).unwrap();
         assert_eq!(given.learn(Some(24.0), Some(2.05)).packs, Some(6.0));
         assert_eq!(given.learn(None, Some(2.05)), given);
-        let upside_down = [("battery-low-v", "26"), ("battery-high-v", "20")];
-        assert!(Battery::from_settings(&mut settings(&upside_down)).is_err());
+        assert!(battery(&[("battery-low-v", "26"), ("battery-high-v", "20")]).is_err());
     }
 }

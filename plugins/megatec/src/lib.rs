@@ -9,34 +9,48 @@ mod battery;
 mod table;
 mod wire;
 
-use evenkeel_sdk::host::{Host, Line, Parity, Update, number};
-use evenkeel_sdk::session::{AskError, Asker, Family, Session};
-use evenkeel_sdk::table::Request;
-use evenkeel_sdk::{Driver, Settings};
+use evenkeel_sdk::host::{Config, Log, Points, Serial};
+use evenkeel_sdk::session::{Ask, AskError, Asker, Family, Poll, Session};
+use evenkeel_sdk::table::{Request, Word};
+use evenkeel_sdk::{Command, CommandError, Driver, Line, Parity, Plugin, Settings};
 
 use battery::Battery;
-use wire::Flags;
 
 evenkeel_sdk::register_driver!(Megatec);
 
 /// The driver: a session with a unit of this family.
 pub struct Megatec(Session<Unit>);
 
-impl Driver for Megatec {
-    fn start(mut settings: Settings) -> Result<Self, String> {
+impl<H: Log + Points + Serial + Config> Plugin<H> for Megatec {
+    fn start(host: &mut H) -> Result<Self, String> {
+        let mut settings = Settings::of(host);
         let unit = Unit {
-            no_ratings: settings.take_switch("no-ratings")?,
-            no_identity: settings.take_switch("no-identity")?,
-            ignore_shutdown_bit: settings.take_switch("ignore-shutdown-bit")?,
+            no_ratings: settings.switch("no-ratings")?,
+            no_identity: settings.switch("no-identity")?,
+            ignore_shutdown_bit: settings.switch("ignore-shutdown-bit")?,
             configured: Battery::from_settings(&mut settings)?,
             battery: Battery::default(),
         };
-        settings.finish()?;
         Ok(Self(Session::new(unit)))
     }
 
-    fn poll(&mut self, host: &mut dyn Host) -> u32 {
+    fn wake(&mut self, host: &mut H) -> u32 {
         self.0.poll(host)
+    }
+}
+
+impl<H: Log + Points + Serial + Config> Driver<H> for Megatec {
+    fn commands(&self) -> &[Command] {
+        Unit::COMMANDS
+    }
+
+    fn command(
+        &mut self,
+        _host: &mut H,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), CommandError> {
+        self.0.command(name, value)
     }
 }
 
@@ -61,38 +75,36 @@ impl Family for Unit {
         rts: false,
     };
     const PERIOD_MS: u32 = 2000;
+    const PLAN: &'static [Ask] = table::PLAN;
+    const COMMANDS: &'static [Command] = table::COMMANDS;
 
     fn is_refusal(request: &Request, reply: &[u8]) -> bool {
         wire::is_refusal(request.send, reply)
     }
 
-    /// A sound status reply claims the device. Only then it is asked for what
-    /// it may not know: a unit of another family could act on `I` or `F`.
-    fn identify(&mut self, line: &mut Asker<'_>) -> Result<Vec<Update>, AskError> {
-        let (_, status) = line.ask(&table::STATUS)?;
-        let mut updates = Vec::new();
-        if !self.no_ratings {
-            updates.extend(line.ask_optional(&table::RATINGS)?);
-        }
-        if !self.no_identity {
-            updates.extend(line.ask_optional(&table::IDENTITY)?);
-        }
-        self.battery = self
-            .configured
-            .learn(number(&updates, "battery.voltage.nominal"), number(&status, "battery.voltage"));
-        updates.extend(self.battery.constants());
-        Ok(updates)
+    fn wants(&self, request: &Request) -> bool {
+        let forbidden = (self.no_ratings && request.name == table::RATINGS.name)
+            || (self.no_identity && request.name == table::IDENTITY.name);
+        !forbidden
     }
 
-    fn read(&mut self, line: &mut Asker<'_>) -> Result<Vec<Update>, AskError> {
-        let (reply, mut updates) = line.ask(&table::STATUS)?;
-        let flags = Flags::of(&reply, self.ignore_shutdown_bit);
-        let input = number(&updates, "input.voltage");
-        let output = number(&updates, "output.voltage");
-        updates.push(Update::text("ups.status", flags.status(input, output)));
-        updates.push(Update::text("ups.alarm", flags.alarm()));
-        updates.extend(self.battery.charge(number(&updates, "battery.voltage")));
-        Ok(updates)
+    /// One bit for bypass, boost and buck; a shutdown bit that may be stuck; and
+    /// a battery of which only the voltage is told.
+    fn complete(&mut self, _line: &mut Asker<'_>, poll: &mut Poll) -> Result<(), AskError> {
+        let (input, output) = (poll.number("input.voltage"), poll.number("output.voltage"));
+        poll.status.resolve_bypass(input, output);
+        if self.ignore_shutdown_bit {
+            poll.status.remove(Word::Fsd);
+            poll.status.remove_alarm(table::SHUTDOWN);
+        }
+        let reading = poll.number("battery.voltage");
+        if poll.is_first {
+            let nominal = poll.number("battery.voltage.nominal");
+            self.battery = self.configured.learn(nominal, reading);
+            poll.updates.extend(self.battery.constants());
+        }
+        poll.updates.extend(self.battery.charge(reading));
+        Ok(())
     }
 }
 
@@ -100,8 +112,8 @@ impl Family for Unit {
 mod tests {
     use std::path::Path;
 
-    use evenkeel_sdk::host::Quality;
-    use evenkeel_sdk::testkit::{Case, Fault, Recorder, conformance, replay};
+    use evenkeel_sdk::testkit::{Bench, Case, Fault, Replay, conformance, replay};
+    use evenkeel_sdk::{Quality, Update};
 
     use super::*;
 
@@ -117,14 +129,14 @@ mod tests {
     #[test]
     fn a_sensor_that_fails_takes_its_value_along() {
         let case = Case::load(&testcases().join("worked_example")).unwrap();
-        let mut host = Recorder::new(&case, Fault::None);
-        let mut driver = Megatec::start(Settings::default()).unwrap();
-        driver.poll(&mut host);
+        let mut replay = Replay::<Megatec>::start(&case, Fault::None).unwrap();
+        replay.poll(1);
         let filler = b"(208.4 140.0 208.4 @@@ 59.9 @.@@ --.- 00110000\r";
-        host.set_fault(Fault::replace(table::STATUS.send, filler));
-        driver.poll(&mut host);
+        replay.device.borrow_mut().fault = Fault::replace(table::STATUS.send, filler);
+        replay.poll(1);
         let quality = |name: &str| {
-            let update = host.published[1].iter().find(|update| update.name == name);
+            let second = &replay.bench.published[1];
+            let update = second.iter().find(|update| update.name == name);
             update.map(|update| update.quality)
         };
         for name in ["ups.load", "battery.voltage", "ups.temperature", "battery.charge"] {
@@ -137,20 +149,29 @@ mod tests {
     fn the_shutdown_bit_can_be_left_out() {
         let mut case = Case::load(&testcases().join("shutdown_active")).unwrap();
         case.settings.push(("ignore-shutdown-bit".into(), "true".into()));
-        let host = replay::<Megatec>(&case, Fault::None, 1).unwrap();
-        let status = host.published[0].iter().find(|u| u.name == "ups.status").unwrap();
-        assert_eq!(*status, Update::text("ups.status", "OB LB"));
+        let bench = replay::<Megatec>(&case, Fault::None, 1).unwrap().bench;
+        assert_eq!(bench.last("ups.status"), Some(&Update::text("ups.status", "OB LB")));
+        assert_eq!(bench.last("ups.alarm"), Some(&Update::text("ups.alarm", "")));
     }
 
     #[test]
     fn the_sample_settings_are_the_settings() {
         let sample = include_str!("../sample.toml");
-        let pairs = sample.lines().filter_map(|line| {
-            let (name, value) = line.trim_start_matches("# ").split_once(" = ")?;
-            Some((name.to_owned(), value.to_owned()))
-        });
-        let pairs: Vec<_> = pairs.collect();
-        assert_eq!(pairs.len(), 6);
-        assert!(Megatec::start(Settings::new(pairs)).is_ok());
+        let mut bench = Bench::default();
+        for line in sample.lines() {
+            if let Some((name, value)) = line.trim_start_matches("# ").split_once(" = ") {
+                bench.set(name, value);
+            }
+        }
+        assert!(Megatec::start(&mut bench).is_ok());
+        let names: Vec<_> = bench.settings.keys().collect();
+        assert_eq!(names, bench.settings_read.iter().collect::<Vec<_>>());
+        let schema = include_str!("../plugin.toml").split("[[settings]]").skip(1);
+        let mut listed: Vec<_> = schema
+            .filter_map(|table| table.trim().strip_prefix("name = ")?.lines().next())
+            .collect();
+        listed.sort_unstable();
+        let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+        assert_eq!(listed, quoted, "what is read is what the form asks for");
     }
 }

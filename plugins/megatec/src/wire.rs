@@ -1,4 +1,4 @@
-//! Bytes of the Megatec protocol: frames, flags, refusals
+//! Bytes of the Megatec protocol: frames, acknowledgements, refusals
 //! (facts/ups-serial-protocols.md §1).
 //!
 //! ```text
@@ -10,7 +10,8 @@
 //!     0                16         27        38 (or 37)
 //! ```
 
-use evenkeel_sdk::table::Frame;
+use evenkeel_sdk::ReplyEnd;
+use evenkeel_sdk::table::{Ack, Frame};
 
 /// Skeleton of the reply to `Q1`.
 pub(crate) const STATUS: Frame = Frame {
@@ -26,22 +27,29 @@ pub(crate) const STATUS: Frame = Frame {
         (37, b' '),
         (46, b'\r'),
     ],
-    bits: (FLAGS, FLAGS + 8),
+    bits: (38, 46),
+    ..Frame::DEFAULT
 };
 
 /// Skeleton of the reply to `F`.
 pub(crate) const RATINGS: Frame = Frame {
     length: (22, 22),
     fixed: &[(0, b'#'), (6, b' '), (10, b' '), (16, b' '), (21, b'\r')],
-    bits: (0, 0),
+    ..Frame::DEFAULT
 };
 
 /// Skeleton of the reply to `I`; some units leave out the last character.
 pub(crate) const IDENTITY: Frame =
-    Frame { length: (38, 39), fixed: &[(0, b'#'), (16, b' '), (27, b' ')], bits: (0, 0) };
+    Frame { length: (38, 39), fixed: &[(0, b'#'), (16, b' '), (27, b' ')], ..Frame::DEFAULT };
 
-/// Place of the first flag, b7.
-pub(crate) const FLAGS: usize = 38;
+/// Accepted commands are answered by silence or one of these words; refused and
+/// unknown ones come back verbatim, or as NAK.
+pub(crate) const ACK: Ack = Ack {
+    replies: &[b"ACK", b"(ACK", b"OK"],
+    silence: true,
+    end: ReplyEnd::Terminator(b'\r'),
+    timeout_ms: 1000,
+};
 
 /// True when the unit does not know `request`: classic units send it back,
 /// others say NAK in one of three ways.
@@ -49,124 +57,9 @@ pub(crate) fn is_refusal(request: &[u8], reply: &[u8]) -> bool {
     reply == request || matches!(reply, b"NAK\r" | b"(NAK\r" | b"N\r")
 }
 
-/// The flags that make up `ups.status` and `ups.alarm`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flags {
-    mains_failed: bool,
-    battery_low: bool,
-    /// Bypass, boost or buck; the voltages tell which.
-    output_adjusted: bool,
-    failed: bool,
-    testing: bool,
-    shutting_down: bool,
-}
-
-impl Flags {
-    /// The flags in a reply that passed [`STATUS`].
-    pub(crate) fn of(reply: &[u8], ignore_shutdown: bool) -> Self {
-        let set = |bit: usize| reply.get(FLAGS + 7 - bit) == Some(&b'1');
-        Self {
-            mains_failed: set(7),
-            battery_low: set(6),
-            output_adjusted: set(5),
-            failed: set(4),
-            testing: set(2),
-            shutting_down: set(1) && !ignore_shutdown,
-        }
-    }
-
-    /// Status words of NUT in NUT's order. `input` and `output` are voltages.
-    pub(crate) fn status(self, input: Option<f64>, output: Option<f64>) -> String {
-        let mut words = Vec::new();
-        if self.failed || self.shutting_down {
-            words.push("ALARM");
-        }
-        words.push(if self.mains_failed { "OB" } else { "OL" });
-        if self.battery_low {
-            words.push("LB");
-        }
-        if let (true, Some(input), Some(output)) = (self.output_adjusted, input, output) {
-            words.extend(adjustment(input, output));
-        }
-        if self.testing {
-            words.push("CAL");
-        }
-        if self.shutting_down {
-            words.push("FSD");
-        }
-        words.join(" ")
-    }
-
-    /// Alarms as text, empty when there are none.
-    pub(crate) fn alarm(self) -> String {
-        let alarms =
-            [(self.failed, "UPS selftest failed!"), (self.shutting_down, "Shutdown imminent!")];
-        let active: Vec<&str> =
-            alarms.into_iter().filter(|(set, _)| *set).map(|(_, text)| text).collect();
-        active.join(" ")
-    }
-}
-
-/// What flag b5 means, by the ratio of output to input voltage. Multiplied out,
-/// so that no input voltage is no special case.
-fn adjustment(input: f64, output: f64) -> Option<&'static str> {
-    if output < 0.5 * input || output >= 1.5 * input {
-        None
-    } else if output < 0.95 * input {
-        Some("TRIM")
-    } else if output < 1.05 * input {
-        Some("BYPASS")
-    } else {
-        Some("BOOST")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn flags(bits: &str) -> Flags {
-        let mut reply = vec![b' '; FLAGS];
-        reply.extend_from_slice(bits.as_bytes());
-        Flags::of(&reply, false)
-    }
-
-    #[test]
-    fn each_flag_has_its_words() {
-        let cases = [
-            ("00000000", "OL", ""),
-            ("10001001", "OB", ""),
-            ("11000000", "OB LB", ""),
-            ("00010000", "ALARM OL", "UPS selftest failed!"),
-            ("00000100", "OL CAL", ""),
-            ("10000010", "ALARM OB FSD", "Shutdown imminent!"),
-            ("00010110", "ALARM OL CAL FSD", "UPS selftest failed! Shutdown imminent!"),
-        ];
-        for (bits, status, alarm) in cases {
-            assert_eq!(flags(bits).status(Some(230.0), Some(230.0)), status, "{bits}");
-            assert_eq!(flags(bits).alarm(), alarm, "{bits}");
-        }
-    }
-
-    #[test]
-    fn the_voltages_tell_bypass_from_boost_and_trim() {
-        let word = |input, output| flags("00100000").status(input, output);
-        let cases = [
-            (99.9, "OL"),
-            (100.0, "OL TRIM"),
-            (189.9, "OL TRIM"),
-            (190.0, "OL BYPASS"),
-            (209.9, "OL BYPASS"),
-            (210.0, "OL BOOST"),
-            (299.9, "OL BOOST"),
-            (300.0, "OL"),
-        ];
-        for (output, status) in cases {
-            assert_eq!(word(Some(200.0), Some(output)), status, "{output} V");
-        }
-        assert_eq!(word(Some(0.0), Some(0.0)), "OL");
-        assert_eq!(word(None, Some(230.0)), "OL");
-    }
 
     #[test]
     fn refusals_are_known_and_replies_are_not_refusals() {

@@ -1,23 +1,28 @@
-//! The guest crate: what a plugin author needs to write a device driver.
+//! The guest crate: what a plugin author needs.
 //!
 //! A driver is a table first, code second (facts/ups-serial-protocols.md §0 has
-//! the rules that hold for every serial family; `plugins/megatec` is the model):
+//! the rules that hold for every serial family; `plugins/template` is the start
+//! of a new one, `plugins/megatec` the model):
 //!
-//! * [`table`] holds requests and rows as data and decodes a reply into
-//!   [`Update`]s. Pure.
+//! * [`table`] holds requests, rows and commands as data, decodes a reply into
+//!   [`Update`]s and spells a command. Pure.
 //! * [`session`] runs a [`Family`](session::Family): opens the line, identifies
-//!   the device, polls, retries, says when it is lost and starts again.
-//! * [`host`] is what the appliance offers, as traits: a test puts a recording
-//!   behind them, the `wasm` module the real imports.
-//! * [`testkit`] (native only) replays recorded exchanges whole, cut, garbled,
-//!   late and silent.
-//! * [`register_driver!`] turns a [`Driver`] into the exports of the world
-//!   `evenkeel:driver/device-driver`.
+//!   the device, polls by plan, retries, says when it is lost and starts again.
+//! * [`worlds`] has one trait for each kind of plugin: [`Driver`], [`Gateway`],
+//!   [`Notifier`], [`Authenticator`], [`LicenceGate`], all above [`Plugin`].
+//! * [`host`] is what the appliance offers, one trait for each interface; a
+//!   plugin names in its bounds what it uses.
+//! * [`testkit`] (native only) has doubles of all of them, and replays recorded
+//!   exchanges whole, cut, garbled, late and silent.
+//! * [`register_driver!`] and its sisters turn a plugin into the exports of its
+//!   world.
 //!
 //! **Invariant:** nothing outside the `wasm` module knows of WebAssembly, so
-//! every decision of a driver runs in an ordinary test.
+//! every decision of a plugin runs in an ordinary test.
 
 pub mod host;
+#[cfg(all(feature = "run", not(target_arch = "wasm32")))]
+pub mod run;
 pub mod session;
 pub mod settings;
 pub mod table;
@@ -25,54 +30,9 @@ pub mod table;
 pub mod testkit;
 #[cfg(target_arch = "wasm32")]
 pub mod wasm;
+pub mod worlds;
 
-pub use host::{Host, Level, Line, Parity, Port, PortError, Quality, ReplyEnd, Update, Value};
+pub use host::{Level, Line, Parity, Port, PortError, Quality, ReplyEnd, Update, Value};
 pub use settings::Settings;
-
-/// A device driver. One instance serves one device.
-pub trait Driver: Sized {
-    /// Called once. Reads the settings; does not touch the device, which may
-    /// well be switched off.
-    ///
-    /// # Errors
-    /// A sentence for the administrator, who must change a setting.
-    fn start(settings: Settings) -> Result<Self, String>;
-
-    /// Called again and again. Returns the milliseconds to wait before the
-    /// next call; the host clamps them to 100 … 60,000.
-    fn poll(&mut self, host: &mut dyn Host) -> u32;
-}
-
-/// Export `$driver`, which implements [`Driver`], as this plugin's component.
-///
-/// Natively it expands to nothing, so that the same crate can be tested.
-#[macro_export]
-macro_rules! register_driver {
-    ($driver:ty) => {
-        #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            use $crate::wasm::bindings::exports::evenkeel::driver::device::{Guest, Setting};
-
-            struct Exports;
-
-            ::std::thread_local! {
-                static DRIVER: ::std::cell::RefCell<Option<$driver>> =
-                    const { ::std::cell::RefCell::new(None) };
-            }
-
-            impl Guest for Exports {
-                fn start(settings: Vec<Setting>) -> Result<(), String> {
-                    let driver = $crate::wasm::start::<$driver>(settings)?;
-                    DRIVER.with_borrow_mut(|slot| *slot = Some(driver));
-                    Ok(())
-                }
-
-                fn poll() -> u32 {
-                    DRIVER.with_borrow_mut(|slot| $crate::wasm::poll(slot.as_mut()))
-                }
-            }
-
-    $crate::wasm::bindings::export!(Exports with_types_in $crate::wasm::bindings);
-        };
-    };
-}
+pub use table::{Command, CommandError};
+pub use worlds::{Authenticator, Driver, Gateway, LicenceGate, Notifier, Plugin};

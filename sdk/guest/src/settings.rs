@@ -1,104 +1,96 @@
-//! The plugin's settings as the administrator gave them. A setting that nobody
-//! asked for is refused: it is most likely misspelt.
+//! The plugin's settings with their types. The host has checked them against
+//! the schema in the manifest; what is checked here is what a schema cannot say.
 
 use std::ops::RangeInclusive;
 
+use crate::host::{Config, Setting};
 use crate::table::plain_decimal;
 
-/// Pairs of name and value, taken out one by one.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    pairs: Vec<(String, String)>,
-}
+/// Settings, read one by one.
+pub struct Settings<'a, H>(&'a mut H);
 
-impl Settings {
-    /// Settings from pairs of name and value.
+impl<'a, H: Config> Settings<'a, H> {
+    /// The settings of this plugin.
     #[must_use]
-    pub fn new(pairs: Vec<(String, String)>) -> Self {
-        Self { pairs }
+    pub const fn of(host: &'a mut H) -> Self {
+        Self(host)
     }
 
-    /// Take a switch; absent means off.
+    /// A switch; absent means off.
     ///
     /// # Errors
     /// A sentence, when the value is neither `true` nor `false`.
-    pub fn take_switch(&mut self, name: &str) -> Result<bool, String> {
-        match self.take(name)?.as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(other) => Err(format!("setting {name}: {other:?} is neither true nor false")),
+    pub fn switch(&mut self, name: &str) -> Result<bool, String> {
+        match self.0.setting(name) {
+            None => Ok(false),
+            Some(Setting::Flag(flag)) => Ok(flag),
+            Some(Setting::Text(text)) if text == "true" => Ok(true),
+            Some(Setting::Text(text)) if text == "false" => Ok(false),
+            Some(_) => Err(format!("setting {name} is neither true nor false")),
         }
     }
 
-    /// Take a decimal number within `range`; absent gives `None`. `meaning`
-    /// says for people what is allowed: `a multiplier from 0.5 to 120`.
+    /// A number within `range`; absent gives `None`. `meaning` says for people
+    /// what is allowed: `a multiplier from 0.5 to 120`.
     ///
     /// # Errors
     /// A sentence, when the value is no number or out of range.
-    pub fn take_number(
+    pub fn number(
         &mut self,
         name: &str,
         range: RangeInclusive<f64>,
         meaning: &str,
     ) -> Result<Option<f64>, String> {
-        let Some(text) = self.take(name)? else { return Ok(None) };
-        match plain_decimal(text.as_bytes()) {
-            Some(number) if range.contains(&number) => Ok(Some(number)),
-            _ => Err(format!("setting {name}: {text:?} is not {meaning}")),
+        let number = match self.0.setting(name) {
+            None => return Ok(None),
+            Some(Setting::Number(number)) => Some(number),
+            Some(Setting::Text(text)) => plain_decimal(text.as_bytes()),
+            Some(Setting::Flag(_)) => None,
+        };
+        match number.filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(format!("setting {name} is not {meaning}")),
         }
     }
 
-    /// Check that every setting was taken.
+    /// A text; absent gives `None`.
     ///
     /// # Errors
-    /// A sentence that names the first one left.
-    pub fn finish(self) -> Result<(), String> {
-        match self.pairs.first() {
-            None => Ok(()),
-            Some((name, _)) => Err(format!("there is no setting {name:?}; correct or remove it")),
+    /// A sentence, when the value is a number or a switch.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, String> {
+        match self.0.setting(name) {
+            None => Ok(None),
+            Some(Setting::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(format!("setting {name} is not a text")),
         }
-    }
-
-    fn take(&mut self, name: &str) -> Result<Option<String>, String> {
-        let Some(at) = self.pairs.iter().position(|(known, _)| known == name) else {
-            return Ok(None);
-        };
-        let (_, value) = self.pairs.remove(at);
-        if self.pairs.iter().any(|(known, _)| known == name) {
-            return Err(format!("setting {name} is given twice; keep one"));
-        }
-        Ok(Some(value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn settings(pairs: &[(&str, &str)]) -> Settings {
-        Settings::new(pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect())
-    }
+    use crate::testkit::Bench;
 
     #[test]
-    fn what_is_asked_for_is_taken() {
-        let mut given = settings(&[("quiet", "true"), ("packs", "12")]);
-        assert_eq!(given.take_switch("quiet"), Ok(true));
-        assert_eq!(given.take_switch("loud"), Ok(false));
-        assert_eq!(given.take_number("packs", 0.5..=120.0, "0.5 to 120"), Ok(Some(12.0)));
-        assert_eq!(given.take_number("packs", 0.5..=120.0, "0.5 to 120"), Ok(None));
-        assert_eq!(given.finish(), Ok(()));
+    fn settings_have_types() {
+        let mut bench = Bench::with_settings(&[("quiet", "true"), ("packs", "12"), ("name", "A")]);
+        let mut settings = Settings::of(&mut bench);
+        assert_eq!(settings.switch("quiet"), Ok(true));
+        assert_eq!(settings.switch("loud"), Ok(false));
+        assert_eq!(settings.number("packs", 0.5..=120.0, "0.5 to 120"), Ok(Some(12.0)));
+        assert_eq!(settings.number("cells", 0.5..=120.0, "0.5 to 120"), Ok(None));
+        assert_eq!(settings.text("name"), Ok(Some("A".into())));
     }
 
     #[test]
     fn mistakes_are_named() {
-        assert!(settings(&[("quiet", "yes")]).take_switch("quiet").unwrap_err().contains("quiet"));
-        for text in ["121", "0.4", "-1", "1e1", "NaN", "inf", "1.2.3", ".", ""] {
-            let taken =
-                settings(&[("packs", text)]).take_number("packs", 0.5..=120.0, "0.5 to 120");
+        let mut bench = Bench::with_settings(&[("quiet", "yes")]);
+        assert!(Settings::of(&mut bench).switch("quiet").unwrap_err().contains("quiet"));
+        assert!(Settings::of(&mut bench).number("quiet", 0.0..=1.0, "0 to 1").is_err());
+        for text in ["121", "0.4", "-1", "1e1", "NaN", "inf", "1.2.3", "."] {
+            let mut bench = Bench::with_settings(&[("packs", text)]);
+            let taken = Settings::of(&mut bench).number("packs", 0.5..=120.0, "0.5 to 120");
             assert!(taken.is_err(), "{text:?} passed");
         }
-        assert!(settings(&[("quite", "true")]).finish().unwrap_err().contains("quite"));
-        let mut twice = settings(&[("quiet", "true"), ("quiet", "false")]);
-        assert!(twice.take_switch("quiet").unwrap_err().contains("twice"));
     }
 }

@@ -1,5 +1,6 @@
-//! The conformance kit: replays recorded exchanges to a driver, whole and
-//! damaged, and looks at what it publishes. Native only.
+//! The test kit: [`Bench`], a host for tests of any plugin, and the conformance
+//! kit, which replays recorded exchanges to a driver, whole and damaged, and
+//! looks at what it publishes. Native only.
 //!
 //! A case is a folder:
 //!
@@ -14,7 +15,12 @@
 //!                   battery.charge = 73 % estimated
 //!                   ups.status = "OL BYPASS"
 //! expected.err      start: … | lost: …        instead of points; a part of the text
+//! expected.commands test.battery.start 600 = accepted
+//!                   load.off = refused (NAK    or invalid, lost, unknown; a part of the text
 //! ```
+//!
+//! Commands are given in order after the polls. A setting that the plugin does
+//! not ask for is refused at the start, as the appliance does.
 //!
 //! What can be promised about damage depends on the protocol. One without a
 //! checksum cannot tell a digit that became another digit. So the rule is:
@@ -23,16 +29,20 @@
 //! shape must not lead to a panic, an unknown point or a number that is not
 //! finite. [`shape_is_kept`] is where this line is drawn.
 
+mod bench;
 mod case;
 mod line;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
-pub use case::{Case, CaseError, Expected};
-pub use line::{Fault, Recorder};
+pub use bench::{Answer, Bench, BenchHid, Objects, OpenLine, Peer};
+pub use case::{Case, CaseError, Expected, Telling, spell, write_bytes};
+pub use line::{Device, Fault, Recorded};
 
-use crate::{Driver, Settings, Value};
+use crate::{CommandError, Driver, Value};
 
 /// Run every case in `folder` against `D`, whole and damaged in every way.
 /// `free_text` lists the requests whose replies are prose, where one printable
@@ -41,7 +51,7 @@ use crate::{Driver, Settings, Value};
 /// # Panics
 /// When a case cannot be read or the driver does not behave; the message names
 /// the case and the damage.
-pub fn conformance<D: Driver>(folder: &Path, free_text: &[&[u8]]) {
+pub fn conformance<D: Driver<Bench>>(folder: &Path, free_text: &[&[u8]]) {
     let cases = Case::load_all(folder).unwrap_or_else(|error| panic!("{error}"));
     assert!(!cases.is_empty(), "{} holds no case", folder.display());
     for case in &cases {
@@ -50,7 +60,53 @@ pub fn conformance<D: Driver>(folder: &Path, free_text: &[&[u8]]) {
             silent::<D>(case);
             late::<D>(case);
             damaged::<D>(case, free_text);
+            told_rubbish::<D>(case);
         }
+    }
+}
+
+/// A driver at work on the device of a case.
+pub struct Replay<D> {
+    /// What it did.
+    pub bench: Bench,
+    /// What it talks to.
+    pub device: Rc<RefCell<Recorded>>,
+    /// Itself.
+    pub driver: D,
+}
+
+impl<D: Driver<Bench>> Replay<D> {
+    /// Start `D` with the settings of `case`.
+    ///
+    /// # Errors
+    /// What the driver says about its settings, or that there is no such
+    /// setting.
+    pub fn start(case: &Case, fault: Fault) -> Result<Self, String> {
+        let mut bench = Bench::default();
+        for (name, value) in &case.settings {
+            bench.set(name, value);
+        }
+        let device = bench.connect_device(Recorded::new(case, fault));
+        let driver = D::start(&mut bench)?;
+        match bench.settings.keys().find(|name| !bench.settings_read.contains(*name)) {
+            Some(name) => Err(format!("there is no setting {name:?}; correct or remove it")),
+            None => Ok(Self { bench, device, driver }),
+        }
+    }
+
+    /// Poll so many times.
+    pub fn poll(&mut self, polls: u32) {
+        for _ in 0..polls {
+            self.driver.wake(&mut self.bench);
+        }
+    }
+
+    /// Give a command.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn tell(&mut self, name: &str, value: Option<&str>) -> Result<(), CommandError> {
+        self.driver.command(&mut self.bench, name, value)
     }
 }
 
@@ -59,13 +115,14 @@ pub fn conformance<D: Driver>(folder: &Path, free_text: &[&[u8]]) {
 ///
 /// # Errors
 /// What the driver says about its settings.
-pub fn replay<D: Driver>(case: &Case, fault: Fault, polls: u32) -> Result<Recorder, String> {
-    let mut host = Recorder::new(case, fault);
-    let mut driver = D::start(Settings::new(case.settings.clone()))?;
-    for _ in 0..polls {
-        driver.poll(&mut host);
-    }
-    Ok(host)
+pub fn replay<D: Driver<Bench>>(
+    case: &Case,
+    fault: Fault,
+    polls: u32,
+) -> Result<Replay<D>, String> {
+    let mut replay = Replay::start(case, fault)?;
+    replay.poll(polls);
+    Ok(replay)
 }
 
 /// True when nothing but a checksum could tell `damaged` from `sound`: same
@@ -83,26 +140,25 @@ pub fn shape_is_kept(sound: &[u8], damaged: &[u8], free_text: bool) -> bool {
 
 const POLLS: u32 = 4;
 
-fn whole<D: Driver>(case: &Case) {
+fn whole<D: Driver<Bench>>(case: &Case) {
     let outcome = replay::<D>(case, Fault::None, POLLS);
     match (&case.expected, outcome) {
-        (Expected::Points(expected), Ok(host)) => {
-            assert_eq!(&shown(&host), expected, "{}: whole", case.name);
-            assert!(host.lost.is_empty(), "{}: lost: {:?}", case.name, host.lost);
-            assert!(
-                host.unrecorded.is_empty(),
-                "{}: asked what the recording does not hold: {:?}",
-                case.name,
-                host.unrecorded
-            );
+        (Expected::Points(expected), Ok(mut replay)) => {
+            assert_eq!(&shown(&replay.bench), expected, "{}: whole", case.name);
+            let lost = &replay.bench.lost;
+            assert!(lost.is_empty(), "{}: lost: {lost:?}", case.name);
+            told(case, &mut replay);
+            let unrecorded = &replay.device.borrow().unrecorded;
+            let none = unrecorded.is_empty();
+            assert!(none, "{}: sent what the recording lacks: {unrecorded:?}", case.name);
         }
         (Expected::Refused(part), Err(text)) => {
             assert!(text.contains(part), "{}: start said {text:?}", case.name);
         }
-        (Expected::Lost(part), Ok(host)) => {
-            assert!(host.published.is_empty(), "{}: values of a lost device", case.name);
-            let [reason] = &host.lost[..] else {
-                panic!("{}: lost {} times, wanted once", case.name, host.lost.len());
+        (Expected::Lost(part), Ok(Replay { bench, .. })) => {
+            assert!(bench.published.is_empty(), "{}: values of a lost device", case.name);
+            let [reason] = &bench.lost[..] else {
+                panic!("{}: lost {} times, wanted once", case.name, bench.lost.len());
             };
             assert!(reason.contains(part), "{}: lost because {reason:?}", case.name);
         }
@@ -111,31 +167,53 @@ fn whole<D: Driver>(case: &Case) {
     }
 }
 
-/// A mute device is lost once; when it speaks again, everything comes back.
-fn silent<D: Driver>(case: &Case) {
-    let mut host = Recorder::new(case, Fault::Silent);
-    let mut driver = started::<D>(case);
-    for _ in 0..7 {
-        driver.poll(&mut host);
+/// Each command of the case has its outcome.
+fn told<D: Driver<Bench>>(case: &Case, replay: &mut Replay<D>) {
+    for Telling { name, value, outcome } in &case.tellings {
+        let result = replay.tell(name, value.as_deref());
+        assert!(outcome.is(&result), "{}: {name}: wanted {outcome:?}, is {result:?}", case.name);
     }
-    assert!(host.published.is_empty(), "{}: values out of silence", case.name);
-    assert_eq!(host.lost.len(), 1, "{}: lost is said once", case.name);
-    host.set_fault(Fault::None);
-    driver.poll(&mut host);
-    let Expected::Points(expected) = &case.expected else { return };
-    assert_eq!(&shown(&host), expected, "{}: after silence", case.name);
-    host.set_fault(Fault::Silent);
-    for _ in 0..POLLS {
-        driver.poll(&mut host);
-    }
-    assert_eq!(host.lost.len(), 2, "{}: lost again is said again", case.name);
 }
 
-fn late<D: Driver>(case: &Case) {
+/// An acknowledgement that is rubbish is none.
+fn told_rubbish<D: Driver<Bench>>(case: &Case) {
+    for (request, _) in case.sound_replies() {
+        let mut replay = replayed::<D>(case, Fault::None);
+        replay.device.borrow_mut().fault = Fault::replace(request, b"\0rubbish\r\n");
+        for Telling { name, value, .. } in &case.tellings {
+            let before = replay.device.borrow().replaced;
+            let result = replay.tell(name, value.as_deref());
+            let hit = replay.device.borrow().replaced > before;
+            assert!(!hit || result.is_err(), "{}: {name} accepted by rubbish", case.name);
+        }
+    }
+}
+
+/// A mute device is lost once; when it speaks again, everything comes back.
+fn silent<D: Driver<Bench>>(case: &Case) {
+    let Replay { mut bench, device, mut driver } = started::<D>(case, Fault::Silent);
+    let mut poll = |bench: &mut Bench, polls| {
+        for _ in 0..polls {
+            driver.wake(bench);
+        }
+    };
+    poll(&mut bench, 7);
+    assert!(bench.published.is_empty(), "{}: values out of silence", case.name);
+    assert_eq!(bench.lost.len(), 1, "{}: lost is said once", case.name);
+    device.borrow_mut().fault = Fault::None;
+    poll(&mut bench, 1);
+    let Expected::Points(expected) = &case.expected else { return };
+    assert_eq!(&shown(&bench), expected, "{}: after silence", case.name);
+    device.borrow_mut().fault = Fault::Silent;
+    poll(&mut bench, POLLS);
+    assert_eq!(bench.lost.len(), 2, "{}: lost again is said again", case.name);
+}
+
+fn late<D: Driver<Bench>>(case: &Case) {
     nothing_wrong::<D>(case, Fault::Late);
 }
 
-fn damaged<D: Driver>(case: &Case, free_text: &[&[u8]]) {
+fn damaged<D: Driver<Bench>>(case: &Case, free_text: &[&[u8]]) {
     for (request, reply) in case.sound_replies() {
         let free = free_text.contains(&request);
         for len in 0..reply.len() {
@@ -165,54 +243,58 @@ fn damaged<D: Driver>(case: &Case, free_text: &[&[u8]]) {
 }
 
 /// Whatever is published must be what the sound exchange gives.
-fn nothing_wrong<D: Driver>(case: &Case, fault: Fault) {
-    let host = replayed::<D>(case, fault.clone());
+fn nothing_wrong<D: Driver<Bench>>(case: &Case, fault: Fault) {
+    let replay = replayed::<D>(case, fault.clone());
     let Expected::Points(expected) = &case.expected else { return };
-    for (name, text) in shown(&host) {
+    for (name, text) in shown(&replay.bench) {
         assert_eq!(Some(&text), expected.get(&name), "{}: {name} under {fault:?}", case.name);
     }
 }
 
 /// Only known points, only finite numbers.
-fn nothing_mad<D: Driver>(case: &Case, fault: Fault) {
-    let host = replayed::<D>(case, fault.clone());
-    for update in host.published.iter().flatten() {
+fn nothing_mad<D: Driver<Bench>>(case: &Case, fault: Fault) {
+    let replay = replayed::<D>(case, fault.clone());
+    for update in replay.bench.published.iter().flatten() {
         if let Value::Number(number) = update.value {
             assert!(number.is_finite(), "{}: {} under {fault:?}", case.name, update.name);
         }
     }
 }
 
-fn replayed<D: Driver>(case: &Case, fault: Fault) -> Recorder {
-    replay::<D>(case, fault, POLLS).unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
+fn replayed<D: Driver<Bench>>(case: &Case, fault: Fault) -> Replay<D> {
+    let mut replay = started(case, fault);
+    replay.poll(POLLS);
+    replay
 }
 
-fn started<D: Driver>(case: &Case) -> D {
-    D::start(Settings::new(case.settings.clone()))
-        .unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
+fn started<D: Driver<Bench>>(case: &Case, fault: Fault) -> Replay<D> {
+    Replay::start(case, fault).unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
 }
 
 /// The last value of each point, as an expected.points file spells it.
-fn shown(host: &Recorder) -> BTreeMap<String, String> {
-    host.published.iter().flatten().map(|u| (u.name.to_string(), case::spell(u))).collect()
+#[must_use]
+pub fn shown(bench: &Bench) -> BTreeMap<String, String> {
+    bench.published.iter().flatten().map(|u| (u.name.to_string(), case::spell(u))).collect()
 }
 
 /// `reply` with a few neighbouring bytes replaced, as a spike on the line does.
 fn burst(reply: &[u8], seed: u64) -> Vec<u8> {
     let mut state = seed;
-    let mut random = move || {
-        // SplitMix64.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    };
+    let mut random = move || split_mix(&mut state);
     let mut out = reply.to_vec();
     let start = random() as usize % out.len();
     let end = (start + 1 + random() as usize % 6).min(out.len());
     out[start..end].iter_mut().for_each(|byte| *byte = random() as u8);
     out
+}
+
+/// SplitMix64: reproducible noise.
+fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -3,16 +3,26 @@
 //! * `build` – compile for wasm, make a component, check it (`build`,
 //!   `toolchain`, `component`)
 //! * `keygen`, `sign` – make keys and bundles (`sign`, crate evenkeel-signing)
-//! * `inspect` – what a bundle is and wants (`inspect`)
-//! * `test` – the plugin's own tests, conformance included
+//! * `inspect` – what a bundle is and wants (`inspect`, `sbom`)
+//! * `licence` – make a licence for one appliance (`licence`)
+//! * `keyring` – the platform's roots say whom to trust (`keyring`)
+//! * `new` – write a plugin that builds, tests and signs (`new`)
+//! * `test` – the lint and the plugin's own tests, conformance included (`check`)
+//! * `run` – a driver against a real serial port of this machine (`run`)
 //!
 //! Results go to standard output (for `build` and `sign`: one line, the path),
 //! everything for people to standard error.
 
 mod build;
+mod check;
 mod component;
 mod inspect;
+mod keyring;
+mod licence;
+mod new;
 mod project;
+mod run;
+mod sbom;
 mod sign;
 mod toolchain;
 
@@ -20,11 +30,12 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use evenkeel_signing::{Keyring, PublicKey, Role, SecretKey};
 
+use new::World;
 use project::Project;
 use toolchain::Source;
 
@@ -70,6 +81,17 @@ enum Action {
         /// The plugin's folder.
         folder: PathBuf,
     },
+    /// Make a licence for one appliance: a .evkl file.
+    Licence {
+        /// The secret licence key file.
+        #[arg(long)]
+        key: PathBuf,
+        /// The new file.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        terms: licence::Terms,
+    },
     /// Show what a bundle is and wants.
     Inspect {
         /// A public key file that you trust; may be given several times.
@@ -78,15 +100,84 @@ enum Action {
         /// The bundle.
         bundle: PathBuf,
     },
-    /// Run a plugin's tests on this machine.
+    /// Lint a plugin and run its tests on this machine.
     Test {
         /// The plugin's folder.
         folder: PathBuf,
     },
+    /// Write a plugin that builds, tests and signs.
+    New {
+        /// Its name: a-z, 0-9 and '-'.
+        name: String,
+        /// What it is for.
+        #[arg(long, value_enum, default_value_t = World::Driver)]
+        world: World,
+        /// The SDK: its folder, or its version.
+        #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
+        sdk: String,
+        /// Folder in which the plugin's folder is made.
+        #[arg(long, default_value = ".")]
+        parent: PathBuf,
+    },
+    /// Run a driver on this machine against a real serial port.
+    Run {
+        /// The plugin's folder.
+        folder: PathBuf,
+        /// A serial device under its logical name: ups=/dev/ttyUSB0.
+        #[arg(long, value_name = "NAME=DEVICE")]
+        port: Vec<String>,
+        /// A setting.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<String>,
+        /// Write the exchange as a testcase into this folder; ends after three
+        /// polls, or --polls.
+        #[arg(long, value_name = "DIR")]
+        record: Option<PathBuf>,
+        /// End after so many polls.
+        #[arg(long)]
+        polls: Option<u32>,
+        /// Give a command after the first poll. It acts on the device.
+        #[arg(long, value_name = "NAME[=VALUE]")]
+        tell: Vec<String>,
+    },
+    /// Make and sign keyrings, which say whom devices trust.
+    Keyring {
+        #[command(subcommand)]
+        step: KeyringStep,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyringStep {
+    /// Make a keyring from its description, signed by the first root.
+    Make {
+        /// The secret key file of the root.
+        #[arg(long)]
+        key: PathBuf,
+        /// The bundle; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// The description, TOML.
+        description: PathBuf,
+    },
+    /// Show a keyring that another root has signed, and sign it too.
+    Sign {
+        /// The secret key file of the root.
+        #[arg(long)]
+        key: PathBuf,
+        /// The public key file of a root that has signed; may be given several times.
+        #[arg(long, required = true)]
+        trust: Vec<PathBuf>,
+        /// The bundle with one signature more; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// The keyring bundle.
+        bundle: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
+    match act(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", chain(error.as_ref()));
@@ -95,13 +186,34 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(action: Action) -> Result<(), Box<dyn Error>> {
+fn act(action: Action) -> Result<(), Box<dyn Error>> {
     match action {
         Action::Build { folder, std } => build_plugin(&folder, std),
         Action::Keygen { role, name, out } => keygen(role, &name, &out),
         Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
+        Action::Licence { key, out, terms } => {
+            licence::make(&terms, &SecretKey::read(&key)?, &out)?;
+            println!("{}", out.display());
+            Ok(())
+        }
         Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
-        Action::Test { folder } => test_plugin(&folder),
+        Action::Test { folder } => Ok(check::check(&Project::open(&folder)?)?),
+        Action::New { name, world, sdk, parent } => new_plugin(&parent, &name, world, &sdk),
+        Action::Run { folder, port, set, record, polls, tell } => {
+            let record = record.map(|folder| env::current_dir().map(|here| here.join(folder)));
+            let words = [
+                ("--port", port),
+                ("--set", set),
+                ("--tell", tell),
+                ("--record", record.transpose()?.iter().map(|p| p.display().to_string()).collect()),
+                ("--polls", polls.iter().map(u32::to_string).collect()),
+            ];
+            let words = words.into_iter().flat_map(|(option, values)| {
+                values.into_iter().flat_map(move |value| [option.to_owned(), value])
+            });
+            Ok(run::run(&Project::open(&folder)?, &words.collect::<Vec<_>>())?)
+        }
+        Action::Keyring { step } => keyring_step(step),
     }
 }
 
@@ -133,7 +245,8 @@ fn keygen(role: Role, name: &str, out: &Path) -> Result<(), Box<dyn Error>> {
         return Err(error.into());
     }
     eprintln!("secret key {}: keep it where only the signer can read it", out.display());
-    eprintln!("public key {}, id {}", public.display(), key.public().id());
+    eprintln!("public key {}, fingerprint", public.display());
+    eprintln!("  {}", key.public().fingerprint());
     Ok(())
 }
 
@@ -161,24 +274,44 @@ fn sign_plugin(key: &Path, out: Option<PathBuf>, folder: &Path) -> Result<(), Bo
 }
 
 fn inspect_bundle(trust: &[PathBuf], bundle: &Path) -> Result<(), Box<dyn Error>> {
-    let mut ring = Keyring::new();
-    for path in trust {
-        ring.insert(PublicKey::read(path)?)?;
-    }
-    let raw =
-        fs::read(bundle).map_err(|error| format!("cannot read {}: {error}", bundle.display()))?;
-    print!("{}", inspect::inspect(&raw, &ring)?);
+    print!("{}", inspect::inspect(&read(bundle)?, &trusted(trust)?)?);
     Ok(())
 }
 
-fn test_plugin(folder: &Path) -> Result<(), Box<dyn Error>> {
-    let project = Project::open(folder)?;
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(&project.workspace)
-        .args(["test", "--package", &project.package])
-        .status()
-        .map_err(|error| format!("cannot run cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err("the plugin's tests fail".into()) }
+fn keyring_step(step: KeyringStep) -> Result<(), Box<dyn Error>> {
+    let (bundle, out) = match step {
+        KeyringStep::Make { key, out, description } => {
+            (keyring::make(&description, &SecretKey::read(&key)?)?, out)
+        }
+        KeyringStep::Sign { key, trust, out, bundle } => {
+            let (raw, trusted) = (read(&bundle)?, trusted(&trust)?);
+            // Who signs sees what.
+            eprint!("{}", inspect::inspect(&raw, &trusted)?);
+            (keyring::sign(&raw, &trusted, &SecretKey::read(&key)?)?, out)
+        }
+    };
+    keyring::write_new(&out, &bundle)?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn trusted(paths: &[PathBuf]) -> Result<Keyring, Box<dyn Error>> {
+    let mut ring = Keyring::new();
+    for path in paths {
+        ring.insert(PublicKey::read(path)?)?;
+    }
+    Ok(ring)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+fn new_plugin(parent: &Path, name: &str, world: World, sdk: &str) -> Result<(), Box<dyn Error>> {
+    let folder = new::new(parent, name, world, sdk)?;
+    eprintln!("next: evenkeel-plugin test {0}; evenkeel-plugin build {0}", folder.display());
+    println!("{}", folder.display());
+    Ok(())
 }
 
 fn role(word: &str) -> Result<Role, String> {

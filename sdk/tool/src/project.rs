@@ -1,11 +1,12 @@
 //! A plugin's folder and its `plugin.toml`: what the author says about the
 //! plugin. What the component really imports is read from the component.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use evenkeel_signing::{Limits, Model, Permission, PluginManifest};
+use evenkeel_signing::{Limits, Model, Permission, PluginManifest, SettingSpec};
 use serde::Deserialize;
 
 /// A plugin's folder.
@@ -27,16 +28,23 @@ pub struct Project {
 pub struct Description {
     pub name: String,
     pub version: String,
+    /// Raised by 1 with each release that closes a hole.
+    #[serde(default)]
+    pub security_version: u32,
     pub vendor: String,
     /// SPDX expression.
     pub licence: String,
     /// Text of the licence, a file in the plugin's folder.
     pub licence_file: Option<PathBuf>,
+    /// Notices that licences of others ask for, a file in the plugin's folder.
+    pub notices_file: Option<PathBuf>,
     pub world: String,
     pub description: String,
     #[serde(default)]
     pub permissions: Vec<Permission>,
     pub limits: Limits,
+    #[serde(default)]
+    pub settings: Vec<SettingSpec>,
     #[serde(default)]
     pub models: Vec<Model>,
 }
@@ -78,32 +86,48 @@ impl Project {
         read(&self.folder.join(file))
     }
 
-    /// The manifest without parts; `interfaces` come from the component.
+    /// The notices that travel with the plugin, if there are any.
+    ///
+    /// # Errors
+    /// [`ProjectError::File`] when the file cannot be read.
+    pub fn notices(&self) -> Result<Option<String>, ProjectError> {
+        self.description.notices_file.as_ref().map(|file| read(&self.folder.join(file))).transpose()
+    }
+
+    /// The manifest without parts; `imports` come from the component. What it is
+    /// to be asked for stands in the list of interfaces as well.
     #[must_use]
-    pub fn manifest(&self, interfaces: Vec<String>) -> PluginManifest {
+    pub fn manifest(&self, imports: Vec<String>) -> PluginManifest {
         let Description {
             name,
             version,
+            security_version,
             vendor,
             world,
             description,
             permissions,
             limits,
+            settings,
             models,
             ..
         } = self.description.clone();
+        let asked = permissions.iter().map(|permission| permission.interface.clone());
+        let interfaces: BTreeSet<String> = imports.into_iter().chain(asked).collect();
         PluginManifest {
             format: PluginManifest::FORMAT,
             kind: PluginManifest::KIND.to_owned(),
             name,
             version,
+            security_version,
             vendor,
             world,
             description,
-            interfaces,
+            interfaces: interfaces.into_iter().collect(),
             permissions,
             limits,
+            settings,
             models,
+            code: Vec::new(),
             parts: Vec::new(),
             total_length: 0,
         }
@@ -201,6 +225,34 @@ mod tests {
         assert_eq!(project.licence_text().unwrap(), "SPDX-License-Identifier: MIT\n");
         let manifest = project.manifest(vec!["evenkeel:log/log@0.1.0".into()]);
         assert_eq!((manifest.name.as_str(), manifest.vendor.as_str()), ("probe", "Acme"));
+    }
+
+    #[test]
+    fn settings_are_written_as_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = r#"
+            security_version = 2
+            notices_file = "NOTICES"
+            [[settings]]
+            name = "low-v"
+            label = "Voltage when empty"
+            help = "Of the whole battery."
+            kind.number = { min = 10, max = 60.5, step = 0.1, unit = "V" }
+            [[settings]]
+            name = "version"
+            label = "Protocol version"
+            kind.choice = { choices = [{ value = "v1", label = "1" }], default = "v1" }
+        "#;
+        write(folder.path(), &format!("{PLUGIN}\n{settings}"));
+        fs::write(folder.path().join("NOTICES"), "Thanks.\n").unwrap();
+        let project = Project::open(folder.path()).unwrap();
+        assert_eq!(project.notices().unwrap().as_deref(), Some("Thanks.\n"));
+        let manifest = project.manifest(Vec::new());
+        assert_eq!((manifest.security_version, manifest.settings.len()), (2, 2));
+        let low = &manifest.settings[0];
+        assert!(low.parse("21.3").is_ok() && low.parse("9.9").is_err());
+        write(folder.path(), &format!("{PLUGIN}\n[[settings]]\nname = \"a\"\nknob = 1\n"));
+        assert!(matches!(Project::open(folder.path()), Err(ProjectError::Toml { .. })));
     }
 
     #[test]

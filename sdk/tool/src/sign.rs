@@ -1,5 +1,6 @@
-//! `sign`: put component, licence and manifest into a signed bundle, after
-//! comparing what the component imports with what plugin.toml asks for.
+//! `sign`: put component, licence, list of contents (SBOM) and manifest into a
+//! signed bundle, after comparing what the component imports with what
+//! plugin.toml asks for.
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use evenkeel_signing::{PluginManifest, SealError, SecretKey, seal_plugin};
 
 use crate::component::{self, Component, ComponentError};
 use crate::project::{Project, ProjectError};
+use crate::sbom::{self, SbomError};
 
 /// Sign a built plugin and write `<name>-<version>.evkp` into `out_dir`.
 /// Returns the path and the length of the bundle.
@@ -24,11 +26,17 @@ pub fn sign(
     let path = project.component_path();
     let bytes = fs::read(&path).map_err(|source| SignError::NotBuilt { path, source })?;
     let component = component::inspect(&bytes).map_err(|source| SignError::Component { source })?;
-    let manifest = project.manifest(component.imports.clone());
+    let manifest = project.manifest(interfaces(project, &component));
     compare(&manifest, &component)?;
     let licence = project.licence_text().map_err(|source| SignError::Licence { source })?;
-    let parts: [(&str, &[u8]); 2] =
-        [(PluginManifest::COMPONENT, &bytes), (PluginManifest::LICENCE, licence.as_bytes())];
+    let sbom = sbom::generate(project).map_err(|source| SignError::Sbom { source })?;
+    let notices = project.notices().map_err(|source| SignError::Notices { source })?;
+    let mut parts: Vec<(&str, &[u8])> = vec![
+        (PluginManifest::COMPONENT, &bytes),
+        (PluginManifest::LICENCE, licence.as_bytes()),
+        (PluginManifest::SBOM, sbom.as_bytes()),
+    ];
+    parts.extend(notices.as_ref().map(|text| (PluginManifest::NOTICES, text.as_bytes())));
     let file = format!("{}-{}.evkp", manifest.name, manifest.version);
     let bundle =
         seal_plugin(manifest, &parts, &[key]).map_err(|source| SignError::Seal { source })?;
@@ -99,6 +107,18 @@ pub enum SignError {
         /// Why.
         source: ProjectError,
     },
+    /// No list of contents.
+    #[error("the plugin's dependencies cannot be listed")]
+    Sbom {
+        /// Why.
+        source: SbomError,
+    },
+    /// No notices.
+    #[error("the notices are missing")]
+    Notices {
+        /// Why.
+        source: ProjectError,
+    },
     /// The bundle cannot be made.
     #[error("the bundle cannot be made")]
     Seal {
@@ -115,8 +135,35 @@ pub enum SignError {
     },
 }
 
-/// Packages that give a plugin no reach: everything else needs a permission.
-const HARMLESS: [&str; 2] = ["evenkeel:clock/", "evenkeel:log/"];
+/// Interfaces that give a plugin no reach: everything else needs a permission.
+/// Of cryptography and events only a part does (secrets, reading the log), which
+/// the component does not show.
+const HARMLESS: [&str; 9] = [
+    "evenkeel:clock/",
+    "evenkeel:commands/offers",
+    "evenkeel:commands/types",
+    "evenkeel:config/",
+    "evenkeel:crypto/",
+    "evenkeel:events/",
+    "evenkeel:kv/",
+    "evenkeel:log/",
+    "evenkeel:random/",
+];
+/// A gateway is asked on its listeners whether or not it ever speaks unasked, so
+/// that it needs the permission without the import.
+const LISTENERS: &str = "evenkeel:net-server/";
+const GATEWAY: &str = "evenkeel:gateway/";
+
+/// The interfaces of the manifest: what the component imports, and that of the
+/// listeners that are asked for.
+fn interfaces(project: &Project, component: &Component) -> Vec<String> {
+    let permissions = project.description.permissions.iter();
+    let listeners = permissions.map(|p| &p.interface).filter(|name| name.starts_with(LISTENERS));
+    let mut interfaces: Vec<_> = component.imports.iter().chain(listeners).cloned().collect();
+    interfaces.sort();
+    interfaces.dedup();
+    interfaces
+}
 
 fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignError> {
     let asked = |name: &str| manifest.permissions.iter().any(|p| p.interface == name);
@@ -124,7 +171,10 @@ fn compare(manifest: &PluginManifest, component: &Component) -> Result<(), SignE
     if let Some(name) = component.imports.iter().find(|name| !harmless(name) && !asked(name)) {
         return Err(SignError::NotAskedFor { interface: name.clone() });
     }
-    let unused = manifest.permissions.iter().find(|p| !component.imports.contains(&p.interface));
+    let listens =
+        |interface: &str| interface.starts_with(LISTENERS) && manifest.world.starts_with(GATEWAY);
+    let used = |interface: &String| component.imports.contains(interface) || listens(interface);
+    let unused = manifest.permissions.iter().find(|p| !used(&p.interface));
     if let Some(permission) = unused {
         return Err(SignError::NotUsed { interface: permission.interface.clone() });
     }
@@ -164,6 +214,7 @@ mod tests {
             kind: "plugin".into(),
             name: "probe".into(),
             version: "1.0.0".into(),
+            security_version: 0,
             vendor: "Acme".into(),
             world: "evenkeel:driver/device-driver@0.1.0".into(),
             description: "A probe.".into(),
@@ -174,7 +225,9 @@ mod tests {
                 reason: "talks to the UPS".into(),
             }],
             limits: Limits { memory_bytes: 1 << 20, poll_cpu_ms: 10 },
+            settings: Vec::new(),
             models: Vec::new(),
+            code: Vec::new(),
             parts: Vec::new(),
             total_length: 0,
         }
@@ -190,6 +243,22 @@ mod tests {
         let mut unused = component();
         unused.imports.pop();
         assert!(matches!(compare(&manifest(), &unused), Err(SignError::NotUsed { .. })));
+    }
+
+    #[test]
+    fn a_gateway_asks_for_its_listener_without_importing_it() {
+        let listener = Permission {
+            interface: "evenkeel:net-server/net-server@0.1.0".into(),
+            what: "modbus".into(),
+            reason: "answers clients".into(),
+        };
+        let mut gateway = manifest();
+        gateway.permissions.push(listener);
+        assert!(matches!(compare(&gateway, &component()), Err(SignError::NotUsed { .. })));
+        gateway.world = "evenkeel:gateway/gateway@0.1.0".into();
+        let mut built = component();
+        built.exports = vec!["evenkeel:gateway/service@0.1.0".into()];
+        assert!(compare(&gateway, &built).is_ok());
     }
 
     #[test]

@@ -114,6 +114,20 @@ impl Client {
         self.json("POST", path, answer)
     }
 
+    /// POST bytes as they are; the answer is a JSON document.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn post_bytes(&mut self, path: &str, body: &[u8]) -> Result<Value, ClientError> {
+        let mut request =
+            self.agent.post(format!("{}{path}", self.base)).header("Origin", &self.base);
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let answer = request.send(body);
+        self.json("POST", path, answer)
+    }
+
     fn json(
         &mut self,
         method: &'static str,

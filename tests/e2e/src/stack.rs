@@ -4,7 +4,7 @@
 //! <dir>/hw/       ports and control socket of the simulator
 //! <dir>/guard/    sealed settings, last good copy, socket
 //! <dir>/data/     the daemon's data
-//! <dir>/trust/    trusted plugin keys
+//! <dir>/trust/    trusted plugin and licence keys
 //! <dir>/*.log     what each program said
 //! ```
 //! Nothing here is a way into the product that a user does not have: settings
@@ -32,6 +32,11 @@ pub struct Options {
     pub plugins: PathBuf,
     /// Public key that signed them.
     pub plugin_key: PathBuf,
+    /// Secret key by which the stack's licence is made, and whose public half
+    /// it trusts, e.g. `target/dev-keys/licence.key`.
+    pub licence_key: PathBuf,
+    /// Whether it has a licence from the start; without one it is LC.
+    pub licensed: bool,
     /// Port of the console; 0 lets the system choose.
     pub port: u16,
     /// Seed of the simulated hardware.
@@ -59,6 +64,8 @@ impl Options {
             dir: dir.to_owned(),
             plugins: target.join("plugins"),
             plugin_key: target.join("dev-keys/plugin.pub"),
+            licence_key: target.join("dev-keys/licence.key"),
+            licensed: true,
             port: 0,
             seed: 1,
             history_period_s: Some(5),
@@ -68,7 +75,10 @@ impl Options {
         };
         let programs = ["evenkeel-sim", "evenkeel-guard", "evenkeeld", "evenkeel-plugin"];
         let wanted = programs.map(|p| options.programs.join(p));
-        let missing = wanted.into_iter().chain([options.plugin_key.clone()]).find(|p| !p.exists());
+        let missing = wanted
+            .into_iter()
+            .chain([options.plugin_key.clone(), options.licence_key.clone()])
+            .find(|p| !p.exists());
         match missing {
             Some(missing) => Err(StackError::NotBuilt(missing)),
             None => Ok(options),
@@ -91,6 +101,9 @@ pub enum StackError {
     /// A program does not do what it should.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The plugin tool made no licence.
+    #[error("no licence was made: {0}")]
+    Licence(String),
     /// The guard's command refused the settings.
     #[error("settings were not sealed: {0}")]
     Seal(String),
@@ -255,9 +268,14 @@ fn prepare(options: &Options) -> Result<(), StackError> {
         let path = options.dir.join(folder);
         fs::create_dir_all(&path).map_err(|source| StackError::Io { path, source })?;
     }
-    let key = options.dir.join("trust/plugin.pub");
-    fs::copy(&options.plugin_key, &key)
-        .map_err(|source| StackError::Io { path: options.plugin_key.clone(), source })?;
+    for key in [options.plugin_key.clone(), options.licence_key.with_extension("pub")] {
+        let name = key.file_name().unwrap_or_default();
+        fs::copy(&key, options.dir.join("trust").join(name))
+            .map_err(|source| StackError::Io { path: key.clone(), source })?;
+    }
+    if options.licensed {
+        provision_licence(options)?;
+    }
     write_if_absent(&options.dir.join("daemon.toml"), &daemon_config(options))?;
     let settings = options.dir.join("guard/settings.toml");
     if settings.exists() {
@@ -272,6 +290,34 @@ fn prepare(options: &Options) -> Result<(), StackError> {
     match sealed.status.success() {
         true => Ok(()),
         false => Err(StackError::Seal(String::from_utf8_lossy(&sealed.stderr).into_owned())),
+    }
+}
+
+/// Serial number of a stack that is licensed from the start.
+const SERIAL: &str = "7QK4-M2ZD-9XWB-U";
+
+/// As an appliance leaves the factory: with its number and its licence.
+fn provision_licence(options: &Options) -> Result<(), StackError> {
+    let licences = options.dir.join("data/licences");
+    fs::create_dir_all(&licences)
+        .map_err(|source| StackError::Io { path: licences.clone(), source })?;
+    write_if_absent(&options.dir.join("data/serial"), SERIAL)?;
+    let file = licences.join("development.evkl");
+    if file.exists() {
+        return Ok(());
+    }
+    let made = Command::new(options.programs.join("evenkeel-plugin"))
+        .args(["licence", "--serial", SERIAL, "--edition", "development licence"])
+        .args(["--customer", "Development", "--id", "development", "--not-before", "0"])
+        .arg("--key")
+        .arg(&options.licence_key)
+        .arg("--out")
+        .arg(&file)
+        .output()
+        .map_err(|source| StackError::Io { path: options.programs.clone(), source })?;
+    match made.status.success() {
+        true => Ok(()),
+        false => Err(StackError::Licence(String::from_utf8_lossy(&made.stderr).into_owned())),
     }
 }
 
@@ -319,7 +365,8 @@ fn daemon_config(options: &Options) -> String {
         "data_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:{port}\"\n\
          guard_socket = \"{dir}/guard/guard.sock\"\nplugin_dir = \"{plugins}\"\n\
          trust_dir = \"{dir}/trust\"\n{history}\n\
-         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"{dir}/hw/ups0\"\n\n{more}",
+         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"{dir}/hw/ups0\"\n\n\
+         [[plugin]]\nname = \"licence-lc\"\n\n{more}",
         port = options.port,
         plugins = options.plugins.display(),
         history = history.unwrap_or_default(),

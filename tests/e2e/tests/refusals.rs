@@ -20,8 +20,10 @@ fn await_state(client: &mut Client, wanted: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let plugins = client.get("/api/v1/plugins").expect("answered");
-        if plugins[0]["state"] == wanted {
-            return plugins[0].clone();
+        let mut list = plugins.as_array().into_iter().flatten();
+        let megatec = list.find(|plugin| plugin["name"] == "megatec");
+        if let Some(megatec) = megatec.filter(|plugin| plugin["state"] == wanted) {
+            return megatec.clone();
         }
         assert!(Instant::now() < deadline, "never {wanted}: {plugins:#}");
         std::thread::sleep(Duration::from_millis(100));

@@ -22,6 +22,24 @@ impl Bucket {
 
     /// Whether one more event at `now` is within the rate.
     pub fn admit(&mut self, now: Nanos) -> bool {
+        self.take(1, now)
+    }
+
+    /// Whether `count` more events at `now` are within the rate; all or none.
+    pub fn take(&mut self, count: u32, now: Nanos) -> bool {
+        self.fill(now);
+        let admitted = self.tokens >= count;
+        self.tokens -= if admitted { count } else { 0 };
+        admitted
+    }
+
+    /// `count` events happened at `now`, whether they were within the rate or not.
+    pub fn charge(&mut self, count: u32, now: Nanos) {
+        self.fill(now);
+        self.tokens = self.tokens.saturating_sub(count);
+    }
+
+    fn fill(&mut self, now: Nanos) {
         let fresh = now.since(self.filled).0 / self.interval.0;
         if fresh >= u64::from(self.burst - self.tokens) {
             self.tokens = self.burst;
@@ -30,9 +48,6 @@ impl Bucket {
             self.tokens += fresh as u32;
             self.filled = self.filled + Nanos(fresh * self.interval.0);
         }
-        let admitted = self.tokens > 0;
-        self.tokens -= u32::from(admitted);
-        admitted
     }
 }
 
@@ -56,5 +71,14 @@ mod tests {
         let later = Nanos::from_secs(3_600);
         assert!(bucket.admit(later) && bucket.admit(later) && !bucket.admit(later));
         assert!(bucket.admit(Nanos(u64::MAX)));
+    }
+
+    #[test]
+    fn many_are_taken_at_once_or_not_at_all() {
+        let mut bucket = Bucket::new(5, Nanos::from_secs(1), Nanos(0));
+        assert!(!bucket.take(6, Nanos(0)) && bucket.take(4, Nanos(0)));
+        assert!(!bucket.take(2, Nanos(0)) && bucket.take(1, Nanos(0)));
+        bucket.charge(3, Nanos::from_secs(2));
+        assert!(!bucket.admit(Nanos::from_secs(2)) && bucket.admit(Nanos::from_secs(3)));
     }
 }

@@ -8,6 +8,7 @@ use super::bucket::Bucket;
 use super::{Who, one_line};
 use crate::clock;
 use crate::plugin::bindings::log::log::Host;
+use core::fmt;
 use evenkeel_core::time::Nanos;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,26 +20,43 @@ pub use crate::plugin::bindings::log::log::Level;
 pub const INTERFACE: &str = "evenkeel:log/log@0.1.0";
 /// Longest line in bytes.
 pub const LINE_BYTES_MAX: usize = 1_024;
+/// Newest lines kept to be shown.
+pub const LINES_MAX: usize = 64;
 /// Messages that are let through at once.
 pub const BURST: u32 = 50;
 /// Afterwards, one message per this time.
 pub const INTERVAL: Nanos = Nanos::from_millis(100);
-/// Lines that are remembered for a report.
-pub const RECENT_MAX: usize = 32;
 
 /// The log of one plugin, and of the host where a plugin makes it speak: both
 /// draw on one quota. Clones are the same log.
 #[derive(Clone, Debug)]
 pub struct Log {
     who: Who,
-    quota: Arc<Mutex<Quota>>,
+    inner: Arc<Mutex<Inner>>,
+}
+
+/// A line that a plugin, or the host about it, said.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct Said {
+    /// When, ms since 1970.
+    pub unix_ms: u64,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: &'static str,
+    /// What.
+    pub text: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.level, self.text)
+    }
 }
 
 #[derive(Debug)]
-struct Quota {
+struct Inner {
     bucket: Bucket,
     dropped: u64,
-    recent: VecDeque<String>,
+    lines: VecDeque<Said>,
 }
 
 impl Log {
@@ -46,20 +64,23 @@ impl Log {
     #[must_use]
     pub fn new(who: Who) -> Self {
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
-        Self {
-            who,
-            quota: Arc::new(Mutex::new(Quota { bucket, dropped: 0, recent: VecDeque::new() })),
-        }
+        let inner = Inner { bucket, dropped: 0, lines: VecDeque::new() };
+        Self { who, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The newest lines, oldest first.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Said> {
+        self.lock().lines.iter().cloned().collect()
     }
 
     /// Say something about the plugin, as long as it is within the quota.
     pub fn say(&self, level: Level, message: &str) {
-        let Some((line, dropped)) = self.admit(message, clock::now()) else { return };
+        let Some((line, dropped)) = self.admit(level, message, clock::now()) else { return };
         let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
         if dropped > 0 {
             warn!(plugin, points, "{dropped} messages of this plugin were dropped: too many");
         }
-        self.remember(level, &line);
         match level {
             Level::Error => error!(plugin, points, "{line}"),
             Level::Warn => warn!(plugin, points, "{line}"),
@@ -68,40 +89,31 @@ impl Log {
         }
     }
 
-    /// The last lines, oldest first, each with its level.
-    #[must_use]
-    pub fn recent(&self) -> Vec<String> {
-        self.lock().recent.iter().cloned().collect()
-    }
-
-    fn remember(&self, level: Level, line: &str) {
+    /// The line that stands for `message`, and how many were dropped before
+    /// it; `None` when this one is dropped as well.
+    fn admit(&self, level: Level, message: &str, now: Nanos) -> Option<(String, u64)> {
+        let mut inner = self.lock();
+        if !inner.bucket.admit(now) {
+            inner.dropped += 1;
+            return None;
+        }
+        let text = one_line(message, LINE_BYTES_MAX);
+        if inner.lines.len() == LINES_MAX {
+            inner.lines.pop_front();
+        }
         let level = match level {
             Level::Error => "error",
             Level::Warn => "warn",
             Level::Info => "info",
             Level::Debug => "debug",
         };
-        let mut quota = self.lock();
-        if quota.recent.len() == RECENT_MAX {
-            quota.recent.pop_front();
-        }
-        quota.recent.push_back(format!("{level}: {line}"));
+        inner.lines.push_back(Said { unix_ms: clock::unix_ms(), level, text: text.clone() });
+        Some((text, std::mem::take(&mut inner.dropped)))
     }
 
-    // A panic leaves whole values: each change is an assignment.
-    fn lock(&self) -> MutexGuard<'_, Quota> {
-        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The line that stands for `message`, and how many were dropped before
-    /// it; `None` when this one is dropped as well.
-    fn admit(&self, message: &str, now: Nanos) -> Option<(String, u64)> {
-        let mut quota = self.lock();
-        if !quota.bucket.admit(now) {
-            quota.dropped += 1;
-            return None;
-        }
-        Some((one_line(message, LINE_BYTES_MAX), std::mem::take(&mut quota.dropped)))
+    // A panic leaves whole values: each change is an assignment or one push.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,11 +131,13 @@ mod tests {
     fn a_flood_is_dropped_and_counted() {
         let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
         let now = clock::now();
-        let passed = (0..1_000).filter(|_| log.admit("x", now).is_some()).count();
+        let passed = (0..1_000).filter(|_| log.admit(Level::Info, "x", now).is_some()).count();
         assert_eq!(passed, BURST as usize);
-        let (line, dropped) = log.admit("after\nwards", now + INTERVAL).expect("admitted");
+        let (line, dropped) =
+            log.admit(Level::Info, "after\nwards", now + INTERVAL).expect("admitted");
         assert_eq!((line.as_str(), dropped), ("after\u{fffd}wards", 950));
-        let (_, dropped) = log.admit("y", now + INTERVAL + INTERVAL).expect("admitted");
+        let (_, dropped) =
+            log.admit(Level::Info, "y", now + INTERVAL + INTERVAL).expect("admitted");
         assert_eq!(dropped, 0);
     }
 
@@ -131,14 +145,18 @@ mod tests {
     fn a_clone_has_no_quota_of_its_own() {
         let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
         let (other, now) = (log.clone(), clock::now());
-        assert_eq!((0..1_000).filter(|_| log.admit("x", now).is_some()).count(), BURST as usize);
-        assert!(other.admit("x", now).is_none());
+        assert_eq!(
+            (0..1_000).filter(|_| log.admit(Level::Info, "x", now).is_some()).count(),
+            BURST as usize
+        );
+        assert!(other.admit(Level::Info, "x", now).is_none());
     }
 
     #[test]
     fn a_hundred_megabytes_become_a_line() {
         let log = Log::new(Who { name: "megatec".into(), points: "ups.0".into() });
-        let (line, _) = log.admit(&"x".repeat(100 << 20), clock::now()).expect("admitted");
+        let (line, _) =
+            log.admit(Level::Info, &"x".repeat(100 << 20), clock::now()).expect("admitted");
         assert!(line.len() <= LINE_BYTES_MAX && line.ends_with('…'));
     }
 }

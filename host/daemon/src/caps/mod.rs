@@ -8,18 +8,29 @@
 
 pub mod bucket;
 pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod crypto;
+pub mod kv;
 pub mod log;
+pub mod net_client;
+pub mod net_server;
 pub mod points;
 pub mod random;
+pub mod reader;
 pub mod serial;
+pub mod snmp_client;
 
+use crate::commands::Switchboard;
 use crate::grants::Grants;
 use crate::hub::Hub;
 use crate::plugin::bindings;
+use crate::plugin::inbox::Inbox;
 use crate::plugin::instance::State;
 use crate::plugin::report::Reports;
 use crate::plugin::stop::Stop;
 use crate::plugin::tape::{HasTaped, Taped};
+use crate::store::Store;
 use core::fmt;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
@@ -73,14 +84,31 @@ const fn types(interface: &'static str) -> Offer {
 }
 
 /// Everything that a plugin can be given.
-pub const OFFERS: [Offer; 7] = [
+pub const OFFERS: &[Offer] = &[
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
     offer!(taped log::INTERFACE, bindings::log::log, log: log::Log),
     offer!(taped clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(taped config::INTERFACE, bindings::config::config, config: config::Config),
     offer!(taped random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(kv::INTERFACE, bindings::kv::kv, kv: kv::Kv),
+    offer!(crypto::INTERFACE, bindings::crypto::crypto, crypto: crypto::Crypto),
     offer!(taped serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
+    offer!(
+        net_client::INTERFACE,
+        bindings::net_client::net_client,
+        net: net_client::NetClient
+    ),
     offer!(taped points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(
+        net_server::INTERFACE,
+        bindings::net_server::net_server,
+        net_server: net_server::NetServer
+    ),
+    offer!(commands::INTERFACE, bindings::commands::commands, commands: commands::Commands),
+    offer!(commands::OFFERS_INTERFACE, bindings::commands::offers, offers: commands::Offers),
+    offer!(reader::INTERFACE, bindings::points::reader, reader: reader::Reader),
 ];
 
 /// The offer that serves an import or a wish for `interface`.
@@ -114,16 +142,29 @@ pub fn base(interface: &str) -> &str {
 pub struct Services {
     /// The present values.
     pub hub: Arc<Hub>,
+    /// Who can be told what.
+    pub commands: Arc<Switchboard>,
+    /// The listeners of gateways.
+    pub servers: Arc<net_server::Servers>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
     /// Where failures are reported; `None` where nobody would read it.
     pub reports: Option<Arc<Reports>>,
+    /// Where plugins keep what outlives them; `None`: nowhere.
+    pub store: Option<Arc<Store>>,
 }
 
 impl Default for Services {
     /// Services of a host that has just started and does nothing else.
     fn default() -> Self {
-        Self { hub: Arc::default(), epoch: crate::clock::now(), reports: None }
+        Self {
+            hub: Arc::default(),
+            commands: Arc::default(),
+            servers: Arc::default(),
+            epoch: crate::clock::now(),
+            store: None,
+            reports: None,
+        }
     }
 }
 
@@ -137,6 +178,8 @@ pub struct Site<'a> {
     pub log: &'a log::Log,
     /// How it is told to stop while it waits.
     pub stop: &'a Arc<Stop>,
+    /// Where it is asked something.
+    pub inbox: &'a Arc<Inbox>,
     /// The rest of the host.
     pub services: &'a Services,
 }
@@ -192,6 +235,7 @@ pub(crate) mod testing {
         pub(crate) who: Who,
         pub(crate) grants: Grants,
         pub(crate) stop: Arc<Stop>,
+        pub(crate) inbox: Arc<Inbox>,
         pub(crate) services: Services,
         log: log::Log,
     }
@@ -204,6 +248,7 @@ pub(crate) mod testing {
                 who,
                 grants: Grants::default(),
                 stop: Arc::new(Stop::new().expect("a descriptor")),
+                inbox: Arc::default(),
                 services: Services::default(),
             }
         }
@@ -211,8 +256,8 @@ pub(crate) mod testing {
 
     impl Place {
         pub(crate) fn site(&self) -> Site<'_> {
-            let Self { who, grants, log, stop, services } = self;
-            Site { who, grants, log, stop, services }
+            let Self { who, grants, log, stop, inbox, services } = self;
+            Site { who, grants, log, stop, inbox, services }
         }
     }
 }

@@ -4,29 +4,38 @@
 //! The first user is `admin` with a random password, written to
 //! `<data_dir>/first-password` for whoever can read that file; it must be
 //! changed before anything else is reachable, and the file goes then.
+//!
+//! A name that is a local account is decided here, always, and its password is
+//! told to nobody: whatever becomes of the authenticators, it works. Other
+//! names are asked of them ([`super::remote`]).
 
-use super::gate::Peer;
+use super::gate::{self, Peer};
 use super::password::{self, HashError};
 use super::problem::Problem;
-use super::session::{Caller, Token};
+use super::remote::{self, CHALLENGE_COOKIE, Visitor};
+use super::session::{Account, Caller, Token};
 use super::{Console, ConsoleError, page};
 use crate::clock;
 use crate::files::write_private;
+use crate::login::Role;
 use crate::store::StoreError;
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{Extension, Form, Json, State};
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use evenkeel_core::events::Event;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 /// Name of the file with the first password, in the data directory.
 pub const FIRST_PASSWORD: &str = "first-password";
 const FIRST_USER: &str = "admin";
+/// Stands in events for a name that is none of ours.
+pub(super) const UNKNOWN: &str = "unknown user";
 
 /// Who wants to sign in.
 #[derive(Deserialize, ToSchema)]
@@ -36,6 +45,14 @@ pub struct Login {
     user: String,
     /// Password.
     password: String,
+}
+
+/// The answer to a challenge.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// What the person answered.
+    answer: String,
 }
 
 /// A new password.
@@ -55,8 +72,71 @@ pub struct NewPassword {
 pub struct SignedIn {
     /// User name.
     user: String,
+    /// What they may do.
+    role: Role,
+    /// Who keeps the account: `local`, or the authenticator.
+    origin: String,
     /// The password must be changed before anything else is reachable.
     must_change_password: bool,
+}
+
+impl From<&Account> for SignedIn {
+    fn from(account: &Account) -> Self {
+        Self {
+            user: account.user.clone(),
+            role: account.role,
+            origin: account.origin().to_owned(),
+            must_change_password: account.must_change,
+        }
+    }
+}
+
+/// An authenticator asks back.
+#[derive(Serialize, ToSchema)]
+pub struct Challenged {
+    /// What to ask the person, in the authenticator's words.
+    challenge: String,
+}
+
+/// What a good attempt leads to.
+pub enum Entry {
+    /// A session.
+    In(Cookie, SignedIn),
+    /// A question.
+    Asked {
+        /// Finds the challenge.
+        cookie: String,
+        /// What to ask.
+        prompt: String,
+    },
+}
+
+impl IntoResponse for Entry {
+    fn into_response(self) -> Response {
+        match self {
+            Self::In(cookie, who) => (cookie, Json(who)).into_response(),
+            Self::Asked { cookie, prompt } => {
+                let cookie = AppendHeaders([(SET_COOKIE, cookie)]);
+                (StatusCode::ACCEPTED, cookie, Json(Challenged { challenge: prompt }))
+                    .into_response()
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The same as a page.
+    fn page(self) -> Response {
+        match self {
+            Self::In(cookie, who) => {
+                let next = if who.must_change_password { "/password" } else { "/" };
+                (cookie, Redirect::to(next)).into_response()
+            }
+            Self::Asked { cookie, prompt } => {
+                (AppendHeaders([(SET_COOKIE, cookie)]), page::ask(&prompt)).into_response()
+            }
+        }
+    }
 }
 
 /// What is kept of a user.
@@ -68,7 +148,8 @@ struct User {
     changed_unix_ms: u64,
 }
 
-type Cookie = AppendHeaders<[(HeaderName, String); 1]>;
+/// A `Set-Cookie` header.
+pub type Cookie = AppendHeaders<[(HeaderName, String); 1]>;
 
 /// Make the first user when there is none.
 ///
@@ -82,7 +163,7 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
     let first = password::random().map_err(|e| failed(&e))?;
     let path = console.data_dir.join(FIRST_PASSWORD);
     let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
-    write_private(&path, &format!("{first}\n")).map_err(|e| failed(&e))?;
+    write_private(&path, format!("{first}\n")).map_err(|e| failed(&e))?;
     let user = User { hash, must_change: true, changed_unix_ms: clock::unix_ms() };
     keep(console, FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
     tracing::info!("first user is {FIRST_USER:?}, its password is in {}", path.display());
@@ -92,16 +173,17 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
 /// Sign in; sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/login", request_body = Login, tag = "access", responses(
     (status = 200, body = SignedIn),
+    (status = 202, body = Challenged, description = "An authenticator asks back; POST the answer \
+        with the cookie that this sets to /api/v1/login/answer within two minutes"),
     (status = 401, body = Problem, description = "Wrong user or password"),
     (status = 429, body = Problem, description = "Too many attempts; retry_after_s says when")))]
 pub async fn login(
     State(console): State<Arc<Console>>,
     Extension(Peer(from)): Extension<Peer>,
     body: Result<Json<Login>, JsonRejection>,
-) -> Result<(Cookie, Json<SignedIn>), Problem> {
+) -> Result<Entry, Problem> {
     let Json(login) = body.map_err(bad_json)?;
-    let (cookie, signed_in) = sign_in(&console, from, login).await?;
-    Ok((cookie, Json(signed_in)))
+    sign_in(&console, from, login).await
 }
 
 /// The same from the page's form.
@@ -114,13 +196,37 @@ pub async fn login_form(
         let Form(login) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
         sign_in(&console, from, login).await
     };
-    match attempt.await {
-        Ok((cookie, who)) => {
-            let next = if who.must_change_password { "/password" } else { "/" };
-            (cookie, Redirect::to(next)).into_response()
-        }
-        Err(problem) => page::login_again(&problem),
-    }
+    attempt.await.map_or_else(|problem| page::login_again(&problem), Entry::page)
+}
+
+/// Answer what an authenticator asked; sets the session cookie, or asks again.
+#[utoipa::path(post, path = "/api/v1/login/answer", request_body = Answer, tag = "access",
+    responses((status = 200, body = SignedIn),
+    (status = 202, body = Challenged, description = "It asks once more"),
+    (status = 401, body = Problem, description = "Refused, or there is no such question"),
+    (status = 429, body = Problem, description = "Too many attempts; retry_after_s says when")))]
+pub async fn answer(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    headers: HeaderMap,
+    body: Result<Json<Answer>, JsonRejection>,
+) -> Result<Entry, Problem> {
+    let Json(Answer { answer }) = body.map_err(bad_json)?;
+    answered(&console, from, &headers, answer).await
+}
+
+/// The same from the page's form.
+pub async fn answer_form(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    headers: HeaderMap,
+    form: Result<Form<Answer>, FormRejection>,
+) -> Response {
+    let attempt = async {
+        let Form(Answer { answer }) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
+        answered(&console, from, &headers, answer).await
+    };
+    attempt.await.map_or_else(|problem| page::login_again(&problem), Entry::page)
 }
 
 /// Change the password; ends all other sessions of this user and sets a new
@@ -137,7 +243,8 @@ pub async fn password(
 ) -> Result<(Cookie, Json<SignedIn>), Problem> {
     let Json(wish) = body.map_err(bad_json)?;
     let cookie = change(&console, from, &caller, wish).await?;
-    Ok((cookie, Json(SignedIn { user: caller.user, must_change_password: false })))
+    let account = Account { must_change: false, ..caller.account };
+    Ok((cookie, Json(SignedIn::from(&account))))
 }
 
 /// The same from the page's form.
@@ -161,7 +268,7 @@ pub async fn password_form(
 #[utoipa::path(get, path = "/api/v1/session", tag = "access",
     responses((status = 200, body = SignedIn), (status = 401, body = Problem)))]
 pub async fn session(Extension(caller): Extension<Caller>) -> Json<SignedIn> {
-    Json(SignedIn { user: caller.user, must_change_password: caller.must_change })
+    Json(SignedIn::from(&caller.account))
 }
 
 /// Sign out; ends the session and its streams.
@@ -184,27 +291,62 @@ pub async fn logout_form(
     (sign_out(&console, from, caller), Redirect::to("/login")).into_response()
 }
 
-async fn sign_in(
+async fn sign_in(console: &Console, from: IpAddr, login: Login) -> Result<Entry, Problem> {
+    let begun = Instant::now();
+    let entry = decide(console, from, login).await;
+    hold(console, begun, entry).await
+}
+
+async fn answered(
     console: &Console,
     from: IpAddr,
-    login: Login,
-) -> Result<(Cookie, SignedIn), Problem> {
-    let name = login.user;
-    // One name for all that cannot be a user: they share one throttle.
-    let account = if is_user_name(&name) { name.clone() } else { String::new() };
-    let user = user(console, &account)?;
-    let hash = user.as_ref().map(|u| u.hash.clone());
-    let right = judged(console, &account, from, login.password, hash).await?;
-    let (true, Some(user)) = (right, user) else {
+    headers: &HeaderMap,
+    answer: String,
+) -> Result<Entry, Problem> {
+    let begun = Instant::now();
+    let token = gate::token(headers, CHALLENGE_COOKIE);
+    let pending = token.and_then(|token| console.remote.take_challenge(&token));
+    let pending = pending.ok_or_else(|| wrong("The question is over; sign in again"))?;
+    admit(console, &pending.visitor(from).account, from)?;
+    let entry = remote::answer(console, pending, from, answer).await;
+    hold(console, begun, entry).await
+}
+
+/// Refusals wait until how they came about does not show.
+async fn hold(
+    console: &Console,
+    begun: Instant,
+    entry: Result<Entry, Problem>,
+) -> Result<Entry, Problem> {
+    if entry.as_ref().is_err_and(|problem| problem.status() == StatusCode::UNAUTHORIZED) {
+        console.remote.refusal_time(begun).await;
+    }
+    entry
+}
+
+async fn decide(console: &Console, from: IpAddr, login: Login) -> Result<Entry, Problem> {
+    let Login { user: name, password } = login;
+    // Attempts are counted without regard to case, as some peers compare; and
+    // under one name for all that cannot be an account.
+    let account = if is_account_name(&name) { name.to_ascii_lowercase() } else { String::new() };
+    let local = user(console, &account)?;
+    admit(console, &account, from)?;
+    let elsewhere = local.is_none() && !account.is_empty() && !password.is_empty();
+    if elsewhere && console.remote.is_on() {
+        return remote::enter(console, Visitor { name, account, from }, password).await;
+    }
+    // `Admin` is not `admin`, and nobody's name elsewhere.
+    let local = local.filter(|_| name == account);
+    let hash = local.as_ref().map(|u| u.hash.clone());
+    let right = verified(console, &account, from, password, hash).await?;
+    let (true, Some(user)) = (right, local) else {
         // People type passwords into name fields.
-        let known = if known(console, &account) { &account } else { "unknown user" };
-        console.sign_in_failed(known, from);
-        return Err(wrong("Wrong user or password"));
+        let known = if known(console, &account) { &account } else { UNKNOWN };
+        console.sign_in_failed(known, from, None);
+        return Err(wrong_password());
     };
     console.throttle().succeeded(&account, from, clock::now());
-    let cookie = begin(console, &name, user.must_change)?;
-    console.store.record(Event::Login { user: name.clone(), from: from.to_string() });
-    Ok((cookie, SignedIn { user: name, must_change_password: user.must_change }))
+    begin(console, local_account(name, user.must_change), from).map(|(c, s)| Entry::In(c, s))
 }
 
 async fn change(
@@ -214,13 +356,22 @@ async fn change(
     wish: NewPassword,
 ) -> Result<Cookie, Problem> {
     let name = &caller.user;
+    if let Some(via) = &caller.account.via {
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "elsewhere",
+            "The password is kept elsewhere",
+        )
+        .detail(format!("{name} is an account of {via}; change the password there")));
+    }
     password::check(name, &wish.old, &wish.new, &wish.again).map_err(|weak| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", "The new password is refused")
             .detail(weak.to_string())
     })?;
     let hash = user(console, name)?.map(|u| u.hash);
-    if !judged(console, name, from, wish.old, hash).await? {
-        console.sign_in_failed(name, from);
+    admit(console, name, from)?;
+    if !verified(console, name, from, wish.old, hash).await? {
+        console.sign_in_failed(name, from, None);
         return Err(wrong("The present password is wrong"));
     }
     console.throttle().succeeded(name, from, clock::now());
@@ -234,19 +385,25 @@ async fn change(
     console.throttle().password_changed(name, from);
     console.sessions().end_all(name);
     console.store.record(Event::PasswordChanged { user: name.clone(), from: from.to_string() });
-    begin(console, name, false)
+    let account = local_account(name.clone(), false);
+    open(console, account)
 }
 
-/// True when the password is right, as often as somebody may ask. An answer
-/// that the appliance could not give is not charged to them.
-async fn judged(
+/// Whether somebody may try now.
+fn admit(console: &Console, account: &str, from: IpAddr) -> Result<(), Problem> {
+    let admitted = console.throttle().attempt(account, from, clock::now());
+    admitted.map_err(|w| throttled(w.seconds))
+}
+
+/// True when the password is right. An answer that the appliance could not
+/// give is not charged to who asked.
+async fn verified(
     console: &Console,
     account: &str,
     from: IpAddr,
     password: String,
     hash: Option<String>,
 ) -> Result<bool, Problem> {
-    console.throttle().attempt(account, from, clock::now()).map_err(|w| throttled(w.seconds))?;
     // Longer than any password: the same answer without the length's work.
     let password = if password.len() > 4 * password::CHARS_MAX { String::new() } else { password };
     let answer = console.hasher.verify(password, hash).await;
@@ -267,10 +424,33 @@ fn sign_out(
     AppendHeaders([(SET_COOKIE, Token::clear_cookie()), clear])
 }
 
-fn begin(console: &Console, name: &str, must_change: bool) -> Result<Cookie, Problem> {
-    let token = Token::random().map_err(|e| hash_problem(HashError::Failed(e.to_string())))?;
-    console.sessions().begin(&token, name, must_change, clock::now());
+/// Begin a session, and tell it.
+pub(super) fn begin(
+    console: &Console,
+    account: Account,
+    from: IpAddr,
+) -> Result<(Cookie, SignedIn), Problem> {
+    let signed_in = SignedIn::from(&account);
+    let (user, via) = (account.user.clone(), account.via.clone());
+    let cookie = open(console, account)?;
+    console.store.record(Event::Login { user, from: from.to_string(), via });
+    Ok((cookie, signed_in))
+}
+
+fn open(console: &Console, account: Account) -> Result<Cookie, Problem> {
+    let token = token()?;
+    console.sessions().begin(&token, account, clock::now());
     Ok(AppendHeaders([(SET_COOKIE, token.set_cookie())]))
+}
+
+/// A new secret.
+pub(super) fn token() -> Result<Token, Problem> {
+    Token::random().map_err(|e| hash_problem(HashError::Failed(e.to_string())))
+}
+
+/// Accounts that are kept here are administrators.
+fn local_account(user: String, must_change: bool) -> Account {
+    Account { user, role: Role::Admin, via: None, must_change }
 }
 
 fn user(console: &Console, name: &str) -> Result<Option<User>, Problem> {
@@ -291,9 +471,16 @@ fn known(console: &Console, name: &str) -> bool {
     console.store.user(name).is_ok_and(|u| u.is_some())
 }
 
-fn is_user_name(name: &str) -> bool {
-    (1..=32).contains(&name.len())
-        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-'))
+/// Whether a name may be asked of somebody else: `alice`, `alice@example.org`,
+/// `EXAMPLE\alice`. Plain characters alone, so that no two names look alike.
+fn is_account_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@\\+".contains(&b))
+}
+
+/// The same for every reason.
+pub(super) fn wrong_password() -> Problem {
+    wrong("Wrong user or password")
 }
 
 fn wrong(detail: &str) -> Problem {

@@ -3,13 +3,14 @@
 
 pub mod bench;
 pub mod discharges;
+pub mod licence;
+pub mod plugins;
 pub mod strings;
 
 use super::Console;
 use super::problem::Problem;
 use crate::clock;
 use crate::plant::Plant;
-use crate::plugin_status::PluginStatus;
 use crate::store::{PastBlock, StoreError, StoredEvent};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -219,13 +220,6 @@ pub async fn guard(State(console): State<Arc<Console>>) -> Answer<GuardOut> {
     Ok(Json(guard_out(&plant, Time::now())))
 }
 
-/// The plugins and what they are doing.
-#[utoipa::path(get, path = "/api/v1/plugins", tag = "system",
-    responses((status = 200, body = Vec<PluginStatus>)))]
-pub async fn plugins(State(console): State<Arc<Console>>) -> Json<Vec<PluginStatus>> {
-    Json(console.plugins.plugins())
-}
-
 /// Events, oldest first.
 #[utoipa::path(get, path = "/api/v1/events", params(EventsQuery), tag = "records",
     responses((status = 200, body = Vec<EventOut>)))]
@@ -243,7 +237,8 @@ pub async fn events(
 
 /// Samples of one block, oldest first.
 #[utoipa::path(get, path = "/api/v1/history", params(HistoryQuery), tag = "records",
-    responses((status = 200, body = HistoryOut)))]
+    responses((status = 200, body = HistoryOut),
+        (status = 403, body = Problem, description = "The block is over the licence")))]
 pub async fn history(
     State(console): State<Arc<Console>>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
@@ -251,6 +246,10 @@ pub async fn history(
     let Query(query) = query.map_err(bad_query)?;
     let index = usize::from(query.block).checked_sub(1);
     let index = index.ok_or_else(|| Problem::bad_request("blocks are counted from 1"))?;
+    let first_over = first_over(&console, query.string);
+    if index >= first_over {
+        return Err(licence::over());
+    }
     let (from, to) = (query.from.unwrap_or(0), query.to.unwrap_or(u64::MAX));
     let (string, store) = (query.string, console.store.clone());
     let read = move || store.history(string, index, from..=to, SAMPLES_MAX);
@@ -267,6 +266,13 @@ pub async fn history(
     }
     out.age_ms = out.unix_ms.last().map(|newest| clock::unix_ms().saturating_sub(*newest));
     Ok(Json(out))
+}
+
+/// The first block over the licence of a string (from 1), counted from 0.
+fn first_over(console: &Console, string: u16) -> usize {
+    let plant = console.hub.plant();
+    let over = plant.and_then(|p| p.over.get(usize::from(string).checked_sub(1)?).copied());
+    over.unwrap_or(usize::MAX)
 }
 
 /// Both clocks at one instant, to turn monotonic times into dates.

@@ -5,8 +5,9 @@
 use super::Console;
 use super::problem::Problem;
 use super::routes::Permission;
-use super::session::{Caller, Token};
+use super::session::{self, Caller, Token};
 use crate::clock;
+use crate::login::Role;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -92,11 +93,15 @@ pub async fn permit(
             false => Redirect::to("/login").into_response(),
         };
     };
-    if caller.must_change && permission != Permission::Session {
+    if caller.must_change && !matches!(permission, Permission::Session | Permission::Leave) {
         return match is_api {
             true => must_change().into_response(),
             false => Redirect::to("/password").into_response(),
         };
+    }
+    let write = !matches!(request.method().as_str(), "GET" | "HEAD");
+    if write && caller.account.role < Role::Admin && permission != Permission::Leave {
+        return Problem::viewer(&caller.user).into_response();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
@@ -114,9 +119,14 @@ pub async fn method_not_allowed() -> Problem {
 
 /// Who sent these headers, if they are signed in.
 pub fn caller(console: &Console, headers: &HeaderMap, active: bool) -> Option<Caller> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|c| c.to_str().ok());
-    let token = cookies.into_iter().find_map(Token::from_cookies)?;
+    let token = token(headers, session::COOKIE)?;
     console.sessions().find(&token, active, clock::now())
+}
+
+/// The secret in the cookie of this name.
+pub fn token(headers: &HeaderMap, cookie: &str) -> Option<Token> {
+    let headers = headers.get_all(header::COOKIE).iter().filter_map(|c| c.to_str().ok());
+    headers.into_iter().find_map(|header| Token::from_cookies(header, cookie))
 }
 
 fn must_change() -> Problem {

@@ -2,33 +2,39 @@
 //!
 //! Reading order: [`routes`] lists every path and who may use it, [`gate`]
 //! enforces that and sets the headers, [`access`] signs people in and out,
+//! [`remote`] asks others who may,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
-//! [`api`] gives it to programs, [`orders`] takes what people want done,
+//! [`api`] gives it to programs, [`orders`] and [`commands`] take what people want done,
 //! [`server`] carries it all over TLS.
 //!
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
 pub mod access;
 pub mod api;
+pub mod commands;
 mod gate;
 mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_page;
 mod problem;
+pub mod remote;
 pub mod routes;
 pub mod server;
 pub mod session;
 pub mod stream;
-mod throttle;
+pub(crate) mod throttle;
 pub mod tls;
 pub mod view;
 
 use crate::clock;
+use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
-use crate::plugin_status::PluginList;
+use crate::licence::Licences;
+use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
@@ -48,8 +54,10 @@ const CHORES_EVERY: Duration = Duration::from_secs(5);
 pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
-    plugins: Arc<dyn PluginList>,
+    plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
+    commands: Arc<Switchboard>,
+    licences: Arc<Licences>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -58,8 +66,29 @@ pub struct Console {
     live: stream::Live,
     stream_slots: Arc<Semaphore>,
     failed: Mutex<FailedSignIns>,
+    remote: remote::Remote,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
+}
+
+/// What a console is made of.
+pub struct Parts {
+    /// The present values.
+    pub hub: Arc<Hub>,
+    /// Events, history, users.
+    pub store: Arc<Store>,
+    /// The plugins, for the administrator.
+    pub plugins: Arc<dyn PluginAdmin>,
+    /// The way to the guard.
+    pub orders: Arc<Orders>,
+    /// The edition in force.
+    pub licences: Arc<Licences>,
+    /// Who can be told what.
+    pub commands: Arc<Switchboard>,
+    /// Where the first password is written.
+    pub data_dir: PathBuf,
+    /// The accounts that are kept elsewhere.
+    pub remote: remote::Remote,
 }
 
 /// Why there is no first user.
@@ -74,24 +103,20 @@ pub enum ConsoleError {
 }
 
 impl Console {
-    /// A console for this hub, store, these plugins and this guard. Without any user it
-    /// makes the first one ([`access::ensure_first_user`]); while the store
-    /// cannot take it, it is tried again ([`run`](Self::run)). `notices` stay
-    /// on the page until the restart.
-    pub async fn new(
-        hub: Arc<Hub>,
-        store: Arc<Store>,
-        plugins: Arc<dyn PluginList>,
-        orders: Arc<Orders>,
-        data_dir: PathBuf,
-        notices: Vec<String>,
-    ) -> Arc<Self> {
+    /// A console of these parts. Without any user it makes the first one
+    /// ([`access::ensure_first_user`]); while the store cannot take it, it is
+    /// tried again ([`run`](Self::run)). `notices` stay on the page until the
+    /// restart.
+    pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
+        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
             store,
             plugins,
             orders,
+            commands,
+            licences,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),
@@ -100,6 +125,7 @@ impl Console {
             live: stream::Live::default(),
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
             failed: Mutex::default(),
+            remote,
             reads: Semaphore::new(READS_MAX),
         });
         if let Err(e) = access::ensure_first_user(&console).await {
@@ -118,8 +144,9 @@ impl Console {
         }
     }
 
-    fn sign_in_failed(&self, user: &str, from: IpAddr) {
-        let told = lock(&self.failed).failed(user, &from.to_string(), clock::now());
+    /// `by`: the authenticator that says so.
+    fn sign_in_failed(&self, user: &str, from: IpAddr, by: Option<&str>) {
+        let told = lock(&self.failed).failed(user, &from.to_string(), by, clock::now());
         told.into_iter().for_each(|event| self.store.record(event));
     }
 

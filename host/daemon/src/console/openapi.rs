@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
 //! `host/daemon/openapi.json` and the table of routes against it.
 
-use super::{access, api, orders, problem, stream};
+use super::{access, api, commands, orders, problem, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -19,6 +19,7 @@ pub static TEXT: LazyLock<String> =
     info(title = "Evenkeel", version = "1"),
     paths(
         access::login,
+        access::answer,
         access::password,
         access::logout,
         access::session,
@@ -31,7 +32,23 @@ pub static TEXT: LazyLock<String> =
         api::discharges::discharge,
         api::discharges::rows,
         orders::order,
-        api::plugins,
+        commands::commands,
+        commands::command,
+        api::licence::licence,
+        api::licence::install,
+        api::licence::remove,
+        api::plugins::list,
+        api::plugins::detail,
+        api::plugins::put,
+        api::plugins::act,
+        api::plugins::bundles,
+        api::plugins::upload,
+        api::plugins::delete_bundle,
+        api::plugins::keys,
+        api::plugins::add_key,
+        api::plugins::withdraw_key,
+        api::plugins::restore_key,
+        api::plugins::put_keyring,
         api::events,
         api::history,
         api::guard,

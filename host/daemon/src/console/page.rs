@@ -5,6 +5,7 @@ use super::Console;
 use super::problem::Problem;
 use super::session::Caller;
 use super::view::View;
+use crate::login::Role;
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -18,7 +19,7 @@ const ICON: &str = include_str!("assets/icon.svg");
 
 /// Part of the assets' paths: they may be cached for ever, a new firmware has
 /// new paths.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for asset in [STYLE, SCRIPT, ICON] {
         hash.update(asset);
@@ -31,6 +32,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 struct LivePage<'a> {
     version: &'a str,
     user: &'a str,
+    origin: &'a str,
+    may_act: bool,
     view: &'a View,
 }
 
@@ -39,6 +42,13 @@ struct LivePage<'a> {
 struct LoginPage<'a> {
     version: &'a str,
     problem: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "answer.html")]
+struct AnswerPage<'a> {
+    version: &'a str,
+    prompt: &'a str,
 }
 
 #[derive(Template)]
@@ -54,6 +64,8 @@ struct RefusedPage<'a> {
 struct PasswordPage<'a> {
     version: &'a str,
     user: &'a str,
+    /// The authenticator that keeps the account; empty: it is kept here.
+    elsewhere: &'a str,
     must_change: bool,
     problem: &'a str,
 }
@@ -64,7 +76,9 @@ pub async fn live(
     Extension(caller): Extension<Caller>,
 ) -> Response {
     let view = View::of(&console);
-    render(StatusCode::OK, &LivePage { version: &VERSION, user: &caller.user, view: &view })
+    let may_act = caller.account.role >= Role::Admin;
+    let (user, origin) = (caller.user.as_str(), caller.account.origin());
+    render(StatusCode::OK, &LivePage { version: &VERSION, user, origin, may_act, view: &view })
 }
 
 /// The sign-in page.
@@ -76,6 +90,11 @@ pub async fn login() -> Response {
 pub fn login_again(problem: &Problem) -> Response {
     let page = LoginPage { version: &VERSION, problem: &problem.text() };
     with_retry_after(render(problem.status(), &page), problem)
+}
+
+/// The page that asks what an authenticator wants to know.
+pub fn ask(prompt: &str) -> Response {
+    render(StatusCode::OK, &AnswerPage { version: &VERSION, prompt })
 }
 
 /// What the page says when an order was not carried out.
@@ -113,6 +132,7 @@ fn password_page(status: StatusCode, caller: &Caller, problem: &str) -> Response
     let page = PasswordPage {
         version: &VERSION,
         user: &caller.user,
+        elsewhere: caller.account.via.as_deref().unwrap_or_default(),
         must_change: caller.must_change,
         problem,
     };
@@ -126,7 +146,7 @@ fn with_retry_after(mut response: Response, problem: &Problem) -> Response {
     response
 }
 
-fn render(status: StatusCode, page: &impl Template) -> Response {
+pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(e) => {

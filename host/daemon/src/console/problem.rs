@@ -57,6 +57,13 @@ impl Problem {
             .detail("POST user and password to /api/v1/login and send the cookie it sets")
     }
 
+    /// Somebody who may only look wants to change something.
+    #[must_use]
+    pub fn viewer(user: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "viewer", "This account may only look")
+            .detail(format!("{user} is a viewer; ask an administrator to do it"))
+    }
+
     /// The store failed.
     #[must_use]
     pub fn store(error: &crate::store::StoreError) -> Self {

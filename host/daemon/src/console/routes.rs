@@ -1,8 +1,8 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, strings};
-use super::{Console, access, api, gate, openapi, orders, page, stream};
+use super::api::{bench, discharges, licence, plugins, strings};
+use super::{Console, access, api, commands, gate, openapi, orders, page, plugins_page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -12,8 +12,14 @@ use std::sync::Arc;
 
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 * 1_024;
+/// The same of an upload: a plugin bundle, and a form around it.
+const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
-/// Who may use a route.
+/// The same of a keyring.
+const KEYRING_MAX: usize = 1 << 20;
+
+/// Who may use a route. Writes are for administrators, whatever the row says,
+/// but for [`Permission::Public`] and [`Permission::Leave`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Everybody.
@@ -25,6 +31,9 @@ pub enum Permission {
     /// The same, and the request is no activity: a page left open does not
     /// keep a session alive.
     SignedInPassive,
+    /// Whoever holds a session, to end it. The one write for which no
+    /// administrator is needed.
+    Leave,
 }
 
 /// One row of the table.
@@ -41,7 +50,7 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    use Permission::{Public, Session, SignedIn, SignedInPassive};
+    use Permission::{Leave, Public, Session, SignedIn, SignedInPassive};
     let row = |method, path, permission, handler| Route { method, path, permission, handler };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
@@ -49,14 +58,26 @@ pub fn table() -> Vec<Route> {
         read("/", SignedIn, get(page::live)),
         read("/login", Public, get(page::login)),
         write("/login", Public, post(access::login_form)),
+        write("/login/answer", Public, post(access::answer_form)),
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
-        write("/logout", Session, post(access::logout_form)),
+        write("/logout", Leave, post(access::logout_form)),
         write("/orders", SignedIn, post(orders::order_form)),
+        read("/plugins", SignedIn, get(plugins_page::plugins)),
+        read("/plugins/{id}", SignedIn, get(plugins_page::plugin)),
+        write("/plugins/{id}", SignedIn, post(plugins_page::act)),
+        read("/bundles/{digest}", SignedIn, get(plugins_page::bundle)),
+        write("/bundles/{digest}", SignedIn, post(plugins_page::install)),
+        write(
+            "/bundles",
+            SignedIn,
+            post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
+        ),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
+        write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
-        write("/api/v1/logout", Session, post(access::logout)),
+        write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedInPassive, get(access::session)),
         read("/api/v1/points", SignedIn, get(api::points)),
         read("/api/v1/strings", SignedIn, get(strings::strings)),
@@ -67,7 +88,31 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
         read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
         write("/api/v1/orders", SignedIn, post(orders::order)),
-        read("/api/v1/plugins", SignedIn, get(api::plugins)),
+        read("/api/v1/commands", SignedIn, get(commands::commands)),
+        write("/api/v1/commands", SignedIn, post(commands::command)),
+        read("/api/v1/licence", SignedIn, get(licence::licence)),
+        write("/api/v1/licence", SignedIn, post(licence::install)),
+        write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),
+        read("/api/v1/plugins", SignedIn, get(plugins::list)),
+        write("/api/v1/plugins", SignedIn, post(plugins::put)),
+        read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),
+        write("/api/v1/plugins/{id}/{action}", SignedIn, post(plugins::act)),
+        read("/api/v1/bundles", SignedIn, get(plugins::bundles)),
+        write(
+            "/api/v1/bundles",
+            SignedIn,
+            post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
+        ),
+        write("/api/v1/bundles/{digest}/delete", SignedIn, post(plugins::delete_bundle)),
+        read("/api/v1/plugin-keys", SignedIn, get(plugins::keys)),
+        write("/api/v1/plugin-keys", SignedIn, post(plugins::add_key)),
+        write("/api/v1/plugin-keys/{id}/withdraw", SignedIn, post(plugins::withdraw_key)),
+        write("/api/v1/plugin-keys/{id}/restore", SignedIn, post(plugins::restore_key)),
+        write(
+            "/api/v1/plugin-keyring",
+            SignedIn,
+            post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
+        ),
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),
         read("/api/v1/guard", SignedIn, get(api::guard)),

@@ -2,6 +2,7 @@
 //! function of (state, token, now). Sessions live in memory: after a restart
 //! everybody signs in again.
 
+use crate::login::Role;
 use evenkeel_core::time::Nanos;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -26,11 +27,34 @@ pub struct Token([u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId([u8; 32]);
 
+/// An account, as far as its session must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who.
+    pub user: String,
+    /// What they may do.
+    pub role: Role,
+    /// The authenticator that vouches for them; `None`: the account is kept here.
+    pub via: Option<String>,
+    /// The password is the first one and must be changed before anything else.
+    pub must_change: bool,
+}
+
+impl Account {
+    /// Who keeps it: `local`, or the authenticator.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.via.as_deref().unwrap_or("local")
+    }
+}
+
 /// Somebody who is signed in.
 #[derive(Clone)]
 pub struct Caller {
     /// Who.
     pub user: String,
+    /// The whole account.
+    pub account: Account,
     /// Their session.
     pub session: SessionId,
     /// The password is the first one and must be changed before anything else.
@@ -46,8 +70,7 @@ pub struct Caller {
 pub struct Sessions(HashMap<SessionId, Session>);
 
 struct Session {
-    user: String,
-    must_change: bool,
+    account: Account,
     begun: Nanos,
     used: Nanos,
     streams: Arc<Semaphore>,
@@ -65,11 +88,11 @@ impl Token {
         Ok(Self(bytes))
     }
 
-    /// From a `Cookie` header.
+    /// From the cookie of this name in a `Cookie` header.
     #[must_use]
-    pub fn from_cookies(header: &str) -> Option<Self> {
+    pub fn from_cookies(header: &str, cookie: &str) -> Option<Self> {
         let pairs = header.split(';').filter_map(|pair| pair.trim().split_once('='));
-        let hex = pairs.into_iter().find(|(name, _)| *name == COOKIE)?.1;
+        let hex = pairs.into_iter().find(|(name, _)| *name == cookie)?.1;
         if hex.len() != 64 || !hex.is_ascii() {
             return None;
         }
@@ -83,8 +106,18 @@ impl Token {
     /// A `Set-Cookie` header that hands it to the browser.
     #[must_use]
     pub fn set_cookie(&self) -> String {
-        let hex: String = self.0.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{COOKIE}={hex}; Secure; HttpOnly; Path=/; SameSite=Lax")
+        format!("{COOKIE}={}; Secure; HttpOnly; Path=/; SameSite=Lax", self.hex())
+    }
+
+    /// The same under another name, for so many seconds.
+    #[must_use]
+    pub fn set_brief_cookie(&self, cookie: &str, seconds: u64) -> String {
+        let hex = self.hex();
+        format!("{cookie}={hex}; Secure; HttpOnly; Path=/; SameSite=Lax; Max-Age={seconds}")
+    }
+
+    fn hex(&self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// A `Set-Cookie` header that takes it back.
@@ -93,23 +126,25 @@ impl Token {
         format!("{COOKIE}=; Secure; HttpOnly; Path=/; SameSite=Lax; Max-Age=0")
     }
 
-    fn id(&self) -> SessionId {
+    /// The name under which something is kept for who holds it.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
         SessionId(Sha256::digest(self.0).into())
     }
 }
 
 impl Sessions {
     /// Begin a session.
-    pub fn begin(&mut self, token: &Token, user: &str, must_change: bool, now: Nanos) {
+    pub fn begin(&mut self, token: &Token, account: Account, now: Nanos) {
+        let user = &account.user;
         self.0.retain(|_, s| s.alive(now));
-        while self.0.values().filter(|s| s.user == user).count() >= PER_USER {
-            let own = self.0.iter().filter(|(_, s)| s.user == user);
+        while self.0.values().filter(|s| s.account.user == *user).count() >= PER_USER {
+            let own = self.0.iter().filter(|(_, s)| s.account.user == *user);
             let Some(oldest) = own.min_by_key(|(_, s)| s.used).map(|(id, _)| *id) else { break };
             self.0.remove(&oldest);
         }
         let session = Session {
-            user: user.to_owned(),
-            must_change,
+            account,
             begun: now,
             used: now,
             streams: Arc::new(Semaphore::new(STREAMS)),
@@ -130,9 +165,10 @@ impl Sessions {
             session.used = now;
         }
         Some(Caller {
-            user: session.user.clone(),
+            user: session.account.user.clone(),
+            account: session.account.clone(),
             session: id,
-            must_change: session.must_change,
+            must_change: session.account.must_change,
             streams: session.streams.clone(),
             ended: session.ended.subscribe(),
         })
@@ -154,7 +190,7 @@ impl Sessions {
 
     /// End every session of a user.
     pub fn end_all(&mut self, user: &str) {
-        self.0.retain(|_, s| s.user != user);
+        self.0.retain(|_, s| s.account.user != user);
     }
 }
 
@@ -174,7 +210,8 @@ mod tests {
 
     fn begin(sessions: &mut Sessions, user: &str, now: Nanos) -> Token {
         let token = Token::random().expect("random numbers");
-        sessions.begin(&token, user, false, now);
+        let (user, role) = (user.to_owned(), Role::Admin);
+        sessions.begin(&token, Account { user, role, via: None, must_change: false }, now);
         token
     }
 
@@ -183,12 +220,12 @@ mod tests {
         let token = Token::random().expect("random numbers");
         let header = token.set_cookie();
         let pair = header.split(';').next().expect("a pair");
-        let back = Token::from_cookies(&format!("a=b; {pair}; c=d")).expect("a token");
+        let back = Token::from_cookies(&format!("a=b; {pair}; c=d"), COOKIE).expect("a token");
         assert!(back.id() == token.id());
         for bad in ["", "__Host-sid", "__Host-sid=zz", &pair[..70], &pair.replace("sid", "x")] {
-            assert!(Token::from_cookies(bad).is_none(), "{bad}");
+            assert!(Token::from_cookies(bad, COOKIE).is_none(), "{bad}");
         }
-        assert!(Token::from_cookies(&format!("{COOKIE}={}", "é".repeat(32))).is_none());
+        assert!(Token::from_cookies(&format!("{COOKIE}={}", "é".repeat(32)), COOKIE).is_none());
     }
 
     #[test]

@@ -1,12 +1,21 @@
 //! The console from outside: requests into the router, and one over TLS.
 
 use super::gate::Peer;
+use super::remote::Remote;
 use super::routes::{self, Permission};
-use super::{Console, access, openapi, server, tls};
+use super::session::{Account, COOKIE, Token};
+use super::{Console, Parts, access, openapi, remote, server, tls};
+use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
+use crate::licence::Licences;
+use crate::licence::tests::{FakeGate, trust_in};
+use crate::login::{
+    Asked, Attempt, Authenticators, LoginSettings, Nobody, Role, Unavailable, Verdict,
+};
 use crate::plant::{Plant, testing};
+use crate::plugin_admin::{NoPlugins, PluginAdmin};
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::{PastDischarge, Store};
 use axum::Router;
@@ -21,10 +30,11 @@ use evenkeel_core::events::Event;
 use evenkeel_core::image::{
     BlockRecord, DeviceRecord, Fault, Snapshot, StationRecord, StringRecord,
 };
+use evenkeel_core::licence::Limits;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::protect::{Condition, Level};
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower_service::Service as _;
@@ -39,6 +49,7 @@ struct Bench {
     console: Arc<Console>,
     router: Router,
     guard: FakeGuard,
+    switchboard: Arc<Switchboard>,
 }
 
 struct Answer {
@@ -54,7 +65,7 @@ impl Answer {
 
     fn cookie(&self) -> String {
         let cookie = self.headers[header::SET_COOKIE].to_str().expect("text");
-        assert!(cookie.ends_with("; Secure; HttpOnly; Path=/; SameSite=Lax"), "{cookie}");
+        assert!(cookie.contains("; Secure; HttpOnly; Path=/; SameSite=Lax"), "{cookie}");
         cookie.split(';').next().expect("a pair").to_owned()
     }
 }
@@ -80,7 +91,13 @@ fn plant(first_mv: u16) -> Plant {
     string.equalize.worst_v = f64::from(first_mv) / 1e3 - 13.6;
     string.equalize.members = 2;
     let snapshot = Snapshot { strings: vec![string], ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["<b>A".into()], devices: vec![], connected: true }
+    Plant {
+        snapshot,
+        strings: vec!["<b>A".into()],
+        devices: vec![],
+        connected: true,
+        over: Vec::new(),
+    }
 }
 
 fn plugin() -> PluginStatus {
@@ -90,7 +107,10 @@ fn plugin() -> PluginStatus {
         vendor: "dev".into(),
         state: PluginState::Running,
         last_error: None,
+        world: "driver",
         polls: 7,
+        calls: 8,
+        slowest_call_us: 1_500,
         traps: 0,
         cpu_ms: 3,
         memory_bytes: 1 << 20,
@@ -100,23 +120,97 @@ fn plugin() -> PluginStatus {
     }
 }
 
+fn signed_in(user: &str, role: &str, origin: &str, must_change: bool) -> Json {
+    json!({"user": user, "role": role, "origin": origin, "must_change_password": must_change})
+}
+
+type Opinion = fn(&str, &Attempt) -> Result<Verdict, Unavailable>;
+
+/// Authenticators of a test, and what they were asked.
+#[derive(Clone)]
+struct Peers {
+    answer: Arc<Mutex<Opinion>>,
+    asked: Arc<Mutex<Vec<(String, Attempt)>>>,
+}
+
+impl Peers {
+    fn new(answer: Opinion) -> Self {
+        Self { answer: Arc::new(Mutex::new(answer)), asked: Arc::default() }
+    }
+
+    fn asked(&self) -> Vec<(String, String, String)> {
+        let asked = super::lock(&self.asked);
+        asked.iter().map(|(n, a)| (n.clone(), a.user.clone(), a.password.clone())).collect()
+    }
+}
+
+impl Authenticators for Peers {
+    fn authenticate(&self, name: &str, attempt: Attempt) -> Asked {
+        let answer = super::lock(&self.answer)(name, &attempt);
+        super::lock(&self.asked).push((name.to_owned(), attempt));
+        Box::pin(async { answer })
+    }
+}
+
 impl Bench {
     async fn new() -> Self {
         Self::with_guard(FakeGuard::start(|_| command::Answer::Done)).await
     }
 
     async fn with_guard(guard: FakeGuard) -> Self {
+        Self::with_plugins(guard, Arc::new(NoPlugins(vec![plugin()]))).await
+    }
+
+    async fn with_plugins(guard: FakeGuard, plugins: Arc<dyn PluginAdmin>) -> Self {
+        let nobody = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+        Self::with(guard, plugins, nobody).await
+    }
+
+    /// With authenticators that answer so.
+    async fn with_peers(peers: Peers) -> Self {
+        let settings = "authenticators = [\"radius\", \"second\"]\n\
+                        [roles]\nops = \"admin\"\nall = \"viewer\"";
+        let settings = toml::from_str(settings).expect("good settings");
+        let guard = FakeGuard::start(|_| command::Answer::Done);
+        let plugins = Arc::new(NoPlugins(vec![plugin()]));
+        Self::with(guard, plugins, Remote::new(settings, Arc::new(peers))).await
+    }
+
+    async fn with(guard: FakeGuard, plugins: Arc<dyn PluginAdmin>, remote: Remote) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
-        let plugins = Arc::new(vec![plugin()]);
         let notices = vec!["configuration refused".to_owned()];
         let path = dir.path().to_owned();
         let orders = Arc::new(guard.orders());
-        let console =
-            Console::new(hub.clone(), store.clone(), plugins, orders, path, notices).await;
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        let commands = Switchboard::new(hub.clone(), orders.clone(), runtime, events);
+        let commands = Arc::new(commands);
+        let switchboard = commands.clone();
+        let gate = Arc::new(FakeGate::default());
+        let licences = Licences::open(
+            &path,
+            trust_in(&path),
+            hub.clone(),
+            store.clone(),
+            gate,
+            Arc::default(),
+        );
+        let licences = Arc::new(licences.expect("opened"));
+        let parts = Parts {
+            hub: hub.clone(),
+            store: store.clone(),
+            plugins,
+            orders,
+            commands,
+            licences,
+            data_dir: path,
+            remote,
+        };
+        let console = Console::new(parts, notices).await;
         let router = routes::router(&console);
-        Self { dir, hub, store, console, router, guard }
+        Self { dir, hub, store, console, router, guard, switchboard }
     }
 
     fn first_password(&self) -> String {
@@ -159,6 +253,13 @@ impl Bench {
 
     async fn login(&self, user: &str, password: &str) -> Answer {
         self.post("/api/v1/login", "", json!({"user": user, "password": password})).await
+    }
+
+    /// The events in words, when all are there.
+    async fn events(&self) -> Vec<String> {
+        let flushed = self.store.record_acknowledged(Event::Unknown);
+        flushed.done().await.expect("after the others");
+        self.store.latest(64).iter().map(|e| e.event.to_string()).collect()
     }
 
     /// Sign in and change the first password.
@@ -215,7 +316,7 @@ async fn the_first_password_opens_only_its_own_change() {
     let bench = Bench::new().await;
     let first = bench.first_password();
     let answer = bench.login("admin", &first).await;
-    assert_eq!(answer.json(), json!({"user": "admin", "must_change_password": true}));
+    assert_eq!(answer.json(), signed_in("admin", "admin", "local", true));
     let cookie = answer.cookie();
     for route in routes::table() {
         use Permission::{SignedIn, SignedInPassive};
@@ -589,6 +690,7 @@ async fn the_first_view_of_512_blocks_is_light() {
     let mut big = plant(13_612);
     let block = big.snapshot.strings[0].blocks[0];
     big.snapshot.strings[0] = StringRecord::new(vec![block; 512]);
+    bench.hub.set_limits(Limits { blocks: None, ups_va: None });
     bench.hub.set_plant(big);
     let page = bench.get("/", &cookie).await.body;
     assert_eq!(page.matches("<i>+12</i>").count(), 512);
@@ -690,7 +792,7 @@ async fn who_is_signed_in_can_be_asked() {
     let bench = Bench::new().await;
     let cookie = bench.signed_in().await;
     let session = bench.get("/api/v1/session", &cookie).await.json();
-    assert_eq!(session, json!({"user": "admin", "must_change_password": false}));
+    assert_eq!(session, signed_in("admin", "admin", "local", false));
 }
 
 #[tokio::test]
@@ -703,6 +805,211 @@ async fn guessing_is_one_event_and_one_more_a_minute() {
     let events = bench.store.latest(64);
     let failures = events.iter().filter(|e| matches!(e.event, Event::LoginFailed { .. }));
     assert_eq!(failures.count(), 1, "{events:?}");
+}
+
+#[tokio::test]
+async fn a_viewer_reads_everything_and_does_nothing() {
+    let bench = Bench::new().await;
+    bench.signed_in().await;
+    let token = Token::random().expect("random numbers");
+    let account = Account { user: "eve".into(), role: Role::Viewer, via: None, must_change: false };
+    bench.console.sessions().begin(&token, account, crate::clock::now());
+    let cookie = token.set_cookie().split(';').next().expect("a pair").to_owned();
+    assert!(cookie.starts_with(COOKIE));
+    let mut refused = 0;
+    for route in routes::table() {
+        let path = route.path.replace("{id}", "1-1").replace("{version}", "x");
+        let place = format!("{} {path}", route.method);
+        match (&route.method, route.permission) {
+            (&Method::GET, _) if path.ends_with("/stream") => drop(bench.stream(&cookie).await),
+            (&Method::GET, _) => {
+                let answer = bench.get(&path, &cookie).await;
+                assert_ne!(answer.status, StatusCode::FORBIDDEN, "{place}");
+                assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{place}");
+                assert_ne!(answer.status, StatusCode::SEE_OTHER, "{place}");
+            }
+            (_, Permission::Public | Permission::Leave) => {}
+            _ => {
+                let answer = bench.post(&path, &cookie, json!({"order": "mute"})).await;
+                assert_eq!(answer.status, StatusCode::FORBIDDEN, "{place}");
+                assert_eq!(answer.json()["type"], "viewer", "{place}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused >= 4, "orders and passwords, by form and by API: {refused}");
+    assert!(!bench.get("/", &cookie).await.body.contains("action=\"/orders\""), "no buttons");
+    assert_eq!(bench.guard.asked(), [], "the guard heard nothing");
+    assert_eq!(bench.post("/api/v1/logout", &cookie, json!({})).await.status, 204);
+    assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_else_s_word_gives_a_role_or_no_entry() {
+    let peers = Peers::new(|_, attempt| {
+        let words = match attempt.user.as_str() {
+            "ada" => ["x", "ops"],
+            "EXAMPLE\\eve" => ["all", "y"],
+            "bob" => ["x", "<b>"],
+            _ => return Ok(Verdict::Rejected),
+        };
+        Ok(Verdict::Accepted(words.map(Into::into).to_vec()))
+    });
+    let bench = Bench::with_peers(peers.clone()).await;
+    let ada = bench.login("ada", "secret").await;
+    assert_eq!(ada.json(), signed_in("ada", "admin", "radius", false));
+    let page = bench.get("/", &ada.cookie()).await.body;
+    assert!(page.contains("ada (radius)") && page.contains("action=\"/orders\""));
+    let wish = json!({"old": "secret", "new": NEW_PASSWORD, "again": NEW_PASSWORD});
+    let refused = bench.post("/api/v1/password", &ada.cookie(), wish).await;
+    assert_eq!(
+        (refused.status, &refused.json()["type"]),
+        (StatusCode::CONFLICT, &json!("elsewhere"))
+    );
+    let page = bench.get("/password", &ada.cookie()).await.body;
+    assert!(page.contains("an account of radius") && !page.contains("name=\"new\""));
+
+    let eve = bench.login("EXAMPLE\\eve", "secret").await;
+    assert_eq!(eve.json(), signed_in("EXAMPLE\\eve", "viewer", "radius", false));
+    let wrong = bench.login("mallory", "secret").await;
+    let no_role = bench.login("bob", "secret").await;
+    let local = bench.login("admin", "secret").await;
+    for refused in [&wrong, &no_role, &local] {
+        assert_eq!((refused.status, &refused.body), (StatusCode::UNAUTHORIZED, &wrong.body));
+    }
+    assert_eq!(peers.asked().len(), 4, "the second is not asked after an answer");
+    let events: Vec<_> = bench.events().await;
+    for said in [
+        "ada signed in from 192.0.2.1, accepted by radius",
+        "failed sign-in as \"unknown user\" from 192.0.2.1, rejected by radius",
+        "bob from 192.0.2.1 was accepted by radius and has no role here; map one of its words in \
+         [login.roles]: [\"x\", \"<b>\"]",
+        "failed sign-in as \"admin\" from 192.0.2.1",
+    ] {
+        assert!(events.iter().any(|e| e == said), "{said}: {events:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_local_account_is_decided_here_whatever_others_say() {
+    let peers = Peers::new(|name, _| match name {
+        "radius" => Err(Unavailable("no answer from 10.0.0.1; check the secret".into())),
+        _ => Err(Unavailable("the plugin is not running".into())),
+    });
+    let bench = Bench::with_peers(peers.clone()).await;
+    let cookie = bench.signed_in().await;
+    assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 200);
+    tokio::time::pause();
+    assert_eq!(bench.login("admin", "wrong").await.status, 401);
+    for name in ["Admin", "ADMIN", "admin\0", "", "two words", "\u{fc}"] {
+        assert_eq!(bench.login(name, NEW_PASSWORD).await.status, 401, "{name:?}");
+    }
+    assert_eq!(bench.login("ada", "").await.status, 401);
+    assert_eq!(peers.asked(), [], "nobody else was told a local name or password");
+
+    for _ in 0..3 {
+        assert_eq!(bench.login("ada", "secret").await.status, 401);
+    }
+    let asked = |name: &str| (name.to_owned(), "ada".to_owned(), "secret".to_owned());
+    assert_eq!(peers.asked()[..2], [asked("radius"), asked("second")]);
+    *super::lock(&peers.answer) = |_, _| Ok(Verdict::Accepted(vec!["all".into()]));
+    assert_eq!(bench.login("ada", "secret").await.status, 200);
+    let events = bench.events().await;
+    let said = |text: &str| events.iter().filter(|e| e.contains(text)).count();
+    assert_eq!(said("radius cannot be asked, local accounts sign in alone: no answer from"), 1);
+    assert_eq!(said("second cannot be asked"), 1);
+    assert_eq!(said("radius decides about sign-ins again"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_take_the_same_time_and_a_silent_authenticator_ten_seconds() {
+    struct Silent;
+    impl Authenticators for Silent {
+        fn authenticate(&self, _: &str, attempt: Attempt) -> Asked {
+            match attempt.user.as_str() {
+                "slow" => Box::pin(std::future::pending()),
+                _ => Box::pin(async { Ok(Verdict::Rejected) }),
+            }
+        }
+    }
+    let settings = "authenticators = [\"radius\"]\n[roles]\nops = \"admin\"";
+    let remote = Remote::new(toml::from_str(settings).expect("good"), Arc::new(Silent));
+    let guard = FakeGuard::start(|_| command::Answer::Done);
+    let bench = Bench::with(guard, Arc::new(NoPlugins(vec![plugin()])), remote).await;
+    let mut times = Vec::new();
+    for name in ["admin", "ada", "no such name", "slow"] {
+        let begun = tokio::time::Instant::now();
+        assert_eq!(bench.login(name, "x").await.status, 401);
+        times.push(begun.elapsed().as_millis() / 100 * 100);
+    }
+    assert_eq!(times, [2_000, 2_000, 2_000, 12_000]);
+    let events = bench.events().await;
+    assert!(events.iter().any(|e| e.ends_with("alone: no answer within 10 s")), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_silent_just_now_is_asked_last() {
+    let peers = Peers::new(|name, _| match name {
+        "radius" => Err(Unavailable("silent".into())),
+        _ => Ok(Verdict::Accepted(vec!["all".into()])),
+    });
+    let bench = Bench::with_peers(peers.clone()).await;
+    for _ in 0..2 {
+        assert_eq!(bench.login("ada", "x").await.json()["origin"], "second");
+    }
+    let names: Vec<_> = peers.asked().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["radius", "second", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn guessing_elsewhere_is_slowed_here_too() {
+    let peers = Peers::new(|_, _| Ok(Verdict::Rejected));
+    let bench = Bench::with_peers(peers.clone()).await;
+    for name in ["ada", "ADA", "Ada", "aDa", "adA"] {
+        assert_eq!(bench.login(name, "x").await.status, 401);
+    }
+    assert_eq!(bench.login("ada", "x").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(peers.asked().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_is_answered_once_and_its_state_stays_here() {
+    let peers = Peers::new(|_, attempt| match (&attempt.state, attempt.password.as_str()) {
+        (None, "secret") => {
+            Ok(Verdict::Challenge { state: b"S7ATE".to_vec(), prompt: "Token\n<b>?".into() })
+        }
+        (Some(state), "123456") if state == b"S7ATE" => Ok(Verdict::Accepted(vec!["ops".into()])),
+        _ => Ok(Verdict::Rejected),
+    });
+    let bench = Bench::with_peers(peers.clone()).await;
+    let asked = bench.login("ada", "secret").await;
+    assert_eq!(
+        (asked.status, asked.json()),
+        (StatusCode::ACCEPTED, json!({"challenge": "Token <b>?"}))
+    );
+    let cookie = asked.cookie();
+    assert!(cookie.starts_with(remote::CHALLENGE_COOKIE));
+    assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 401, "no session yet");
+    let answer = json!({"answer": "123456"});
+    assert_eq!(bench.post("/api/v1/login/answer", "", answer.clone()).await.status, 401);
+    let good = bench.post("/api/v1/login/answer", &cookie, answer.clone()).await;
+    assert_eq!(good.json(), signed_in("ada", "admin", "radius", false));
+    assert_eq!(bench.get("/api/v1/points", &good.cookie()).await.status, 200);
+    let again = bench.post("/api/v1/login/answer", &cookie, answer.clone()).await;
+    assert_eq!(again.status, 401, "single use");
+
+    let form = bench.form("/login", "", "user=ada&password=secret").await;
+    assert!(form.body.contains("Token &#60;b&#62;?"), "{}", form.body);
+    assert!(!form.body.contains("S7ATE") && !form.body.contains("secret"));
+    let wrong = bench.form("/login/answer", &form.cookie(), "answer=000000").await;
+    assert_eq!(wrong.status, 401);
+    let late = bench.form("/login/answer", &form.cookie(), "answer=123456").await;
+    assert_eq!(late.status, 401, "a wrong answer uses it up");
+    let form = bench.form("/login", "", "user=ada&password=secret").await;
+    let good = bench.form("/login/answer", &form.cookie(), "answer=123456").await;
+    assert_eq!(good.headers[header::LOCATION], "/");
+    let vias = peers.asked();
+    assert!(vias.iter().all(|(via, ..)| via == "radius"), "only who asked judges: {vias:?}");
 }
 
 #[tokio::test]
@@ -749,3 +1056,56 @@ async fn over_a_real_tls_socket() {
     stop.send(true).expect("running");
     tokio::time::timeout(Duration::from_secs(5), server).await.expect("stops").expect("no panic");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_listed_run_and_recorded() {
+    let bench = Bench::new().await;
+    bench.hub.set_plant(plant(13_600));
+    let cookie = bench.signed_in().await;
+    let list = bench.get("/api/v1/commands", &cookie).await.json();
+    let pause = list.as_array().expect("a list").iter();
+    let mut pause =
+        pause.filter(|c| c["target"] == "string.1" && c["command"] == "equalization.pause");
+    let takes = &pause.next().expect("offered")["parameter"];
+    assert_eq!(*takes, json!({"kind": "number", "low": 1, "high": 604_800}));
+    let run = |wish: Json| bench.post("/api/v1/commands", &cookie, wish);
+    let pause = json!({"target": "string.1", "command": "equalization.pause", "value": "60"});
+    assert_eq!(run(pause).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(bench.guard.asked(), [Order::Pause { string: 1, seconds: 60 }]);
+    for (wish, status) in [
+        (json!({"target": "string.1", "command": "equalization.pause", "value": "x"}), 400),
+        (json!({"target": "string.1", "command": "trip.reset"}), 404),
+        (json!({"target": "string.9", "command": "equalization.resume"}), 404),
+        (json!({"target": "string.1", "command": "equalization.resume", "force": true}), 422),
+    ] {
+        assert_eq!(run(wish.clone()).await.status.as_u16(), status, "{wish}");
+    }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the events");
+    let events = bench.get("/api/v1/events", &cookie).await.body;
+    assert!(events.contains("admin from 192.0.2.1 told string.1: equalization.pause 60"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dangerous_command_is_confirmed_by_its_name() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let description = "Switch the load off".to_owned();
+    let offer = Offer { name: "load.off".into(), description, parameter: Parameter::None };
+    let announced = bench.switchboard.announce("ups.0", vec![offer], Arc::default());
+    let list = bench.get("/api/v1/commands", &cookie).await.json();
+    assert_eq!(list[0]["danger"], "switches the load off", "{list}");
+    for confirm in [Json::Null, json!(""), json!("ups.0"), json!("ups.1:load.off")] {
+        let wish = json!({"target": "ups.0", "command": "load.off", "confirm": confirm});
+        let answer = bench.post("/api/v1/commands", &cookie, wish).await;
+        assert_eq!(answer.status, StatusCode::PRECONDITION_REQUIRED, "{confirm}");
+        assert!(answer.body.contains("ups.0:load.off"), "{}", answer.body);
+    }
+    let wish = json!({"target": "ups.0", "command": "load.off", "confirm": "ups.0:load.off"});
+    let answer = bench.post("/api/v1/commands", &cookie, wish.clone()).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT, "its driver does not run: {}", answer.body);
+    drop(announced);
+    let answer = bench.post("/api/v1/commands", &cookie, wish).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+mod plugins;

@@ -91,14 +91,37 @@ pub fn identity(dir: &Path, host_name: &str, unix_ms: u64) -> Result<Identity, T
     let fingerprint = fingerprint(&own);
     let key = PrivateKeyDer::from_pem_file(&key)
         .map_err(|source| TlsError::Damaged { path: key, source })?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = server_config(own, key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Identity { config: Arc::new(config), fingerprint, renewed })
+}
+
+/// The certificate of the console for another listener of the appliance;
+/// `None` while there is none. It is only the console that makes it.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn present(dir: &Path) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
+    if !certificate.exists() || !key.exists() {
+        return Ok(None);
+    }
+    let own = load(&certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&key)
+        .map_err(|source| TlsError::Damaged { path: key, source })?;
+    server_config(own, key).map(|config| Some(Arc::new(config)))
+}
+
+fn server_config(
+    own: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, TlsError> {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Mismatch)?
         .with_no_client_auth()
         .with_single_cert(vec![own], key)
-        .map_err(TlsError::Mismatch)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Identity { config: Arc::new(config), fingerprint, renewed })
+        .map_err(TlsError::Mismatch)
 }
 
 fn load(path: &Path) -> Result<CertificateDer<'static>, TlsError> {

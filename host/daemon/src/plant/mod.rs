@@ -11,13 +11,14 @@
 //! voltages and resistances into those of a block.
 
 mod findings;
+mod licensed;
 mod points;
 #[cfg(test)]
 pub mod testing;
 pub mod words;
 
 pub use findings::{Finding, findings, unit as finding_unit};
-pub use points::device_status;
+pub use points::{Part, device_status};
 
 use evenkeel_core::image::{BlockRecord, DeviceRecord, Snapshot, StringRecord};
 use evenkeel_core::points::{Point, Quality};
@@ -33,6 +34,9 @@ pub struct Plant {
     pub devices: Vec<String>,
     /// False while the guard does not answer: every value is stale then.
     pub connected: bool,
+    /// Per string: its first block over the licence, whose values are not in
+    /// here ([`Self::limited`]). Empty: nothing is over.
+    pub over: Vec<usize>,
 }
 
 impl Plant {
@@ -59,7 +63,9 @@ impl Plant {
     #[must_use]
     pub fn live(&self, index: usize) -> bool {
         let lost = |block: &BlockRecord| self.bus_lost(block.bus);
-        self.connected && !self.snapshot.blocks_of(index).iter().any(lost)
+        // Most of the time none is: no block has to be looked at.
+        let none_lost = self.snapshot.buses.iter().all(|bus| !bus.lost);
+        self.connected && (none_lost || !self.snapshot.blocks_of(index).iter().any(lost))
     }
 
     /// True when the port of this bus (from 1) is closed or gone.
@@ -72,6 +78,17 @@ impl Plant {
     /// Append every point in the subtree `prefix`; the empty prefix is all.
     pub fn points(&self, prefix: &str, out: &mut Vec<(String, Point)>) {
         points::of(self, prefix, out);
+    }
+
+    /// The point called `name`, without making the others.
+    #[must_use]
+    pub fn point(&self, name: &str) -> Option<Point> {
+        points::one(self, name)
+    }
+
+    /// Append every point in this part, in no order.
+    pub fn part(&self, part: &Part<'_>, out: &mut Vec<(String, Point)>) {
+        points::part(self, part, out);
     }
 
     fn seen(&self, quality: Quality) -> Quality {

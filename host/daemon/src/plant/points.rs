@@ -8,14 +8,82 @@ use evenkeel_core::bus::wire::DeviceKind;
 use evenkeel_core::estimate::BlockEstimate;
 use evenkeel_core::health::Soh;
 use evenkeel_core::image::{BlockRecord, BusRecord, Condition, DeviceRecord, StringRecord};
+use evenkeel_core::licence::OVER;
 use evenkeel_core::points::{Point, Quality, Unit, Value, names};
 use evenkeel_core::protect::Level;
 use evenkeel_core::time::Nanos;
 
 /// Every point of `plant` in the subtree `prefix`.
 pub fn of(plant: &Plant, prefix: &str, out: &mut Vec<(String, Point)>) {
+    part(plant, &Part { prefix, after: None }, out);
+}
+
+/// The point called `name`. Only what stands beside it is looked at, so that
+/// it costs the same whether there is one block or 512.
+#[must_use]
+pub fn one(plant: &Plant, name: &str) -> Option<Point> {
     let at = plant.snapshot.cycle.published;
-    let mut put = Put { prefix, out, root: String::new(), live: plant.connected, at };
+    let (mut out, part) = (Vec::with_capacity(1), Part { prefix: name, after: None });
+    let mut put = Put::new(&part, &mut out);
+    let (root, rest) = name.split_once('.')?;
+    match root {
+        "string" => {
+            let index = index(rest)?;
+            let string = plant.snapshot.strings.get(index)?;
+            let (root, live) = (format!("string.{}", number(index)), plant.live(index));
+            match rest.split_once('.')?.1.strip_prefix("block.") {
+                Some(rest) => {
+                    let i = self::index(rest)?;
+                    put.begin(format!("{root}.block.{}", number(i)), live, at);
+                    block(plant, (index, i), string, string.blocks.get(i)?, &mut put);
+                }
+                None => {
+                    put.begin(root, live, at);
+                    whole_string(string, &mut put);
+                }
+            }
+        }
+        "device" => {
+            let index = index(rest)?;
+            let record = plant.snapshot.devices.get(index)?;
+            put.begin(format!("device.{}", number(index)), plant.connected, record.read);
+            device(plant, index, record, &mut put);
+        }
+        "bus" => {
+            let index = index(rest)?;
+            put.begin(format!("bus.{}", number(index)), plant.connected, at);
+            bus(plant.snapshot.buses.get(index)?, &mut put);
+        }
+        "guard" => {
+            put.begin("guard".to_owned(), plant.connected, at);
+            guard(plant, &mut put);
+        }
+        _ => return None,
+    }
+    // A name may be the beginning of others: `string.1.voltage`.
+    out.into_iter().find(|(found, _)| found == name).map(|(_, point)| point)
+}
+
+/// The number, from 1, at the beginning of `rest`, as an index.
+fn index(rest: &str) -> Option<usize> {
+    let number = rest.split('.').next()?.parse::<usize>().ok()?;
+    number.checked_sub(1)
+}
+
+/// Which points are wanted: those below a prefix, from the first one after a
+/// name on, in the order of names.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// The subtree; empty for all.
+    pub prefix: &'a str,
+    /// Only what comes after this.
+    pub after: Option<&'a str>,
+}
+
+/// Every point of `plant` in this part.
+pub fn part(plant: &Plant, part: &Part<'_>, out: &mut Vec<(String, Point)>) {
+    let at = plant.snapshot.cycle.published;
+    let mut put = Put::new(part, out);
     for (index, string) in plant.snapshot.strings.iter().enumerate() {
         let root = format!("string.{}", number(index));
         if !put.wants(&root) {
@@ -25,8 +93,12 @@ pub fn of(plant: &Plant, prefix: &str, out: &mut Vec<(String, Point)>) {
         put.begin(root.clone(), live, at);
         whole_string(string, &mut put);
         for (i, record) in string.blocks.iter().enumerate() {
-            put.begin(format!("{root}.block.{}", number(i)), live, at);
-            block(plant, string, i, record, &mut put);
+            let root = format!("{root}.block.{}", number(i));
+            if !put.wants(&root) {
+                continue;
+            }
+            put.begin(root, live, at);
+            block(plant, (index, i), string, record, &mut put);
         }
     }
     for (index, record) in plant.snapshot.devices.iter().enumerate() {
@@ -43,26 +115,65 @@ pub fn of(plant: &Plant, prefix: &str, out: &mut Vec<(String, Point)>) {
 
 /// Takes points below one root.
 struct Put<'a> {
-    prefix: &'a str,
+    part: &'a Part<'a>,
     out: &'a mut Vec<(String, Point)>,
     root: String,
+    below: Below<'a>,
     live: bool,
     at: Nanos,
 }
 
-impl Put<'_> {
+/// What is asked for below the present root.
+enum Below<'a> {
+    /// Everything.
+    All,
+    /// This, and what is below it.
+    Only(&'a str),
+    /// Nothing.
+    Nothing,
+}
+
+impl<'a> Put<'a> {
+    /// It has no root yet, and takes nothing.
+    fn new(part: &'a Part<'a>, out: &'a mut Vec<(String, Point)>) -> Self {
+        let root = String::new();
+        Self { part, out, root, below: Below::Nothing, live: false, at: Nanos(0) }
+    }
+
     /// Whether anything below `root` was asked for.
     fn wants(&self, root: &str) -> bool {
-        names::within(root, self.prefix) || names::within(self.prefix, root)
+        let Part { prefix, after } = *self.part;
+        let beyond = |after: &str| root > after || names::within(after, root);
+        (names::within(root, prefix) || names::within(prefix, root)) && after.is_none_or(beyond)
+    }
+
+    /// Whether the point `name` of the present root was asked for. Most are
+    /// asked about in vain, so that no name is made for it.
+    fn takes(&self, name: &str) -> bool {
+        let inside = match self.below {
+            Below::All => true,
+            Below::Only(rest) => names::within(name, rest),
+            Below::Nothing => false,
+        };
+        let full = || self.root.bytes().chain([b'.']).chain(name.bytes());
+        inside && self.part.after.is_none_or(|after| full().gt(after.bytes()))
     }
 
     fn begin(&mut self, root: String, live: bool, at: Nanos) {
+        let prefix = self.part.prefix;
+        self.below = if names::within(&root, prefix) {
+            Below::All
+        } else if names::within(prefix, &root) {
+            Below::Only(&prefix[root.len() + 1..])
+        } else {
+            Below::Nothing
+        };
         (self.root, self.live, self.at) = (root, live, at);
     }
 
     fn put(&mut self, name: &str, value: Value, unit: Unit, quality: Quality, at: Nanos) {
-        let name = format!("{}.{name}", self.root);
-        if names::within(&name, self.prefix) {
+        if self.takes(name) {
+            let name = format!("{}.{name}", self.root);
             let quality = if self.live { quality } else { quality.max(Quality::Stale) };
             self.out.push((name, Point { value, unit, quality, at }));
         }
@@ -90,7 +201,13 @@ impl Put<'_> {
         self.put(name, Value::Flag(value), Unit::None, quality, self.at);
     }
 
-    fn text(&mut self, name: &str, text: &str) {
+    /// The text is made only when somebody wants it.
+    fn text<T: AsRef<str>>(&mut self, name: &str, text: impl FnOnce() -> T) {
+        if !self.takes(name) {
+            return;
+        }
+        let text = text();
+        let text = text.as_ref();
         let mut end = text.len().min(Value::TEXT_MAX);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -102,52 +219,57 @@ impl Put<'_> {
 
 fn whole_string(string: &StringRecord, put: &mut Put<'_>) {
     let (equalize, estimate) = (&string.equalize, &string.estimate);
-    put.text("advice", &words::worst_advice(&string.health));
-    put.text("alarms", &joined(findings(string).iter().filter(|f| f.level > Level::Notice)));
+    put.text("advice", || words::worst_advice(&string.health));
+    put.text("alarms", || joined(findings(string).iter().filter(|f| f.level > Level::Notice)));
     put.measured("ambient", Unit::Celsius, string.ambient_c);
-    put.text("breaker", string.protect.breaker.text());
+    put.text("breaker", || string.protect.breaker.text());
     put.estimated("bypass.commanded", Unit::Percent, equalize.mean_duty * 100.0);
     charge_and_capacity(&estimate.whole, put);
-    put.text("charger", &words::charger(equalize.charger));
+    put.text("charger", || words::charger(equalize.charger));
     put.measured("current", Unit::Ampere, string.current_a);
     put.estimated("deviation", Unit::Volt, equalize.worst_v);
     put.estimated("deviation.true-bound", Unit::Volt, equalize.truth.bound_v);
-    put.text("feasibility", &words::feasibility(equalize.feasibility));
+    put.text("feasibility", || words::feasibility(equalize.feasibility));
     let known = string.health.blocks.iter().map(|b| b.soh).filter(|soh| soh.ratio.is_finite());
     let weakest = known.min_by(|a, b| a.ratio.total_cmp(&b.ratio));
     health(&weakest.unwrap_or(Soh::UNKNOWN), put);
-    put.text("inhibit", &equalize.inhibits.to_string());
-    put.text("phase", words::phase(string.phase));
+    put.text("inhibit", || equalize.inhibits.to_string());
+    put.text("phase", || words::phase(string.phase));
     let drawn = estimate.runtime_s.map_or(f64::NAN, f64::from);
     let beside = |bound: f32| if drawn.is_nan() { f64::NAN } else { f64::from(bound) };
     put.estimated("runtime", Unit::Second, drawn);
     put.estimated("runtime.high", Unit::Second, beside(estimate.runtime_high_s));
     put.estimated("runtime.low", Unit::Second, beside(estimate.runtime_low_s));
-    put.text("status", string.protect.level.text());
+    put.text("status", || string.protect.level.text());
     put.estimated("target", Unit::Volt, equalize.target_v);
-    put.text("trip", &string.protect.trip.as_ref().map(words::trip).unwrap_or_default());
+    put.text("trip", || string.protect.trip.as_ref().map(words::trip).unwrap_or_default());
     put.estimated("voltage", Unit::Volt, equalize.sum_v);
     put.measured("voltage.measured", Unit::Volt, string.voltage_v);
 }
 
 fn block(
     plant: &Plant,
+    (string_index, index): (usize, usize),
     string: &StringRecord,
-    index: usize,
     block: &BlockRecord,
     put: &mut Put<'_>,
 ) {
+    let over = plant.is_over(string_index, index);
     let found = string.protect.blocks.get(index).copied().unwrap_or_default();
-    put.text("advice", &words::block_advice(&string.health, index));
-    put.text("alarms", &joined(found.alarm.texts().chain(found.warning.texts())));
+    put.text("advice", || words::block_advice(&string.health, index));
+    put.text("alarms", || joined(found.alarm.texts().chain(found.warning.texts())));
     let quality = plant.quality(block);
     put.at = block.read;
     put.number("bypass", Unit::Ampere, block.bypass_a.into(), quality);
     // What was asked for is known; what became of it is in `bypass`.
-    put.estimated("bypass.commanded", Unit::Percent, block.duty.fraction() * 100.0);
+    let duty = if over { f64::NAN } else { block.duty.fraction() * 100.0 };
+    put.estimated("bypass.commanded", Unit::Percent, duty);
     charge_and_capacity(string.estimate.blocks.get(index).unwrap_or(&BlockEstimate::UNKNOWN), put);
     put.estimated("deviation", Unit::Volt, block.equalize.deviation_v);
-    put.text("fault", block.fault.text());
+    put.text("fault", || {
+        let faults = [block.fault.text(), if over { OVER } else { "" }];
+        joined(faults.into_iter().filter(|text| !text.is_empty()))
+    });
     let known = string.health.blocks.get(index);
     health(&known.map_or(Soh::UNKNOWN, |known| known.soh), put);
     put.estimated("life", Unit::Year, known.map_or(f64::NAN, |known| known.life.low.into()));
@@ -156,7 +278,7 @@ fn block(
     let value = if mohm.is_finite() { mohm } else { 0.0 };
     let measured = if mohm.is_finite() { Quality::Good } else { Quality::Bad };
     put.put("resistance", Value::Number(value), Unit::Milliohm, measured, at);
-    put.text("status", found.level().text());
+    put.text("status", || found.level().text());
     put.estimated("target", Unit::Volt, block.equalize.target_v);
     let celsius = f64::from(block.temperature_dc) / 10.0;
     put.number("temperature", Unit::Celsius, celsius, plant.temperature_quality(block));
@@ -187,13 +309,13 @@ fn device(plant: &Plant, index: usize, device: &DeviceRecord, put: &mut Put<'_>)
     for n in 0..kind.map_or(0, DeviceKind::inputs) {
         put.flag(&format!("input.{}", n + 1), device.inputs & (1 << n) != 0, quality);
     }
-    put.text("name", plant.devices.get(index).map_or("", String::as_str));
+    put.text("name", || plant.devices.get(index).map_or("", String::as_str));
     for n in 0..kind.map_or(0, DeviceKind::outputs) {
         put.flag(&format!("output.{}", n + 1), device.outputs & (1 << n) != 0, quality);
         let commanded = device.commanded & (1 << n) != 0;
         put.flag(&format!("output.{}.commanded", n + 1), commanded, Quality::Good);
     }
-    put.text("status", device_status(device));
+    put.text("status", || device_status(device));
 }
 
 /// How a device is, in words.
@@ -208,12 +330,12 @@ pub fn device_status(device: &DeviceRecord) -> &'static str {
 
 fn bus(bus: &BusRecord, put: &mut Put<'_>) {
     put.count("bad-frames", bus.bad_frames);
-    put.text("cable", &words::cable(bus.cable));
+    put.text("cable", || words::cable(bus.cable));
     put.flag("lost", bus.lost, Quality::Good);
     put.count("missed-replies", bus.missed_replies);
     put.count("unexpected-frames", bus.unexpected_frames);
     put.estimated("utilisation", Unit::Percent, f64::from(bus.utilisation) * 100.0);
-    put.text("work", &words::bus_work(bus.work));
+    put.text("work", || words::bus_work(bus.work));
 }
 
 fn guard(plant: &Plant, put: &mut Put<'_>) {
@@ -221,9 +343,9 @@ fn guard(plant: &Plant, put: &mut Put<'_>) {
     put.flag("alarm-relay", snapshot.annunciation.relay, Quality::Good);
     put.flag("buzzer", snapshot.annunciation.buzzer, Quality::Good);
     let conditions = Condition::ALL.into_iter().filter(|c| snapshot.has(*c));
-    put.text("conditions", &joined(conditions.map(Condition::text)));
+    put.text("conditions", || joined(conditions.map(Condition::text)));
     put.count("deadline-misses", snapshot.cycle.deadline_misses);
-    put.text("status", snapshot.level.text());
+    put.text("status", || snapshot.level.text());
 }
 
 fn joined(parts: impl Iterator<Item = impl ToString>) -> String {
@@ -305,6 +427,47 @@ mod tests {
     }
 
     #[test]
+    fn one_point_is_the_same_as_among_all() {
+        let plant = rich();
+        for (name, point) in all(&plant) {
+            assert_eq!(one(&plant, &name), Some(point), "{name}");
+        }
+        for wrong in [
+            "",
+            "guard",
+            "string.1",
+            "string.0.voltage",
+            "string.01.voltage",
+            "string.2.voltage",
+            "string.1.block.1",
+            "string.1.block.3.voltage",
+            "string.1.volt",
+            "ups.0.ups.load",
+            "device.3.status",
+        ] {
+            assert_eq!(one(&plant, wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_what_comes_after_a_name() {
+        let plant = rich();
+        let mut names: Vec<String> = all(&plant).into_iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        for after in ["", "bus.1.lost", "string.1.block.1", "string.1.block.1.voltage", "t"] {
+            for prefix in ["", "string", "string.1.block.2", "guard.status"] {
+                let mut found = Vec::new();
+                part(&plant, &Part { prefix, after: Some(after) }, &mut found);
+                let mut found: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+                found.sort_unstable();
+                let wanted = |n: &&String| names::within(n, prefix) && n.as_str() > after;
+                let wanted: Vec<String> = names.iter().filter(wanted).cloned().collect();
+                assert_eq!(found, wanted, "{prefix:?} after {after:?}");
+            }
+        }
+    }
+
+    #[test]
     fn measured_estimated_and_unknown_are_told_apart() {
         let plant = rich();
         let quality = |name| find(&plant, name).quality;
@@ -346,8 +509,10 @@ mod tests {
     #[test]
     fn long_texts_end_at_a_character() {
         let (mut out, at) = (Vec::new(), Nanos(0));
-        let mut put = Put { prefix: "", out: &mut out, root: "guard".into(), live: true, at };
-        put.text("conditions", &"–".repeat(200));
+        let part = Part { prefix: "", after: None };
+        let mut put = Put::new(&part, &mut out);
+        put.begin("guard".into(), true, at);
+        put.text("conditions", || "–".repeat(200));
         let Value::Text(text) = &out[0].1.value else { panic!("a text") };
         assert_eq!(text.len(), 255);
     }

@@ -48,7 +48,13 @@ pub fn string(volts: &[f64]) -> StringRecord {
 pub fn plant(volts: &[f64]) -> Plant {
     let strings = vec![string(volts)];
     let snapshot = Snapshot { strings, buses: vec![bus(false)], ..Snapshot::default() };
-    Plant { snapshot, strings: vec!["A".into()], devices: Vec::new(), connected: true }
+    Plant {
+        snapshot,
+        strings: vec!["A".into()],
+        devices: Vec::new(),
+        connected: true,
+        over: Vec::new(),
+    }
 }
 
 /// A bus.

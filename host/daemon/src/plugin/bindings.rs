@@ -80,9 +80,20 @@ mod generated {
                 export evenkeel:licence/gate@0.1.0;
             }
         ",
-        imports: { "evenkeel:serial/serial": trappable },
         // Arguments and answers can be recorded.
         additional_derives: [serde::Serialize, serde::Deserialize],
-        with: { "evenkeel:serial/serial.port": crate::caps::serial::Port },
+        imports: {
+            "evenkeel:crypto/crypto": trappable,
+            "evenkeel:serial/serial": trappable,
+            "evenkeel:net-client/net-client": trappable,
+            "evenkeel:snmp-client/snmp-client": trappable,
+        },
+        with: {
+            "evenkeel:crypto/crypto.secret": crate::caps::crypto::Secret,
+            "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
+            "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
+            "evenkeel:snmp-client/snmp-client.agent": crate::caps::snmp_client::Agent,
+        },
     });
 }

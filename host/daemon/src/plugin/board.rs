@@ -1,6 +1,7 @@
 //! What others see of a plugin: written by its thread, read by the console.
 
 use crate::clock;
+use crate::plugin::world::World;
 use crate::plugin_status::{PluginState, PluginStatus};
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::PluginManifest;
@@ -35,7 +36,10 @@ impl Board {
             vendor: String::new(),
             state,
             last_error: None,
+            world: "",
             polls: 0,
+            calls: 0,
+            slowest_call_us: 0,
             traps: 0,
             cpu_ms: 0,
             memory_bytes: 0,
@@ -68,8 +72,9 @@ impl Board {
     }
 
     /// The manifest is known.
-    pub fn verified(&self, manifest: &PluginManifest) {
+    pub fn verified(&self, manifest: &PluginManifest, world: World) {
         let status = &mut self.lock().status;
+        status.world = world.as_str();
         status.version.clone_from(&manifest.version);
         status.vendor.clone_from(&manifest.vendor);
     }
@@ -85,6 +90,8 @@ impl Board {
     pub fn started(&self) {
         let mut inner = self.lock();
         inner.status.polls = 0;
+        inner.status.calls = 0;
+        inner.status.slowest_call_us = 0;
         inner.cpu = Nanos(0);
         inner.durations_us.clear();
     }
@@ -93,6 +100,15 @@ impl Board {
     pub fn used(&self, cpu: Nanos) {
         let mut inner = self.lock();
         inner.cpu = inner.cpu + cpu;
+    }
+
+    /// A call took this time, waits included, and this much CPU time.
+    pub fn called(&self, duration: Nanos, cpu: Nanos) {
+        let mut inner = self.lock();
+        inner.cpu = inner.cpu + cpu;
+        inner.status.calls += 1;
+        let us = duration.0 / 1_000;
+        inner.status.slowest_call_us = inner.status.slowest_call_us.max(us);
     }
 
     /// A poll returned after this time, waits included.

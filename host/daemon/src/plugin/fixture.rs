@@ -1,21 +1,37 @@
 //! Plugins for tests, signed and in a directory of their own.
 
-use crate::config::PluginGrant;
-use crate::grants::Grants;
+use crate::config::{Config, PluginGrant};
 use crate::plugin::compile::Compiler;
 use crate::plugin::compile::helper::Helper;
 use crate::plugin::load::{Package, Refusal, load};
-use evenkeel_signing::{Keyring, Kind, PluginManifest, Role, SecretKey, seal, seal_plugin};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use crate::plugin::supervisor::RosterStore;
+use evenkeel_signing::{Kind, PluginManifest, Role, Roots, SecretKey, Trust, seal, seal_plugin};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 mod guest;
 pub(crate) use guest::*;
 
+/// A list of plugins that is kept in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Kept(Arc<Mutex<Option<String>>>);
+
+impl RosterStore for Kept {
+    fn load(&self) -> Result<Option<String>, String> {
+        Ok(self.0.lock().expect("no panic").clone())
+    }
+
+    fn save(&self, text: &str) -> Result<(), String> {
+        *self.0.lock().expect("no panic") = Some(text.to_owned());
+        Ok(())
+    }
+}
+
 /// Signed by a key that it trusts, in a directory of its own.
 pub(crate) struct Fixture {
     pub(crate) compiler: Compiler,
-    pub(crate) keyring: Keyring,
+    pub(crate) trust: Trust,
     pub(crate) dir: tempfile::TempDir,
     key: SecretKey,
 }
@@ -23,16 +39,16 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let key = key();
-        let mut keyring = Keyring::new();
-        keyring.insert(key.public()).expect("a first key");
+        let mut trust = nobody();
+        trust.add_vendor_key(key.public()).expect("a first key");
         let engine = crate::plugin::engine::start().expect("an engine");
         let dir = tempfile::tempdir().expect("a directory");
         let compiler = Compiler::new(engine, Helper::default(), dir.path());
-        Self { compiler, keyring, dir, key }
+        Self { compiler, trust, dir, key }
     }
 
-    pub(crate) fn key_id(&self) -> String {
-        self.key.public().id().to_string()
+    pub(crate) fn fingerprint(&self) -> String {
+        self.key.public().fingerprint()
     }
 
     pub(crate) fn seal(&self, manifest: &PluginManifest, component: &[u8]) -> Vec<u8> {
@@ -58,14 +74,33 @@ impl Fixture {
     /// Write `raw` as the plugin file, and load it.
     pub(crate) fn load(&self, raw: &[u8]) -> Result<Package, Refusal> {
         std::fs::write(self.file(), raw).expect("written");
-        load(&self.compiler, &self.keyring, &self.file(), &grant("/dev/ttyS1"))
+        load(&self.compiler, &self.trust, &self.file(), &grant("/dev/ttyS1"))
     }
 
     /// The public key's file, for a trust directory.
-    pub(crate) fn trust(&self) {
+    pub(crate) fn put_key(&self) {
         let path = self.dir.path().join("acme.pub");
         std::fs::write(path, self.key.public().to_text()).expect("written");
     }
+}
+
+/// A daemon that has everything in `dir`.
+pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
+    Config {
+        data_dir: dir.into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        guard_socket: dir.into(),
+        plugin_dir: dir.into(),
+        trust_dir: dir.into(),
+        history_period: Duration::from_secs(1),
+        plugins,
+        login: crate::login::LoginSettings::default(),
+    }
+}
+
+/// An appliance that trusts no key.
+pub(crate) fn nobody() -> Trust {
+    Trust::new(Roots::none(), false).expect("no root to be refused")
 }
 
 pub(crate) fn key() -> SecretKey {
@@ -73,14 +108,8 @@ pub(crate) fn key() -> SecretKey {
 }
 
 pub(crate) fn grant(device: &str) -> PluginGrant {
-    PluginGrant {
-        name: "megatec".into(),
-        enabled: true,
-        points: "ups.0".into(),
-        grant: Grants {
-            serial: BTreeMap::from([("ups".to_owned(), device.parse().expect("a path"))]),
-            ..Grants::default()
-        },
-        settings: BTreeMap::new(),
-    }
+    let mut grant = PluginGrant::new("megatec");
+    grant.points = "ups.0".into();
+    grant.grant.serial.insert("ups".into(), device.parse().expect("a path"));
+    grant
 }

@@ -22,7 +22,7 @@ pub struct Granted {
 }
 
 /// Why manifest and grant do not fit.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// An interface that this version does not have.
     #[error(
@@ -36,18 +36,15 @@ pub enum GrantError {
     },
     /// It asks for something by name, and nothing is granted under that name.
     #[error(
-        "it asks for {kind} {what:?} ({reason}), and none is granted; add \
-        `grant.{field}.{what} = {example}` to the [[plugin]] entry of {plugin:?}"
+        "it asks for {} {what:?} ({reason}), and none is granted; add \
+        `grant.{}.{what} = {}` to the [[plugin]] entry of {plugin:?}",
+        kind.words, kind.field, kind.example
     )]
     NotGranted {
         /// Name of the plugin.
         plugin: String,
         /// What kind of thing.
-        kind: &'static str,
-        /// Field of the grant.
-        field: &'static str,
-        /// How a value is written.
-        example: &'static str,
+        kind: &'static Kind,
         /// Logical name in the manifest.
         what: String,
         /// Why the plugin wants it.
@@ -98,70 +95,90 @@ struct Wishes<'a> {
     granted: Grants,
 }
 
-/// How a kind of thing is called, in a message and in the configuration.
-struct Words(&'static str, &'static str, &'static str);
+/// A kind of thing that is granted by name.
+#[derive(Debug)]
+pub struct Kind {
+    /// The interface that uses it, without version.
+    pub interface: &'static str,
+    /// What it is called in a message.
+    pub words: &'static str,
+    /// Its field in [`Grants`].
+    pub field: &'static str,
+    /// How a value is written.
+    pub example: &'static str,
+}
+
+const fn kind(
+    interface: &'static str,
+    words: &'static str,
+    field: &'static str,
+    example: &'static str,
+) -> Kind {
+    Kind { interface, words, field, example }
+}
+
+/// Everything that is granted by name.
+pub const KINDS: &[Kind] = &[
+    kind("evenkeel:serial/serial", "the serial line", "serial", "\"/dev/…\""),
+    kind("evenkeel:net-client/net-client", "the peer", "net", "\"tls://host:port\""),
+    kind("evenkeel:net-server/net-server", "the listener", "listen", "\"tcp://[::]:port\""),
+    kind(
+        "evenkeel:snmp-client/snmp-client",
+        "the SNMP agent",
+        "snmp",
+        "{ address = \"host\", version = \"v2c\", community = \"…\" }",
+    ),
+    kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
+    kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
+    kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
+    // A notifier is told events, and imports nothing but their form.
+    kind("evenkeel:events/types", "to be told of events", "events", "\"warning\""),
+    kind("evenkeel:crypto/crypto", "the secret", "secrets", "\"…\""),
+];
+
+/// The kind of thing that an interface uses by name.
+#[must_use]
+pub fn kind_of(interface: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.interface == base(interface))
+}
 
 impl Wishes<'_> {
     fn take(&mut self, wish: &Permission) -> Result<(), GrantError> {
         let Self { plugin, all, granted } = self;
-        match base(&wish.interface) {
-            "evenkeel:serial/serial" => {
-                let words = Words("the serial line", "serial", "\"/dev/…\"");
-                take(plugin, wish, &words, &all.serial, &mut granted.serial)
-            }
-            "evenkeel:net-client/net-client" => {
-                let words = Words("the peer", "net", "\"tls://host:port\"");
-                take(plugin, wish, &words, &all.net, &mut granted.net)
-            }
-            "evenkeel:net-server/net-server" => {
-                let words = Words("the listener", "listen", "\"tcp://[::]:port\"");
-                take(plugin, wish, &words, &all.listen, &mut granted.listen)
-            }
-            "evenkeel:points/reader" => {
-                let words = Words("to read the points", "read", "[\"string\", \"ups.0\"]");
-                take(plugin, wish, &words, &all.read, &mut granted.read)
-            }
-            "evenkeel:commands/commands" => {
-                let words = Words("to command", "commands", "[\"ups.0:beeper.*\"]");
-                take(plugin, wish, &words, &all.commands, &mut granted.commands)
-            }
-            "evenkeel:events/events" => {
-                let words = Words("the event log", "events", "\"warning\"");
-                take(plugin, wish, &words, &all.events, &mut granted.events)
-            }
-            "evenkeel:crypto/crypto" => {
-                let words = Words("the secret", "secrets", "\"…\"");
-                take(plugin, wish, &words, &all.secrets, &mut granted.secrets)
-            }
+        let Some(kind) = kind_of(&wish.interface) else {
             // The subtree is one, whatever the plugin calls it.
-            "evenkeel:points/points" => Ok(()),
-            _ => Err(GrantError::Meaningless {
-                interface: wish.interface.clone(),
-                what: wish.what.clone(),
-            }),
+            let of_subtree = [caps::points::INTERFACE, caps::commands::OFFERS_INTERFACE];
+            if of_subtree.iter().any(|one| base(one) == base(&wish.interface)) {
+                return Ok(());
+            }
+            let (interface, what) = (wish.interface.clone(), wish.what.clone());
+            return Err(GrantError::Meaningless { interface, what });
+        };
+        let taken = match kind.field {
+            "serial" => take(wish, &all.serial, &mut granted.serial),
+            "net" => take(wish, &all.net, &mut granted.net),
+            "listen" => take(wish, &all.listen, &mut granted.listen),
+            "snmp" => take(wish, &all.snmp, &mut granted.snmp),
+            "read" => take(wish, &all.read, &mut granted.read),
+            "commands" => take(wish, &all.commands, &mut granted.commands),
+            "events" => take(wish, &all.events, &mut granted.events),
+            "secrets" => take(wish, &all.secrets, &mut granted.secrets),
+            // A kind that nobody carries over is as good as not granted.
+            _ => false,
+        };
+        let Permission { what, reason, .. } = wish.clone();
+        match taken {
+            true => Ok(()),
+            false => Err(GrantError::NotGranted { plugin: plugin.to_string(), kind, what, reason }),
         }
     }
 }
 
-fn take<T: Clone>(
-    plugin: &str,
-    wish: &Permission,
-    words: &Words,
-    from: &Named<T>,
-    to: &mut Named<T>,
-) -> Result<(), GrantError> {
-    let Words(kind, field, example) = *words;
-    let Permission { what, reason, .. } = wish.clone();
-    match from.get(&what) {
-        Some(thing) => {
-            to.insert(what, thing.clone());
-            Ok(())
-        }
-        None => {
-            let plugin = plugin.to_owned();
-            Err(GrantError::NotGranted { plugin, kind, field, example, what, reason })
-        }
-    }
+/// Carry over one thing; false when it is not granted.
+fn take<T: Clone>(wish: &Permission, from: &Named<T>, to: &mut Named<T>) -> bool {
+    let Some(thing) = from.get(&wish.what) else { return false };
+    to.insert(wish.what.clone(), thing.clone());
+    true
 }
 
 #[cfg(test)]
@@ -188,6 +205,25 @@ mod tests {
         let granted = intersect(&manifest(&[LOG]), &grant("/dev/ttyS1")).expect("covered");
         assert_eq!(granted.interfaces, BTreeSet::from([LOG.to_owned()]));
         assert_eq!(granted.grants, Grants::default());
+    }
+
+    #[test]
+    fn a_notifier_without_a_grant_of_peer_or_events_is_refused() {
+        const PEERS: &str = "evenkeel:net-client/net-client@0.1.0";
+        const EVENTS: &str = "evenkeel:events/types@0.1.0";
+        let mut notifier = manifest(&[PEERS, EVENTS]);
+        notifier.permissions = vec![wants(PEERS, "server"), wants(EVENTS, "log")];
+        let mut grant = grant("/dev/ttyS1");
+        let peer = "tls://192.0.2.7:6514".parse().expect("an endpoint");
+        grant.grant.net.insert("other".into(), peer);
+        let refused = |grant: &PluginGrant| intersect(&notifier, grant).expect_err("refused");
+        assert!(refused(&grant).to_string().contains("add `grant.net.server = "));
+        let peer = grant.grant.net.remove("other").expect("there");
+        grant.grant.net.insert("server".into(), peer);
+        assert!(refused(&grant).to_string().contains("add `grant.events.log = "));
+        grant.grant.events.insert("log".into(), evenkeel_core::events::Severity::Alarm);
+        let granted = intersect(&notifier, &grant).expect("covered").grants;
+        assert_eq!((granted.net.len(), granted.events.len(), granted.serial.len()), (1, 1, 0));
     }
 
     #[test]

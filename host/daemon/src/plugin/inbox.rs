@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Errands that may wait.
 pub const ERRANDS_MAX: usize = 64;
@@ -42,6 +42,8 @@ pub enum Undone {
 pub struct Inbox {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
+    /// Whether it takes errands, for those who wait for it.
+    is_open: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -124,15 +126,25 @@ impl Inbox {
         self.put(Box::new(errand))
     }
 
+    /// Returns when the plugin runs and takes errands; never, when it was
+    /// stopped.
+    pub async fn opened(&self) {
+        // The sender is `self`, so that it does not end.
+        let _ = self.is_open.subscribe().wait_for(|open| *open).await;
+    }
+
     /// End the plugin's wait for good.
     pub fn stop(&self) {
         self.lock().stopped = true;
+        self.is_open.send_replace(false);
         self.arrived.notify_all();
     }
 
     /// The plugin runs and takes errands.
     pub(super) fn open(&self) {
-        self.lock().open = true;
+        let mut waiting = self.lock();
+        waiting.open = true;
+        self.is_open.send_replace(!waiting.stopped);
     }
 
     /// The plugin runs no more: what waits is dropped.
@@ -140,6 +152,7 @@ impl Inbox {
         let dropped = {
             let mut waiting = self.lock();
             waiting.open = false;
+            self.is_open.send_replace(false);
             std::mem::take(&mut waiting.errands)
         };
         // Outside the lock: what an errand holds may do anything when dropped.

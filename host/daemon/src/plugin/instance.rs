@@ -6,14 +6,23 @@
 //! new one.
 
 use crate::caps::clock::Clock;
+use crate::caps::commands::{Commands, Offers};
+use crate::caps::config::Config;
+use crate::caps::crypto::Crypto;
+use crate::caps::kv::Kv;
 use crate::caps::log::Log;
+use crate::caps::net_client::NetClient;
+use crate::caps::net_server::NetServer;
 use crate::caps::points::Points;
 use crate::caps::random::Random;
+use crate::caps::reader::Reader;
 use crate::caps::serial::Serial;
+use crate::caps::snmp_client::Snmp;
 use crate::caps::{Services, Site, Who, one_line};
 use crate::clock;
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
+use crate::plugin::inbox::Inbox;
 use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
 use crate::plugin::load::Package;
 use crate::plugin::report::{Report, Reports};
@@ -40,12 +49,30 @@ pub struct State {
     pub log: Log,
     /// `evenkeel:clock`
     pub clock: Clock,
+    /// `evenkeel:config`
+    pub config: Config,
     /// `evenkeel:random`
     pub random: Random,
+    /// `evenkeel:kv`
+    pub kv: Kv,
+    /// `evenkeel:crypto`
+    pub crypto: Crypto,
     /// `evenkeel:points/points`
     pub points: Points,
+    /// `evenkeel:net-server`
+    pub net_server: NetServer,
+    /// `evenkeel:commands/offers`
+    pub offers: Offers,
+    /// `evenkeel:commands/commands`
+    pub commands: Commands,
+    /// `evenkeel:points/reader`
+    pub reader: Reader,
     /// `evenkeel:serial`
     pub serial: Serial,
+    /// `evenkeel:net-client`
+    pub net: NetClient,
+    /// `evenkeel:snmp-client`
+    pub snmp: Snmp,
     /// What hears all of them.
     pub tape: Tape,
     limiter: MemoryLimiter,
@@ -56,10 +83,14 @@ pub struct State {
 pub struct Surroundings {
     /// Who it is, for messages and points.
     pub who: Who,
+    /// Where it speaks, and the host about it.
+    pub log: Log,
     /// What the host offers.
     pub services: Services,
     /// How it is told to stop.
     pub stop: Arc<Stop>,
+    /// Where it is asked something.
+    pub inbox: Arc<Inbox>,
     /// Shows its memory in bytes.
     pub memory: Arc<AtomicU64>,
     /// Longest call, waits included; [`CALL_MAX`] but in tests.
@@ -360,7 +391,7 @@ impl Instance {
             backtrace,
             memory_bytes: self.memory.load(Ordering::Relaxed),
             cpu_us: self.cpu_used().0 / 1_000,
-            log: state.log.recent(),
+            log: state.log.lines().iter().map(ToString::to_string).collect(),
             gap: gap.map(str::to_owned),
         };
         if let Err(error) = reports.keep(report, tape) {
@@ -426,23 +457,32 @@ struct Lacking(&'static str);
 
 /// Everything that the plugin's calls can reach, as far as it is granted.
 fn state(package: &Package, around: &Surroundings, tape: Tape) -> State {
-    let log = Log::new(around.who.clone());
     let site = Site {
         who: &around.who,
         grants: &package.granted.grants,
-        log: &log,
+        log: &around.log,
         stop: &around.stop,
+        inbox: &around.inbox,
         services: &around.services,
     };
     let memory_bytes = package.manifest.limits.memory_bytes as usize;
     State {
         clock: Clock::new(&site),
+        config: package.config.clone(),
         random: Random,
+        kv: Kv::new(&site),
+        crypto: Crypto::new(&site),
         points: Points::new(&site),
+        net_server: NetServer::new(&site),
+        offers: Offers::new(&site),
+        commands: Commands::new(&site),
+        reader: Reader::new(&site),
         serial: Serial::new(&site),
+        net: NetClient::new(&site),
+        snmp: Snmp::new(&site),
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
-        log: log.clone(),
+        log: around.log.clone(),
         tape,
     }
 }
@@ -511,9 +551,11 @@ mod tests {
         let package =
             fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
         let around = Surroundings {
+            log: Log::new(Who { name: "megatec".into(), points: "ups.0".into() }),
             who: Who { name: "megatec".into(), points: "ups.0".into() },
             services: Services::default(),
             stop: Arc::new(Stop::new().expect("a descriptor")),
+            inbox: Arc::default(),
             memory: Arc::default(),
             call_max,
         };

@@ -5,16 +5,17 @@
 //! it again. Each step may refuse; nothing of the guest has run when all are
 //! done.
 
+use crate::caps::config::Config;
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
 use crate::grants::Grants;
-use crate::plugin::compile::{CodeError, Compiler, Source};
+use crate::plugin::compile::{CodeError, Compiler, Precompiled, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
-use crate::plugin::world::{Exports, World};
+use crate::plugin::world::{DRIVER_0_1, Exports, World};
 use evenkeel_signing::{
-    BundleError, Digest, Envelope, KeyError, Keyring, Kind, PluginBundle, PluginManifest, PublicKey,
+    Digest, Kind, PluginBundle, PluginManifest, SettingError, Trust, check_settings,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -26,8 +27,6 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 /// Ending of plugin files.
 pub const FILE_EXTENSION: &str = "evkp";
-/// Ending of files with trusted keys.
-pub const KEY_EXTENSION: &str = "pub";
 
 /// A plugin that is verified, compiled and linked.
 pub struct Package {
@@ -39,6 +38,8 @@ pub struct Package {
     pub manifest: PluginManifest,
     /// What it may do.
     pub granted: Granted,
+    /// Its settings.
+    pub config: Config,
     /// Name of the key that signed it.
     pub signer: String,
     /// What it is for.
@@ -70,7 +71,7 @@ pub struct Cost {
 pub struct Refusal {
     /// The file.
     pub file: PathBuf,
-    /// Name of the key that signed it, once that is known.
+    /// The key that signed it, once that is known.
     pub signer: Option<String>,
     /// Why.
     #[source]
@@ -106,12 +107,12 @@ pub enum Reason {
     /// Too long to be looked at.
     #[error("the file has more than {max} bytes", max = Kind::Plugin.len_max())]
     Oversized,
-    /// Not signed by a trusted key, or changed.
+    /// Not signed by a trusted key, changed, or taken back.
     #[error("it cannot be trusted")]
-    Bundle {
+    Untrusted {
         /// What exactly.
         #[source]
-        source: BundleError,
+        source: evenkeel_signing::Refusal,
     },
     /// A file under another's name.
     #[error("the file holds the plugin {found:?}, not {wanted:?}; rename it or correct the grant")]
@@ -129,6 +130,13 @@ pub enum Reason {
     World {
         /// World in the manifest.
         found: String,
+    },
+    /// What was entered does not fit its schema.
+    #[error("its settings do not fit")]
+    Settings {
+        /// Which, and what is right.
+        #[source]
+        source: SettingError,
     },
     /// Asked and granted do not meet.
     #[error("its manifest and the configuration do not fit")]
@@ -179,15 +187,17 @@ pub enum Reason {
 /// [`Refusal`], before any code of the plugin has run.
 pub fn load(
     compiler: &Compiler,
-    keyring: &Keyring,
+    trust: &Trust,
     file: &Path,
     grant: &PluginGrant,
 ) -> Result<Package, Refusal> {
-    load_granted(compiler, keyring, file, |manifest| {
+    load_for(compiler, trust, file, |manifest| {
         if manifest.name != grant.name {
             return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
         }
-        grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })
+        let granted =
+            grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
+        Ok((granted, settings(manifest, grant)?))
     })
 }
 
@@ -198,20 +208,21 @@ pub fn load(
 /// [`Refusal`], as of [`load`].
 pub fn load_without_grants(
     compiler: &Compiler,
-    keyring: &Keyring,
+    trust: &Trust,
     file: &Path,
 ) -> Result<Package, Refusal> {
-    load_granted(compiler, keyring, file, |manifest| {
+    load_for(compiler, trust, file, |manifest| {
         let interfaces = manifest.interfaces.iter().cloned().collect();
-        Ok(Granted { interfaces, grants: Grants::default() })
+        Ok((Granted { interfaces, grants: Grants::default() }, Config::default()))
     })
 }
 
-fn load_granted(
+/// What is granted and set is `given` for a manifest.
+fn load_for(
     compiler: &Compiler,
-    keyring: &Keyring,
+    trust: &Trust,
     file: &Path,
-    granted: impl FnOnce(&PluginManifest) -> Result<Granted, Reason>,
+    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
 ) -> Result<Package, Refusal> {
     let mut signer = None;
     let refused = |signer: &Option<String>, reason| Refusal {
@@ -222,15 +233,47 @@ fn load_granted(
     let mut cost = Cost::default();
     let begun = Instant::now();
     let raw = read(file).map_err(|reason| refused(&signer, reason))?;
-    let bundle = verify(&raw, keyring).map_err(|reason| refused(&signer, reason))?;
+    let bundle = verify(&raw, trust).map_err(|reason| refused(&signer, reason))?;
     cost.verify = begun.elapsed();
-    signer = bundle.signers().first().map(|key| key.name().to_owned());
-    let Prepared { granted, world, pre, exports, code } =
-        prepare(compiler, &bundle, granted, &mut cost)
-            .map_err(|reason| refused(&signer, reason))?;
+    signer = bundle.signers().first().map(ToString::to_string);
+    let Prepared { granted, config, world, pre, exports, code } =
+        prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (signer, file, hash) = (signer.unwrap_or_default(), file.to_owned(), Digest::of(&raw));
     let manifest = bundle.manifest().clone();
-    Ok(Package { file, hash, manifest, granted, signer, world, pre, exports, code, cost })
+    Ok(Package { file, hash, manifest, granted, config, signer, world, pre, exports, code, cost })
+}
+
+/// What a bundle says about itself, and who signed it.
+#[derive(Debug)]
+pub struct Seen {
+    /// Signed.
+    pub manifest: PluginManifest,
+    /// Name of the key.
+    pub signer: String,
+}
+
+/// Look at the bundle in `file` without preparing to run it.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn inspect(file: &Path, trust: &Trust) -> Result<Seen, Refusal> {
+    let seen = read(file).and_then(|raw| inspect_raw(&raw, trust));
+    let refused =
+        |reason| Refusal { file: file.to_owned(), signer: None, reason: Box::new(reason) };
+    seen.map_err(refused)
+}
+
+/// The same for bytes.
+///
+/// # Errors
+/// [`Reason`].
+pub fn inspect_raw(raw: &[u8], trust: &Trust) -> Result<Seen, Reason> {
+    if raw.len() > Kind::Plugin.len_max() {
+        return Err(Reason::Oversized);
+    }
+    let bundle = verify(raw, trust)?;
+    let signer = bundle.signers().first().map(ToString::to_string).unwrap_or_default();
+    Ok(Seen { manifest: bundle.manifest().clone(), signer })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -255,51 +298,6 @@ pub fn find(dir: &Path, name: &str) -> Result<PathBuf, Refusal> {
     }
 }
 
-/// The keys in `dir/*.pub`, and the files there that are no good. No key means
-/// that nothing is accepted.
-#[must_use]
-pub fn keyring(dir: &Path) -> (Keyring, Vec<TrustError>) {
-    let (mut keyring, mut errors) = (Keyring::new(), Vec::new());
-    let mut paths = match key_files(dir) {
-        Ok(paths) => paths,
-        Err(source) => {
-            errors.push(TrustError::Directory { path: dir.to_owned(), source });
-            return (keyring, errors);
-        }
-    };
-    paths.sort();
-    for path in paths {
-        let added = PublicKey::read(&path).and_then(|key| keyring.insert(key));
-        if let Err(source) = added {
-            errors.push(TrustError::Key { path, source });
-        }
-    }
-    (keyring, errors)
-}
-
-/// Why a key is not trusted.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// The directory.
-    #[error("trusted keys in {} cannot be listed; no plugin will run", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// One file.
-    #[error("key {} is not used", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-}
-
 /// `megatec.evkp` or `megatec-0.1.0.evkp`. A version begins with digits and a
 /// dot, and a name has no dot: the files of `apc` and `apc-2` are told apart.
 fn is_file_of(file: &str, name: &str) -> bool {
@@ -310,18 +308,15 @@ fn is_file_of(file: &str, name: &str) -> bool {
     rest.is_empty() || version.is_some_and(|(major, _)| is_number(major))
 }
 
-fn key_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
-    let is_key = |path: &PathBuf| path.extension().is_some_and(|e| e == KEY_EXTENSION);
-    paths.filter(|path| path.as_ref().map_or(true, is_key)).collect()
-}
-
 fn signed_by(signer: Option<&str>) -> String {
-    signer.map_or_else(String::new, |name| format!(" (signed by {name:?})"))
+    signer.map_or_else(String::new, |name| format!(" (signed by {name})"))
 }
 
 /// The whole file, never more than a plugin may have.
-fn read(path: &Path) -> Result<Vec<u8>, Reason> {
+///
+/// # Errors
+/// [`Reason::Read`] or [`Reason::Oversized`].
+pub fn read(path: &Path) -> Result<Vec<u8>, Reason> {
     let max = Kind::Plugin.len_max();
     let mut raw = Vec::new();
     File::open(path)
@@ -330,16 +325,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Reason> {
     if raw.len() > max { Err(Reason::Oversized) } else { Ok(raw) }
 }
 
-fn verify<'a>(raw: &'a [u8], keyring: &Keyring) -> Result<PluginBundle<'a>, Reason> {
-    Envelope::read(raw)
-        .and_then(|envelope| envelope.verify(keyring, Kind::Plugin))
-        .and_then(|verified| verified.plugin())
-        .map_err(|source| Reason::Bundle { source })
+fn verify<'a>(raw: &'a [u8], trust: &Trust) -> Result<PluginBundle<'a>, Reason> {
+    trust.plugin(raw).map_err(|source| Reason::Untrusted { source })
 }
 
 /// What is known after the signature held.
 struct Prepared {
     granted: Granted,
+    config: Config,
     world: World,
     pre: InstancePre<State>,
     exports: Exports,
@@ -349,17 +342,18 @@ struct Prepared {
 fn prepare(
     compiler: &Compiler,
     bundle: &PluginBundle<'_>,
-    granted: impl FnOnce(&PluginManifest) -> Result<Granted, Reason>,
+    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
     cost: &mut Cost,
 ) -> Result<Prepared, Reason> {
     let manifest = bundle.manifest();
-    let granted = granted(manifest)?;
+    let (granted, config) = given(manifest)?;
     let Some(world) = World::of(&manifest.world) else {
         return Err(Reason::World { found: manifest.world.clone() });
     };
     let begun = Instant::now();
-    // Manifests of this format have no table of precompiled code.
-    let (component, code) = compiler.component(bundle.component(), &[]).map_err(Reason::Code)?;
+    let brought = precompiled(bundle);
+    let (component, code) =
+        compiler.component(bundle.component(), &brought).map_err(Reason::Code)?;
     cost.compile = begun.elapsed();
     let (begun, engine) = (Instant::now(), compiler.engine());
     check_imports(engine, &component, &granted.interfaces)?;
@@ -372,7 +366,32 @@ fn prepare(
     let pre = linker.instantiate_pre(&component).map_err(shape)?;
     let exports = Exports::find(&manifest.world, world, &pre).map_err(shape)?;
     cost.link = begun.elapsed();
-    Ok(Prepared { granted, world, pre, exports, code })
+    Ok(Prepared { granted, config, world, pre, exports, code })
+}
+
+/// The machine code that a bundle brings along.
+fn precompiled<'a>(bundle: &'a PluginBundle<'_>) -> Vec<Precompiled<'a>> {
+    let code = bundle.manifest().code.iter();
+    let found = code.filter_map(|code| {
+        Some(Precompiled {
+            target: &code.target,
+            wasmtime: &code.wasmtime,
+            compat: code.compat,
+            bytes: bundle.part(&code.part_name())?,
+        })
+    });
+    found.collect()
+}
+
+/// The settings by the schema. Drivers of 0.1 have none and judge their
+/// settings themselves.
+fn settings(manifest: &PluginManifest, grant: &PluginGrant) -> Result<Config, Reason> {
+    if manifest.world == DRIVER_0_1 && manifest.settings.is_empty() {
+        return Ok(Config::default());
+    }
+    check_settings(&manifest.settings, &grant.settings)
+        .map(Config::new)
+        .map_err(|source| Reason::Settings { source })
 }
 
 /// What the component really imports, which cannot lie, is all declared.
@@ -438,7 +457,9 @@ mod tests {
         let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
         let package =
             fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
-        assert_eq!((package.manifest.name.as_str(), package.signer.as_str()), ("megatec", "acme"));
+        assert_eq!(package.manifest.name, "megatec");
+        let signer = format!("\"acme\" (fingerprint {})", fixture.fingerprint());
+        assert_eq!(package.signer, signer);
     }
 
     #[test]
@@ -460,7 +481,7 @@ mod tests {
             ("no bundle", b"\0asm\x0d\0\x01\0".to_vec(), "not an Evenkeel bundle"),
             ("empty", Vec::new(), "not an Evenkeel bundle"),
             ("unsigned", unsigned, "the bundle is not signed"),
-            ("unknown key id", renamed, "only by keys that are not trusted here"),
+            ("unknown key id", renamed, "no key that signed it is trusted here"),
             ("signature", change(24 + 32 + 5), "signature by \"acme\" does not hold"),
             ("manifest", change(manifest_at + 5), "signature by \"acme\" does not hold"),
             ("component", change(component_at + 5), "\"component\" was changed after signing"),
@@ -481,9 +502,12 @@ mod tests {
         let (ours, theirs) = (Fixture::new(), Fixture::new());
         let raw = theirs.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
         let text = refused(&ours, &raw);
-        assert!(text.contains(&theirs.key_id()) && text.contains("add the vendor's public key"));
+        assert!(
+            text.contains(&theirs.fingerprint())
+                && text.contains("ask the vendor for the fingerprint")
+        );
         let mut nobody = Fixture::new();
-        nobody.keyring = Keyring::new();
+        nobody.trust = fixture::nobody();
         assert!(nobody.load(&raw).is_err(), "no key means no plugin");
     }
 
@@ -557,20 +581,5 @@ mod tests {
         put("apc.evkp");
         let two = crate::plugin::reason(&found("apc").expect_err("two"));
         assert!(two.contains("apc-1.0.0.evkp, apc.evkp; leave the one"), "{two}");
-    }
-
-    #[test]
-    fn keys_are_read_from_their_directory_and_bad_ones_reported() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = fixture::key();
-        let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text);
-        put("acme.pub", &key.public().to_text()).expect("written");
-        put("bad.pub", "garbage").expect("written");
-        put("readme.txt", "garbage").expect("written");
-        let (keyring, errors) = keyring(dir.path());
-        assert_eq!((keyring.keys().count(), errors.len()), (1, 1));
-        assert!(errors[0].to_string().contains("bad.pub"));
-        let (nothing, errors) = super::keyring(&dir.path().join("missing"));
-        assert_eq!((nothing.keys().count(), errors.len()), (0, 1));
     }
 }

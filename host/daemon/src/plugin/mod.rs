@@ -6,10 +6,13 @@
 //! for *and* the administrator granted.
 //!
 //! # Reading order
+//! [`roster`] is what the administrator wants, [`library`] where bundles lie,
+//! [`trusted`] whose signatures count.
 //! [`load`] turns a file into something that may run, or a refusal that says
-//! why not, with machine code from [`compile`]; [`grant`] is the intersection of asked and granted; [`instance`] is
-//! one running copy, within [`limits`] and [`budget`]; [`supervisor`] gives
-//! each plugin its thread and restarts it as [`backoff`] decides; [`inbox`] is
+//! why not, with machine code from [`compile`]; [`grant`] is the intersection of asked and granted, [`permission`]
+//! puts it in plain words; [`instance`] is one running copy, within [`limits`]
+//! and [`budget`]; [`slot`] gives it a thread and restarts it as [`backoff`]
+//! decides; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
 //! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
 //! a host function, [`board`] what others see of it; [`tape`] records what it
@@ -23,6 +26,7 @@
 //! - Time is charged by the thread's CPU clock: a plugin that waits for its
 //!   line, or is starved by the guard, is not killed for it.
 
+mod authenticate;
 pub mod backoff;
 pub mod bindings;
 pub mod board;
@@ -32,14 +36,20 @@ pub mod engine;
 pub mod grant;
 pub mod inbox;
 pub mod instance;
+pub mod library;
 pub mod limits;
 pub mod load;
+mod manager;
+pub mod permission;
 #[cfg(feature = "compiler")]
 pub mod replay;
 pub mod report;
+pub mod roster;
+pub mod slot;
 pub mod stop;
 pub mod supervisor;
 pub mod tape;
+pub mod trusted;
 pub mod world;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and so comes to the same end; it reaches nothing of this machine. A failure
 //! that depends on time (a call that was cut) need not come again.
 
+use crate::caps::log::Log;
 use crate::caps::{Services, Who};
 use crate::plugin::budget::CALL_MAX;
 use crate::plugin::compile::Compiler;
@@ -12,7 +13,7 @@ use crate::plugin::load::{self, Refusal};
 use crate::plugin::report::{Recording, Report};
 use crate::plugin::stop::Stop;
 use crate::plugin::tape::Tape;
-use evenkeel_signing::{Digest, Keyring};
+use evenkeel_signing::{Digest, Trust};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub enum ReplayError {
 /// [`ReplayError`] when the two cannot be used together.
 pub fn replay(
     compiler: &Compiler,
-    keyring: &Keyring,
+    trust: &Trust,
     bundle: &Path,
     recording: &Path,
 ) -> Result<Replayed, ReplayError> {
@@ -73,14 +74,17 @@ pub fn replay(
     let Recording { report, tape } =
         postcard::from_bytes(&bytes).map_err(ReplayError::NoRecording)?;
     let package =
-        load::load_without_grants(compiler, keyring, bundle).map_err(ReplayError::Refused)?;
+        load::load_without_grants(compiler, trust, bundle).map_err(ReplayError::Refused)?;
     if package.hash != report.bundle {
         let Report { plugin, version, bundle: wanted, .. } = report;
         return Err(ReplayError::OtherBundle { plugin, version, wanted, found: package.hash });
     }
     let stop = Stop::new().map_err(ReplayError::Read)?;
+    let who = Who { name: report.plugin.clone(), points: report.points.clone() };
     let around = Surroundings {
-        who: Who { name: report.plugin.clone(), points: report.points.clone() },
+        log: Log::new(who.clone()),
+        who,
+        inbox: Arc::default(),
         services: Services::default(),
         stop: Arc::new(stop),
         memory: Arc::default(),
@@ -130,8 +134,11 @@ mod tests {
         let package = fixture.load(&raw).unwrap_or_else(|e| panic!("{}", reason(&e)));
         let reports = Arc::new(Reports::open(fixture.dir.path()).expect("opened"));
         let services = Services { reports: Some(Arc::clone(&reports)), ..Services::default() };
+        let who = Who { name: "megatec".into(), points: "ups.0".into() };
         let around = Surroundings {
-            who: Who { name: "megatec".into(), points: "ups.0".into() },
+            log: Log::new(who.clone()),
+            who,
+            inbox: Arc::default(),
             services,
             stop: Arc::new(Stop::new().expect("a descriptor")),
             memory: Arc::default(),
@@ -152,8 +159,8 @@ mod tests {
         }
 
         fn replay(&self) -> Result<Replayed, ReplayError> {
-            let Fixture { compiler, keyring, .. } = &self.fixture;
-            replay(compiler, keyring, &self.fixture.file(), &self.recording())
+            let Fixture { compiler, trust, .. } = &self.fixture;
+            replay(compiler, trust, &self.fixture.file(), &self.recording())
         }
     }
 

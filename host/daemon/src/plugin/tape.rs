@@ -12,8 +12,8 @@
 //! in its `gap`.
 
 use crate::caps::serial::{Port, Serial};
-use crate::caps::{clock::Clock, log::Log, points::Points, random::Random};
-use crate::plugin::bindings::{clock, gate, log, points, random, serial, sink};
+use crate::caps::{clock::Clock, config::Config, log::Log, points::Points, random::Random};
+use crate::plugin::bindings::{clock, config, gate, log, points, random, serial, sink};
 use core::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -237,6 +237,9 @@ taped! { Clock: clock::clock::Host {
     fn now_ms() -> u64;
     fn sleep_ms(ms: u32) -> ();
     fn utc_ms() -> Option<u64>;
+}}
+taped! { Config: config::config::Host {
+    fn get(name: String) -> Option<config::config::Value>;
 }}
 taped! { Random: random::random::Host {
     fn bytes(len: u32) -> Vec<u8>;

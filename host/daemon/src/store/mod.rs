@@ -1,5 +1,5 @@
-//! The store: events, users, settings, history and discharge records in one redb file, written
-//! by one thread.
+//! The store: events, users, settings, history, discharge records and what
+//! plugins keep, in one redb file, written by one thread.
 //!
 //! # Promises
 //! - What was acknowledged is on the disk: power may fail, and the process be
@@ -18,12 +18,14 @@
 
 mod discharge;
 mod fault;
+mod kv;
 mod open;
 pub mod recent;
 mod table;
 mod writer;
 
 pub use discharge::PastDischarge;
+pub use kv::Change as ShelfChange;
 pub use recent::Recent;
 
 use crate::guard::RecordRows;
@@ -173,6 +175,7 @@ struct Shared {
     /// A record that cannot be read was met, and the log says so.
     unreadable: AtomicBool,
     changed: watch::Sender<u64>,
+    settled: watch::Sender<u64>,
 }
 
 enum Job {
@@ -196,8 +199,18 @@ enum Job {
         text: String,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
+    Told {
+        notifier: String,
+        last: Option<u64>,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
     Discharge {
         discharge: discharge::Encoded,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Shelf {
+        owner: String,
+        change: kv::Change,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
 }
@@ -225,6 +238,7 @@ impl Store {
             dropped: Mutex::new(0),
             unreadable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
+            settled: watch::Sender::new(0),
         });
         let mut writer = writer::Writer::new(shared.clone(), limits, opener);
         writer.begin()?;
@@ -292,6 +306,26 @@ impl Store {
         let unix_ms = crate::clock::unix_ms();
         self.send_or_refuse(Job::Settings { what, unix_ms, text, ack });
         Ack(done)
+    }
+
+    /// Keep that `notifier` needs not be told any event up to `last`; `None`
+    /// forgets the notifier.
+    pub fn keep_told(&self, notifier: &str, last: Option<u64>) -> Ack<()> {
+        let (ack, done) = oneshot::channel();
+        self.send_or_refuse(Job::Told { notifier: notifier.to_owned(), last, ack });
+        Ack(done)
+    }
+
+    /// The last event that `notifier` needs not be told any more; `None` when
+    /// it was never told one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn told(&self, notifier: &str) -> Result<Option<u64>, StoreError> {
+        self.shared.read(|read| {
+            let Some(table) = table::open(read, table::TOLD)? else { return Ok(None) };
+            Ok(table.get(notifier)?.map(|last| last.value()))
+        })
     }
 
     /// Keep a discharge record and its rows.
@@ -399,7 +433,14 @@ impl Store {
         &self.shared.recent
     }
 
-    /// Wakes when there is a new event.
+    /// Wakes when a new event is where it stays: on the disk, or in memory
+    /// while the disk fails. Gives its id.
+    #[must_use]
+    pub fn settled(&self) -> watch::Receiver<u64> {
+        self.shared.settled.subscribe()
+    }
+
+    /// Wakes when there is a new event, which may not be on the disk yet.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changed.subscribe()
@@ -418,6 +459,12 @@ impl Store {
         if let Err(e) = self.send(job) {
             tracing::warn!("{e}");
         }
+    }
+}
+
+impl core::fmt::Debug for Store {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Store").field("path", &self.shared.path).finish_non_exhaustive()
     }
 }
 
@@ -573,7 +620,7 @@ mod tests {
     fn guessing_does_not_push_out_the_rest_and_is_not_pushed_out() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = open(dir.path());
-        let login = |n: u32| Event::Login { user: n.to_string(), from: "::1".into() };
+        let login = |n: u32| Event::Login { user: n.to_string(), from: "::1".into(), via: None };
         store.record(started(0));
         for n in 0..30 {
             store.record_acknowledged(login(n)).wait().expect("on the disk");
@@ -638,6 +685,34 @@ mod tests {
         let told = store.events(None, 99).into_iter().map(|e| e.event);
         let told = told.filter(|e| matches!(e, Event::SettingsInForce { .. })).count();
         assert_eq!(told, 6, "a document that stays is no news");
+    }
+
+    #[test]
+    fn what_was_told_is_kept_and_forgotten() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        assert_eq!(store.told("syslog").expect("readable"), None);
+        store.keep_told("syslog", Some(7)).wait().expect("on the disk");
+        store.keep_told("mail", Some(8)).wait().expect("on the disk");
+        store.keep_told("syslog", Some(9)).wait().expect("on the disk");
+        drop(store);
+        let store = open(dir.path());
+        assert_eq!(store.told("syslog").expect("readable"), Some(9));
+        store.keep_told("syslog", None).wait().expect("on the disk");
+        assert_eq!(store.told("syslog").expect("readable"), None);
+        assert_eq!(store.told("mail").expect("readable"), Some(8));
+    }
+
+    #[test]
+    fn an_event_is_settled_when_it_can_be_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        let mut settled = store.settled();
+        store.record(started(1));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(settled.changed()).expect("the store lives");
+        let id = *settled.borrow();
+        assert_eq!(store.events(Some(0), 9).last().map(|event| event.id), Some(id));
     }
 
     #[test]

@@ -13,12 +13,18 @@ pub const EVENTS: [TableDefinition<u64, &[u8]>; 2] =
 pub const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
 /// (document, revision) → [`Revision`](super::Revision) as JSON.
 pub const SETTINGS: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("settings");
+/// Id of a notifier → the last event that it needs not be told any more.
+pub const TOLD: TableDefinition<&str, u64> = TableDefinition::new("told");
 /// (string counted from 1, ms since 1970 of its beginning) →
 /// [`PastDischarge`](super::PastDischarge) by postcard.
 pub const DISCHARGES: TableDefinition<(u16, u64), &[u8]> = TableDefinition::new("discharges");
 /// The same key → its rows by postcard.
 pub const DISCHARGE_ROWS: TableDefinition<(u16, u64), &[u8]> =
     TableDefinition::new("discharge_rows");
+/// (owner, key) → what a plugin keeps under that key.
+pub const KV: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("kv");
+/// Owner → what it may still write.
+pub const KV_WEAR: TableDefinition<&str, &[u8]> = TableDefinition::new("kv_wear");
 /// (ms since 1970, string counted from 1) → [`Sample`](super::Sample). Time
 /// first, so that the oldest sample of all is the first row.
 pub const SAMPLES: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");

@@ -11,7 +11,8 @@
 
 use super::open::Opened;
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, lock, table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, kv, lock,
+    table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -53,7 +54,9 @@ struct Group {
     samples: Vec<(u64, u16, Sample)>,
     users: Vec<(String, Vec<u8>)>,
     settings: Vec<(String, u64, String)>,
+    told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
+    shelves: Vec<(String, kv::Change)>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -126,8 +129,16 @@ impl Writer {
                 group.settings.push((what, unix_ms, text));
                 group.acks.push(ack);
             }
+            Job::Told { notifier, last, ack } => {
+                group.told.push((notifier, last));
+                group.acks.push(ack);
+            }
             Job::Discharge { discharge, ack } => {
                 group.discharges.push(discharge);
+                group.acks.push(ack);
+            }
+            Job::Shelf { owner, change, ack } => {
+                group.shelves.push((owner, change));
                 group.acks.push(ack);
             }
         }
@@ -152,6 +163,7 @@ impl Writer {
     }
 
     fn write(&mut self, mut group: Group) {
+        let last = group.events.back().map(|event| event.id);
         let was_failing = lock(&self.shared.health).error.is_some();
         let outcome = self.database().map_err(|e| chain(&e)).and_then(|database| {
             let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
@@ -177,6 +189,9 @@ impl Writer {
                 self.tell(revisions);
             }
             Err(reason) => self.failed(group, &reason, was_failing),
+        }
+        if let Some(last) = last {
+            self.shared.settled.send_modify(|id| *id = last.max(*id));
         }
     }
 
@@ -303,8 +318,18 @@ fn commit(
     for (name, record) in &group.users {
         write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
     }
+    for (notifier, last) in &group.told {
+        let mut table = write.open_table(table::TOLD)?;
+        match last {
+            Some(last) => table.insert(notifier.as_str(), last)?,
+            None => table.remove(notifier.as_str())?,
+        };
+    }
     for discharge in &group.discharges {
         discharge.write(&write)?;
+    }
+    for (owner, change) in &group.shelves {
+        kv::write(&write, owner, change)?;
     }
     let mut new = Vec::new();
     for (what, unix_ms, text) in &group.settings {

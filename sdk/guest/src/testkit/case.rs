@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::Chars;
 
+use crate::CommandError;
 use crate::host::{Quality, Update, Value};
 
 /// A recorded exchange and what a driver must make of it.
@@ -18,6 +19,8 @@ pub struct Case {
     pub settings: Vec<(String, String)>,
     /// What must come out.
     pub expected: Expected,
+    /// Commands and their outcomes.
+    pub tellings: Vec<Telling>,
     pub(super) exchanges: Vec<Exchange>,
 }
 
@@ -30,6 +33,38 @@ pub enum Expected {
     Refused(String),
     /// The device is lost for a reason that contains this.
     Lost(String),
+}
+
+/// A command of a case.
+#[derive(Clone, Debug)]
+pub struct Telling {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// What must come of it.
+    pub outcome: Outcome,
+}
+
+/// What must come of a command: `accepted`, or the kind of refusal and a part of
+/// its text.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    kind: String,
+    part: String,
+}
+
+impl Outcome {
+    pub(super) fn is(&self, result: &Result<(), CommandError>) -> bool {
+        let (kind, text) = match result {
+            Ok(()) => ("accepted", ""),
+            Err(CommandError::Unknown) => ("unknown", ""),
+            Err(CommandError::Invalid(text)) => ("invalid", text.as_str()),
+            Err(CommandError::Refused(text)) => ("refused", text.as_str()),
+            Err(CommandError::Lost(text)) => ("lost", text.as_str()),
+        };
+        kind == self.kind && text.contains(&self.part)
+    }
 }
 
 /// A request and the replies to its askings; `None` is silence.
@@ -106,6 +141,7 @@ impl Case {
             name,
             settings: Vec::new(),
             expected: read_expected(folder)?,
+            tellings: read_tellings(&folder.join("expected.commands"))?,
             exchanges: Vec::new(),
         };
         let path = folder.join("exchange.txt");
@@ -144,8 +180,30 @@ impl Case {
     }
 }
 
+/// `bytes` as a line of exchange.txt has them.
+#[must_use]
+pub fn write_bytes(bytes: &[u8]) -> String {
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n');
+    if bytes.iter().filter(|byte| is_text(byte)).count() * 2 < bytes.len() || bytes.is_empty() {
+        return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    }
+    let mut text = String::from("\"");
+    for byte in bytes {
+        match byte {
+            b'\r' => text.push_str("\\r"),
+            b'\n' => text.push_str("\\n"),
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            other => text.push_str(&format!("\\x{other:02x}")),
+        }
+    }
+    text.push('"');
+    text
+}
+
 /// `update` as a line of expected.points has it, without the name.
-pub(super) fn spell(update: &Update) -> String {
+#[must_use]
+pub fn spell(update: &Update) -> String {
     let mut text = match &update.value {
         Value::Number(number) => number.to_string(),
         Value::Text(text) => format!("{text:?}"),
@@ -193,6 +251,30 @@ fn read_points(path: &Path) -> Result<BTreeMap<String, String>, CaseError> {
         }
     }
     Ok(points)
+}
+
+fn read_tellings(path: &Path) -> Result<Vec<Telling>, CaseError> {
+    const KINDS: [&str; 5] = ["accepted", "refused", "invalid", "lost", "unknown"];
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut tellings = Vec::new();
+    for (number, line) in meaningful(&read(path)?) {
+        let wrong = |what| CaseError::Line { path: path.to_owned(), number, what };
+        let (command, outcome) =
+            line.split_once(" = ").ok_or_else(|| wrong("expected `name [value] = outcome`"))?;
+        let (kind, part) = outcome.trim().split_once(' ').unwrap_or((outcome.trim(), ""));
+        if !KINDS.contains(&kind) {
+            return Err(wrong("the outcome is accepted, refused, invalid, lost or unknown"));
+        }
+        let (name, value) = match command.trim().split_once(' ') {
+            Some((name, value)) => (name, Some(value.trim().to_owned())),
+            None => (command.trim(), None),
+        };
+        let outcome = Outcome { kind: kind.to_owned(), part: part.trim().to_owned() };
+        tellings.push(Telling { name: name.to_owned(), value, outcome });
+    }
+    Ok(tellings)
 }
 
 fn read(path: &Path) -> Result<String, CaseError> {
@@ -245,6 +327,8 @@ fn hex(digits: &str) -> Result<u8, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -253,6 +337,13 @@ mod tests {
         assert_eq!(bytes(r#""\x80a\"\\""#).unwrap(), b"\x80a\"\\");
         for wrong in [r#""\q""#, r#""\x8""#, "5g", "\"é\"", "511"] {
             assert!(bytes(wrong).is_err(), "{wrong} passed");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_that_were_written_are_read_back(sent in prop::collection::vec(any::<u8>(), 1..40)) {
+            prop_assert_eq!(bytes(&write_bytes(&sent)).unwrap(), sent);
         }
     }
 

@@ -1,11 +1,28 @@
-//! A host that answers from a recording, with a fault on the line, and writes
-//! down what the driver does.
+//! A serial line for tests: a device that answers from a recording, with a
+//! fault on the line, and the port that delivers as the appliance would.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::case::{Case, Exchange};
-use crate::host::{Host, Level, Line, Port, PortError, ReplyEnd, Update};
+use crate::host::{Lines, Port, PortError, ReplyEnd};
+
+/// What is on the other end of a serial line.
+pub trait Device {
+    /// The bytes that arrive after `request` was sent, or a code of
+    /// [`PortError`].
+    ///
+    /// # Errors
+    /// The code.
+    fn hear(&mut self, request: &[u8]) -> Result<Vec<u8>, u32>;
+}
+
+impl<F: FnMut(&[u8]) -> Result<Vec<u8>, u32>> Device for F {
+    fn hear(&mut self, request: &[u8]) -> Result<Vec<u8>, u32> {
+        self(request)
+    }
+}
 
 /// What is wrong with the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,93 +50,25 @@ impl Fault {
     }
 }
 
-/// A [`Host`] that keeps what it is told.
-pub struct Recorder {
-    /// Successful publications, in order.
-    pub published: Vec<Vec<Update>>,
-    /// Reasons given for losing the device.
-    pub lost: Vec<String>,
+/// A device that answers as one was recorded.
+pub struct Recorded {
+    /// What is wrong with the line.
+    pub fault: Fault,
     /// Requests that the recording has no answer to.
     pub unrecorded: Vec<String>,
-    device: Rc<RefCell<Device>>,
+    /// How often [`Fault::Replace`] struck.
+    pub replaced: u32,
+    /// Each exchange and how often it was asked.
+    exchanges: Vec<(Exchange, usize)>,
+    late: Option<Vec<u8>>,
 }
 
-impl Recorder {
-    /// A host with the device of `case` on its line.
+impl Recorded {
+    /// The device of `case`.
     #[must_use]
     pub fn new(case: &Case, fault: Fault) -> Self {
         let exchanges = case.exchanges.iter().map(|exchange| (exchange.clone(), 0)).collect();
-        let device = Device { exchanges, fault, late: None, unrecorded: Vec::new() };
-        Self {
-            published: Vec::new(),
-            lost: Vec::new(),
-            unrecorded: Vec::new(),
-            device: Rc::new(RefCell::new(device)),
-        }
-    }
-
-    /// Change the fault from here on.
-    pub fn set_fault(&mut self, fault: Fault) {
-        self.device.borrow_mut().fault = fault;
-    }
-}
-
-impl Host for Recorder {
-    fn open(&mut self, _name: &str, _line: Line) -> Result<Box<dyn Port>, PortError> {
-        Ok(Box::new(RecordedPort(Rc::clone(&self.device))))
-    }
-
-    fn publish(&mut self, updates: &[Update]) -> Result<(), String> {
-        self.unrecorded.append(&mut self.device.borrow_mut().unrecorded);
-        self.published.push(updates.to_vec());
-        Ok(())
-    }
-
-    fn lost(&mut self, reason: &str) {
-        self.unrecorded.append(&mut self.device.borrow_mut().unrecorded);
-        self.lost.push(reason.to_owned());
-    }
-
-    fn log(&mut self, _level: Level, _message: &str) {}
-}
-
-struct RecordedPort(Rc<RefCell<Device>>);
-
-impl Port for RecordedPort {
-    fn transact(
-        &mut self,
-        request: &[u8],
-        end: ReplyEnd,
-        max: u32,
-        _timeout_ms: u32,
-    ) -> Result<Vec<u8>, PortError> {
-        let arrived = self.0.borrow_mut().answer(request);
-        deliver(arrived.unwrap_or_default(), end, max as usize)
-    }
-}
-
-struct Device {
-    /// Each exchange and how often it was asked.
-    exchanges: Vec<(Exchange, usize)>,
-    fault: Fault,
-    late: Option<Vec<u8>>,
-    unrecorded: Vec<String>,
-}
-
-impl Device {
-    fn answer(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        match &self.fault {
-            Fault::Silent => return None,
-            Fault::Replace { request: hit, reply } if hit == request => {
-                return Some(reply.clone());
-            }
-            _ => {}
-        }
-        let recorded = self.recorded(request);
-        if self.fault == Fault::Late {
-            return std::mem::replace(&mut self.late, recorded);
-        }
-        recorded
+        Self { fault, unrecorded: Vec::new(), replaced: 0, exchanges, late: None }
     }
 
     fn recorded(&mut self, request: &[u8]) -> Option<Vec<u8>> {
@@ -136,23 +85,95 @@ impl Device {
     }
 }
 
-/// What the real host makes of the bytes that arrived.
-fn deliver(mut arrived: Vec<u8>, end: ReplyEnd, max: usize) -> Result<Vec<u8>, PortError> {
+impl Device for Recorded {
+    fn hear(&mut self, request: &[u8]) -> Result<Vec<u8>, u32> {
+        let reply = match &self.fault {
+            Fault::Silent => None,
+            Fault::Replace { request: hit, reply } if hit == request => {
+                self.replaced += 1;
+                Some(reply.clone())
+            }
+            Fault::None | Fault::Replace { .. } => self.recorded(request),
+            Fault::Late => {
+                let reply = self.recorded(request);
+                std::mem::replace(&mut self.late, reply)
+            }
+        };
+        Ok(reply.unwrap_or_default())
+    }
+}
+
+/// One opening of a line. Waiting takes no time: what did not arrive at once
+/// never does.
+pub(super) struct BenchPort {
+    device: Rc<RefCell<dyn Device>>,
+    arrived: VecDeque<u8>,
+}
+
+impl BenchPort {
+    pub(super) fn new(device: Rc<RefCell<dyn Device>>) -> Self {
+        Self { device, arrived: VecDeque::new() }
+    }
+}
+
+impl Port for BenchPort {
+    fn transact(
+        &mut self,
+        request: &[u8],
+        end: ReplyEnd,
+        max: u32,
+        timeout_ms: u32,
+    ) -> Result<Vec<u8>, PortError> {
+        self.send(request, timeout_ms)?;
+        self.read_frame(end, max, timeout_ms)
+    }
+
+    fn send(&mut self, bytes: &[u8], _timeout_ms: u32) -> Result<(), PortError> {
+        self.arrived.clear();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let error = |code| PortError { code, detail: "no".to_owned(), partial: Vec::new() };
+        self.arrived.extend(self.device.borrow_mut().hear(bytes).map_err(error)?);
+        Ok(())
+    }
+
+    fn read_frame(
+        &mut self,
+        end: ReplyEnd,
+        max: u32,
+        _timeout_ms: u32,
+    ) -> Result<Vec<u8>, PortError> {
+        deliver(&mut self.arrived, end, max as usize)
+    }
+
+    fn set_lines(&mut self, _dtr: bool, _rts: bool) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn lines(&mut self) -> Result<Lines, PortError> {
+        Ok(Lines::default())
+    }
+
+    fn send_break(&mut self, _ms: u32) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+/// What the real host makes of the bytes that arrived; those behind the frame
+/// stay.
+fn deliver(arrived: &mut VecDeque<u8>, end: ReplyEnd, max: usize) -> Result<Vec<u8>, PortError> {
     let complete = match end {
         ReplyEnd::Terminator(byte) => arrived.iter().position(|b| *b == byte).map(|at| at + 1),
         ReplyEnd::Length(length) => Some(length as usize).filter(|length| *length <= arrived.len()),
         ReplyEnd::IdleUs(_) => Some(arrived.len()).filter(|length| *length > 0),
     };
-    let error =
-        |code, detail: &str, partial| Err(PortError { code, detail: detail.into(), partial });
-    match complete {
-        Some(length) if length <= max => {
-            arrived.truncate(length);
-            Ok(arrived)
-        }
-        None if arrived.len() <= max => error(PortError::TIMEOUT, "timeout", arrived),
-        _ => error(PortError::TOO_LONG, "the reply is too long", arrived),
-    }
+    let (code, detail) = match complete {
+        Some(length) if length <= max => return Ok(arrived.drain(..length).collect()),
+        None if arrived.len() <= max => (PortError::TIMEOUT, "timeout"),
+        _ => (PortError::TOO_LONG, "the reply is too long"),
+    };
+    Err(PortError { code, detail: detail.to_owned(), partial: arrived.drain(..).collect() })
 }
 
 #[cfg(test)]
@@ -162,10 +183,23 @@ mod tests {
     #[test]
     fn a_reply_is_complete_as_the_host_would_say() {
         let cr = ReplyEnd::Terminator(b'\r');
-        assert_eq!(deliver(b"ab\rcd".to_vec(), cr, 10).unwrap(), b"ab\r");
-        assert_eq!(deliver(b"ab".to_vec(), cr, 10).unwrap_err().code, PortError::TIMEOUT);
-        assert_eq!(deliver(b"abc\r".to_vec(), cr, 3).unwrap_err().code, PortError::TOO_LONG);
-        assert_eq!(deliver(b"abc".to_vec(), ReplyEnd::Length(2), 9).unwrap(), b"ab");
-        assert!(deliver(Vec::new(), ReplyEnd::IdleUs(500), 9).is_err());
+        let deliver = |bytes: &[u8], end, max| {
+            deliver(&mut bytes.iter().copied().collect::<VecDeque<u8>>(), end, max)
+        };
+        assert_eq!(deliver(b"ab\rcd", cr, 10).unwrap(), b"ab\r");
+        assert_eq!(deliver(b"ab", cr, 10).unwrap_err().code, PortError::TIMEOUT);
+        assert_eq!(deliver(b"abc\r", cr, 3).unwrap_err().code, PortError::TOO_LONG);
+        assert_eq!(deliver(b"abc", ReplyEnd::Length(2), 9).unwrap(), b"ab");
+        assert!(deliver(b"", ReplyEnd::IdleUs(500), 9).is_err());
+    }
+
+    #[test]
+    fn several_frames_are_read_one_after_the_other() {
+        let device = |_: &[u8]| Ok(b"one\rtwo\r".to_vec());
+        let mut port = BenchPort::new(Rc::new(RefCell::new(device)));
+        let cr = ReplyEnd::Terminator(b'\r');
+        assert_eq!(port.transact(b"?", cr, 9, 1).unwrap(), b"one\r");
+        assert_eq!(port.read_frame(cr, 9, 1).unwrap(), b"two\r");
+        assert!(port.read_frame(cr, 9, 1).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Discharge records over the HTTP API: the list, one record with its table
 //! of blocks, and its rows as CSV.
 
-use super::{Answer, bad_query, finite, off_thread};
+use super::{Answer, bad_query, finite, first_over, off_thread};
 use crate::console::Console;
 use crate::console::problem::Problem;
 use crate::guard::RecordRows;
@@ -13,6 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use evenkeel_core::discharge::{BlockDischarge, End, Part, Reading};
+use evenkeel_core::licence::OVER;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -86,6 +87,8 @@ struct BlockDischargeOut {
     collapse: Option<CollapseOut>,
     /// Scans in which it had no good reading.
     missing: u32,
+    /// Why there are no details; null within the licence.
+    licence: Option<&'static str>,
 }
 
 /// A voltage and when it was read.
@@ -142,8 +145,16 @@ pub async fn discharge(
     Path(id): Path<String>,
 ) -> Answer<DischargeDetail> {
     let past = find(&console, &id).await?;
+    let first_over = first_over(&console, past.string);
     let blocks = past.record.blocks.iter().enumerate();
-    let blocks = blocks.map(|(index, block)| block_out(index, block)).collect();
+    let blocks = blocks.map(|(index, block)| match index < first_over {
+        true => block_out(index, block),
+        false => BlockDischargeOut {
+            licence: Some(OVER),
+            ..block_out(index, &BlockDischarge::default())
+        },
+    });
+    let blocks = blocks.collect();
     Ok(Json(DischargeDetail { discharge: discharge_out(&past), blocks }))
 }
 
@@ -160,9 +171,10 @@ pub async fn rows(
 ) -> Result<Response, Problem> {
     let past = find(&console, &id).await?;
     let (string, begun, store) = (past.string, past.begun_unix_ms, console.store.clone());
+    let first_over = first_over(&console, string);
     let text = off_thread(&console, move || {
         let rows = store.discharge_rows(string, begun)?.unwrap_or_default();
-        Ok(csv(&rows, past.record.blocks.len()))
+        Ok(csv(&rows, past.record.blocks.len(), first_over))
     });
     let text = text.await?.map_err(|e| Problem::store(&e))?;
     let name = format!("attachment; filename=\"discharge-{string}-{begun}.csv\"");
@@ -223,10 +235,12 @@ fn block_out(index: usize, block: &BlockDischarge) -> BlockDischargeOut {
             cause: collapse.cause.text(),
         }),
         missing: block.missing,
+        licence: None,
     }
 }
 
-fn csv(rows: &RecordRows, blocks: usize) -> String {
+/// The cells of blocks from `first_over` on (from 0) are empty.
+fn csv(rows: &RecordRows, blocks: usize, first_over: usize) -> String {
     let mut text = String::with_capacity(64 + rows.heads.len() * (32 + 7 * blocks));
     text.push_str("seconds,part,current_a,temperature_c");
     for block in 1..=blocks {
@@ -249,7 +263,8 @@ fn csv(rows: &RecordRows, blocks: usize) -> String {
         }
         for block in 0..blocks {
             text.push(',');
-            if let Some(mv) = rows.mv.get(row * blocks + block).filter(|mv| **mv > 0) {
+            let mv = rows.mv.get(row * blocks + block).filter(|mv| **mv > 0);
+            if let Some(mv) = mv.filter(|_| block < first_over) {
                 let _ = write!(text, "{:.3}", f64::from(*mv) / 1e3);
             }
         }
@@ -274,9 +289,10 @@ mod tests {
         };
         let rows = RecordRows { heads: vec![head], mv: vec![12_345, 0], ..RecordRows::default() };
         assert_eq!(
-            csv(&rows, 2),
+            csv(&rows, 2, 2),
             "seconds,part,current_a,temperature_c,block_1_v,block_2_v\r\n\
              -1.5,before,,25.0,12.345,\r\n"
         );
+        assert!(csv(&rows, 2, 0).ends_with("-1.5,before,,25.0,,\r\n"), "over the licence");
     }
 }

@@ -9,6 +9,7 @@ use evenkeel_core::estimate::BlockEstimate;
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::health::BlockHealth;
 use evenkeel_core::image::{BlockRecord, StringRecord};
+use evenkeel_core::licence::OVER;
 use evenkeel_core::points::Quality;
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
@@ -75,6 +76,8 @@ pub struct StringOut {
     advice: String,
     /// Block, counted from 1, whose resistance is being measured.
     measuring: Option<u16>,
+    /// Why it shows no values though it is watched; null within the licence.
+    licence: Option<&'static str>,
     /// False while the guard does not answer: everything here is old.
     live: bool,
     /// When the guard published this, ms since 1970.
@@ -136,6 +139,8 @@ struct BlockOut {
     quality: QualityOut,
     /// What is wrong with the reading, in words; null when nothing is.
     fault: Option<&'static str>,
+    /// Why it shows no values though it is watched; null within the licence.
+    licence: Option<&'static str>,
     /// Flags of the module, as the bus carries them.
     flags: u8,
     /// When it was read, ms since 1970; null when it never was.
@@ -220,17 +225,20 @@ fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) ->
         runtime_high_s: bound(estimate.runtime_high_s),
         advice: words::worst_advice(&string.health),
         measuring: string.measuring.map(|block| number(block.into())),
+        licence: plant.is_string_over(index).then_some(OVER),
         live,
         unix_ms: time.date_of(published),
         age_ms: time.age_ms(published),
-        blocks: blocks.map(|(i, block)| block_out(plant, string, i, block, time)).collect(),
+        blocks: blocks
+            .map(|(i, block)| block_out(plant, (index, i), string, block, time))
+            .collect(),
     }
 }
 
 fn block_out(
     plant: &Plant,
+    (string_index, index): (usize, usize),
     string: &StringRecord,
-    index: usize,
     block: &BlockRecord,
     time: Time,
 ) -> BlockOut {
@@ -268,6 +276,7 @@ fn block_out(
         advice: words::block_advice(&string.health, index),
         quality: quality.into(),
         fault: Some(block.fault.text()).filter(|text| !text.is_empty()),
+        licence: plant.is_over(string_index, index).then_some(OVER),
         flags: block.flags.0,
         unix_ms: read.map(|at| time.date_of(at)),
         age_ms: read.map(|at| time.age_ms(at)),

@@ -86,7 +86,9 @@ function tile(item, string, at) {
   const volts = string.mv[at] === null ? "no voltage" : `${(string.mv[at] / 1000).toFixed(3)} V`;
   const celsius = string.temp[at] === null ? "" : `, ${(string.temp[at] / 10).toFixed(1)} °C`;
   const wrong = ["", ", warning", ", alarm"][string.wrong[at]];
-  item.title = `Block ${at + 1}: ${volts}${celsius}, bypass ${duty} %${wrong}`;
+  const values = string.mark[at] === 4 ? "over the licence: watched for safety only"
+    : `${volts}${celsius}, bypass ${duty} %`;
+  item.title = `Block ${at + 1}: ${values}${wrong}`;
 }
 
 function barPath(mv) {
@@ -138,6 +140,19 @@ function connect() {
     if (answer?.status === 401) location.assign("/login");
   };
 }
+
+// A licence goes up as it is; what came of it is on the page.
+const upload = document.getElementById("licence-file");
+upload.hidden = false;
+upload.addEventListener("change", async () => {
+  const [file] = upload.files;
+  if (!file) return;
+  const said = document.getElementById("licence-said");
+  const answer = await fetch(upload.dataset.to, { method: "POST", body: file }).catch(() => null);
+  const told = await answer?.json().catch(() => null);
+  said.textContent = answer?.ok ? "Installed." : told?.detail ?? told?.title ?? "The appliance does not answer.";
+  upload.value = "";
+});
 
 setInterval(() => {
   const silent = Date.now() - heard;

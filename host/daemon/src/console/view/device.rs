@@ -2,6 +2,7 @@
 
 use super::{Row, Status, millis, number, short_age};
 use crate::clock;
+use crate::licence::Status as Licensed;
 use crate::plant::Plant;
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::StoredEvent;
@@ -34,6 +35,45 @@ pub struct GuardView {
     pub state: String,
     /// Its numbers: status, then name and value.
     pub rows: Vec<Row>,
+}
+
+/// The edition in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct LicenceView {
+    /// How it is.
+    pub status: Status,
+    /// The same in words.
+    pub state: String,
+    /// Serial number, reason, what is over: status, then name and value.
+    pub rows: Vec<Row>,
+}
+
+pub fn licence(licensed: &Licensed) -> LicenceView {
+    let edition = &licensed.edition;
+    let row = |name: &str, value: String| Row(Status::Ok, vec![name.to_owned(), value]);
+    let mut rows = vec![
+        row("serial number", licensed.serial.clone()),
+        row("why", edition.reason.clone()),
+        row("judged by", edition.judged_by.clone().unwrap_or_else(|| "nobody".into())),
+    ];
+    rows.extend(licensed.grace_text().map(|text| row("without a judgement", text)));
+    for file in &licensed.files {
+        if let Some(refused) = &file.refused {
+            let cells = vec![file.name.clone(), format!("refused: {refused}")];
+            rows.push(Row(Status::Warning, cells));
+        }
+    }
+    let (blocks, upses) = (licensed.blocks_over, licensed.upses_over.len());
+    if blocks + upses > 0 {
+        let text = format!("{blocks} blocks, {upses} UPSes: watched for safety only");
+        rows.push(row("over the licence", text));
+    }
+    let doubtful = edition.grace_left_h().is_some();
+    LicenceView {
+        status: if doubtful { Status::Warning } else { Status::Ok },
+        state: format!("{}: {}", edition.name, edition.limits),
+        rows,
+    }
 }
 
 pub fn upses(points: Vec<(String, Point)>, now: Nanos) -> Vec<UpsView> {

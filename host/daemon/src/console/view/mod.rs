@@ -5,7 +5,7 @@
 mod device;
 mod string;
 
-pub use device::{GuardView, UpsView};
+pub use device::{GuardView, LicenceView, UpsView};
 pub use string::{StringView, Tile};
 
 use crate::plant::{Plant, findings, words};
@@ -73,6 +73,8 @@ pub struct View {
     pub upses: Vec<UpsView>,
     /// The guard.
     pub guard: GuardView,
+    /// The edition in force.
+    pub licence: LicenceView,
     /// The plugins: status, then cells.
     pub plugins: Vec<Row>,
     /// Newest events first: status, then cells.
@@ -118,6 +120,7 @@ impl View {
             sounding: if buzzer { "buzzer" } else { "" },
             upses,
             guard,
+            licence: device::licence(&console.licences.status()),
             plugins,
             events: console.store.latest(EVENTS).iter().map(device::event).collect(),
             notices,

@@ -9,6 +9,7 @@ use evenkeel_core::estimate::{BlockEstimate, StringEstimate};
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::history::Spread;
 use evenkeel_core::image::StringRecord;
+use evenkeel_core::licence::OVER;
 use evenkeel_core::points::Quality;
 use evenkeel_core::protect::Level;
 use evenkeel_core::time::Nanos;
@@ -63,7 +64,7 @@ pub struct StringView {
     pub temp: Vec<Option<i16>>,
     /// Per block: bypass, %.
     pub duty: Vec<u8>,
-    /// Per block: 0 in band, 1 not, 2 stale, 3 without value.
+    /// Per block: 0 in band, 1 not, 2 stale, 3 without value, 4 over the licence.
     pub mark: Vec<u8>,
     /// Per block: 0 nothing wrong, 1 warning, 2 alarm.
     pub wrong: Vec<u8>,
@@ -77,7 +78,7 @@ pub struct Tile {
     pub number: usize,
     /// Deviation, or `--` and the age.
     pub text: String,
-    /// 0 in band, 1 not, 2 stale, 3 without value.
+    /// 0 in band, 1 not, 2 stale, 3 without value, 4 over the licence.
     pub mark: u8,
     /// 0 nothing wrong, 1 warning, 2 alarm.
     pub wrong: u8,
@@ -109,6 +110,11 @@ impl StringView {
         let voltage = self.mv[i].map_or("no voltage".into(), |mv| volts(f64::from(mv) / 1e3, 3));
         let temperature =
             self.temp[i].map_or_else(String::new, |dc| format!(", {:.1} °C", f64::from(dc) / 10.0));
+        let values = match self.mark[i] {
+            OVER_MARK => OVER.to_owned(),
+            _ => format!("{voltage}{temperature}, bypass {} %", self.duty[i]),
+        };
+        let wrong = ["", ", warning", ", alarm"][usize::from(self.wrong[i])];
         Tile {
             number: i + 1,
             text,
@@ -117,15 +123,13 @@ impl StringView {
             bar: bar(mv),
             side: if mv < 0 { "lo" } else { "hi" },
             bypass: f64::from(self.duty[i]) * 0.4,
-            title: format!(
-                "Block {}: {voltage}{temperature}, bypass {} %{}",
-                i + 1,
-                self.duty[i],
-                ["", ", warning", ", alarm"][usize::from(self.wrong[i])]
-            ),
+            title: format!("Block {}: {values}{wrong}", i + 1),
         }
     }
 }
+
+/// Mark of a block over the licence.
+const OVER_MARK: u8 = 4;
 
 /// Deviation at the end of a tile's bar, mV (UX-002, 12 V class).
 const BAR_MV: i32 = 100;
@@ -154,8 +158,8 @@ fn string_view(
 ) -> StringView {
     let blocks = plant.snapshot.blocks_of(index);
     let live = plant.live(index);
-    let columns = Columns::of(plant, string, now);
-    let (status, state) = string_state(string, &columns, live);
+    let columns = Columns::of(plant, index, string, now);
+    let (status, state) = string_state(string, &columns, live, plant.is_string_over(index));
     let worst = columns
         .worst()
         .map_or("--".into(), |(i, mv)| format!("block {}: {} mV", i + 1, signed(mv)));
@@ -181,7 +185,10 @@ fn string_view(
         runtime: runtime(&string.estimate),
         advice: words::worst_advice(&string.health),
         acts: acts(string),
-        bypass: format!("{:.0} %", string.equalize.mean_duty * 100.0),
+        bypass: match string.equalize.mean_duty.is_finite() {
+            true => format!("{:.0} %", string.equalize.mean_duty * 100.0),
+            false => "--".to_owned(),
+        },
         equalizing: match string.equalize.inhibits.is_empty() {
             true => format!("{} of {} blocks", string.equalize.members, blocks.len()),
             false => format!("off: {}", string.equalize.inhibits),
@@ -198,8 +205,13 @@ fn string_view(
     }
 }
 
-fn string_state(string: &StringRecord, columns: &Columns, live: bool) -> (Status, String) {
-    let missing = columns.mark.iter().filter(|m| **m >= 2).count();
+fn string_state(
+    string: &StringRecord,
+    columns: &Columns,
+    live: bool,
+    over: bool,
+) -> (Status, String) {
+    let missing = columns.mark.iter().filter(|m| matches!(m, 2 | 3)).count();
     if !live {
         return (Status::Unknown, "no live data".into());
     }
@@ -214,6 +226,9 @@ fn string_state(string: &StringRecord, columns: &Columns, live: bool) -> (Status
     }
     if let Some(worst) = worst {
         return (Status::Warning, worst.condition.text().into());
+    }
+    if over {
+        return (Status::Ok, OVER.into());
     }
     if !string.equalize.worst_v.is_finite() {
         return (Status::Unknown, "no target yet".into());
@@ -266,7 +281,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(plant: &Plant, string: &StringRecord, now: Nanos) -> Self {
+    fn of(plant: &Plant, index: usize, string: &StringRecord, now: Nanos) -> Self {
         let mut columns = Self::default();
         for (i, block) in string.blocks.iter().enumerate() {
             let found = string.protect.blocks.get(i).copied().unwrap_or_default();
@@ -287,6 +302,7 @@ impl Columns {
             columns.temp.push(warm.then_some(block.temperature_dc));
             columns.duty.push((block.duty.fraction() * 100.0).round() as u8);
             columns.mark.push(match (fresh, usable, dev) {
+                _ if plant.is_over(index, i) => OVER_MARK,
                 (true, _, Some(mv)) if mv.abs() <= IN_BAND_MV => 0,
                 (true, _, _) => 1,
                 (false, true, _) => 2,

@@ -183,7 +183,7 @@ fn secret(path: &Path) -> io::Result<[u8; SECRET_LEN]> {
     }
     let mut secret = [0; SECRET_LEN];
     getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    files::write_private(path, &secret)?;
+    files::write_private(path, secret)?;
     Ok(secret)
 }
 

@@ -1,0 +1,275 @@
+//! Binding addresses and accepting connections for gateways.
+
+use super::connections::Connections;
+use super::datagram;
+use super::gateway::{Asker, Gateway};
+use super::limits::{BIND_RETRY, BIND_RETRY_FIRST, HANDSHAKE_TIME, PAUSE, TOTAL_MAX};
+use super::stream::{self, Conversation};
+use crate::console::throttle::Source;
+use crate::console::tls;
+use crate::grants::{Listen, Named, Transport};
+use crate::plugin::inbox::Inbox;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, error, info};
+
+/// The listeners of all plugins.
+#[derive(Debug)]
+pub struct Servers {
+    host: Option<Host>,
+    total: Arc<Semaphore>,
+    /// By the address of the plugin's inbox, which is one of its own.
+    plugins: Mutex<HashMap<usize, Arc<Connections>>>,
+}
+
+#[derive(Debug)]
+struct Host {
+    runtime: Handle,
+    /// Where the console keeps its certificate.
+    data_dir: PathBuf,
+}
+
+impl Default for Servers {
+    /// Of a host that cannot listen.
+    fn default() -> Self {
+        let total = Arc::new(Semaphore::new(TOTAL_MAX));
+        Self { host: None, total, plugins: Mutex::default() }
+    }
+}
+
+/// A gateway and its connections, as its listeners reach them.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) gateway: Gateway,
+    pub(super) connections: Arc<Connections>,
+    total: Arc<Semaphore>,
+}
+
+/// A plugin's listeners; they end, with all connections, when it is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    servers: Arc<Servers>,
+    key: usize,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+        self.servers.lock().remove(&self.key);
+    }
+}
+
+/// Why an address is not listened on.
+#[derive(Debug, thiserror::Error)]
+enum ListenError {
+    #[error("the address is not free or not ours")]
+    Bind(#[source] io::Error),
+    #[error("the console has no certificate yet")]
+    NoCertificate,
+    #[error("the console's certificate cannot be used")]
+    Certificate(#[source] tls::TlsError),
+}
+
+impl Servers {
+    /// Of a host that runs on `runtime` and keeps the console's certificate in
+    /// `data_dir`.
+    #[must_use]
+    pub fn new(runtime: Handle, data_dir: PathBuf) -> Self {
+        Self { host: Some(Host { runtime, data_dir }), ..Self::default() }
+    }
+
+    /// Listen for a plugin on everything that is granted to it, until the
+    /// result is dropped. An address that cannot be had is tried again.
+    pub fn listen(
+        self: &Arc<Self>,
+        plugin: &str,
+        granted: &Named<Listen>,
+        inbox: &Arc<Inbox>,
+    ) -> Listening {
+        let connections = Arc::<Connections>::default();
+        let key = Arc::as_ptr(inbox).addr();
+        self.lock().insert(key, Arc::clone(&connections));
+        let gateway = Gateway::new(plugin, inbox);
+        let total = Arc::clone(&self.total);
+        let reached = Arc::new(Reached { gateway, connections, total });
+        let mut tasks = Vec::new();
+        for (name, listen) in granted {
+            let Some(host) = &self.host else {
+                error!(plugin, "{listen} is not listened on: this host has no network");
+                continue;
+            };
+            let listener = Listener {
+                plugin: plugin.to_owned(),
+                name: name.as_str().into(),
+                listen: *listen,
+                data_dir: host.data_dir.clone(),
+                reached: Arc::clone(&reached),
+            };
+            tasks.push(host.runtime.spawn(listener.run()).abort_handle());
+        }
+        Listening { servers: Arc::clone(self), key, tasks }
+    }
+
+    /// The connections of the plugin with this inbox; none without listeners.
+    #[must_use]
+    pub fn connections_of(&self, inbox: &Arc<Inbox>) -> Arc<Connections> {
+        self.lock().get(&Arc::as_ptr(inbox).addr()).cloned().unwrap_or_default()
+    }
+
+    // Whole after every single operation.
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Arc<Connections>>> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One address of one plugin.
+struct Listener {
+    plugin: String,
+    name: Arc<str>,
+    listen: Listen,
+    data_dir: PathBuf,
+    reached: Arc<Reached>,
+}
+
+/// What it is when it could be had.
+enum Bound {
+    Stream(TcpListener, Option<TlsAcceptor>),
+    Datagram(UdpSocket),
+}
+
+impl Bound {
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Stream(listener, _) => listener.local_addr(),
+            Self::Datagram(socket) => socket.local_addr(),
+        }
+    }
+}
+
+impl Listener {
+    /// Until the task is dropped.
+    async fn run(self) {
+        let (plugin, listen) = (self.plugin.as_str(), self.listen);
+        let (mut said, mut pause) = (String::new(), BIND_RETRY_FIRST);
+        let bound = loop {
+            match self.bind().await {
+                Ok(bound) => break bound,
+                Err(e) => {
+                    let reason = crate::failure::chain(&e);
+                    if reason != said {
+                        let every = BIND_RETRY.as_secs();
+                        error!(
+                            plugin,
+                            "cannot listen on {listen}: {reason}; tried every {every} s"
+                        );
+                        said = reason;
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(BIND_RETRY);
+                }
+            }
+        };
+        match bound.address() {
+            Ok(address) => info!(plugin, "listens on {listen} ({address}) for {:?}", self.name),
+            Err(e) => {
+                info!(plugin, "listens on {listen} for {:?}, address unknown: {e}", self.name)
+            }
+        }
+        match bound {
+            Bound::Stream(listener, tls) => self.accept(listener, tls).await,
+            Bound::Datagram(socket) => {
+                datagram::run(socket, Arc::clone(&self.name), Arc::clone(&self.reached)).await;
+            }
+        }
+    }
+
+    async fn bind(&self) -> Result<Bound, ListenError> {
+        let address = self.listen.address;
+        let tls = match self.listen.transport {
+            Transport::Udp => {
+                return UdpSocket::bind(address)
+                    .await
+                    .map(Bound::Datagram)
+                    .map_err(ListenError::Bind);
+            }
+            Transport::Tcp => None,
+            Transport::Tls => {
+                let config = tls::present(&self.data_dir).map_err(ListenError::Certificate)?;
+                Some(TlsAcceptor::from(config.ok_or(ListenError::NoCertificate)?))
+            }
+        };
+        let listener = TcpListener::bind(address).await.map_err(ListenError::Bind)?;
+        Ok(Bound::Stream(listener, tls))
+    }
+
+    async fn accept(&self, listener: TcpListener, tls: Option<TlsAcceptor>) {
+        // Ends the connections when it is dropped.
+        let mut connections = JoinSet::new();
+        loop {
+            while connections.try_join_next().is_some() {}
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Some(conversation) = self.admit(peer) {
+                        connections.spawn(carry(stream, tls.clone(), conversation));
+                    }
+                }
+                Err(e) => {
+                    debug!("a connection to {:?} was not accepted: {e}", self.name);
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Whether there is a place for a connection from there.
+    fn admit(&self, peer: SocketAddr) -> Option<Admitted> {
+        let source = Source::of(peer.ip());
+        let refused = |why| debug!("{peer} to {:?}: refused, {why}", self.name);
+        if self.reached.gateway.is_held(source) {
+            refused("held off for a failure");
+            return None;
+        }
+        let Ok(permit) = Arc::clone(&self.reached.total).try_acquire_owned() else {
+            refused("all gateways together have too many connections");
+            return None;
+        };
+        let Some((place, outgoing)) = self.reached.connections.stream(&self.name, source) else {
+            refused("too many connections from there, or in all");
+            return None;
+        };
+        let asker = Asker { listener: Arc::clone(&self.name), id: place.id, source };
+        let reached = Arc::clone(&self.reached);
+        let conversation = Conversation { reached, asker, outgoing };
+        Some(Admitted { conversation, _held: (permit, place) })
+    }
+}
+
+/// A connection that has its place.
+struct Admitted {
+    conversation: Conversation,
+    _held: (tokio::sync::OwnedSemaphorePermit, super::connections::Place),
+}
+
+async fn carry(tcp: TcpStream, tls: Option<TlsAcceptor>, admitted: Admitted) {
+    // Answers are small and must not wait for each other; a peer that is gone
+    // without a word is found out. Both are wishes.
+    let _ = tcp.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_socket_keepalive(&tcp, true);
+    let conversation = &admitted.conversation;
+    let Some(tls) = tls else { return stream::run(tcp, conversation).await };
+    match timeout(HANDSHAKE_TIME, tls.accept(tcp)).await {
+        Ok(Ok(within)) => stream::run(within, conversation).await,
+        Ok(Err(e)) => debug!("connection {}: handshake failed: {e}", conversation.asker.id),
+        Err(_) => debug!("connection {}: no handshake in time", conversation.asker.id),
+    }
+}

@@ -1,0 +1,269 @@
+//! Listeners over real sockets, in front of a gateway that runs.
+//!
+//! The gateway consumes one byte at a time and sends it back doubled. `x`
+//! makes it trap, `c` closes, `w` wants more than there is, `u` is answered
+//! unasked, `t` tells how often `closed` was called.
+
+use super::Servers;
+use super::limits::PER_SOURCE_MAX;
+use crate::caps::Services;
+use crate::config::PluginGrant;
+use crate::console::tls;
+use crate::plugin::Supervisor;
+use crate::plugin::fixture::{self, Fixture};
+use crate::plugin::supervisor::RosterStore;
+
+use crate::plugin_status::{PluginList as _, PluginState};
+use evenkeel_signing::{Permission, PluginManifest};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const SERVE: &str = r#"(local.set $byte (i32.load8_u (local.get $data)))
+    (i32.store (i32.const 64) (i32.const 1))
+    (i32.store (i32.const 68) (i32.const 128))
+    (i32.store (i32.const 72) (i32.const 2))
+    (i32.store8 (i32.const 76) (i32.const 0))
+    (i32.store8 (i32.const 128) (local.get $byte))
+    (i32.store8 (i32.const 129) (local.get $byte))
+    (if (i32.eq (local.get $byte) (i32.const 120)) (then unreachable))
+    (if (i32.eq (local.get $byte) (i32.const 99)) (then (i32.store8 (i32.const 76) (i32.const 1))))
+    (if (i32.eq (local.get $byte) (i32.const 119))
+        (then (i32.store (i32.const 64) (i32.const 0)) (i32.store (i32.const 72) (i32.const 0))))
+    (if (i32.eq (local.get $byte) (i32.const 117))
+        (then (call $send (local.get $connection) (i32.const 128) (i32.const 2) (i32.const 256))
+            (i32.store (i32.const 72) (i32.const 0))))
+    (if (i32.eq (local.get $byte) (i32.const 116))
+        (then (i32.store8 (i32.const 128) (i32.add (i32.const 48) (i32.load8_u (i32.const 2048))))))
+    (i32.const 64)"#;
+
+/// A store that keeps nothing.
+struct Forgetful;
+
+impl RosterStore for Forgetful {
+    fn load(&self) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn save(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+struct Running {
+    supervisor: Supervisor,
+    address: SocketAddr,
+    fixture: Fixture,
+}
+
+/// A gateway behind `scheme` on a port of its own.
+async fn run(scheme: &str) -> Running {
+    let address = match scheme {
+        "udp" => UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()),
+        _ => TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()),
+    };
+    let address = address.expect("a free port");
+    let fixture = Fixture::new();
+    let listen = Permission {
+        interface: fixture::NET_SERVER.into(),
+        what: "peers".into(),
+        reason: "answers them".into(),
+    };
+    let manifest = PluginManifest {
+        name: "echo".into(),
+        world: "evenkeel:gateway/gateway@0.1.0".into(),
+        permissions: vec![listen],
+        ..fixture::manifest(&[fixture::NET_SERVER])
+    };
+    let raw = fixture.seal(&manifest, &fixture::gateway(SERVE));
+    std::fs::write(fixture.dir.path().join("echo.evkp"), raw).expect("written");
+    fixture.put_key();
+    let listen = format!("{scheme}://{address}").parse().expect("an address");
+    let mut plugin = PluginGrant::new("echo");
+    plugin.grant.listen.insert("peers".to_owned(), listen);
+    let dir = fixture.dir.path();
+    let config = fixture::config(dir, vec![plugin]);
+    let servers = Servers::new(tokio::runtime::Handle::current(), dir.into());
+    let services = Services { servers: Arc::new(servers), ..Services::default() };
+    let store = Box::new(Forgetful);
+    let supervisor = Supervisor::start(&config, services, Arc::new(|_| {}), store).expect("starts");
+    let running = Running { supervisor, address, fixture };
+    running.wait("running", |state, _| state == PluginState::Running).await;
+    running
+}
+
+impl Running {
+    async fn wait(&self, what: &str, wanted: impl Fn(PluginState, u64) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let status = self.supervisor.plugins().remove(0);
+            if wanted(status.state, status.traps) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not {what}: {status:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match TcpStream::connect(self.address).await {
+                Ok(stream) => return stream,
+                Err(e) => assert!(Instant::now() < deadline, "{e}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// What comes back, until there are `len` bytes or the connection is over.
+async fn answer(stream: &mut TcpStream, len: usize) -> String {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 64]);
+    while bytes.len() < len {
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut chunk)).await;
+        match read.expect("in time") {
+            Ok(n) if n > 0 => bytes.extend_from_slice(&chunk[..n]),
+            _ => break,
+        }
+    }
+    String::from_utf8(bytes).expect("text")
+}
+
+/// Everything until the connection is over.
+async fn answer_of(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await;
+    // A reset is an end, too.
+    let _ = read.expect("in time");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn ask(stream: &mut TcpStream, bytes: &str) -> String {
+    stream.write_all(bytes.as_bytes()).await.expect("sent");
+    answer(stream, 2 * bytes.len()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_answered_in_order_and_what_is_not_whole_waits() {
+    let running = run("tcp").await;
+    let mut one = running.connect().await;
+    let mut other = running.connect().await;
+    assert_eq!(ask(&mut one, "abca").await, "aabbcc", "`c` closes");
+    assert_eq!(ask(&mut other, "123").await, "112233");
+    assert_eq!(ask(&mut other, "u").await, "uu");
+    // Told of the one that is over.
+    assert_eq!(ask(&mut other, "t").await, "1t");
+    other.write_all(b"w").await.expect("sent");
+    let more = tokio::time::timeout(Duration::from_millis(200), other.read_u8()).await;
+    assert!(more.is_err(), "nothing is answered before it is whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_costs_one_connection_and_the_others_wait_for_the_restart() {
+    let running = run("tcp").await;
+    let (mut bad, mut good) = (running.connect().await, running.connect().await);
+    assert_eq!(ask(&mut good, "a").await, "aa");
+    bad.write_all(b"x").await.expect("sent");
+    assert_eq!(answer(&mut bad, 1).await, "", "closed");
+    running.wait("trapped", |_, traps| traps == 1).await;
+    // From the same place nothing is taken for a while, and new ones are shut
+    // out; the connection itself lives.
+    let mut late = running.connect().await;
+    assert_eq!(answer(&mut late, 1).await, "", "held off");
+    let begun = Instant::now();
+    assert_eq!(ask(&mut good, "b").await, "bb");
+    assert!(begun.elapsed() > Duration::from_secs(5), "after the source was held off");
+    running.wait("running", |state, traps| state == PluginState::Running && traps == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_source_has_so_many_connections_and_gives_them_back() {
+    let running = run("tcp").await;
+    let mut open = Vec::new();
+    for _ in 0..PER_SOURCE_MAX {
+        let mut stream = running.connect().await;
+        assert_eq!(ask(&mut stream, "a").await, "aa");
+        open.push(stream);
+    }
+    let mut more = running.connect().await;
+    assert_eq!(answer(&mut more, 1).await, "", "refused");
+    let mut first = open.remove(0);
+    assert_eq!(ask(&mut first, "c").await, "cc");
+    assert_eq!(answer(&mut first, 1).await, "", "closed");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut again = running.connect().await;
+        again.write_all(b"a").await.expect("sent");
+        if answer(&mut again, 2).await == "aa" {
+            break;
+        }
+        assert!(Instant::now() < deadline);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn within_tls_it_shows_the_certificate_of_the_console() {
+    let running = run("tls").await;
+    // There is no certificate before the console has made one.
+    let dir = running.fixture.dir.path();
+    tls::identity(dir, "ups", crate::clock::unix_ms()).expect("an identity");
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = dir.join("console-certificate.pem");
+    let certificate: rustls::pki_types::CertificateDer<'_> =
+        rustls::pki_types::pem::PemObject::from_pem_file(pem).expect("a certificate");
+    roots.add(certificate).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let name = "localhost".try_into().expect("a name");
+    let tcp = running.connect().await;
+    let mut within = connector.connect(name, tcp).await.expect("a trusted handshake");
+    within.write_all(b"a").await.expect("sent");
+    let mut answer = [0; 2];
+    within.read_exact(&mut answer).await.expect("answered");
+    assert_eq!(&answer, b"aa");
+    let mut plain = running.connect().await;
+    plain.write_all(b"plain text is not spoken here").await.expect("sent");
+    assert!(!answer_of(&mut plain).await.contains('p'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_are_answered_one_by_one() {
+    let running = run("udp").await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let mut buffer = [0; 16];
+    for (sent, wanted) in [("a", "aa"), ("bzzz", "bb"), ("u", "uu")] {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let len = loop {
+            socket.send_to(sent.as_bytes(), running.address).await.expect("sent");
+            let wait = Duration::from_millis(500);
+            let received = tokio::time::timeout(wait, socket.recv(&mut buffer)).await;
+            if let Ok(Ok(len)) = received {
+                break len;
+            }
+            assert!(Instant::now() < deadline, "no answer to {sent}");
+        };
+        assert_eq!(&buffer[..len], wanted.as_bytes());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_is_free_when_the_plugin_is_stopped() {
+    let running = run("tcp").await;
+    let mut open = running.connect().await;
+    assert_eq!(ask(&mut open, "a").await, "aa");
+    running.supervisor.stop();
+    assert_eq!(answer(&mut open, 1).await, "", "closed with it");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(running.address).await.is_ok() {
+        assert!(Instant::now() < deadline, "still listening");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,375 @@
+//! The roster: which plugins are installed, in which version, switched on or
+//! off, and what each was granted — what an administrator decided, apart from
+//! what is running.
+//!
+//! It is one document of the store (JSON, kept revision by revision). Entries
+//! of the configuration file are applied to it when they are new or were
+//! changed there; after that the console may change them too, and the last
+//! word counts. Pure: files, threads and the store are [`super::manager`]'s.
+
+use crate::config::{PluginGrant, conflict};
+use crate::plugin::permission::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// Name of the document in the store.
+pub const DOCUMENT: &str = "plugins";
+/// Most plugins, running or not.
+pub const ENTRIES_MAX: usize = 64;
+/// A new version that is quarantined within this time is taken back, ms.
+pub const PROBATION_MS: u64 = 10 * 60 * 1_000;
+
+/// Every installed plugin, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roster {
+    entries: BTreeMap<String, Entry>,
+    /// Hash of each entry of the configuration file as it was last applied.
+    provisioned: BTreeMap<String, String>,
+    /// Whom the administrator trusts, and what follows for updates.
+    #[serde(default)]
+    pub decisions: Decisions,
+}
+
+/// What was decided about trust on this appliance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decisions {
+    /// Vendors' keys that the administrator added, as public key files.
+    #[serde(default)]
+    pub vendor_keys: Vec<String>,
+    /// Keys in which the administrator withdrew the trust.
+    #[serde(default)]
+    pub withdrawn: Vec<Withdrawn>,
+    /// By plugin: the security version that proved itself.
+    #[serde(default)]
+    pub proven: BTreeMap<String, u32>,
+    /// Highest keyring ever accepted.
+    #[serde(default)]
+    pub keyring_sequence: u32,
+}
+
+/// A key that is trusted no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawn {
+    /// Its id.
+    pub id: evenkeel_signing::Digest,
+    /// Its name, for people.
+    pub name: String,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// One installed plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// What it is and what it may do.
+    pub plugin: PluginGrant,
+    /// Where its code comes from.
+    pub source: Source,
+    /// The permissions that the administrator saw and accepted; `None`: not
+    /// asked yet, which only an entry of the configuration file may be.
+    pub consent: Option<Digest>,
+    /// When this version was put in place, ms since 1970.
+    pub since_unix_ms: u64,
+    /// What was in place before, to go back to.
+    pub previous: Option<Box<Self>>,
+}
+
+/// Where a plugin's code comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The firmware: whatever version it brings.
+    Shipped,
+    /// An uploaded bundle, by the SHA-256 of its bytes in hexadecimal.
+    Uploaded(String),
+}
+
+/// Why a change of the roster is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RosterError {
+    /// No such plugin.
+    #[error("there is no plugin {id:?}")]
+    Unknown {
+        /// The id.
+        id: String,
+    },
+    /// It would get in the way of another.
+    #[error("{reason}")]
+    Conflict {
+        /// Which, and how.
+        reason: String,
+    },
+    /// Too many.
+    #[error("{ENTRIES_MAX} plugins are installed already; remove one")]
+    Full,
+    /// Nothing to go back to.
+    #[error("there is no earlier version of {id:?} to go back to")]
+    NoPrevious {
+        /// The id.
+        id: String,
+    },
+}
+
+impl Roster {
+    /// Read the document.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).expect("text keys and plain values")
+    }
+
+    /// Every entry, by id.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(id, entry)| (id.as_str(), entry))
+    }
+
+    /// One entry.
+    ///
+    /// # Errors
+    /// [`RosterError::Unknown`].
+    pub fn get(&self, id: &str) -> Result<&Entry, RosterError> {
+        self.entries.get(id).ok_or_else(|| RosterError::Unknown { id: id.to_owned() })
+    }
+
+    /// Apply the configuration file: its new and changed entries replace what
+    /// is there, and what it named once and no longer names goes.
+    #[must_use]
+    pub fn provision(mut self, file: &[PluginGrant], now_unix_ms: u64) -> Self {
+        let named: BTreeMap<_, _> = file.iter().map(|p| (p.id().to_owned(), hash(p))).collect();
+        let gone = self.provisioned.keys().filter(|id| !named.contains_key(*id));
+        gone.cloned().collect::<Vec<_>>().iter().for_each(|id| {
+            self.entries.remove(id);
+        });
+        for plugin in file {
+            let id = plugin.id();
+            if self.provisioned.get(id) == named.get(id) && self.entries.contains_key(id) {
+                continue;
+            }
+            // What it overlaps is older than this word.
+            self.entries
+                .retain(|other, entry| other == id || conflict(&entry.plugin, plugin).is_none());
+            let entry = Entry {
+                plugin: plugin.clone(),
+                source: Source::Shipped,
+                consent: None,
+                since_unix_ms: now_unix_ms,
+                previous: None,
+            };
+            self.entries.insert(id.to_owned(), entry);
+        }
+        self.provisioned = named;
+        self
+    }
+
+    /// With `entry` in place of what has its id, which is kept to go back to
+    /// when the code changes.
+    ///
+    /// # Errors
+    /// [`RosterError::Conflict`] or [`RosterError::Full`].
+    pub fn with(&self, mut entry: Entry) -> Result<Self, RosterError> {
+        let id = entry.plugin.id().to_owned();
+        let others = self.entries.iter().filter(|(other, _)| **other != id);
+        for (_, other) in others {
+            if let Some(reason) = conflict(&other.plugin, &entry.plugin) {
+                return Err(RosterError::Conflict { reason });
+            }
+        }
+        let before = self.entries.get(&id);
+        if before.is_none() && self.entries.len() >= ENTRIES_MAX {
+            return Err(RosterError::Full);
+        }
+        entry.previous = match before {
+            Some(before) if before.source != entry.source => {
+                Some(Box::new(Entry { previous: None, ..before.clone() }))
+            }
+            Some(before) => before.previous.clone(),
+            None => None,
+        };
+        let mut next = self.clone();
+        next.entries.insert(id, entry);
+        Ok(next)
+    }
+
+    /// With the version of `id` before this one.
+    ///
+    /// # Errors
+    /// [`RosterError::Unknown`] or [`RosterError::NoPrevious`].
+    pub fn rolled_back(&self, id: &str) -> Result<Self, RosterError> {
+        let entry = self.get(id)?;
+        let no_previous = || RosterError::NoPrevious { id: id.to_owned() };
+        let previous = entry.previous.as_deref().ok_or_else(no_previous)?;
+        let before = Entry {
+            // The way forward again, by hand. The earlier version keeps its
+            // date, so that a failure of it is not blamed on this change.
+            previous: Some(Box::new(Entry { previous: None, ..entry.clone() })),
+            ..previous.clone()
+        };
+        let mut next = self.clone();
+        next.entries.insert(id.to_owned(), before);
+        Ok(next)
+    }
+
+    /// With `id` switched on or off.
+    ///
+    /// # Errors
+    /// [`RosterError::Unknown`].
+    pub fn switched(&self, id: &str, on: bool) -> Result<Self, RosterError> {
+        self.get(id)?;
+        let mut next = self.clone();
+        if let Some(entry) = next.entries.get_mut(id) {
+            entry.plugin.enabled = on;
+        }
+        Ok(next)
+    }
+
+    /// Without `id`.
+    ///
+    /// # Errors
+    /// [`RosterError::Unknown`].
+    pub fn without(&self, id: &str) -> Result<Self, RosterError> {
+        self.get(id)?;
+        let mut next = self.clone();
+        next.entries.remove(id);
+        Ok(next)
+    }
+
+    /// With what was accepted for `id`.
+    #[must_use]
+    pub fn consented(&self, id: &str, consent: &Digest) -> Self {
+        let mut next = self.clone();
+        if let Some(entry) = next.entries.get_mut(id) {
+            entry.consent = Some(consent.clone());
+        }
+        next
+    }
+
+    /// Whether an uploaded bundle is in use, or could be gone back to.
+    #[must_use]
+    pub fn needs(&self, bundle: &str) -> bool {
+        let is = |entry: &Entry| entry.source == Source::Uploaded(bundle.to_owned());
+        self.entries.values().any(|e| is(e) || e.previous.as_deref().is_some_and(is))
+    }
+}
+
+impl Entry {
+    /// Whether a failure now is to be blamed on the new version.
+    #[must_use]
+    pub fn on_probation(&self, now_unix_ms: u64) -> bool {
+        // A clock that was set back does not end it early.
+        let age = now_unix_ms.saturating_sub(self.since_unix_ms);
+        let newer = |previous: &Self| previous.since_unix_ms <= self.since_unix_ms;
+        age < PROBATION_MS && self.previous.as_deref().is_some_and(newer)
+    }
+}
+
+fn hash(plugin: &PluginGrant) -> String {
+    let text = serde_json::to_vec(plugin).expect("text keys and plain values");
+    Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(id: &str, points: &str) -> PluginGrant {
+        let text = format!("name = \"megatec\"\nid = \"{id}\"\npoints = \"{points}\"");
+        toml::from_str(&text).expect("good")
+    }
+
+    fn entry(id: &str, points: &str, source: Source) -> Entry {
+        let plugin = plugin(id, points);
+        Entry { plugin, source, consent: None, since_unix_ms: 1_000, previous: None }
+    }
+
+    fn uploaded(digest: &str) -> Source {
+        Source::Uploaded(digest.into())
+    }
+
+    fn ids(roster: &Roster) -> Vec<&str> {
+        roster.entries().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn the_file_is_applied_once_and_again_when_it_changes() {
+        let file = [plugin("a", "ups.0"), plugin("b", "ups.1")];
+        let roster = Roster::default().provision(&file, 1);
+        assert_eq!(ids(&roster), ["a", "b"]);
+        // Switched off in the console: the unchanged file has no word in it.
+        let roster = roster.switched("a", false).expect("known").provision(&file, 2);
+        assert!(!roster.get("a").expect("known").plugin.enabled);
+        // Removed in the console, and the file names it still: it is back.
+        let roster = roster.without("b").expect("known").provision(&file, 3);
+        assert_eq!(ids(&roster), ["a", "b"]);
+        let changed = [plugin("a", "ups.7")];
+        let roster = roster.provision(&changed, 4);
+        assert_eq!(ids(&roster), ["a"], "the file names b no more");
+        assert!(roster.get("a").expect("known").plugin.enabled);
+        // What was installed by hand stays, unless the file takes its place.
+        let roster = roster.with(entry("c", "ups.3", uploaded("33"))).expect("room");
+        assert_eq!(ids(&roster.clone().provision(&changed, 5)), ["a", "c"]);
+        let file = [plugin("a", "ups.7"), plugin("d", "ups.3")];
+        assert_eq!(ids(&roster.provision(&file, 6)), ["a", "d"]);
+    }
+
+    #[test]
+    fn every_point_has_one_producer() {
+        let roster = Roster::default().with(entry("a", "ups.0", Source::Shipped)).expect("room");
+        let refused = roster.with(entry("b", "ups.0.battery", Source::Shipped)).expect_err("taken");
+        assert!(refused.to_string().contains("one producer"), "{refused}");
+        roster.with(entry("a", "ups.0.battery", Source::Shipped)).expect("its own place");
+        roster.with(entry("b", "", Source::Shipped)).expect("publishes nothing");
+    }
+
+    #[test]
+    fn a_new_version_can_be_taken_back_and_forth() {
+        let first = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
+        let second = first.with(entry("a", "ups.0", uploaded("22"))).expect("room");
+        assert!(second.needs("11") && second.needs("22"));
+        let reconfigured = second.with(entry("a", "ups.1", uploaded("22"))).expect("room");
+        let back = reconfigured.rolled_back("a").expect("an earlier one");
+        let now = back.get("a").expect("known");
+        assert_eq!((&now.source, now.plugin.points.as_str()), (&uploaded("11"), "ups.0"));
+        let forth = back.rolled_back("a").expect("the later one");
+        assert_eq!(forth.get("a").expect("known").plugin.points, "ups.1");
+        assert!(matches!(first.rolled_back("a"), Err(RosterError::NoPrevious { .. })));
+        assert!(matches!(first.rolled_back("x"), Err(RosterError::Unknown { .. })));
+        assert!(!first.without("a").expect("known").needs("11"));
+    }
+
+    #[test]
+    fn a_version_is_on_probation_only_after_an_update() {
+        let first = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
+        let mut update = entry("a", "ups.0", uploaded("22"));
+        update.since_unix_ms = 5_000;
+        let second = first.with(update).expect("room");
+        let on = |roster: &Roster, at| roster.get("a").expect("known").on_probation(at);
+        assert!(!on(&first, 1_001), "nothing to go back to");
+        assert!(on(&second, 5_001) && on(&second, 0));
+        assert!(!on(&second, 5_000 + PROBATION_MS));
+        // What was gone back to does not go forward by itself.
+        let back = second.rolled_back("a").expect("an earlier one");
+        assert!(!on(&back, 5_001));
+    }
+
+    #[test]
+    fn the_document_is_read_as_it_was_written() {
+        let mut one = entry("a", "ups.0", uploaded("11"));
+        one.plugin.grant =
+            toml::from_str("serial.ups = \"/dev/ttyS1\"\nsecrets.key = \"s\"").expect("good");
+        let roster = Roster::default().with(one).expect("room").provision(&[plugin("b", "")], 1);
+        assert_eq!(Roster::parse(&roster.to_text()).expect("reads"), roster);
+        assert!(Roster::parse("{\"entries\": {}, \"provisioned\": {}, \"more\": 1}").is_err());
+    }
+}

@@ -1,0 +1,320 @@
+//! One plugin that is switched on: its thread, from the first start to the
+//! last, and what others see of it meanwhile.
+//!
+//! The thread is the only one that touches the plugin's store. A plugin that
+//! fails makes its points stale, waits as [`super::backoff`] decides, and gets
+//! a new store; the compiled code stays.
+
+use crate::caps::log::Log;
+use crate::caps::{Services, Who};
+use crate::clock;
+use crate::config::PluginGrant;
+use crate::plugin::backoff::{self, Backoff};
+use crate::plugin::board::Board;
+use crate::plugin::budget;
+use crate::plugin::grant::Granted;
+use crate::plugin::inbox::{Inbox, Next};
+use crate::plugin::instance::{Failure, Instance, Surroundings};
+use crate::plugin::load::Package;
+use crate::plugin::reason;
+use crate::plugin::stop::Stop;
+use crate::plugin::supervisor::EventSink;
+use crate::plugin::world::World;
+use crate::plugin_status::PluginState;
+use evenkeel_core::events::Event;
+use evenkeel_core::time::Nanos;
+use evenkeel_signing::PluginManifest;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+use tracing::{error, info, warn};
+
+/// Stack of a plugin's thread: the guest's part and room for the host's.
+const THREAD_STACK_BYTES: usize = 512 << 10;
+
+/// One plugin, from the decision to run it to the decision to do so no more.
+#[derive(Debug)]
+pub struct Slot {
+    /// What it is, and what it may do.
+    pub plugin: PluginGrant,
+    /// Who it is, for messages and points.
+    pub who: Who,
+    /// Where it is asked something.
+    pub inbox: Arc<Inbox>,
+    /// How it is doing.
+    pub board: Board,
+    /// What it said last.
+    pub log: Log,
+    stop: Arc<Stop>,
+    facts: OnceLock<Facts>,
+}
+
+/// What is known of a plugin that was loaded.
+#[derive(Debug)]
+pub struct Facts {
+    /// What it says about itself; signed.
+    pub manifest: PluginManifest,
+    /// Name of the key that signed it.
+    pub signer: String,
+    /// What it is for.
+    pub world: World,
+    /// What it may do.
+    pub granted: Granted,
+}
+
+/// What the threads of all plugins share.
+#[derive(Clone)]
+pub struct Shared {
+    /// What the host offers.
+    pub services: Services,
+    /// Where events go.
+    pub events: EventSink,
+    /// Longest call, waits included.
+    pub call_max: Nanos,
+    /// Told the id of a plugin that stays off.
+    pub gave_up: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Dropped with the last thread.
+    pub ended: Sender<()>,
+}
+
+/// The state that a plugin hands to the next copy of it; nothing comes when it
+/// failed.
+pub type Handover = Receiver<Vec<u8>>;
+
+impl Slot {
+    /// A slot for `plugin`, of which nothing runs yet.
+    ///
+    /// # Errors
+    /// When the system has no descriptor left.
+    pub fn new(plugin: &PluginGrant) -> io::Result<Self> {
+        let state = if plugin.enabled { PluginState::Starting } else { PluginState::Disabled };
+        let who = Who { name: plugin.id().to_owned(), points: plugin.points.clone() };
+        Ok(Self {
+            board: Board::new(&who.name, state),
+            log: Log::new(who.clone()),
+            plugin: plugin.clone(),
+            who,
+            stop: Arc::new(Stop::new()?),
+            inbox: Arc::default(),
+            facts: OnceLock::new(),
+        })
+    }
+
+    /// What is known of it; `None` before it was loaded.
+    #[must_use]
+    pub fn facts(&self) -> Option<&Facts> {
+        self.facts.get()
+    }
+
+    /// Ask it to stop: whatever it waits for is over.
+    pub fn request_stop(&self) {
+        self.stop.request();
+        self.inbox.stop();
+    }
+
+    /// End the call that runs, too.
+    pub fn kill(&self) {
+        self.stop.kill();
+        self.inbox.stop();
+    }
+
+    /// Start it in a thread of its own.
+    pub fn spawn(
+        self: &Arc<Self>,
+        package: Package,
+        previous: Option<Vec<u8>>,
+        shared: &Shared,
+    ) -> Handover {
+        self.board.verified(&package.manifest, package.world);
+        // A slot is spawned once.
+        let _ = self.facts.set(Facts {
+            manifest: package.manifest.clone(),
+            signer: package.signer.clone(),
+            world: package.world,
+            granted: package.granted.clone(),
+        });
+        let (handover, receiver) = mpsc::sync_channel(1);
+        let (slot, shared) = (Arc::clone(self), shared.clone());
+        let spawned = thread::Builder::new()
+            .name(format!("plugin-{}", self.plugin.name))
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || {
+                if let Some(state) = run(&slot, &package, previous, &shared) {
+                    // Nobody may want it any more.
+                    let _ = handover.send(state);
+                }
+            });
+        if let Err(source) = spawned {
+            let text = format!("its thread cannot be started; restart the daemon: {source}");
+            error!(plugin = self.who.name, "{text}");
+            self.board.error(&text);
+            self.board.enter(PluginState::Quarantined);
+        }
+        receiver
+    }
+
+    /// It is not run, and trying again would not help.
+    pub fn refuse(&self, file: &Path, reason: &str, events: &EventSink) {
+        error!(plugin = self.who.name, points = self.who.points, "{reason}");
+        self.board.error(reason);
+        self.board.enter(PluginState::Refused);
+        let (file, reason) = (file.display().to_string(), reason.to_owned());
+        events(Event::PluginRefused { file, reason });
+    }
+}
+
+/// A plugin's thread; returns what it hands over when it ends in good order.
+fn run(
+    slot: &Slot,
+    package: &Package,
+    mut previous: Option<Vec<u8>>,
+    shared: &Shared,
+) -> Option<Vec<u8>> {
+    let mut backoff = Backoff::default();
+    // As long as the plugin is on, over its restarts.
+    let listen = &package.granted.grants.listen;
+    let _listening = shared.services.servers.listen(&slot.who.name, listen, &slot.inbox);
+    loop {
+        let begun = clock::now();
+        // What a failed copy was given is not given again: it may be why.
+        let result = session(slot, package, previous.take().as_deref(), shared);
+        // Whatever ended it: nobody brings new values now.
+        slot.inbox.close();
+        if !slot.who.points.is_empty() {
+            shared.services.hub.mark_stale(&slot.who.points);
+        }
+        let failure = match result {
+            // The settings do not change by waiting.
+            Err(declined @ Failure::Declined { .. }) => {
+                slot.refuse(&package.file, &reason(&declined), &shared.events);
+                (shared.gave_up)(&slot.who.name);
+                return None;
+            }
+            Err(failure) if !slot.stop.is_requested() => failure,
+            ended => return stopped(slot, ended, shared),
+        };
+        let pause = failed(slot, &failure, &mut backoff, begun, shared)?;
+        if slot.stop.wait(pause) {
+            return stopped(slot, Ok(None), shared);
+        }
+        slot.board.enter(PluginState::Starting);
+    }
+}
+
+/// Tells of a failure, and how long to wait; `None` when it stays off.
+fn failed(
+    slot: &Slot,
+    failure: &Failure,
+    backoff: &mut Backoff,
+    begun: Nanos,
+    shared: &Shared,
+) -> Option<Duration> {
+    let text = reason(failure);
+    let name = slot.who.name.clone();
+    warn!(plugin = name, points = slot.who.points, "failed: {text}");
+    slot.board.trapped(&text);
+    (shared.events)(Event::PluginTrapped { name: name.clone(), reason: text.clone() });
+    let now = clock::now();
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    match backoff.failed(now, now.since(begun), random) {
+        backoff::Next::Pause(pause) => {
+            slot.board.enter(PluginState::Backoff);
+            Some(Duration::from_nanos(pause.0))
+        }
+        backoff::Next::Quarantine => {
+            error!(plugin = name, "failed too often and stays off until a person starts it again");
+            slot.board.enter(PluginState::Quarantined);
+            (shared.events)(Event::PluginQuarantined { name, reason: text });
+            (shared.gave_up)(&slot.who.name);
+            None
+        }
+    }
+}
+
+/// From a new instance to the moment that it is told to stop; returns what it
+/// hands over.
+fn session(
+    slot: &Slot,
+    package: &Package,
+    previous: Option<&[u8]>,
+    shared: &Shared,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let name = slot.who.name.clone();
+    let begun = clock::now();
+    let mut instance = Instance::new(
+        package,
+        &Surroundings {
+            who: slot.who.clone(),
+            log: slot.log.clone(),
+            services: shared.services.clone(),
+            stop: Arc::clone(&slot.stop),
+            inbox: Arc::clone(&slot.inbox),
+            memory: slot.board.memory(),
+            call_max: shared.call_max,
+        },
+    )?;
+    instance.start(&slot.plugin.settings, previous)?;
+    let us = clock::now().since(begun).0 / 1_000;
+    info!(plugin = name, points = slot.who.points, "started in {us} µs");
+    slot.board.started();
+    slot.board.used(instance.cpu_used());
+    slot.board.enter(PluginState::Running);
+    let version = package.manifest.version.clone();
+    // Who hears of it may ask at once.
+    slot.inbox.open();
+    (shared.events)(Event::PluginStarted { name, version });
+    serve(slot, &mut instance)?;
+    instance.save()
+}
+
+/// Wakes the plugin when it is time, and hands it what others want from it in
+/// between. After each call it rests in proportion to what it computed.
+fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
+    let mut wake_at = Instant::now();
+    let mut errand_at = wake_at;
+    loop {
+        let next = slot.inbox.next(wake_at, errand_at);
+        let begun = clock::now();
+        let done = match next {
+            Next::Stop => return Ok(()),
+            Next::Wake => instance.wake().map(Some),
+            Next::Errand(errand) => errand(instance).map(|()| None),
+        };
+        let cpu = instance.cpu_used();
+        slot.board.called(clock::now().since(begun), cpu);
+        let wake_in = done?;
+        let now = Instant::now();
+        errand_at = now + budget::rest(cpu);
+        match wake_in {
+            Some(pause) => {
+                slot.board.polled(clock::now().since(begun));
+                wake_at = errand_at.max(now + pause);
+            }
+            None => wake_at = wake_at.max(errand_at),
+        }
+    }
+}
+
+fn stopped(
+    slot: &Slot,
+    ended: Result<Option<Vec<u8>>, Failure>,
+    shared: &Shared,
+) -> Option<Vec<u8>> {
+    let name = slot.who.name.clone();
+    let state = match ended {
+        Ok(state) => {
+            info!(plugin = name, points = slot.who.points, "stopped");
+            state
+        }
+        Err(failure) => {
+            warn!(plugin = name, points = slot.who.points, "stopped: {failure}");
+            None
+        }
+    };
+    slot.board.enter(PluginState::Stopped);
+    (shared.events)(Event::PluginStopped { name });
+    state
+}

@@ -1,0 +1,414 @@
+//! Plugins as an administrator and a neighbour see them, through the whole
+//! plugin host with components written as text.
+
+use super::*;
+use crate::config::PluginGrant;
+use crate::hub::Hub;
+use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, Kept, PUBLISH};
+use crate::plugin_status::PluginState;
+use evenkeel_core::points::Quality;
+use evenkeel_signing::PluginManifest;
+use std::time::Instant;
+
+struct Running {
+    supervisor: Supervisor,
+    kept: Kept,
+    hub: Arc<Hub>,
+    events: Arc<Mutex<Vec<Event>>>,
+    fixture: Fixture,
+}
+
+fn run(guest: &Guest<'_>) -> Running {
+    let fixture = Fixture::new();
+    let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::driver(guest));
+    std::fs::write(fixture.file(), raw).expect("written");
+    fixture.put_key();
+    run_config(fixture, vec![fixture::grant("/dev/ttyS1")])
+}
+
+fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
+    run_within(fixture, plugins, CALL_MAX)
+}
+
+fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> Running {
+    let dir = fixture.dir.path();
+    let config = fixture::config(dir, plugins);
+    let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
+    let hub = Arc::clone(&services.hub);
+    let (kept, store) = (Arc::clone(&events), Kept::default());
+    let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
+    let supervisor =
+        Supervisor::start_within(&config, services, sink, Box::new(store.clone()), call_max);
+    let supervisor = supervisor.expect("starts");
+    Running { supervisor, kept: store, hub, events, fixture }
+}
+
+impl Running {
+    fn status(&self) -> PluginStatus {
+        self.supervisor.plugins().remove(0)
+    }
+
+    fn wait(&self, what: &str, until: impl Fn(&PluginStatus) -> bool) -> PluginStatus {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let status = self.status();
+            if until(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {status:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.events.lock().expect("no panic").clone()
+    }
+
+    fn quality(&self) -> Option<Quality> {
+        self.hub.device("ups.0.battery.charge").map(|point| point.quality)
+    }
+}
+
+#[test]
+fn a_plugin_that_computes_gets_a_fifth_of_a_core() {
+    // Some 20 ms a poll, and it wants to run again at once.
+    let poll = "(local $n i32) (loop $l
+            (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                (i32.const 12000000))))
+        (i32.const 0)";
+    let running = run(&Guest { poll, ..IDLE });
+    running.wait("polled", |s| s.polls >= 1);
+    let (begun, before) = (Instant::now(), running.status().cpu_ms);
+    running.wait("polled often", |s| s.polls >= 9);
+    let used = u128::from(running.status().cpu_ms - before);
+    assert!(used * 4 < begun.elapsed().as_millis(), "{used} ms of {:?}", begun.elapsed());
+}
+
+#[test]
+fn an_errand_is_done_between_polls_and_not_by_a_plugin_that_is_gone() {
+    let running = run(&Guest { poll: "(i32.const 60000)", ..IDLE });
+    running.wait("polled", |s| s.polls == 1);
+    let slot = running.supervisor.slot("megatec").expect("installed");
+    let inbox = Arc::clone(&slot.inbox);
+    let waited = Duration::from_secs(10);
+    assert_eq!(inbox.ask_within(waited, |_| Ok(7)), Ok(7));
+    // This world has no commands: the plugin fails for the question, and
+    // is back after a pause.
+    let asked = inbox.ask_within(waited, |p| p.command("test.battery.start", None).map(|_| ()));
+    assert_eq!(asked, Err(crate::plugin::inbox::Undone::Failed));
+    let status = running.wait("failed", |s| s.traps == 1);
+    let said = status.last_error.expect("a reason");
+    assert_eq!(said, "it has no command; install a version of it that does");
+    running.supervisor.stop();
+    assert!(inbox.ask_within(waited, |_| Ok(7)).is_err());
+}
+
+#[test]
+fn a_plugin_runs_and_stops_in_good_order() {
+    let running = run(&Guest { poll: PUBLISH, ..IDLE });
+    let status = running.wait("polled", |s| s.polls >= 3);
+    assert_eq!(status.state, PluginState::Running);
+    assert_eq!((status.version.as_str(), status.vendor.as_str()), ("0.1.0", "Acme"));
+    assert!(status.memory_bytes >= 64 << 10 && status.poll_p50_us < 1_000_000);
+    assert_eq!(running.quality(), Some(Quality::Good));
+    let begun = Instant::now();
+    running.supervisor.stop();
+    assert!(begun.elapsed() < Duration::from_secs(1), "the pause is cut short");
+    assert_eq!(running.status().state, PluginState::Stopped);
+    assert_eq!(running.quality(), Some(Quality::Stale));
+    let name = "megatec".to_owned();
+    let version = "0.1.0".to_owned();
+    let wanted =
+        [Event::PluginStarted { name: name.clone(), version }, Event::PluginStopped { name }];
+    assert_eq!(running.events(), wanted);
+}
+
+#[test]
+fn a_trap_makes_stale_and_the_plugin_comes_back() {
+    // Publishes, and traps at the third poll.
+    let poll = format!(
+        "(i32.store (i32.const 2048) (i32.add (i32.const 1) (i32.load (i32.const 2048))))
+        (if (i32.eq (i32.const 3) (i32.load (i32.const 2048))) (then unreachable)) {PUBLISH}"
+    );
+    let running = run(&Guest { poll: &poll, ..IDLE });
+    let status = running.wait("trapped", |s| s.state == PluginState::Backoff);
+    assert_eq!(status.traps, 1);
+    assert_eq!(running.quality(), Some(Quality::Stale));
+    assert!(status.last_error.is_some_and(|e| e.contains("unreachable")));
+    running.wait("back", |s| s.state == PluginState::Running && s.polls >= 1);
+    assert_eq!(running.quality(), Some(Quality::Good));
+    assert!(matches!(&running.events()[1], Event::PluginTrapped { name, .. } if name == "megatec"));
+}
+
+#[test]
+fn a_plugin_that_never_returns_is_interrupted_at_the_stop() {
+    let poll = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
+    let running = run(&Guest { poll, ..IDLE });
+    running.wait("running", |s| s.state == PluginState::Running);
+    let begun = Instant::now();
+    running.supervisor.stop();
+    assert!(begun.elapsed() < GRACE + KILL_GRACE);
+    assert_eq!(running.status().state, PluginState::Stopped);
+    assert_eq!(running.status().traps, 0, "being stopped is no failure");
+}
+
+#[test]
+fn a_refused_file_is_a_status_and_an_event() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.file(), b"\0asm\x0d\0\x01\0").expect("written");
+    fixture.put_key();
+    let running = run_config(fixture, vec![fixture::grant("/dev/ttyS1")]);
+    let status = running.wait("refused", |s| s.state == PluginState::Refused);
+    assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
+    assert!(matches!(&running.events()[..], [Event::PluginRefused { .. }]));
+}
+
+#[test]
+fn declined_settings_are_final_at_once_and_no_trap() {
+    let running = run(&Guest { start: fixture::DECLINE, ..IDLE });
+    let status = running.wait("refused", |s| s.state == PluginState::Refused);
+    assert_eq!((status.traps, status.polls), (0, 0));
+    let words = "it does not accept its settings, correct them and restart the daemon";
+    assert!(status.last_error.is_some_and(|e| e.starts_with(words)));
+    thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(running.status().state, PluginState::Refused, "no second try");
+    match &running.events()[..] {
+        [Event::PluginRefused { file, reason }] => {
+            assert!(file.ends_with("megatec.evkp") && reason.ends_with("no protocol"));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_thread_of_a_plugin_is_nice_without_a_second_request() {
+    let running = run(&IDLE);
+    running.wait("running", |s| s.state == PluginState::Running);
+    let mut checked = 0;
+    for task in std::fs::read_dir("/proc/self/task").expect("tasks") {
+        let task = task.expect("a task").path();
+        let Ok(name) = std::fs::read_to_string(task.join("comm")) else { continue };
+        if name.trim() == "plugin-megatec" {
+            let stat = std::fs::read_to_string(task.join("stat")).expect("it runs");
+            let fields = stat.rsplit(") ").next().expect("fields after the name");
+            assert_eq!(fields.split(' ').nth(16), Some("10"), "{stat}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
+/// One neighbour that does its work, and every way to misbehave beside it.
+#[test]
+fn hostile_plugins_end_and_their_neighbour_polls_on() {
+    const SLEEPER_MAX: Nanos = Nanos::from_millis(400);
+    let grows = "(loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
+        unreachable";
+    // In the order of their names, as the list is.
+    let cases = [
+        ("a-neighbour", PUBLISH, "", ""),
+        ("aborts", "unreachable", "", "`unreachable`"),
+        ("computes", "(loop $l (br $l)) (i32.const 0)", "", "50 ms of processor time"),
+        ("grows", grows, "", "its limit is 1048576 bytes"),
+        ("recurses", "(call $r) (i32.const 0)", "(func $r (call $r))", "stack exhausted"),
+        (
+            "sleeps",
+            "(loop $l (call $sleep (i32.const 20)) (br $l)) (i32.const 0)",
+            "",
+            "did not return within 400 ms",
+        ),
+    ];
+    let fixture = Fixture::new();
+    fixture.put_key();
+    for (name, poll, extra, _) in cases {
+        let manifest = PluginManifest { name: name.into(), ..fixture::manifest(&DRIVER_IMPORTS) };
+        let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll, extra, ..IDLE }));
+        std::fs::write(fixture.dir.path().join(format!("{name}.evkp")), raw).expect("written");
+    }
+    let grant = |(i, (name, ..)): (usize, &(&str, &str, &str, &str))| {
+        let mut grant = PluginGrant::new(name);
+        grant.points = format!("ups.{i}");
+        grant.grant = fixture::grant("/dev/ttyS1").grant;
+        grant
+    };
+    let grants = cases.iter().enumerate().map(grant).collect();
+    let running = run_within(fixture, grants, SLEEPER_MAX);
+    let all = || running.supervisor.plugins();
+    let deadline = Instant::now() + Duration::from_secs(40);
+    // Each fails, comes back after its pause, and fails again.
+    while all().iter().skip(1).any(|plugin| plugin.traps < 2) {
+        assert!(Instant::now() < deadline, "{:#?}", all());
+        thread::sleep(Duration::from_millis(20));
+    }
+    for (plugin, (name, _, _, words)) in all().iter().zip(&cases).skip(1) {
+        let error = plugin.last_error.clone().unwrap_or_default();
+        assert!(plugin.name == *name && error.contains(words), "{name}: {error}");
+        assert!(plugin.memory_bytes <= 1 << 20, "{name}: {} bytes", plugin.memory_bytes);
+    }
+    let (before, begun) = (all().remove(0), Instant::now());
+    assert_eq!((before.state, before.traps), (PluginState::Running, 0));
+    thread::sleep(Duration::from_secs(3));
+    let (polls, due) = (all()[0].polls - before.polls, begun.elapsed().as_millis() / 100);
+    assert!(polls * 2 > due as u64, "{polls} polls of the neighbour, {due} were due");
+    assert_eq!(running.hub.device("ups.0.battery.charge").map(|p| p.quality), Some(Quality::Good));
+}
+
+#[test]
+fn a_disabled_plugin_is_not_even_read() {
+    let mut off = fixture::grant("/dev/ttyS1");
+    off.enabled = false;
+    let running = run_config(Fixture::new(), vec![off]);
+    running.supervisor.stop();
+    assert_eq!(running.status().state, PluginState::Disabled);
+    assert!(running.events().is_empty());
+}
+
+/// A driver of 0.2 that hands `version` to its successor, and publishes as
+/// `battery.charge` what its predecessor handed to it (0: nothing).
+fn successor(fixture: &Fixture, version: u8, wake: &str) -> Vec<u8> {
+    let mut manifest = fixture::manifest(&[fixture::SERIAL, "evenkeel:points/points@0.1.1"]);
+    manifest.version = format!("0.{version}.0");
+    manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+    fixture.seal(&manifest, &fixture::driver_0_2(version, wake))
+}
+
+impl Running {
+    fn wanted(&self, bundle: &BundleInfo) -> Wanted {
+        Wanted {
+            plugin: fixture::grant("/dev/ttyS1"),
+            bundle: Some(bundle.digest.clone()),
+            consent: Some(bundle.consent.clone()),
+        }
+    }
+
+    fn upload(&self, raw: Vec<u8>) -> BundleInfo {
+        self.supervisor.upload(raw).blocking_recv().expect("answered").expect("accepted")
+    }
+
+    fn put(&self, wanted: Wanted) -> Result<(), AdminError> {
+        self.supervisor.put(wanted).blocking_recv().expect("answered")
+    }
+
+    fn version(&self) -> String {
+        self.status().version
+    }
+
+    fn charge(&self) -> Option<String> {
+        self.hub.device("ups.0.battery.charge").map(|point| point.value.to_string())
+    }
+}
+
+fn empty() -> Running {
+    let fixture = Fixture::new();
+    fixture.put_key();
+    run_config(fixture, Vec::new())
+}
+
+#[test]
+fn a_plugin_is_uploaded_installed_updated_and_rolled_back() {
+    let running = empty();
+    let first = running.upload(successor(&running.fixture, 1, fixture::TELL));
+    assert_eq!((first.name.as_str(), first.world.as_str()), ("megatec", "driver"));
+    assert!(first.permissions.iter().any(|p| p.text.contains("serial line “ups”")));
+    running.put(running.wanted(&first)).expect("installed");
+    running.wait("running", |s| s.state == PluginState::Running && s.polls > 0);
+    assert_eq!(running.charge().as_deref(), Some("0"), "nobody before it");
+
+    let second = running.upload(successor(&running.fixture, 2, fixture::TELL));
+    running.put(running.wanted(&second)).expect("updated");
+    running.wait("the second version", |s| s.version == "0.2.0" && s.polls > 0);
+    assert_eq!(running.charge().as_deref(), Some("1"), "the first handed over");
+
+    running
+        .supervisor
+        .roll_back("megatec".into())
+        .blocking_recv()
+        .expect("answered")
+        .expect("back");
+    running.wait("the first version", |s| s.version == "0.1.0" && s.polls > 0);
+    assert_eq!(running.charge().as_deref(), Some("2"), "the second handed over");
+
+    let in_use = running.supervisor.delete_bundle(second.digest.clone()).blocking_recv();
+    assert!(matches!(in_use, Ok(Err(AdminError::Conflict(_)))));
+    running.supervisor.remove("megatec".into()).blocking_recv().expect("answered").expect("gone");
+    assert!(running.supervisor.plugins().is_empty() && running.charge().is_none());
+    let deleted = running.supervisor.delete_bundle(second.digest).blocking_recv();
+    deleted.expect("answered").expect("deleted");
+    assert_eq!(
+        running.supervisor.bundles().blocking_recv().expect("answered").expect("listed").len(),
+        1
+    );
+}
+
+#[test]
+fn a_refused_update_changes_nothing() {
+    let running = empty();
+    let first = running.upload(successor(&running.fixture, 1, fixture::TELL));
+    running.put(running.wanted(&first)).expect("installed");
+    running.wait("running", |s| s.polls > 0);
+    // No such line is granted.
+    let second = running.upload(successor(&running.fixture, 2, fixture::TELL));
+    let mut wanted = running.wanted(&second);
+    wanted.plugin.grant = Default::default();
+    let refused = running.put(wanted).expect_err("no line");
+    assert!(refused.to_string().contains("grant.serial.ups"), "{refused}");
+    // Nobody looked at what it asks for.
+    let unseen = Wanted { consent: None, ..running.wanted(&second) };
+    assert!(matches!(running.put(unseen), Err(AdminError::Consent { .. })));
+    // Not signed by anybody.
+    let forged = running.supervisor.upload(b"EVENKEEL".to_vec()).blocking_recv().expect("answered");
+    assert!(forged.expect_err("refused").to_string().contains("cannot be trusted"));
+    assert_eq!(
+        (running.version().as_str(), running.status().state),
+        ("0.1.0", PluginState::Running)
+    );
+}
+
+#[test]
+fn a_new_version_that_keeps_failing_is_taken_back() {
+    let running = empty();
+    let first = running.upload(successor(&running.fixture, 1, fixture::TELL));
+    running.put(running.wanted(&first)).expect("installed");
+    running.wait("running", |s| s.polls > 0);
+    let bad = running.upload(successor(&running.fixture, 2, "unreachable"));
+    running.put(running.wanted(&bad)).expect("installed");
+    running.wait("failing", |s| s.version == "0.2.0" && s.traps > 0);
+    running.wait("taken back", |s| s.version == "0.1.0" && s.polls > 0);
+    let told = |event: &Event| matches!(event, Event::PluginRolledBack { reason, .. } if reason.contains("unreachable"));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !running.events().iter().any(told) {
+        assert!(Instant::now() < deadline, "{:?}", running.events());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_plugin_is_switched_off_and_on_and_the_decision_is_kept() {
+    let running = run(&Guest { poll: PUBLISH, ..IDLE });
+    running.wait("polled", |s| s.polls > 0);
+    let switch = |on| running.supervisor.switch("megatec".into(), on).blocking_recv();
+    switch(false).expect("answered").expect("off");
+    assert_eq!(running.status().state, PluginState::Disabled);
+    assert_eq!(running.charge(), None, "its points go with it");
+    let kept = running.kept.load().expect("read").expect("kept");
+    assert!(kept.contains("\"enabled\": false"), "{kept}");
+    switch(true).expect("answered").expect("on");
+    running.wait("running", |s| s.polls > 0);
+    let unknown = running.supervisor.switch("other".into(), true).blocking_recv();
+    assert!(matches!(unknown, Ok(Err(AdminError::Unknown(_)))));
+}
+
+#[test]
+fn what_can_cut_power_needs_a_second_word() {
+    let running = empty();
+    let bundle = running.upload(successor(&running.fixture, 1, fixture::TELL));
+    let mut wanted = running.wanted(&bundle);
+    let grants = "commands.ups = [\"ups.0:load.off\"]\nserial.ups = \"/dev/ttyS1\"";
+    wanted.plugin.grant = toml::from_str(grants).expect("good");
+    let Err(AdminError::Confirm { names, texts }) = running.put(wanted.clone()) else {
+        panic!("not asked for a second word");
+    };
+    assert!(texts[0].contains("switch off what ups.0 feeds"));
+    wanted.plugin.confirm = names;
+    running.put(wanted).expect("confirmed");
+}

@@ -1,0 +1,247 @@
+//! Whom this appliance trusts: the keys in its trust directory, the keyring
+//! that the platform's roots signed, and what the administrator decided. The
+//! judgement is [`evenkeel_signing::Trust`]; here are its files.
+//!
+//! | file | what |
+//! |---|---|
+//! | `<trust_dir>/*.pub`, role root | the platform's roots; most of them must sign a keyring |
+//! | `<trust_dir>/*.pub`, role plugin | a vendor whom the one who set the appliance up trusts |
+//! | the same, named `…development…` | the workshop's own key, as good as the platform's |
+//! | `<trust_dir>/keyring.evkk` | the keyring of the firmware |
+//! | `<data_dir>/keyring.evkk` | a later one, accepted since |
+
+use crate::clock;
+use crate::files::write_private;
+use crate::plugin::roster::{Decisions, Withdrawn};
+use evenkeel_signing::{KeyError, KeyId, Kind, PublicKey, Role, Roots, Trust, TrustError};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Ending of files with trusted keys.
+pub const KEY_EXTENSION: &str = "pub";
+/// Name of a keyring's file.
+pub const KEYRING: &str = "keyring.evkk";
+
+/// Where trust lies.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Comes with the firmware, or from whoever set the appliance up.
+    pub trust_dir: PathBuf,
+    /// The daemon's own.
+    pub data_dir: PathBuf,
+}
+
+/// Something that is there to be trusted and is not.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The directory.
+    #[error("trusted keys in {} cannot be listed; no plugin will run", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// One key file.
+    #[error("key {} is not used", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// One key, or a keyring, that makes no sense here.
+    #[error("{what} is not used")]
+    Trust {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: TrustError,
+    },
+    /// A file that cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Everything that is trusted now, and what could not be.
+#[must_use]
+pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let keys = key_files(&places.trust_dir, &mut problems);
+    let is_root = |key: &PublicKey| key.role() == Role::Root;
+    let (roots, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| is_root(key));
+    let mut trust = with_roots(roots, &mut problems);
+    trust.require_sequence(decisions.keyring_sequence);
+    for dir in [&places.trust_dir, &places.data_dir] {
+        keyring(&mut trust, &dir.join(KEYRING), &mut problems);
+    }
+    for (path, key) in keys {
+        let added = match key.is_development() {
+            true => trust.add_development_key(key),
+            false => trust.add_vendor_key(key).map(|_| ()),
+        };
+        problems.extend(added.err().map(|e| not_used(format!("key {}", path.display()), e)));
+    }
+    for text in &decisions.vendor_keys {
+        let added = PublicKey::parse(text)
+            .map_err(|source| TrustError::Key { source })
+            .and_then(|key| trust.add_vendor_key(key));
+        problems.extend(added.err().map(|e| not_used("an added key".to_owned(), e)));
+    }
+    for Withdrawn { id, name, reason } in &decisions.withdrawn {
+        let done = trust.revoke_key(KeyId(*id), name, reason);
+        problems.extend(done.err().map(|e| not_used(format!("the withdrawal of {name:?}"), e)));
+    }
+    for (plugin, least) in &decisions.proven {
+        let done = trust.raise_floor(plugin, *least);
+        problems.extend(done.err().map(|e| not_used(format!("the floor of {plugin:?}"), e)));
+    }
+    (trust, problems)
+}
+
+/// Accept a keyring and keep it; returns its sequence number, which is to be
+/// kept among the decisions.
+///
+/// # Errors
+/// [`Problem`]; the one in force stays.
+pub fn accept(places: &Places, trust: &mut Trust, raw: &[u8]) -> Result<u32, Problem> {
+    let date = Some(clock::unix_ms() / 1_000);
+    let accepted = trust
+        .accept_keyring(raw, date)
+        .map_err(|source| not_used("the keyring".to_owned(), source))?;
+    let path = places.data_dir.join(KEYRING);
+    write_private(&path, raw).map_err(|source| Problem::Read { path, source })?;
+    Ok(accepted.sequence)
+}
+
+/// The id of a key, from its text.
+#[must_use]
+pub fn key_id(text: &str) -> Option<KeyId> {
+    serde_json::from_value(text.into()).ok().map(KeyId)
+}
+
+/// A development key among the roots is fine here: production is the image's
+/// word, and its builder refuses such keys.
+fn with_roots(roots: Vec<(PathBuf, PublicKey)>, problems: &mut Vec<Problem>) -> Trust {
+    let count = roots.len();
+    let keys = roots.into_iter().map(|(_, key)| key).collect();
+    let made = match count {
+        0 => Ok(Roots::none()),
+        // More than half.
+        _ => Roots::new(keys, count / 2 + 1),
+    };
+    made.and_then(|roots| Trust::new(roots, false)).unwrap_or_else(|source| {
+        problems.push(not_used("the platform's roots".to_owned(), source));
+        Trust::new(Roots::none(), false).expect("no root is a development key when there is none")
+    })
+}
+
+fn keyring(trust: &mut Trust, path: &Path, problems: &mut Vec<Problem>) {
+    let mut raw = Vec::new();
+    let max = Kind::Keyring.len_max() as u64;
+    let read = File::open(path).and_then(|file| file.take(max + 1).read_to_end(&mut raw));
+    match read {
+        Ok(_) => {
+            // What was accepted once stays in force when it expires.
+            let accepted = trust.accept_keyring(&raw, None);
+            let what = || format!("the keyring {}", path.display());
+            problems.extend(accepted.err().map(|source| not_used(what(), source)));
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => problems.push(Problem::Read { path: path.to_owned(), source }),
+    }
+}
+
+fn key_files(dir: &Path, problems: &mut Vec<Problem>) -> Vec<(PathBuf, PublicKey)> {
+    let listed: io::Result<Vec<PathBuf>> =
+        std::fs::read_dir(dir).and_then(|dir| dir.map(|entry| Ok(entry?.path())).collect());
+    let mut paths = match listed {
+        Ok(paths) => paths,
+        Err(source) => {
+            problems.push(Problem::Directory { path: dir.to_owned(), source });
+            return Vec::new();
+        }
+    };
+    paths.retain(|path| path.extension().is_some_and(|e| e == KEY_EXTENSION));
+    paths.sort();
+    let mut keys = Vec::new();
+    for path in paths {
+        match PublicKey::read(&path) {
+            Ok(key) => keys.push((path, key)),
+            Err(source) => problems.push(Problem::Key { path, source }),
+        }
+    }
+    keys
+}
+
+fn not_used(what: String, source: TrustError) -> Problem {
+    Problem::Trust { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_signing::SecretKey;
+
+    fn put(dir: &Path, role: Role, name: &str) -> SecretKey {
+        let key = SecretKey::generate(role, name).expect("a key");
+        std::fs::write(dir.join(format!("{name}.pub")), key.public().to_text()).expect("written");
+        key
+    }
+
+    fn names(trust: &Trust) -> Vec<String> {
+        trust.trusted().signers().map(|s| format!("{} {:?}", s.name(), s.origin())).collect()
+    }
+
+    #[test]
+    fn keys_come_from_the_directory_and_from_the_administrator() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = Places { trust_dir: dir.path().into(), data_dir: dir.path().into() };
+        put(dir.path(), Role::Root, "root-1");
+        put(dir.path(), Role::Plugin, "development");
+        put(dir.path(), Role::Plugin, "acme");
+        put(dir.path(), Role::Licence, "development-licence");
+        std::fs::write(dir.path().join("broken.pub"), "x").expect("written");
+        std::fs::write(dir.path().join("notes.txt"), "x").expect("written");
+        let added = SecretKey::generate(Role::Plugin, "bolt").expect("a key").public();
+        let mut decisions = Decisions { vendor_keys: vec![added.to_text()], ..Default::default() };
+        let (trust, problems) = load(&places, &decisions);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].to_string().contains("broken.pub"));
+        let mut found = names(&trust);
+        found.sort();
+        let wanted = [
+            "acme Administrator",
+            "bolt Administrator",
+            "development Platform",
+            "development-licence Platform",
+        ];
+        assert_eq!(found, wanted);
+        let id = added.id().0;
+        assert_eq!(key_id(&added.id().to_string()), Some(added.id()));
+        let row = Withdrawn { id, name: "bolt".into(), reason: "stolen".into() };
+        decisions.withdrawn.push(row);
+        let (trust, _) = load(&places, &decisions);
+        assert!(!names(&trust).iter().any(|n| n.starts_with("bolt")));
+        assert_eq!(trust.refused().len(), 1);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_trusts_nobody() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let gone = dir.path().join("gone");
+        let places = Places { trust_dir: gone, data_dir: dir.path().into() };
+        let (trust, problems) = load(&places, &Decisions::default());
+        assert_eq!((trust.trusted().keys().count(), problems.len()), (0, 1));
+    }
+}

@@ -1,0 +1,143 @@
+//! A vendor without our tree: the SDK as a packaged tarball, unpacked somewhere
+//! else, and a plugin made, tested, built, signed and inspected with it there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the workspace is there")
+}
+
+/// What a program wrote to standard output; it must succeed.
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("the program starts");
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
+    out.trim().to_owned()
+}
+
+/// The SDK as it would be uploaded, unpacked below `dir`. Returns its folder.
+fn unpacked_sdk(dir: &Path) -> PathBuf {
+    said(
+        Command::new(env!("CARGO"))
+            .current_dir(root())
+            .args(["package", "--package", "evenkeel-sdk", "--no-verify", "--allow-dirty"])
+            .args(["--offline", "--target-dir"])
+            .arg(dir.join("package")),
+    );
+    let crates = dir.join("package/package");
+    let packed = fs::read_dir(&crates)
+        .expect("a readable folder")
+        .map(|entry| entry.expect("a readable folder").path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "crate"))
+        .expect("a .crate file");
+    said(Command::new("tar").arg("xzf").arg(&packed).arg("-C").arg(dir));
+    dir.join(packed.file_stem().expect("a name"))
+}
+
+/// Every .wit file below `folder` and what it says, by package folder.
+fn wit(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for package in fs::read_dir(folder).expect("a readable folder") {
+        let package = package.expect("a readable folder").path();
+        for file in fs::read_dir(&package).expect("a readable folder") {
+            let file = file.expect("a readable folder").path();
+            let name = package.file_name().expect("a name").to_string_lossy().into_owned();
+            found.push((name, fs::read_to_string(file).expect("text")));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The crate carries its own WIT, by links to the released folders: the newest
+/// of each package.
+#[test]
+fn the_sdk_has_the_newest_wit_of_each_package() {
+    let mut versions: Vec<_> =
+        fs::read_dir(root().join("wit")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    versions.sort();
+    let mut newest = std::collections::BTreeMap::new();
+    for (name, text) in versions.iter().flat_map(|version| wit(version)) {
+        newest.insert(name, text);
+    }
+    let ours: Vec<_> = wit(&root().join("sdk/guest/wit"));
+    assert_eq!(ours, newest.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_plugin_is_made_tested_built_signed_and_inspected_outside_the_workspace() {
+    let dir = tempfile::tempdir().unwrap();
+    let sdk = unpacked_sdk(dir.path());
+    assert_eq!(wit(&sdk.join("wit")), wit(&root().join("sdk/guest/wit")));
+    let tool = || {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_evenkeel-plugin"));
+        tool.current_dir(dir.path())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env_remove("CARGO_TARGET_DIR");
+        tool
+    };
+    said(tool().args(["new", "acme", "--sdk"]).arg(&sdk));
+    let plugin = dir.path().join("acme");
+    // Versions that this machine has, and compiled once for all runs.
+    fs::copy(root().join("Cargo.lock"), plugin.join("Cargo.lock")).unwrap();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vendor");
+    fs::create_dir_all(&kept).unwrap();
+    std::os::unix::fs::symlink(&kept, plugin.join("target")).unwrap();
+
+    said(tool().args(["test", "acme"]));
+    said(tool().args(["build", "acme"]));
+    said(tool().args(["keygen", "--role", "plugin", "--name", "acme", "--out", "acme.key"]));
+    let bundle = said(tool().args(["sign", "--key", "acme.key", "acme"]));
+    let report = said(tool().args(["inspect", "--trust", "acme.pub", &bundle]));
+    assert!(report.contains("VERIFIED") && report.contains("acme 0.1.0"), "{report}");
+    assert!(!report.contains("evenkeel:clock"), "what is not used is not imported\n{report}");
+
+    // What the standard library only pretends to offer is found.
+    let source = plugin.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let trap = "/// Never.\npub fn trap() -> std::time::Instant { println!(\"now\"); \
+                std::time::Instant::now() }\n";
+    fs::write(&source, format!("{text}\n{trap}")).unwrap();
+    let refused = tool().args(["test", "acme"]).output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success());
+    for reason in ["use evenkeel_sdk::host::Clock", "use evenkeel_sdk::host::Log"] {
+        assert!(words.contains(reason), "{words}");
+    }
+}
+
+/// One small plugin of every other world, on the SDK of the tree.
+#[test]
+fn every_world_builds_tests_and_signs() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("worlds");
+    fs::create_dir_all(&kept).unwrap();
+    let tool = || {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_evenkeel-plugin"));
+        tool.current_dir(dir.path())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env_remove("CARGO_TARGET_DIR");
+        tool
+    };
+    said(tool().args(["keygen", "--role", "plugin", "--name", "acme", "--out", "acme.key"]));
+    for world in ["gateway", "notifier", "authenticator", "licence-gate"] {
+        let new = tool()
+            .args(["new", world, "--world", world, "--sdk"])
+            .arg(root().join("sdk/guest"))
+            .output()
+            .unwrap();
+        assert!(new.status.success(), "{}", String::from_utf8_lossy(&new.stderr));
+        let plugin = dir.path().join(world);
+        fs::copy(root().join("Cargo.lock"), plugin.join("Cargo.lock")).unwrap();
+        std::os::unix::fs::symlink(&kept, plugin.join("target")).unwrap();
+        said(tool().args(["test", world]));
+        said(tool().args(["build", world]));
+        said(tool().args(["sign", "--key", "acme.key", world]));
+    }
+}
