@@ -1,7 +1,8 @@
 //! `evenkeeld --config FILE`: wires the parts together, says when it is ready,
 //! and stops in order. A part that cannot run is told of, and the others run.
 //! `evenkeeld compile-plugin` is the process in which it has plugins compiled:
-//! a component on standard input, machine code on standard output.
+//! a component on standard input, machine code on standard output; `evenkeeld
+//! replay-plugin` repeats a plugin's failure from its recording.
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::events::{Category, Event};
@@ -19,11 +20,14 @@ use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::notify::Notifiers;
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
-use evenkeeld::plugin::compile::{child, helper};
+use evenkeeld::plugin::compile::{Compiler, child, helper};
+use evenkeeld::plugin::report::Reports;
 use evenkeeld::plugin::roster::{self, Roster};
 use evenkeeld::plugin::supervisor::RosterStore;
 use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin::world::World;
+#[cfg(feature = "compiler")]
+use evenkeeld::plugin::{engine, replay};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
@@ -60,6 +64,20 @@ enum Other {
     #[cfg(feature = "compiler")]
     #[command(hide = true)]
     CompilePlugin,
+    /// Repeat a failure of a plugin from its recording in data_dir/reports.
+    #[cfg(feature = "compiler")]
+    #[command(hide = true)]
+    ReplayPlugin {
+        /// The bundle that failed.
+        #[arg(long, value_name = "FILE")]
+        bundle: PathBuf,
+        /// Its recording, `<plugin>.<time>.rec`.
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
+        /// Directory with the public key that signed the bundle.
+        #[arg(long, value_name = "DIR")]
+        trust: PathBuf,
+    },
 }
 
 /// Why nobody can reach the console.
@@ -84,6 +102,13 @@ fn main() -> ExitCode {
             let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
             return child::run(&helper::Limits::default(), input, output).into();
         }
+        #[cfg(feature = "compiler")]
+        (Some(Other::ReplayPlugin { bundle, recording, trust }), _) => {
+            return replay_plugin(&bundle, &recording, &trust).unwrap_or_else(|error| {
+                tracing::error!("{}", chain(&*error));
+                ExitCode::FAILURE
+            });
+        }
         (_, config) => config.expect("required where there is no other command"),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -95,6 +120,27 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the failure as it was and as it is now; succeeds when they agree.
+#[cfg(feature = "compiler")]
+fn replay_plugin(
+    bundle: &Path,
+    recording: &Path,
+    trust: &Path,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let compiler = Compiler::without_cache(engine::start()?, helper::Helper::default());
+    let places = Places { trust_dir: trust.to_owned(), data_dir: trust.to_owned() };
+    let (trust, problems) = trusted::load(&places, &roster::Decisions::default());
+    problems.iter().for_each(|problem| tracing::error!("{}", chain(problem)));
+    let replayed = replay::replay(&compiler, &trust, bundle, recording)?;
+    let then = replayed.report.failure;
+    let now = replayed.failure.map_or("no call failed".to_owned(), |failure| failure.to_string());
+    println!("then: {then}\nnow:  {now}");
+    for missing in [replayed.report.gap, replayed.diverged].into_iter().flatten() {
+        println!("but:  {missing}");
+    }
+    Ok(if then == now { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
@@ -241,6 +287,10 @@ fn start_plugins(
         }
         sink.record(event);
     });
+    let reports = Reports::open(&config.data_dir).map(Arc::new);
+    if let Err(e) = &reports {
+        tracing::error!("failures of plugins are not kept; check the disk: {e}");
+    }
     let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
     let services = Services {
         hub: hub.clone(),
@@ -248,6 +298,7 @@ fn start_plugins(
         servers: Arc::new(servers),
         epoch: clock::now(),
         store: Some(store.clone()),
+        reports: reports.ok(),
     };
     Supervisor::start(config, services, events, Box::new(RosterIn(store.clone())))
         .map(Arc::new)

@@ -8,6 +8,7 @@ use super::bucket::Bucket;
 use super::{Who, one_line};
 use crate::clock;
 use crate::plugin::bindings::log::log::Host;
+use core::fmt;
 use evenkeel_core::time::Nanos;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,12 @@ pub struct Said {
     pub level: &'static str,
     /// What.
     pub text: String,
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.level, self.text)
+    }
 }
 
 #[derive(Debug)]

@@ -27,13 +27,15 @@ use crate::hub::Hub;
 use crate::plugin::bindings;
 use crate::plugin::inbox::Inbox;
 use crate::plugin::instance::State;
+use crate::plugin::report::Reports;
 use crate::plugin::stop::Stop;
+use crate::plugin::tape::{HasTaped, Taped};
 use crate::store::Store;
 use core::fmt;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
 use std::sync::Arc;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 /// An interface that this version offers, and how it is linked.
 pub struct Offer {
@@ -43,14 +45,34 @@ pub struct Offer {
     pub link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
 }
 
-/// An interface whose functions are methods of one field of [`State`].
+/// An interface whose functions are methods of one field of [`State`]. One
+/// that is `taped` is heard by the flight recorder ([`crate::plugin::tape`]); at
+/// the first call of another a recording ends.
 macro_rules! offer {
+    (taped $interface:expr, $bindings:path, $field:ident: $type:ty) => {
+        Offer {
+            interface: $interface,
+            link: |linker| {
+                use $bindings as bound;
+                bound::add_to_linker::<State, HasTaped<$type>>(linker, |state| Taped {
+                    host: &mut state.$field,
+                    tape: &mut state.tape,
+                })
+            },
+        }
+    };
     ($interface:expr, $bindings:path, $field:ident: $type:ty) => {
         Offer {
             interface: $interface,
             link: |linker| {
                 use $bindings as bound;
-                bound::add_to_linker::<State, HasSelf<$type>>(linker, |state| &mut state.$field)
+                bound::add_to_linker::<State, wasmtime::component::HasSelf<$type>>(
+                    linker,
+                    |state| {
+                        state.tape.skip($interface);
+                        &mut state.$field
+                    },
+                )
             },
         }
     };
@@ -65,20 +87,20 @@ const fn types(interface: &'static str) -> Offer {
 pub const OFFERS: &[Offer] = &[
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
-    offer!(log::INTERFACE, bindings::log::log, log: log::Log),
-    offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
-    offer!(config::INTERFACE, bindings::config::config, config: config::Config),
-    offer!(random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(taped log::INTERFACE, bindings::log::log, log: log::Log),
+    offer!(taped clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(taped config::INTERFACE, bindings::config::config, config: config::Config),
+    offer!(taped random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(kv::INTERFACE, bindings::kv::kv, kv: kv::Kv),
     offer!(crypto::INTERFACE, bindings::crypto::crypto, crypto: crypto::Crypto),
-    offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(taped serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
     offer!(
         net_client::INTERFACE,
         bindings::net_client::net_client,
         net: net_client::NetClient
     ),
-    offer!(points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(taped points::INTERFACE, bindings::points::points, points: points::Points),
     offer!(
         net_server::INTERFACE,
         bindings::net_server::net_server,
@@ -126,6 +148,8 @@ pub struct Services {
     pub servers: Arc<net_server::Servers>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
+    /// Where failures are reported; `None` where nobody would read it.
+    pub reports: Option<Arc<Reports>>,
     /// Where plugins keep what outlives them; `None`: nowhere.
     pub store: Option<Arc<Store>>,
 }
@@ -139,6 +163,7 @@ impl Default for Services {
             servers: Arc::default(),
             epoch: crate::clock::now(),
             store: None,
+            reports: None,
         }
     }
 }

@@ -80,6 +80,8 @@ mod generated {
                 export evenkeel:licence/gate@0.1.0;
             }
         ",
+        // Arguments and answers can be recorded.
+        additional_derives: [serde::Serialize, serde::Deserialize],
         imports: {
             "evenkeel:crypto/crypto": trappable,
             "evenkeel:serial/serial": trappable,

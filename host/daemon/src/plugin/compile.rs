@@ -130,6 +130,13 @@ impl Compiler {
         Self { engine, helper, cache }
     }
 
+    /// For `engine`, and nothing is kept.
+    #[cfg(feature = "compiler")]
+    #[must_use]
+    pub const fn without_cache(engine: Engine, helper: Helper) -> Self {
+        Self { engine, helper, cache: None }
+    }
+
     /// For `engine`, from bundles alone.
     #[cfg(not(feature = "compiler"))]
     #[must_use]

@@ -19,20 +19,24 @@ use crate::caps::reader::Reader;
 use crate::caps::serial::Serial;
 use crate::caps::snmp_client::Snmp;
 use crate::caps::{Services, Site, Who, one_line};
+use crate::clock;
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
 use crate::plugin::inbox::Inbox;
 use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
 use crate::plugin::load::Package;
+use crate::plugin::report::{Report, Reports};
 use crate::plugin::stop::Stop;
+use crate::plugin::tape::{Input, Tape};
 use crate::plugin::world::{Guest, Task};
 use evenkeel_core::time::Nanos;
+use evenkeel_signing::Digest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tracing::warn;
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
 
 /// Shortest and longest time between two wake-ups, whatever the plugin asks for.
 pub const WAKE_INTERVAL_MS: core::ops::RangeInclusive<u32> = 100..=60_000;
@@ -69,6 +73,8 @@ pub struct State {
     pub net: NetClient,
     /// `evenkeel:snmp-client`
     pub snmp: Snmp,
+    /// What hears all of them.
+    pub tape: Tape,
     limiter: MemoryLimiter,
     budget: Budget,
 }
@@ -99,6 +105,10 @@ pub struct Instance {
     guest: Guest,
     who: Who,
     call_cpu_max: Nanos,
+    version: String,
+    bundle: Digest,
+    memory: Arc<AtomicU64>,
+    reports: Option<Arc<Reports>>,
 }
 
 /// Why an instance is over.
@@ -147,8 +157,20 @@ impl Instance {
     /// # Errors
     /// [`Failure::Instantiate`], or what [`Instance::start`] may say.
     pub fn new(package: &Package, around: &Surroundings) -> Result<Self, Failure> {
+        Self::with_tape(package, around, Tape::default())
+    }
+
+    /// [`Instance::new`], with a tape that may hold answers of the host.
+    ///
+    /// # Errors
+    /// As of [`Instance::new`].
+    pub fn with_tape(
+        package: &Package,
+        around: &Surroundings,
+        tape: Tape,
+    ) -> Result<Self, Failure> {
         let limits = package.manifest.limits;
-        let mut store = Store::new(package.pre.engine(), state(package, around));
+        let mut store = Store::new(package.pre.engine(), state(package, around, tape));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);
@@ -164,7 +186,16 @@ impl Instance {
             }
         };
         let call_cpu_max = Nanos::from_millis(limits.poll_cpu_ms.into()).min(POLL_CPU_MAX);
-        Ok(Self { store, guest, who: around.who.clone(), call_cpu_max })
+        Ok(Self {
+            store,
+            guest,
+            who: around.who.clone(),
+            call_cpu_max,
+            version: package.manifest.version.clone(),
+            bundle: package.hash,
+            memory: Arc::clone(&around.memory),
+            reports: around.services.reports.clone(),
+        })
     }
 
     /// The plugin's `start`: with the administrator's settings, and what the
@@ -177,6 +208,10 @@ impl Instance {
         settings: &BTreeMap<String, String>,
         previous: Option<&[u8]>,
     ) -> Result<(), Failure> {
+        self.tape().call(|| Input::Start {
+            settings: settings.clone(),
+            previous: previous.map(<[u8]>::to_vec),
+        });
         let started =
             self.call("start", START_CPU, |guest, store| guest.start(store, settings, previous))?;
         started.map_err(|text| Failure::Declined { text: one_line(&text, 500) })
@@ -189,6 +224,7 @@ impl Instance {
     /// [`Failure`], as of every call from here on; the instance is of no
     /// further use then.
     pub fn wake(&mut self) -> Result<Duration, Failure> {
+        self.tape().call(|| Input::Wake);
         let ms = self.task(self.guest.wake_name(), Guest::wake)?;
         let ms = ms.clamp(*WAKE_INTERVAL_MS.start(), *WAKE_INTERVAL_MS.end());
         Ok(Duration::from_millis(ms.into()))
@@ -200,6 +236,7 @@ impl Instance {
     /// # Errors
     /// [`Failure`].
     pub fn save(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        self.tape().call(|| Input::Save);
         let state = self.task("save", Guest::save)?;
         if state.len() > STATE_BYTES_MAX {
             let (plugin, len) = (self.who.name.as_str(), state.len());
@@ -218,6 +255,8 @@ impl Instance {
         name: &str,
         value: Option<&str>,
     ) -> Result<Result<(), device::Error>, Failure> {
+        let input = || Input::Command { name: name.to_owned(), value: value.map(str::to_owned) };
+        self.tape().call(input);
         self.task("command", |guest, store| match &guest.task {
             Task::Device(device) => device.call_command(store, name, value),
             _ => Err(lacking("command")),
@@ -234,6 +273,11 @@ impl Instance {
         connection: u64,
         data: &[u8],
     ) -> Result<service::Served, Failure> {
+        self.tape().call(|| Input::Serve {
+            listener: listener.to_owned(),
+            connection,
+            data: data.to_vec(),
+        });
         self.task("serve", |guest, store| match &guest.task {
             Task::Service(service) => service.call_serve(store, listener, connection, data),
             _ => Err(lacking("serve")),
@@ -245,6 +289,7 @@ impl Instance {
     /// # Errors
     /// [`Failure`].
     pub fn closed(&mut self, connection: u64) -> Result<(), Failure> {
+        self.tape().call(|| Input::Closed { connection });
         self.task("closed", |guest, store| match &guest.task {
             Task::Service(service) => service.call_closed(store, connection),
             _ => Err(lacking("closed")),
@@ -256,6 +301,7 @@ impl Instance {
     /// # Errors
     /// [`Failure`]; the inner error is the plugin's own.
     pub fn notify(&mut self, event: &sink::Event) -> Result<Result<(), sink::Error>, Failure> {
+        self.tape().call(|| Input::Notify(event.clone()));
         self.task("notify", |guest, store| match &guest.task {
             Task::Sink(sink) => sink.call_notify(store, event),
             _ => Err(lacking("notify")),
@@ -270,6 +316,8 @@ impl Instance {
         &mut self,
         attempt: &login::Attempt,
     ) -> Result<Result<login::Verdict, String>, Failure> {
+        // A password belongs into no file.
+        self.tape().skip("who wants to sign in");
         self.task("authenticate", |guest, store| match &guest.task {
             Task::Login(login) => login.call_authenticate(store, attempt),
             _ => Err(lacking("authenticate")),
@@ -286,10 +334,69 @@ impl Instance {
         utc_s: Option<u64>,
         keys: &[gate::Key],
     ) -> Result<gate::Verdict, Failure> {
+        self.tape().call(|| Input::Judge { device: device.to_owned(), utc_s, keys: keys.to_vec() });
         self.task("judge", |guest, store| match &guest.task {
             Task::Gate(gate) => gate.call_judge(store, device, utc_s, keys),
             _ => Err(lacking("judge")),
         })
+    }
+
+    /// Do again what was recorded.
+    ///
+    /// # Errors
+    /// [`Failure`], hopefully the one that was reported.
+    pub fn play(&mut self, input: Input) -> Result<(), Failure> {
+        match input {
+            Input::Start { settings, previous } => self.start(&settings, previous.as_deref()),
+            Input::Wake => self.wake().map(drop),
+            Input::Save => self.save().map(drop),
+            Input::Command { name, value } => self.command(&name, value.as_deref()).map(drop),
+            Input::Serve { listener, connection, data } => {
+                self.serve(&listener, connection, &data).map(drop)
+            }
+            Input::Closed { connection } => self.closed(connection),
+            Input::Notify(event) => self.notify(&event).map(drop),
+            Input::Judge { device, utc_s, keys } => self.judge(&device, utc_s, &keys).map(drop),
+        }
+    }
+
+    /// The next call in the recording that is played.
+    pub fn next_recorded(&mut self) -> Option<Input> {
+        self.tape().next_call()
+    }
+
+    /// Where it took another course than the recording, if it did.
+    #[must_use]
+    pub fn diverged(&self) -> Option<String> {
+        self.store.data().tape.recorded().1.map(str::to_owned)
+    }
+
+    fn tape(&mut self) -> &mut Tape {
+        &mut self.store.data_mut().tape
+    }
+
+    /// Keep what is known of a failure, for whoever has to repair it.
+    fn report(&self, call: &str, failure: &Failure, backtrace: Vec<String>) {
+        let Some(reports) = &self.reports else { return };
+        let state = self.store.data();
+        let (tape, gap) = state.tape.recorded();
+        let report = Report {
+            plugin: self.who.name.clone(),
+            version: self.version.clone(),
+            bundle: self.bundle,
+            points: self.who.points.clone(),
+            unix_ms: clock::unix_ms(),
+            call: call.to_owned(),
+            failure: failure.to_string(),
+            backtrace,
+            memory_bytes: self.memory.load(Ordering::Relaxed),
+            cpu_us: self.cpu_used().0 / 1_000,
+            log: state.log.lines().iter().map(ToString::to_string).collect(),
+            gap: gap.map(str::to_owned),
+        };
+        if let Err(error) = reports.keep(report, tape) {
+            warn!(plugin = self.who.name, "its failure is not kept, check the disk: {error}");
+        }
     }
 
     /// A call within the budget of a task.
@@ -313,7 +420,11 @@ impl Instance {
                 self.tell_slow();
                 Ok(value)
             }
-            Err(error) => Err(failure(&self.store, name, &error)),
+            Err(error) => {
+                let failure = failure(&self.store, name, &error);
+                self.report(name, &failure, backtrace(&error));
+                Err(failure)
+            }
         }
     }
 
@@ -345,7 +456,7 @@ fn lacking(call: &'static str) -> wasmtime::Error {
 struct Lacking(&'static str);
 
 /// Everything that the plugin's calls can reach, as far as it is granted.
-fn state(package: &Package, around: &Surroundings) -> State {
+fn state(package: &Package, around: &Surroundings, tape: Tape) -> State {
     let site = Site {
         who: &around.who,
         grants: &package.granted.grants,
@@ -372,6 +483,7 @@ fn state(package: &Package, around: &Surroundings) -> State {
         limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
         budget: Budget::new(Arc::clone(&around.stop), around.call_max),
         log: around.log.clone(),
+        tape,
     }
 }
 
@@ -394,8 +506,9 @@ fn failure(store: &Store<State>, call: &'static str, error: &wasmtime::Error) ->
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
         None => error.root_cause().to_string(),
     };
-    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
-        detail.push_str(&called_by(trace));
+    let frames = backtrace(error);
+    if !frames.is_empty() {
+        detail.push_str(&format!(" in {}", frames.join(" ← ")));
     }
     if state.limiter.refused() > 0 {
         let (refused, max) = (state.limiter.refused(), state.limiter.bytes_max());
@@ -405,17 +518,14 @@ fn failure(store: &Store<State>, call: &'static str, error: &wasmtime::Error) ->
     Failure::Trapped { call, detail: one_line(&detail, 800) }
 }
 
-/// Where it trapped, innermost first: ` in a ← b ← c`.
-fn called_by(trace: &WasmBacktrace) -> String {
-    let mut text = String::new();
-    for (i, frame) in trace.frames().iter().enumerate() {
-        text.push_str(if i == 0 { " in " } else { " ← " });
-        match frame.func_name() {
-            Some(name) => text.push_str(&one_line(name, 100)),
-            None => text.push_str(&format!("function {}", frame.func_index())),
-        }
-    }
-    text
+/// Where it trapped, innermost first.
+fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    let name = |frame: &FrameInfo| match frame.func_name() {
+        Some(name) => one_line(name, 100),
+        None => format!("function {}", frame.func_index()),
+    };
+    frames.iter().map(name).collect()
 }
 
 #[cfg(test)]
@@ -425,7 +535,6 @@ mod tests {
     use crate::plugin::fixture::DRIVER_IMPORTS;
     use crate::plugin::fixture::{self, Fixture, Guest, IDLE};
     use evenkeel_core::points::Quality;
-    use std::sync::atomic::Ordering;
 
     struct Running {
         instance: Instance,

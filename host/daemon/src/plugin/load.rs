@@ -8,12 +8,15 @@
 use crate::caps::config::Config;
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
+use crate::grants::Grants;
 use crate::plugin::compile::{CodeError, Compiler, Precompiled, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
 use crate::plugin::world::{DRIVER_0_1, Exports, World};
-use evenkeel_signing::{Kind, PluginBundle, PluginManifest, SettingError, Trust, check_settings};
+use evenkeel_signing::{
+    Digest, Kind, PluginBundle, PluginManifest, SettingError, Trust, check_settings,
+};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -29,6 +32,8 @@ pub const FILE_EXTENSION: &str = "evkp";
 pub struct Package {
     /// Where it was read from.
     pub file: PathBuf,
+    /// SHA-256 of the whole file.
+    pub hash: Digest,
     /// What it says about itself; signed.
     pub manifest: PluginManifest,
     /// What it may do.
@@ -186,6 +191,39 @@ pub fn load(
     file: &Path,
     grant: &PluginGrant,
 ) -> Result<Package, Refusal> {
+    load_for(compiler, trust, file, |manifest| {
+        if manifest.name != grant.name {
+            return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
+        }
+        let granted =
+            grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
+        Ok((granted, settings(manifest, grant)?))
+    })
+}
+
+/// [`load`] for a plugin that is to reach nothing: every interface is there
+/// that it asks for, and nothing behind it.
+///
+/// # Errors
+/// [`Refusal`], as of [`load`].
+pub fn load_without_grants(
+    compiler: &Compiler,
+    trust: &Trust,
+    file: &Path,
+) -> Result<Package, Refusal> {
+    load_for(compiler, trust, file, |manifest| {
+        let interfaces = manifest.interfaces.iter().cloned().collect();
+        Ok((Granted { interfaces, grants: Grants::default() }, Config::default()))
+    })
+}
+
+/// What is granted and set is `given` for a manifest.
+fn load_for(
+    compiler: &Compiler,
+    trust: &Trust,
+    file: &Path,
+    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
+) -> Result<Package, Refusal> {
     let mut signer = None;
     let refused = |signer: &Option<String>, reason| Refusal {
         file: file.to_owned(),
@@ -199,10 +237,10 @@ pub fn load(
     cost.verify = begun.elapsed();
     signer = bundle.signers().first().map(ToString::to_string);
     let Prepared { granted, config, world, pre, exports, code } =
-        prepare(compiler, &bundle, grant, &mut cost).map_err(|reason| refused(&signer, reason))?;
-    let (signer, file) = (signer.unwrap_or_default(), file.to_owned());
+        prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
+    let (signer, file, hash) = (signer.unwrap_or_default(), file.to_owned(), Digest::of(&raw));
     let manifest = bundle.manifest().clone();
-    Ok(Package { file, manifest, granted, config, signer, world, pre, exports, code, cost })
+    Ok(Package { file, hash, manifest, granted, config, signer, world, pre, exports, code, cost })
 }
 
 /// What a bundle says about itself, and who signed it.
@@ -304,18 +342,14 @@ struct Prepared {
 fn prepare(
     compiler: &Compiler,
     bundle: &PluginBundle<'_>,
-    grant: &PluginGrant,
+    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
     cost: &mut Cost,
 ) -> Result<Prepared, Reason> {
     let manifest = bundle.manifest();
-    if manifest.name != grant.name {
-        return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
-    }
+    let (granted, config) = given(manifest)?;
     let Some(world) = World::of(&manifest.world) else {
         return Err(Reason::World { found: manifest.world.clone() });
     };
-    let granted = grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
-    let config = settings(manifest, grant)?;
     let begun = Instant::now();
     let brought = precompiled(bundle);
     let (component, code) =

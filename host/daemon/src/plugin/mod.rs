@@ -15,7 +15,8 @@
 //! decides; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
 //! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
-//! a host function, [`board`] what others see of it.
+//! a host function, [`board`] what others see of it; [`tape`] records what it
+//! does, [`report`] keeps that of a failure, and `replay` repeats it.
 //!
 //! # Invariants
 //! - One store, one thread and one memory budget per plugin; a trap ends the
@@ -40,10 +41,14 @@ pub mod limits;
 pub mod load;
 mod manager;
 pub mod permission;
+#[cfg(feature = "compiler")]
+pub mod replay;
+pub mod report;
 pub mod roster;
 pub mod slot;
 pub mod stop;
 pub mod supervisor;
+pub mod tape;
 pub mod trusted;
 pub mod world;
 
