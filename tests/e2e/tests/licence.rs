@@ -12,9 +12,21 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 const OVER: &str = "over the licence: watched for safety only";
 
+/// A trip within a minute.
+const SETTINGS: &str = "
+[limits.runaway]
+trip_c = 45.0
+alone_c = 45.0
+hold_s = 30.0
+";
+
 /// A stack without a licence, whose gate has judged that.
 fn unlicensed(dir: &Path) -> (Stack, Client, Options) {
-    let options = Options { licensed: false, ..Options::for_test(dir).expect("built") };
+    let options = Options {
+        licensed: false,
+        guard_settings: SETTINGS,
+        ..Options::for_test(dir).expect("built")
+    };
     let mut stack = Stack::start(options.clone()).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
     let judged = |l: &Value| l["judged_by"].as_str().is_some_and(|by| by.starts_with("licence-lc"));

@@ -4,7 +4,7 @@
 
 use evenkeel_e2e::{Client, Options, Program, Stack};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -197,10 +197,10 @@ fn ours(name: &str) -> Option<String> {
 }
 
 /// NUT asks for well-known alarms as if their names were objects, and so sees
-/// none (facts/snmp.md §2.2): without the words that only alarms give.
-fn without_alarms(status: &str) -> String {
-    let words = status.split(' ').filter(|word| !["ALARM", "RB"].contains(word));
-    words.collect::<Vec<_>>().join(" ")
+/// none (facts/snmp.md §2.2): without the words that only alarms give. The
+/// order of the others means nothing.
+fn without_alarms(status: &str) -> BTreeSet<&str> {
+    status.split(' ').filter(|word| !["ALARM", "RB"].contains(word)).collect()
 }
 
 fn compare(situation: &str, theirs: &BTreeMap<String, String>, points: &BTreeMap<String, Value>) {
