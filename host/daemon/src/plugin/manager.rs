@@ -6,7 +6,7 @@
 //! then put in place; an update is loaded before the version that it replaces
 //! is stopped, so that a refused one changes nothing.
 
-use crate::caps::kv;
+use crate::caps::{base, kv};
 use crate::config::PluginGrant;
 use crate::plugin::compile::Compiler;
 use crate::plugin::library::{self, Library, LibraryError};
@@ -554,7 +554,10 @@ fn asked(manifest: &PluginManifest) -> Vec<PermissionInfo> {
         reason: p.reason.clone(),
     });
     let is_named = |i: &&String| manifest.permissions.iter().any(|p| p.interface == **i);
-    let alone = manifest.interfaces.iter().filter(|i| !is_named(i)).map(|i| PermissionInfo {
+    // Types alone give no reach.
+    let says_something = |i: &&String| !base(i).ends_with("/types");
+    let alone = manifest.interfaces.iter().filter(|i| !is_named(i) && says_something(i));
+    let alone = alone.map(|i| PermissionInfo {
         interface: i.clone(),
         what: String::new(),
         text: permission::words_alone(i),
