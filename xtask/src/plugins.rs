@@ -49,13 +49,16 @@ fn development_key(root: &Path, role: &str, name: &str) -> Result<PathBuf, Strin
 }
 
 /// Folders in `plugins/` that hold a plugin.toml, by name.
+///
+/// Without the template: it is what `evenkeel-plugin new` writes, which that
+/// tool's own tests build and sign, and no plugin for an appliance.
 fn plugin_folders(root: &Path) -> Result<Vec<PathBuf>, String> {
     let folder = root.join("plugins");
     let cannot = |error| format!("cannot read {}: {error}", folder.display());
     let mut folders = Vec::new();
     for entry in fs::read_dir(&folder).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
-        if path.join("plugin.toml").exists() {
+        if path.join("plugin.toml").exists() && !path.ends_with("template") {
             folders.push(path);
         }
     }

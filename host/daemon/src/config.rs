@@ -85,8 +85,9 @@ pub struct PluginGrant {
     /// Settings that the plugin reads, by key.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
-    /// Grants that can cut power or do other harm, each by name: said twice,
-    /// here and in `grant`.
+    /// Grants that can cut power or do other harm, each by name: the second word
+    /// that the console and the API ask for. In the configuration file, which
+    /// is not written by a slip of the mouse, it is not asked for.
     #[serde(default)]
     pub confirm: Vec<String>,
 }

@@ -121,7 +121,7 @@ pub enum Failure {
         detail: String,
     },
     /// It said so itself.
-    #[error("it does not accept its settings, correct them and restart the daemon: {text}")]
+    #[error("it does not accept its settings, correct them: {text}")]
     Declined {
         /// Its own words.
         text: String,
@@ -583,10 +583,7 @@ mod tests {
         let mut running =
             make(&Guest { start: fixture::DECLINE, ..IDLE }).unwrap_or_else(|e| panic!("{e}"));
         let error = running.instance.start(&BTreeMap::new(), None).expect_err("declined");
-        assert_eq!(
-            error.to_string(),
-            "it does not accept its settings, correct them and restart the daemon: no protocol"
-        );
+        assert_eq!(error.to_string(), "it does not accept its settings, correct them: no protocol");
     }
 
     #[test]

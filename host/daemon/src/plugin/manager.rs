@@ -445,8 +445,12 @@ impl Manager {
         self.end(id)?;
         self.slots.remove(id);
         self.retract(&points);
-        if let Some(Err(e)) = self.shared.services.store.as_deref().map(|s| kv::forget(s, id)) {
-            warn!(plugin = id, "what it had kept is not gone: {}", failure::chain(&e));
+        if let Some(store) = &self.shared.services.store {
+            // Installed again, a notifier begins at that moment.
+            let gone = kv::forget(store, id).and_then(|()| store.keep_told(id, None).wait());
+            if let Err(e) = gone {
+                warn!(plugin = id, "what it had kept is not gone: {}", failure::chain(&e));
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 use crate::caps::base;
 use crate::grants::Grants;
+use evenkeel_core::danger::danger_of;
 use evenkeel_signing::PluginManifest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -112,31 +113,17 @@ pub struct Danger {
     pub text: String,
 }
 
-/// Beginnings of command names that can cut power or keep it off
-/// (facts/nut-protocol.md, instant commands).
-const CUTS_POWER: [&str; 7] =
-    ["load.off", "load.cycle", "shutdown", "outlet", "driver.killpower", "bypass", "calibrate"];
-
-/// Whether a command can cut power: by its name, or because a pattern leaves
-/// the name open.
-#[must_use]
-pub fn cuts_power(command: &str) -> bool {
-    let begin = command.strip_suffix('*').unwrap_or(command);
-    let is_open = begin.len() < command.len();
-    CUTS_POWER
-        .iter()
-        .any(|danger| begin.starts_with(danger) || (is_open && danger.starts_with(begin)))
-}
-
 /// Everything in `grants` that needs a second word.
 #[must_use]
 pub fn dangers(grants: &Grants) -> Vec<Danger> {
     let mut found = Vec::new();
     for (what, patterns) in &grants.commands {
-        for pattern in patterns.iter().filter(|p| cuts_power(&p.name_text())) {
+        for pattern in patterns {
+            // An open pattern covers no dangerous command (`CommandPattern::allows`).
+            let Some(danger) = danger_of(&pattern.name_text()) else { continue };
             found.push(Danger {
                 name: format!("commands.{what}={pattern}"),
-                text: format!("can switch off what {} feeds", pattern.target()),
+                text: format!("{} {danger}", pattern.target()),
             });
         }
     }
@@ -175,30 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cuts_power_is_known_by_name_and_by_what_a_pattern_leaves_open() {
-        for dangerous in [
-            "load.off",
-            "load.off.delay",
-            "shutdown.return",
-            "outlet.1.load.off",
-            "load.*",
-            "*",
-            "l*",
-            "shutdown.*",
-            "driver.killpower",
-        ] {
-            assert!(cuts_power(dangerous), "{dangerous}");
-        }
-        for harmless in
-            ["beeper.*", "beeper.toggle", "test.battery.start.quick", "test.*", "load.on"]
-        {
-            assert!(!cuts_power(harmless), "{harmless}");
-        }
-        let grants: Grants =
-            toml::from_str("commands.ups = [\"ups.0:beeper.*\", \"ups.0:load.off\"]")
-                .expect("good");
+    fn a_dangerous_command_needs_a_second_word_and_an_open_pattern_allows_none() {
+        let grants: Grants = toml::from_str(
+            "commands.ups = [\"ups.0:beeper.*\", \"ups.0:load.off\", \"ups.0:*\",
+                \"ups.0:test.battery.start.deep\", \"ups.0:test.battery.start.quick\"]",
+        )
+        .expect("good");
         let found = dangers(&grants);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].name, "commands.ups=ups.0:load.off");
+        let names: Vec<_> = found.iter().map(|danger| danger.name.as_str()).collect();
+        let wanted = ["commands.ups=ups.0:load.off", "commands.ups=ups.0:test.battery.start.deep"];
+        assert_eq!(names, wanted);
+        assert_eq!(found[0].text, "ups.0 switches the load off");
+        let open = &grants.commands["ups"][2];
+        assert!(open.allows("ups.0", "beeper.toggle") && !open.allows("ups.0", "load.off"));
     }
 }

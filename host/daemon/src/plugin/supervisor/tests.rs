@@ -168,7 +168,7 @@ fn declined_settings_are_final_at_once_and_no_trap() {
     let running = run(&Guest { start: fixture::DECLINE, ..IDLE });
     let status = running.wait("refused", |s| s.state == PluginState::Refused);
     assert_eq!((status.traps, status.polls), (0, 0));
-    let words = "it does not accept its settings, correct them and restart the daemon";
+    let words = "it does not accept its settings, correct them";
     assert!(status.last_error.is_some_and(|e| e.starts_with(words)));
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(running.status().state, PluginState::Refused, "no second try");
@@ -408,7 +408,7 @@ fn what_can_cut_power_needs_a_second_word() {
     let Err(AdminError::Confirm { names, texts }) = running.put(wanted.clone()) else {
         panic!("not asked for a second word");
     };
-    assert!(texts[0].contains("switch off what ups.0 feeds"));
+    assert!(texts[0].contains("ups.0 switches the load off"));
     wanted.plugin.confirm = names;
     running.put(wanted).expect("confirmed");
 }
