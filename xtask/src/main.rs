@@ -4,6 +4,7 @@ mod bench;
 mod campaign;
 mod demo;
 mod fuzz;
+mod image;
 mod load;
 mod plugins;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     Campaign(campaign::Arguments),
     /// Run the fuzz targets of tests/fuzz (coverage-guided).
     Fuzz(fuzz::Arguments),
+    /// Build the appliance's image, and start it in QEMU.
+    Image(image::Arguments),
     /// See that released WIT is unchanged, or release the newest.
     Wit {
         #[command(subcommand)]
@@ -79,6 +82,7 @@ fn run(command: Command) -> Result<(), AnyError> {
         Command::Soak(arguments) => soak::run(&root, &arguments),
         Command::Campaign(arguments) => campaign::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Command::Image(arguments) => image::run(&root, &arguments),
         Command::Wit { action } => wit::run(&root, &action),
     }
 }

@@ -32,7 +32,7 @@ pub fn build(root: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The secret key for development with this role, `<role>.key`, made at the
 /// first call.
-fn development_key(root: &Path, role: &str, name: &str) -> Result<PathBuf, String> {
+pub fn development_key(root: &Path, role: &str, name: &str) -> Result<PathBuf, String> {
     let folder = root.join("target/dev-keys");
     let key = folder.join(format!("{role}.key"));
     if !key.exists() {

@@ -1,0 +1,272 @@
+//! Puts the image together: boot image, root, header, disk, bundle.
+
+use super::Board;
+use super::kernel::Kernel;
+use super::programs::Programs;
+use crate::run::{AnyError, command, exec};
+use evenkeel_image::archive::{self, Entry};
+use evenkeel_image::{boot::Boot, disk, verity};
+use evenkeel_signing::slot::{Header, Record, Slot, header::HEADER_LEN};
+use evenkeel_signing::{Digest, FirmwareManifest, PublicKey, SecretKey, seal_firmware};
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const PRODUCT: &str = "evenkeel";
+/// Raised by the releases that close a hole.
+const EPOCH: u32 = 1;
+/// Version of the data that this release writes, and the least that it reads.
+const SCHEMA: (u32, u32) = (1, 1);
+const DISK_LEN: u64 = 512 << 20;
+/// Written on the kernel's first line, so that a hang is seen.
+const COMMAND_LINE: &str = "console=ttyS0 panic=1 quiet loglevel=4";
+
+/// What was made, for people.
+#[derive(Debug)]
+pub struct Made {
+    sizes: Vec<(&'static str, u64)>,
+}
+
+impl std::fmt::Display for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (what, bytes) in &self.sizes {
+            writeln!(f, "   {what:<22}{bytes:>12} bytes")?;
+        }
+        Ok(())
+    }
+}
+
+/// Make everything in `out`: `disk.img`, `evenkeel-<version>-<board>.evkf`.
+pub fn assemble(
+    root: &Path,
+    out: &Path,
+    board: Board,
+    programs: &Programs,
+    plugins: &[PathBuf],
+    kernel: &Kernel,
+) -> Result<Made, AnyError> {
+    let key = SecretKey::read(&crate::plugins::development_key(root, "firmware", "development")?)?;
+    let keys = Keys { firmware: key.public(), plugins: root.join("target/dev-keys/plugin.pub") };
+    let version = env!("CARGO_PKG_VERSION");
+    let archive = first_stage(out, board, programs, kernel, &keys)?;
+    let boot =
+        Boot { kernel: &kernel.image, archive: &archive, command_line: COMMAND_LINE }.pack()?;
+    let squash = root_image(out, programs, plugins, &keys)?;
+    let tree = verity::plant(squash, salt(version), [0; 16]);
+    let header = Header {
+        epoch: EPOCH,
+        development: true,
+        product: PRODUCT.to_owned(),
+        board: board.name().to_owned(),
+        version: version.to_owned(),
+        boot: Digest::of(&boot),
+        boot_len: boot.len() as u64,
+        root: tree.root,
+        salt: salt(version),
+        data_blocks: tree.data_blocks,
+        schema: SCHEMA.0,
+        readable_from: SCHEMA.1,
+    };
+    let header = header.seal(&key)?;
+    let parts = [
+        (FirmwareManifest::BOOT, boot.as_slice()),
+        (FirmwareManifest::ROOT, tree.image.as_slice()),
+        (FirmwareManifest::HEADER, &header[..]),
+    ];
+    let bundle = seal_firmware(manifest(board, version), &parts, &[&key])?;
+    fs::write(out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name())), &bundle)?;
+    write_disk(out, &boot, &tree.image, &header, &data(root, out, programs)?)?;
+    let len = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
+    Ok(Made {
+        sizes: vec![
+            ("init", len(&programs.init)?),
+            ("guard", len(&programs.guard)?),
+            ("daemon", len(&programs.daemon)?),
+            ("kernel", kernel.image.len() as u64),
+            ("first stage, packed", archive.len() as u64),
+            ("boot image", boot.len() as u64),
+            ("root with hash tree", tree.image.len() as u64),
+            ("bundle", bundle.len() as u64),
+        ],
+    })
+}
+
+/// Public halves of the development keys.
+struct Keys {
+    firmware: PublicKey,
+    plugins: PathBuf,
+}
+
+/// The archive that the kernel starts from, packed.
+fn first_stage(
+    out: &Path,
+    board: Board,
+    programs: &Programs,
+    kernel: &Kernel,
+    keys: &Keys,
+) -> Result<Vec<u8>, AnyError> {
+    let file = |text: &str| Entry::File(text.as_bytes().to_vec());
+    let mut entries = vec![
+        ("dev".to_owned(), Entry::Folder),
+        ("dev/console".to_owned(), Entry::Device(5, 1)),
+        ("init".to_owned(), Entry::Program(fs::read(&programs.init)?)),
+        ("modules".to_owned(), Entry::Folder),
+        ("proc".to_owned(), Entry::Folder),
+        ("root".to_owned(), Entry::Folder),
+        ("sys".to_owned(), Entry::Folder),
+        ("trust".to_owned(), Entry::Folder),
+        ("trust/board".to_owned(), file(board.name())),
+        ("trust/product".to_owned(), file(PRODUCT)),
+        ("trust/threshold".to_owned(), file("1")),
+        ("trust/development".to_owned(), Entry::Folder),
+        ("trust/development/firmware.pub".to_owned(), file(&keys.firmware.to_text())),
+    ];
+    let order: String = kernel.modules.iter().map(|(name, _)| format!("{name}\n")).collect();
+    entries.push(("modules/order".to_owned(), file(&order)));
+    for (name, content) in &kernel.modules {
+        entries.push((format!("modules/{name}"), Entry::File(content.clone())));
+    }
+    let entries: Vec<(&str, Entry)> =
+        entries.iter().map(|(name, entry)| (name.as_str(), entry.clone())).collect();
+    let path = out.join("first-stage.cpio");
+    fs::write(&path, archive::pack(&entries)?)?;
+    let packed = out.join("first-stage.cpio.zst");
+    let options = ["-19", "--quiet", "--force", "--single-thread", "-o"];
+    exec(command("zstd", &options).arg(&packed).arg(&path))?;
+    Ok(fs::read(packed)?)
+}
+
+/// The root: programs, plugins, keys, empty folders to mount on.
+fn root_image(
+    out: &Path,
+    programs: &Programs,
+    plugins: &[PathBuf],
+    keys: &Keys,
+) -> Result<Vec<u8>, AnyError> {
+    let root = fresh(&out.join("root"))?;
+    for folder in ["data", "dev", "etc/evenkeel/trust", "proc", "run", "sbin", "sys", "tmp"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    let shelf = root.join("usr/lib/evenkeel/plugins");
+    fs::create_dir_all(&shelf)?;
+    for (from, name) in [
+        (&programs.init, "init"),
+        (&programs.guard, "evenkeel-guard"),
+        (&programs.daemon, "evenkeeld"),
+    ] {
+        copy(from, &root.join("sbin").join(name), 0o755)?;
+    }
+    for plugin in plugins {
+        copy(plugin, &shelf.join(plugin.file_name().unwrap_or_default()), 0o644)?;
+    }
+    copy(&keys.plugins, &root.join("etc/evenkeel/trust/plugin.pub"), 0o644)?;
+    let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n";
+    fs::write(root.join("etc/passwd"), users)?;
+    fs::write(root.join("etc/group"), "root:x:0:\nguard:x:1000:\n")?;
+    let image = out.join("root.sqfs");
+    let options = ["-comp", "zstd", "-b", "128K", "-all-root", "-noappend", "-mkfs-time", "0"];
+    let mut squash = Command::new("mksquashfs");
+    squash.arg(&root).arg(&image).args(options).args(["-all-time", "0", "-quiet", "-no-progress"]);
+    exec(squash.stdout(Stdio::null()))?;
+    Ok(fs::read(image)?)
+}
+
+/// The data partition as it leaves the factory: settings of the demonstration
+/// plant, nothing else.
+fn data(root: &Path, out: &Path, programs: &Programs) -> Result<Vec<u8>, AnyError> {
+    let data = fresh(&out.join("data"))?;
+    fs::create_dir_all(data.join("guard/state"))?;
+    fs::create_dir_all(data.join("daemon/store"))?;
+    let from = root.join("image/boards/qemu-x86_64");
+    copy(&from.join("guard.toml"), &data.join("guard/guard.toml"), 0o644)?;
+    copy(&from.join("network.conf"), &data.join("network.conf"), 0o644)?;
+    copy(&from.join("evenkeeld.toml"), &data.join("daemon/evenkeeld.toml"), 0o644)?;
+    exec(Command::new(&programs.guard).arg("seal").arg(data.join("guard/guard.toml")))?;
+    let partition = disk::layout(DISK_LEN)?.pop().ok_or("no data partition")?;
+    let image = out.join("data.ext4");
+    let file = File::create(&image)?;
+    file.set_len(partition.len)?;
+    let options = [
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-E",
+        "root_owner=0:0,hash_seed=00000000-0000-0000-0000-000000000001",
+    ];
+    let mut make = Command::new("/sbin/mke2fs");
+    make.args(options).args(["-U", "00000000-0000-0000-0000-000000000001", "-d"]);
+    make.arg(&data).arg(&image).env("E2FSPROGS_FAKE_TIME", "1");
+    exec(&mut make)?;
+    Ok(fs::read(image)?)
+}
+
+fn write_disk(
+    out: &Path,
+    boot: &[u8],
+    root: &[u8],
+    header: &[u8; HEADER_LEN],
+    data: &[u8],
+) -> Result<(), AnyError> {
+    let partitions = disk::layout(DISK_LEN)?;
+    let file = File::create(out.join("disk.img"))?;
+    file.set_len(DISK_LEN)?;
+    for (at, bytes) in disk::table(DISK_LEN, &partitions) {
+        file.write_all_at(&bytes, at)?;
+    }
+    let record = Record::factory(Slot::A, Header::tag(header), EPOCH).encode();
+    for partition in &partitions {
+        let place: &[(u64, &[u8])] = match partition.name {
+            "boot_a" => &[(0, boot), (partition.len - HEADER_LEN as u64, header)],
+            "root_a" => &[(0, root)],
+            "state" => &[(0, &record)],
+            "data" => &[(0, data)],
+            _ => &[],
+        };
+        for (at, bytes) in place {
+            if at + bytes.len() as u64 > partition.len {
+                return Err(format!("partition {} is too small", partition.name).into());
+            }
+            file.write_all_at(bytes, partition.start + at)?;
+        }
+    }
+    Ok(())
+}
+
+fn manifest(board: Board, version: &str) -> FirmwareManifest {
+    FirmwareManifest {
+        format: FirmwareManifest::FORMAT,
+        kind: FirmwareManifest::KIND.to_owned(),
+        product: PRODUCT.to_owned(),
+        boards: vec![board.name().to_owned()],
+        version: version.to_owned(),
+        epoch: EPOCH,
+        built_unix_s: 0,
+        source: "development".to_owned(),
+        security: false,
+        schema: SCHEMA.0,
+        readable_from: SCHEMA.1,
+        notes: Vec::new(),
+        parts: Vec::new(),
+        total_length: 0,
+    }
+}
+
+/// Follows from the version, so that two builds have one.
+fn salt(version: &str) -> [u8; 32] {
+    Digest::of(format!("evenkeel root {version}").as_bytes()).0
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> Result<(), AnyError> {
+    fs::copy(from, to).map_err(|error| format!("{}: {error}", from.display()))?;
+    Ok(fs::set_permissions(to, fs::Permissions::from_mode(mode))?)
+}
+
+fn fresh(folder: &Path) -> Result<PathBuf, AnyError> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
+}
