@@ -296,7 +296,10 @@ mod tests {
     fn the_longest_names_fit_a_welcome() {
         let strings = vec!["\u{1F50B}".repeat(60); crate::image::STRINGS_MAX];
         let devices = vec!["D".repeat(20); crate::settings::DEVICES_MAX];
-        assert!(encode(&Answer::Welcome { version: VERSION, strings, devices }).is_ok());
+        // As full as `battery_runs` makes it: the names, and 8 bytes for each.
+        let batteries = vec![vec![("\u{1F50B}".repeat(60), 32)]; BATTERIES_MAX / 248];
+        let welcome = Answer::Welcome { version: VERSION, strings, devices, batteries };
+        assert!(encode(&welcome).is_ok());
     }
 
     #[test]

@@ -30,7 +30,7 @@ use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::{engine, replay};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
-use evenkeeld::plugin_status::PluginState;
+use evenkeeld::plugin_status::{PluginList as _, PluginState};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;

@@ -94,13 +94,12 @@ impl Survey {
         before: impl Fn(Kind, &Place) -> Option<Severity>,
         now: Nanos,
     ) -> Now {
-        let first = self.tick.is_none();
         let tick = self.tick.map_or(Tick { now, dt_ms: 0 }, |tick| tick.next(now));
         self.tick = Some(tick);
         let mut out = Now::default();
         blindness(seen, &mut out.blind);
         let raw = losses(seen);
-        self.hold(&raw, &out, tick, &before, first);
+        self.hold(&raw, &out, tick, &before);
         let stands = self.held.iter().filter(|(_, (edge, _))| edge.is_on());
         for ((kind, place), (_, severity)) in stands {
             out.standing.push(Standing {
@@ -127,13 +126,12 @@ impl Survey {
         out: &Now,
         tick: Tick,
         before: &impl Fn(Kind, &Place) -> Option<Severity>,
-        first: bool,
     ) {
         for (kind, place, severity) in raw {
             let key = (*kind, place.clone());
             let held = self.held.entry(key).or_insert_with(|| {
-                let was = first && before(*kind, place).is_some();
-                (Edge::new(was), *severity)
+                // What stands in the book has held long enough once.
+                (Edge::new(before(*kind, place).is_some()), *severity)
             });
             held.1 = *severity;
         }
@@ -583,6 +581,27 @@ mod tests {
         assert!(bench.kinds().contains(&"ups-lost".to_owned()));
         look(&mut bench, Some("OL"), 5);
         assert!(bench.book.alarms().iter().all(|alarm| alarm.state() == State::Returned));
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_what_stood_when_it_is_seen_again() {
+        let mut bench = Bench::default();
+        let ups = |status| [Ups { root: "ups.0", known: true, status }];
+        let look = |bench: &mut Bench, status, seconds| {
+            bench.run(&Seen { connected: true, upses: &ups(status), ..Seen::default() }, seconds);
+        };
+        look(&mut bench, Some("OB"), 3);
+        let id = bench.book.alarms()[0].id;
+        let act = crate::alarm::Act::Acknowledge { note: String::new() };
+        bench.book.act(id, None, &act, "ann", 3_000).expect("there");
+        let book = Book::decode(&bench.book.encode(1 << 20).kept).expect("decodes").kept;
+        let mut again = Bench { book, ..Bench::default() };
+        again.run(&Seen { upses: &[Ups { known: false, ..ups(None)[0] }], ..Seen::default() }, 3);
+        look(&mut again, Some("OB"), 1);
+        let of = |bench: &Bench| bench.book.alarm(id).map(|alarm| alarm.state());
+        assert_eq!(of(&again), Some(State::Acknowledged), "it was never over");
+        look(&mut again, Some("OL"), 3);
+        assert_eq!(of(&again), None);
     }
 
     #[test]

@@ -182,7 +182,8 @@ mod tests {
         #[test]
         fn any_number_is_written(value in any::<f64>(), digits in 0usize..7, sign: bool) {
             for lang in Lang::ALL {
-                prop_assert!(!plain(lang, value, Style { digits, sign }).is_empty());
+                let written = plain(lang, value, Style { digits, sign });
+                prop_assert!(!written.is_empty());
             }
             let _ = span(value);
             let _ = measured(Lang::De, value, "s");
