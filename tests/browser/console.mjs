@@ -176,6 +176,34 @@ await muteButton.click();
 await until(page, "the mute", 15, () =>
   document.querySelector('[data-c="sounding"]').dataset.status === "");
 check(!(await muteButton.isVisible()), "muted, and still something to mute");
+
+// The alarms page: what to do, in two languages and without a script; the
+// alarm is acknowledged with a note.
+const plain = await browser.newContext({
+  ignoreHTTPSErrors: true, javaScriptEnabled: false, locale: "de-DE", viewport: { width: 1366, height: 768 },
+  storageState: await context.storageState(),
+});
+const alarms = await plain.newPage();
+watch(alarms, "alarms");
+await alarms.goto(`${base}/alarms`);
+check((await alarms.locator("html").getAttribute("lang")) === "de", "the alarms page is not in German");
+const row = alarms.locator("tr[data-alarm]", { hasText: "Modul antwortet nicht" });
+check((await row.count()) === 1, "the lost module is not one alarm of the page");
+await row.locator('input[name="note"]').fill("Modul wird getauscht");
+await row.locator("button", { hasText: "Quittieren" }).click();
+await alarms.waitForSelector("text=Quittiert von admin");
+await look(alarms, "alarms-de");
+await plain.close();
+for (const width of [1366, 360]) {
+  const view = await context.newPage();
+  await view.setViewportSize({ width, height: 768 });
+  watch(view, `alarms ${width}`);
+  await view.goto(`${base}/alarms?lang=en`);
+  await view.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  await accessible(view, `alarms ${width}`);
+  await look(view, `alarms-${width}`);
+  await view.close();
+}
 check(await page.evaluate(listed, "alarm"), "muting took the alarm off the list");
 await say("module 5 vanish off");
 await until(page, "the end of the alarm", 30, () =>

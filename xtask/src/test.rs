@@ -73,6 +73,8 @@ const END_TO_END: &[&str] = &[
     "--features",
     "evenkeel-e2e/appliance",
     "--test",
+    "alarms",
+    "--test",
     "battery",
     "--test",
     "guard",

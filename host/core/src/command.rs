@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guard answers only its own.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Longest encoded message: a chunk of a discharge record, or a welcome with
 /// 32 names of 60 characters.
 pub const MESSAGE_MAX: usize = 40 * 1024;
@@ -184,6 +184,28 @@ pub enum Refusal {
     Busy,
 }
 
+/// The battery types of a string's blocks, in their order: a name and so many
+/// blocks of it in a row.
+pub type BatteryRuns = Vec<(String, u16)>;
+
+/// Most bytes of battery types in a welcome.
+const BATTERIES_MAX: usize = 16 * 1024;
+
+/// The battery types of all strings for a welcome; strings behind those that
+/// fill it have none.
+#[must_use]
+pub fn battery_runs(strings: &[crate::settings::StringSettings]) -> Vec<BatteryRuns> {
+    let mut room = BATTERIES_MAX;
+    let runs = strings.iter().map(|string| {
+        let runs: BatteryRuns =
+            string.runs().into_iter().map(|run| (run.battery, run.blocks)).collect();
+        let bytes: usize = runs.iter().map(|(name, _)| name.len() + 8).sum();
+        room = room.saturating_sub(bytes);
+        if room == 0 { Vec::new() } else { runs }
+    });
+    runs.collect()
+}
+
 /// What the guard answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
@@ -195,6 +217,8 @@ pub enum Answer {
         strings: Vec<String>,
         /// Names of the devices, in the image's order.
         devices: Vec<String>,
+        /// Per string: the battery types of its blocks, in their order.
+        batteries: Vec<BatteryRuns>,
     },
     /// Done.
     Done,
@@ -272,7 +296,10 @@ mod tests {
     fn the_longest_names_fit_a_welcome() {
         let strings = vec!["\u{1F50B}".repeat(60); crate::image::STRINGS_MAX];
         let devices = vec!["D".repeat(20); crate::settings::DEVICES_MAX];
-        assert!(encode(&Answer::Welcome { version: VERSION, strings, devices }).is_ok());
+        // As full as `battery_runs` makes it: the names, and 8 bytes for each.
+        let batteries = vec![vec![("\u{1F50B}".repeat(60), 32)]; BATTERIES_MAX / 248];
+        let welcome = Answer::Welcome { version: VERSION, strings, devices, batteries };
+        assert!(encode(&welcome).is_ok());
     }
 
     #[test]

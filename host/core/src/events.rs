@@ -467,6 +467,8 @@ pub enum Event {
         /// SHA-256 of the new one, as browsers show it.
         fingerprint: String,
     },
+    /// What became of an alarm of the book.
+    Alarm(crate::alarm::AlarmEvent),
     /// Written by another version of this program; its words are lost.
     #[serde(other)]
     Unknown,
@@ -502,6 +504,7 @@ impl Event {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
+            Self::Alarm(alarm) => alarm.severity(),
             Self::UpsBatteryLow { .. }
             | Self::GuardLost
             | Self::AlarmRaised { level: Level::Alarm, .. }
@@ -544,6 +547,7 @@ impl Event {
     #[must_use]
     pub const fn category(&self) -> Category {
         match self {
+            Self::Alarm(alarm) => alarm.category(),
             Self::StringOutOfBand { .. }
             | Self::StringInBand { .. }
             | Self::ModuleLost { .. }
@@ -776,6 +780,7 @@ impl fmt::Display for Event {
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
             }
+            Self::Alarm(alarm) => alarm.fmt(f),
             Self::Unknown => f.write_str("an event that this version of Evenkeel cannot read"),
         }
     }

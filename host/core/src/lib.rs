@@ -16,10 +16,12 @@
 //! into bypass duties, [`control`] does all of it for all strings of a bus, [`image`] is the
 //! page on which the guard publishes all of it, [`points`] is how everybody
 //! else names it, [`health`] judges the blocks over years, [`events`] decides
-//! what is worth telling and [`history`] what is kept, [`licence`] how much of
+//! what is worth telling, [`alarm`] what stays until somebody dealt with it,
+//! [`history`] what is kept, [`licence`] how much of
 //! it is shown, [`settings`] and [`command`] are the two ways in.
 #![forbid(unsafe_code)]
 
+pub mod alarm;
 pub mod battery;
 pub mod battery_test;
 pub mod bus;

@@ -93,6 +93,7 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         Err(error) => return LinkError::Map(error),
     };
     tracing::info!("guard reached, {} strings", talk.strings.len());
+    hub.set_batteries(talk.batteries.clone());
     let (mut reader, mut cycle, mut seen) = (Reader::default(), Cycle::default(), None);
     // Until the first cycle is seen, its age counts from here.
     let mut heard = crate::clock::now();

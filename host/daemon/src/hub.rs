@@ -11,6 +11,7 @@
 //! tell of faults, which no licence gates.
 
 use crate::plant::{Part, Plant};
+use evenkeel_core::command::BatteryRuns;
 use evenkeel_core::licence::{Limits, OVER, Rating};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value, names};
 use evenkeel_core::time::Nanos;
@@ -29,6 +30,7 @@ pub struct Hub {
     /// Subtrees of the sources that answer, with the time of their last word.
     heard: RwLock<BTreeMap<String, Nanos>>,
     plant: RwLock<Shown>,
+    batteries: RwLock<Arc<Vec<BatteryRuns>>>,
     version: watch::Sender<u64>,
 }
 
@@ -53,6 +55,7 @@ impl Default for Hub {
             devices: RwLock::default(),
             heard: RwLock::default(),
             plant: RwLock::default(),
+            batteries: RwLock::default(),
             version: watch::Sender::new(0),
         }
     }
@@ -112,6 +115,17 @@ impl Hub {
         (shown.limited, shown.whole) = (Some(limited), Some(Arc::new(plant)));
         drop(shown);
         self.changed();
+    }
+
+    /// Set which battery types the blocks are of.
+    pub fn set_batteries(&self, batteries: Vec<BatteryRuns>) {
+        *write(&self.batteries) = Arc::new(batteries);
+    }
+
+    /// Per string: the battery types of its blocks, in their order.
+    #[must_use]
+    pub fn batteries(&self) -> Arc<Vec<BatteryRuns>> {
+        read(&self.batteries).clone()
     }
 
     /// From now on show what these limits cover.

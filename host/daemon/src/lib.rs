@@ -4,6 +4,7 @@
 //! battery noticing: the guard neither waits for the daemon nor shares memory
 //! that the daemon can write.
 
+pub mod alarms;
 pub mod caps;
 pub mod clock;
 pub mod commands;
@@ -24,3 +25,4 @@ pub mod plugin_admin;
 pub mod plugin_status;
 pub mod store;
 pub mod watch;
+pub mod words;

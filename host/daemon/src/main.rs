@@ -6,6 +6,7 @@
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::events::{Category, Event};
+use evenkeeld::alarms::Alarms;
 use evenkeeld::caps::Services;
 use evenkeeld::caps::net_server::Servers;
 use evenkeeld::commands::Switchboard;
@@ -29,6 +30,7 @@ use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::{engine, replay};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
+use evenkeeld::plugin_status::{PluginList as _, PluginState};
 use evenkeeld::store::{self, Limits, Store};
 use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;
@@ -156,7 +158,10 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
     };
     let plugins = start_plugins(&config, &hub, &commands, &store, &bell, &mut notices);
-    let granted = config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
+    let granted: Vec<String> =
+        config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
+    let alarms = start_alarms(&hub, &store, &granted, plugins.clone());
+    let alarming = tokio::spawn(alarms.clone().run());
     let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
     let watching = tokio::spawn(watching);
     let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
@@ -191,6 +196,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         orders,
         commands,
         licences,
+        alarms,
         data_dir: config.data_dir.clone(),
         remote,
     };
@@ -207,6 +213,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     };
     tokio::join!(serving, signalled);
     watching.abort();
+    alarming.abort();
     keeping.abort();
     judging.abort();
     if let Some(notifying) = notifying {
@@ -308,6 +315,23 @@ fn start_plugins(
             notices.push(format!("No plugin runs; restart the appliance. {reason}"));
         })
         .ok()
+}
+
+/// The alarms, which know which plugins failed.
+fn start_alarms(
+    hub: &Arc<Hub>,
+    store: &Arc<Store>,
+    subtrees: &[String],
+    plugins: Option<Arc<Supervisor>>,
+) -> Arc<Alarms> {
+    let plugins_off = move || {
+        let plugins = plugins.iter().flat_map(|plugins| plugins.plugins());
+        let off = plugins.filter(|plugin| plugin.state == PluginState::Quarantined);
+        off.map(|plugin| plugin.name).collect()
+    };
+    // Only what publishes under a subtree can be a UPS.
+    let subtrees = subtrees.iter().filter(|subtree| !subtree.is_empty()).cloned().collect();
+    Arc::new(Alarms::open(hub.clone(), store.clone(), subtrees, Box::new(plugins_off)))
 }
 
 /// Whom the appliance trusts, as the roster says at the time.

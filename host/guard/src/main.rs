@@ -175,6 +175,7 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     let desk = Arc::new(Desk::new(&control));
     let names = Names {
         strings: loaded.settings.strings.iter().map(|s| s.name.clone()).collect(),
+        batteries: evenkeel_core::command::battery_runs(&loaded.settings.strings),
         devices: loaded.settings.devices.iter().map(|d| d.name.clone()).collect(),
     };
     let cycle =

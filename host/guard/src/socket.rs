@@ -75,6 +75,8 @@ pub fn listen(path: &Path) -> io::Result<UnixListener> {
 pub struct Names {
     /// Of the strings.
     pub strings: Vec<String>,
+    /// Battery types of the strings' blocks.
+    pub batteries: Vec<command::BatteryRuns>,
     /// Of the devices.
     pub devices: Vec<String>,
 }
@@ -252,7 +254,8 @@ impl Client {
             Request::Hello { version: VERSION } => {
                 self.greeted = true;
                 let (strings, devices) = (names.strings.clone(), names.devices.clone());
-                Answer::Welcome { version: VERSION, strings, devices }
+                let batteries = names.batteries.clone();
+                Answer::Welcome { version: VERSION, strings, devices, batteries }
             }
             Request::Hello { version } => Answer::Refused(format!(
                 "this guard speaks protocol version {VERSION}, the client {version}"
@@ -312,7 +315,11 @@ mod tests {
         let server = std::thread::spawn({
             let (stop, desk) = (stop.clone(), desk.clone());
             move || {
-                let names = Names { strings: vec!["A".into()], devices: Vec::new() };
+                let names = Names {
+                    strings: vec!["A".into()],
+                    batteries: vec![vec![("12 V".into(), 32)]],
+                    devices: Vec::new(),
+                };
                 Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
             }
         });
@@ -330,7 +337,8 @@ mod tests {
         let pause = |string, seconds| Request::Order(Order::Pause { string, seconds });
         assert!(matches!(ask(&mut stream, &pause(1, 60)), Answer::Refused(_)), "hello comes first");
         let (strings, devices) = (vec!["A".into()], Vec::new());
-        let welcome = Answer::Welcome { version: VERSION, strings, devices };
+        let batteries = vec![vec![("12 V".into(), 32)]];
+        let welcome = Answer::Welcome { version: VERSION, strings, devices, batteries };
         assert_eq!(ask(&mut stream, &Request::Hello { version: VERSION }), welcome);
         assert!(matches!(ask(&mut stream, &Request::Hello { version: 9 }), Answer::Refused(_)));
         assert_eq!(ask(&mut stream, &pause(1, 60)), Answer::Done);
@@ -358,7 +366,8 @@ mod tests {
         let server = std::thread::spawn({
             let (stop, desk) = (stop.clone(), Desk::new(&control()));
             move || {
-                let names = Names { strings: Vec::new(), devices: Vec::new() };
+                let (strings, batteries, devices) = Default::default();
+                let names = Names { strings, batteries, devices };
                 Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
             }
         });

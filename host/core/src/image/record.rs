@@ -50,7 +50,7 @@ pub struct Cycle {
 
 /// Conditions of the guard that a person should know about, as bits of
 /// [`Cycle::conditions`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u64)]
 pub enum Condition {
     /// The bus port is closed or gone.

@@ -37,7 +37,9 @@ macro_rules! conditions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// One thing that can be wrong. The table in [`crate::protect`] says
         /// from which limit on, and what happens then.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
         #[repr(u8)]
         pub enum Condition { $($(#[$doc])* $name,)* }
 

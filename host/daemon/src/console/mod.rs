@@ -10,6 +10,7 @@
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
 pub mod access;
+mod alarms_page;
 pub mod api;
 pub mod commands;
 mod gate;
@@ -28,6 +29,7 @@ pub(crate) mod throttle;
 pub mod tls;
 pub mod view;
 
+use crate::alarms::Alarms;
 use crate::clock;
 use crate::commands::Switchboard;
 use crate::failure::chain;
@@ -58,6 +60,7 @@ pub struct Console {
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
     licences: Arc<Licences>,
+    alarms: Arc<Alarms>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -83,6 +86,8 @@ pub struct Parts {
     pub orders: Arc<Orders>,
     /// The edition in force.
     pub licences: Arc<Licences>,
+    /// What people must deal with.
+    pub alarms: Arc<Alarms>,
     /// Who can be told what.
     pub commands: Arc<Switchboard>,
     /// Where the first password is written.
@@ -108,7 +113,8 @@ impl Console {
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
-        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
+        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote, alarms } =
+            parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -117,6 +123,7 @@ impl Console {
             orders,
             commands,
             licences,
+            alarms,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),

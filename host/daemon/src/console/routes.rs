@@ -1,8 +1,10 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, licence, plugins, strings};
-use super::{Console, access, api, commands, gate, openapi, orders, page, plugins_page, stream};
+use super::api::{alarms, bench, discharges, licence, plugins, strings};
+use super::{
+    Console, access, alarms_page, api, commands, gate, openapi, orders, page, plugins_page, stream,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -17,6 +19,9 @@ const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
 /// The same of a keyring.
 const KEYRING_MAX: usize = 1 << 20;
+
+/// The same of a list of thresholds.
+const THRESHOLDS_MAX: usize = 1 << 20;
 
 /// Who may use a route. Writes are for administrators, whatever the row says,
 /// but for [`Permission::Public`] and [`Permission::Leave`].
@@ -63,6 +68,8 @@ pub fn table() -> Vec<Route> {
         write("/password", Session, post(access::password_form)),
         write("/logout", Leave, post(access::logout_form)),
         write("/orders", SignedIn, post(orders::order_form)),
+        read("/alarms", SignedIn, get(alarms_page::alarms)),
+        write("/alarms/{id}", SignedIn, post(alarms_page::act)),
         read("/plugins", SignedIn, get(plugins_page::plugins)),
         read("/plugins/{id}", SignedIn, get(plugins_page::plugin)),
         write("/plugins/{id}", SignedIn, post(plugins_page::act)),
@@ -90,6 +97,19 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/orders", SignedIn, post(orders::order)),
         read("/api/v1/commands", SignedIn, get(commands::commands)),
         write("/api/v1/commands", SignedIn, post(commands::command)),
+        read("/api/v1/alarms", SignedIn, get(alarms::alarms)),
+        write("/api/v1/alarms/{id}/{action}", SignedIn, post(alarms::act)),
+        read("/api/v1/thresholds", SignedIn, get(alarms::thresholds)),
+        write(
+            "/api/v1/thresholds",
+            SignedIn,
+            post(alarms::put_thresholds).layer(DefaultBodyLimit::max(THRESHOLDS_MAX)),
+        ),
+        write(
+            "/api/v1/thresholds/preview",
+            SignedIn,
+            post(alarms::preview).layer(DefaultBodyLimit::max(THRESHOLDS_MAX)),
+        ),
         read("/api/v1/licence", SignedIn, get(licence::licence)),
         write("/api/v1/licence", SignedIn, post(licence::install)),
         write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),

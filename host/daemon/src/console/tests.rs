@@ -5,6 +5,7 @@ use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, COOKIE, Token};
 use super::{Console, Parts, access, openapi, remote, server, tls};
+use crate::alarms::Alarms;
 use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
@@ -198,7 +199,10 @@ impl Bench {
             Arc::default(),
         );
         let licences = Arc::new(licences.expect("opened"));
+        let alarms =
+            Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
         let parts = Parts {
+            alarms: Arc::new(alarms),
             hub: hub.clone(),
             store: store.clone(),
             plugins,
@@ -1108,4 +1112,5 @@ async fn a_dangerous_command_is_confirmed_by_its_name() {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
+mod alarms;
 mod plugins;

@@ -42,6 +42,8 @@ pub struct Talk {
     pub strings: Vec<String>,
     /// Names of the devices, in the image's order.
     pub devices: Vec<String>,
+    /// Battery types of the strings' blocks.
+    pub batteries: Vec<command::BatteryRuns>,
 }
 
 impl Talk {
@@ -55,8 +57,8 @@ impl Talk {
         stream.set_read_timeout(Some(TIMEOUT)).map_err(TalkError::Talk)?;
         stream.set_write_timeout(Some(TIMEOUT)).map_err(TalkError::Talk)?;
         match exchange(&mut stream, &Request::Hello { version: VERSION })? {
-            (Answer::Welcome { strings, devices, .. }, fd) => {
-                Ok((Self { stream, strings, devices }, fd))
+            (Answer::Welcome { strings, devices, batteries, .. }, fd) => {
+                Ok((Self { stream, strings, devices, batteries }, fd))
             }
             (Answer::Refused(why), _) => Err(TalkError::Refused(why)),
             (Answer::Done | Answer::Rows(_), _) => Err(TalkError::Unexpected),

@@ -54,7 +54,9 @@ fn serve(
         stream.read_exact(&mut body).expect("a body");
         let answer = match command::decode(&body).expect("a request") {
             Request::Hello { version } => {
-                Answer::Welcome { version, strings: vec!["A".into()], devices: Vec::new() }
+                let (strings, devices) = (vec!["A".into()], Vec::new());
+                let batteries = vec![vec![("12 V".into(), 1_024)]];
+                Answer::Welcome { version, strings, devices, batteries }
             }
             Request::Order(order) => {
                 seen.lock().expect("whole").push(order);

@@ -21,6 +21,7 @@ mod document;
 mod fault;
 mod kv;
 mod open;
+mod past;
 pub mod recent;
 mod table;
 mod writer;

@@ -1,0 +1,158 @@
+//! What the alarms see of the hub: the whole plant, whatever the licence shows,
+//! and the UPSes that somebody configured.
+
+use crate::hub::Hub;
+use crate::plant::{Plant, number};
+use crate::store::Store;
+use evenkeel_core::alarm::survey::{self, Seen, Ups};
+use evenkeel_core::alarm::{Place, Quantity, Reading, Thresholds};
+use evenkeel_core::command::BatteryRuns;
+use evenkeel_core::points::{Name, Point, Quality, Value};
+use evenkeel_core::scan::Phase;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// One look.
+pub struct Sight {
+    plant: Option<Arc<Plant>>,
+    batteries: Arc<Vec<BatteryRuns>>,
+    upses: Vec<Source>,
+    store_failed: bool,
+}
+
+struct Source {
+    root: String,
+    known: bool,
+    status: Option<String>,
+    values: Vec<(Quantity, Option<f64>)>,
+}
+
+impl Sight {
+    /// Look now. `known`: the UPSes that were heard of; those that are heard of
+    /// now are added.
+    pub fn of(hub: &Hub, store: &Store, subtrees: &[String], known: &mut BTreeSet<String>) -> Self {
+        let upses = subtrees.iter().map(|root| Source::of(hub, root, known)).collect();
+        let (plant, batteries) = (hub.whole_plant(), hub.batteries());
+        Self { plant, batteries, upses, store_failed: store.health().error.is_some() }
+    }
+
+    /// For the survey.
+    pub fn seen<R>(&self, plugins_off: &[String], look: impl FnOnce(&Seen<'_>) -> R) -> R {
+        let upses: Vec<Ups<'_>> = self.upses.iter().map(Source::ups).collect();
+        look(&self.with(&upses, plugins_off))
+    }
+
+    fn with<'a>(&'a self, upses: &'a [Ups<'a>], plugins_off: &'a [String]) -> Seen<'a> {
+        Seen {
+            snapshot: self.plant.as_deref().map(|plant| &plant.snapshot),
+            connected: self.plant.as_deref().is_some_and(|plant| plant.connected),
+            upses,
+            store_failed: self.store_failed,
+            plugins_off,
+        }
+    }
+
+    /// Everything that can have a threshold and has one.
+    pub fn readings(&self, hub: &Hub, thresholds: &Thresholds) -> Vec<Reading<'_>> {
+        let mut readings = Vec::new();
+        let battery = |s: usize, b: usize| in_runs(self.batteries.get(s)?, b);
+        survey::readings(&self.with(&[], &[]), battery, |reading| {
+            if watched(thresholds, reading.quantity) {
+                readings.push(reading);
+            }
+        });
+        for ups in &self.upses {
+            for (quantity, value) in &ups.values {
+                if watched(thresholds, *quantity) {
+                    readings.push(reading(Place::Source(ups.root.clone()), *quantity, *value));
+                }
+            }
+        }
+        let names: Vec<Name> = thresholds.points().filter_map(|n| Name::parse(n).ok()).collect();
+        for (name, point) in names.iter().zip(hub.get(&names)) {
+            let value = point.as_ref().and_then(number_of);
+            readings.push(reading(Place::Point(name.to_string()), Quantity::Point, value));
+        }
+        readings
+    }
+
+    /// Cells of a block (both from 1), if it is there.
+    pub fn cells(&self, string: u16, block: u16) -> Option<u8> {
+        let index = |n: u16| usize::from(n).checked_sub(1);
+        let strings = &self.plant.as_deref()?.snapshot.strings;
+        Some(strings.get(index(string)?)?.blocks.get(index(block)?)?.cells)
+    }
+}
+
+impl Source {
+    fn of(hub: &Hub, root: &str, known: &mut BTreeSet<String>) -> Self {
+        let status = hub.device(&format!("{root}.ups.status"));
+        if status.is_some() && !known.contains(root) {
+            known.insert(root.to_owned());
+        }
+        let words = status.filter(is_fresh).and_then(|point| match point.value {
+            Value::Text(words) => Some(words),
+            _ => None,
+        });
+        let points = hub.query(root).into_iter();
+        let values = points.filter_map(|(name, point)| {
+            let variable = name.strip_prefix(root)?.strip_prefix('.')?;
+            Some((Quantity::of_ups(variable)?, number_of(&point)))
+        });
+        let values = values.collect();
+        Self { root: root.to_owned(), known: known.contains(root), status: words, values }
+    }
+
+    fn ups(&self) -> Ups<'_> {
+        Ups { root: &self.root, known: self.known, status: self.status.as_deref() }
+    }
+}
+
+/// The blocks of the plant.
+pub fn blocks(hub: &Hub) -> Vec<Place> {
+    let Some(plant) = hub.whole_plant() else { return Vec::new() };
+    let strings = plant.snapshot.strings.iter().enumerate();
+    let blocks = strings.flat_map(|(s, string)| {
+        (0..string.blocks.len()).map(move |b| Place::Block(number(s), number(b)))
+    });
+    blocks.collect()
+}
+
+/// The battery type at a place, if it is a block and its type is known.
+pub fn battery<'a>(batteries: &'a [BatteryRuns], place: &Place) -> Option<&'a str> {
+    let Place::Block(string, block) = place else { return None };
+    let index = |n: u16| usize::from(n).checked_sub(1);
+    in_runs(batteries.get(index(*string)?)?, index(*block)?)
+}
+
+fn in_runs(runs: &BatteryRuns, block: usize) -> Option<&str> {
+    let mut first = 0;
+    for (name, blocks) in runs {
+        first += usize::from(*blocks);
+        if block < first {
+            return Some(name);
+        }
+    }
+    None
+}
+
+fn watched(thresholds: &Thresholds, quantity: Quantity) -> bool {
+    use evenkeel_core::alarm::Side::{High, Low};
+    thresholds.watches(quantity, High) || thresholds.watches(quantity, Low)
+}
+
+fn reading(place: Place, quantity: Quantity, value: Option<f64>) -> Reading<'static> {
+    Reading { place, quantity, value, battery: None, phase: Phase::Unknown }
+}
+
+fn is_fresh(point: &Point) -> bool {
+    matches!(point.quality, Quality::Good | Quality::Estimated)
+}
+
+fn number_of(point: &Point) -> Option<f64> {
+    match point.value {
+        Value::Number(value) if is_fresh(point) => Some(value),
+        Value::Flag(on) if is_fresh(point) => Some(f64::from(u8::from(on))),
+        _ => None,
+    }
+}
