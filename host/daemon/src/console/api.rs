@@ -1,6 +1,7 @@
 //! The read side of the HTTP API: what the hub, the store and the plugin host
 //! know, as JSON. Every value carries its quality, its time and its age.
 
+pub mod automation;
 pub mod bench;
 pub mod discharges;
 pub mod licence;

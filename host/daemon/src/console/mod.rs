@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod api;
+mod automation_page;
 pub mod commands;
 mod gate;
 mod openapi;
@@ -33,6 +34,7 @@ use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
+use crate::jobs::Automation;
 use crate::licence::Licences;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
@@ -57,6 +59,7 @@ pub struct Console {
     plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
+    automation: Arc<Automation>,
     licences: Arc<Licences>,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
@@ -85,6 +88,8 @@ pub struct Parts {
     pub licences: Arc<Licences>,
     /// Who can be told what.
     pub commands: Arc<Switchboard>,
+    /// Rules, jobs and calendar.
+    pub automation: Arc<Automation>,
     /// Where the first password is written.
     pub data_dir: PathBuf,
     /// The accounts that are kept elsewhere.
@@ -108,7 +113,8 @@ impl Console {
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
-        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
+        let Parts { hub, store, plugins, orders, commands, automation, licences, data_dir, remote } =
+            parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -116,6 +122,7 @@ impl Console {
             plugins,
             orders,
             commands,
+            automation,
             licences,
             data_dir,
             notices: notices.collect(),

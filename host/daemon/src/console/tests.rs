@@ -9,6 +9,7 @@ use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
+use crate::jobs::{Automation, Executor, NoNotifiers};
 use crate::licence::Licences;
 use crate::licence::tests::{FakeGate, trust_in};
 use crate::login::{
@@ -198,12 +199,16 @@ impl Bench {
             Arc::default(),
         );
         let licences = Arc::new(licences.expect("opened"));
+        let executor =
+            Executor::new(orders.clone(), commands.clone(), Arc::new(NoNotifiers), vec![]);
+        let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
         let parts = Parts {
             hub: hub.clone(),
             store: store.clone(),
             plugins,
             orders,
             commands,
+            automation: Arc::new(automation),
             licences,
             data_dir: path,
             remote,

@@ -18,6 +18,7 @@
 
 mod discharge;
 mod fault;
+mod jobs;
 mod kv;
 mod open;
 pub mod recent;
@@ -25,6 +26,7 @@ mod table;
 mod writer;
 
 pub use discharge::PastDischarge;
+pub use jobs::Row as JobRow;
 pub use kv::Change as ShelfChange;
 pub use recent::Recent;
 
@@ -206,6 +208,10 @@ enum Job {
     },
     Discharge {
         discharge: discharge::Encoded,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Jobs {
+        rows: Vec<jobs::Row>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Shelf {

@@ -11,8 +11,8 @@
 
 use super::open::Opened;
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, kv, lock,
-    table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, jobs, kv,
+    lock, table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -57,6 +57,7 @@ struct Group {
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
+    jobs: Vec<jobs::Row>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -135,6 +136,10 @@ impl Writer {
             }
             Job::Discharge { discharge, ack } => {
                 group.discharges.push(discharge);
+                group.acks.push(ack);
+            }
+            Job::Jobs { rows, ack } => {
+                group.jobs.extend(rows);
                 group.acks.push(ack);
             }
             Job::Shelf { owner, change, ack } => {
@@ -330,6 +335,9 @@ fn commit(
     }
     for (owner, change) in &group.shelves {
         kv::write(&write, owner, change)?;
+    }
+    if !group.jobs.is_empty() {
+        jobs::write(&write, &group.jobs)?;
     }
     let mut new = Vec::new();
     for (what, unix_ms, text) in &group.settings {
