@@ -13,6 +13,7 @@ use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::jobs::{Automation, Executor, NoNotifiers};
 use evenkeeld::licence::{Licences, NoGate, TrustNow};
 use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
@@ -40,12 +41,16 @@ async fn main() {
     let licences = Arc::new(licences.expect("a serial number"));
     hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
     let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let nobody = Arc::new(NoNotifiers);
+    let executor = Executor::new(orders.clone(), Arc::default(), nobody, Vec::new());
+    let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
     let parts = Parts {
         hub: hub.clone(),
         store: store.clone(),
         plugins,
         orders,
         commands: Arc::default(),
+        automation: Arc::new(automation),
         licences,
         data_dir: path,
         remote,

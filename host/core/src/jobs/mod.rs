@@ -55,8 +55,8 @@ use crate::danger::danger_of;
 use crate::events::Severity;
 use crate::rules::is_name;
 use core::fmt;
+use core::net::SocketAddr;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use wire::{Mac, SecureOn};
 
 /// Most jobs.

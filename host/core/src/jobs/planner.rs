@@ -108,6 +108,17 @@ pub enum Change {
     Instance(String, Option<Instance>),
 }
 
+impl Change {
+    /// Its name, and whether it is an episode: for [`Planner::unkept`].
+    #[must_use]
+    pub fn name(&self) -> (String, bool) {
+        match self {
+            Self::Episode(id, _) => (id.clone(), true),
+            Self::Instance(id, _) => (id.clone(), false),
+        }
+    }
+}
+
 /// Something to be done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -362,6 +373,11 @@ impl Planner {
                 false => Change::Instance(id.clone(), self.instances.get(&id).cloned()),
             })
             .collect()
+    }
+
+    /// These were not kept after all: they are changes again.
+    pub fn unkept(&mut self, names: impl IntoIterator<Item = (String, bool)>) {
+        self.changed.extend(names);
     }
 
     /// Events to be told since the last call.

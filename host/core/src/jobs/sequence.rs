@@ -12,7 +12,9 @@
 //!
 //! A step with `no_return` is the point of no return: once it is begun the
 //! order goes on to its end although the mains came back (hosts that are
-//! half down are brought all the way, facts/rccmd-email-trap-wol.md §9.3).
+//! half down are brought all the way, facts/rccmd-email-trap-wol.md §9.3). An
+//! action that fails for good is an event and holds nothing up: the battery does
+//! not wait.
 
 use super::Action;
 use crate::rules::is_name;

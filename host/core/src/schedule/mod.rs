@@ -255,7 +255,7 @@ impl Entry {
                         let inside = |w: &Window| {
                             (0..7).any(|weekday| w.contains(Local { weekday, minute }))
                         };
-                        minute % minutes == 0 && window.as_ref().is_none_or(inside)
+                        minute.is_multiple_of(*minutes) && window.as_ref().is_none_or(inside)
                     };
                     range("every so many minutes", (0..DAY_MIN).any(hit), "never within the window")
                 })
@@ -302,7 +302,7 @@ impl Entry {
         let fits = |unix_s: &i64| {
             let local = Local::at(*unix_s, zone);
             let day = local_s(*unix_s, zone).div_euclid(DAY_S);
-            local.minute % minutes == 0
+            local.minute.is_multiple_of(minutes)
                 && window.is_none_or(|window| window.contains(local))
                 && self.from.is_none_or(|from| day >= from.day())
                 && self.until.is_none_or(|until| day <= until.day())

@@ -12,7 +12,7 @@ use super::{DOCUMENT, past};
 use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
-use crate::store::{JobRow, Store, StoreError};
+use crate::store::{Ack, JobRow, Store, StoreError};
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
 use evenkeel_core::jobs::{Action, Change, Outcome, Task, still};
@@ -20,6 +20,7 @@ use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::rehearsal::{self, Frame, Script, Table};
 use evenkeel_core::rules::{ROOT, Reading};
 use evenkeel_core::time::Nanos;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -67,6 +68,9 @@ pub enum NotTaken {
     Store(#[from] StoreError),
 }
 
+/// Names of what is being kept, and the store's promise.
+type Keeping = (Vec<(String, bool)>, Ack<()>);
+
 /// A document that can be taken into force.
 pub(super) struct Ready {
     plan: Plan,
@@ -109,6 +113,31 @@ impl State {
         let steady_ms = self.base_ms + now.as_millis();
         Clock { now, steady_ms, unix_s: (clock::unix_ms() / 1_000) as i64 }
     }
+
+    /// Changes as rows, and with them how far the log and the calendar were
+    /// looked at.
+    fn rows(&mut self, changes: Vec<Change>) -> Vec<JobRow> {
+        let row = |change| match change {
+            Change::Episode(id, value) => (format!("e/{id}"), value.map(|value| json(&value))),
+            Change::Instance(id, value) => (format!("i/{id}"), value.map(|value| json(&value))),
+        };
+        let mut rows: Vec<JobRow> = changes.into_iter().map(row).collect();
+        if *self.engine.calendar().seen() != self.kept_calendar {
+            self.kept_calendar = self.engine.calendar().seen().clone();
+            rows.push(("calendar".to_owned(), Some(json(&self.kept_calendar))));
+        }
+        let far = self.place.saturating_sub(self.kept_place) >= PLACE_EVERY;
+        if (far || !rows.is_empty()) && self.place != self.kept_place {
+            self.kept_place = self.place;
+            rows.push(("place".to_owned(), Some(json(&self.place))));
+        }
+        rows
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Plain data: each of its maps has texts for keys.
+    serde_json::to_vec(value).expect("what is kept can be written as JSON")
 }
 
 impl Automation {
@@ -267,54 +296,38 @@ impl Automation {
 
     /// Keep what changed, before anything of it is done.
     async fn keep(&self) {
-        let rows = self.rows();
-        if rows.is_empty() {
-            return;
-        }
-        let kept = tokio::time::timeout(KEEP_MAX, self.store.keep_jobs(rows).done()).await;
+        let Some((names, ack)) = self.begin_to_keep() else { return };
+        let kept = tokio::time::timeout(KEEP_MAX, ack.done()).await;
         let failed = match kept {
             Ok(Ok(())) => None,
             Ok(Err(e)) => Some(chain(&e)),
             Err(_) => Some("the disk does not answer".to_owned()),
         };
-        self.note_kept(failed);
+        self.kept(names, failed);
     }
 
-    fn note_kept(&self, failed: Option<String>) {
+    /// Hand what changed to the store, in the order in which it changed: the
+    /// console and the circle may both be about to.
+    fn begin_to_keep(&self) -> Option<Keeping> {
         let mut state = self.state();
-        if let Some(reason) = failed.as_ref().filter(|_| !state.keep_failed) {
-            tracing::error!("jobs are done, and not kept over a restart: {reason}");
+        let changes = state.engine.planner.changes();
+        let names = changes.iter().map(Change::name).collect();
+        let rows = state.rows(changes);
+        (!rows.is_empty()).then(|| (names, self.store.keep_jobs(rows)))
+    }
+
+    /// What was not kept is tried again with the next change.
+    fn kept(&self, names: Vec<(String, bool)>, failed: Option<String>) {
+        let mut state = self.state();
+        if let Some(reason) = &failed {
+            if !state.keep_failed {
+                tracing::error!("jobs are done, and not kept over a restart: {reason}");
+            }
+            state.engine.planner.unkept(names);
+            state.kept_place = 0;
+            state.kept_calendar.clear();
         }
         state.keep_failed = failed.is_some();
-    }
-
-    fn rows(&self) -> Vec<JobRow> {
-        let mut state = self.state();
-        let row = |name: String, value: Option<Result<Vec<u8>, serde_json::Error>>| {
-            // Plain data: each of its maps has texts for keys.
-            (name, value.map(|json| json.expect("what is kept can be written as JSON")))
-        };
-        let mut rows: Vec<JobRow> = Vec::new();
-        for change in state.engine.planner.changes() {
-            rows.push(match change {
-                Change::Episode(id, value) => {
-                    row(format!("e/{id}"), value.map(|value| serde_json::to_vec(&value)))
-                }
-                Change::Instance(id, value) => {
-                    row(format!("i/{id}"), value.map(|value| serde_json::to_vec(&value)))
-                }
-            });
-        }
-        if *state.engine.calendar().seen() != state.kept_calendar {
-            state.kept_calendar = state.engine.calendar().seen().clone();
-            rows.push(row("calendar".into(), Some(serde_json::to_vec(&state.kept_calendar))));
-        }
-        let far = state.place.saturating_sub(state.kept_place) >= PLACE_EVERY;
-        if (far || !rows.is_empty()) && state.place != state.kept_place {
-            state.kept_place = state.place;
-            rows.push(row("place".into(), Some(serde_json::to_vec(&state.place))));
-        }
-        rows
     }
 
     fn carry_out(&self, task: Task, outcomes: mpsc::Sender<(String, Outcome)>) {
