@@ -246,7 +246,13 @@ impl Engine {
     pub fn change(&mut self, plan: &Plan) {
         let document = &plan.document;
         self.machine = Machine::new(plan.program.clone());
-        self.calendar = Calendar::new(document.schedule.clone(), self.calendar.seen().clone());
+        // What is planned anew has missed nothing.
+        let same = |name: &String| {
+            self.calendar.entries().iter().any(|e| e.name == *name && document.schedule.contains(e))
+        };
+        let mut seen = self.calendar.seen().clone();
+        seen.retain(|name, _| same(name));
+        self.calendar = Calendar::new(document.schedule.clone(), seen);
         self.planner.change(document.job.clone(), document.sequence.clone());
     }
 

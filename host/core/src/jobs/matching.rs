@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 /// Most fields of a pattern, and values of a field.
 const PARTS_MAX: usize = 64;
 
+/// The fields of an event by name, each with its values as text.
+pub type Fields = BTreeMap<String, Vec<String>>;
+
 /// What an event must be. At least one of kind, category and severity; all
 /// that are given must fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,10 +83,10 @@ impl When {
         }
     }
 
-    /// Whether this event starts job `job`. Events about jobs start only
-    /// others that name their kind.
+    /// Whether this event, whose [`fields`] are `known`, starts job `job`.
+    /// Events about jobs start only others that name their kind.
     #[must_use]
-    pub fn fits(&self, event: &Event, job: &str) -> bool {
+    pub fn fits(&self, event: &Event, known: &Fields, job: &str) -> bool {
         let about = match event {
             Event::JobSaid { job, .. }
             | Event::JobDone { job, .. }
@@ -99,10 +102,6 @@ impl When {
         {
             return false;
         }
-        if self.kind.is_none() && self.fields.is_empty() {
-            return true;
-        }
-        let known = fields(event);
         let has = |name: &str, fits: &dyn Fn(&str) -> bool| {
             known.get(name).is_some_and(|values| values.iter().any(|value| fits(value)))
         };
@@ -113,7 +112,7 @@ impl When {
 
 /// The fields of an event, `kind` among them, each with its values as text.
 #[must_use]
-pub fn fields(event: &Event) -> BTreeMap<String, Vec<String>> {
+pub fn fields(event: &Event) -> Fields {
     // Every event is a table; what is not known is left out of it.
     let Ok(toml::Value::Table(table)) = toml::Value::try_from(event) else {
         return BTreeMap::new();
@@ -136,7 +135,7 @@ mod tests {
     fn fits(when: &str, event: &Event) -> bool {
         let when: When = toml::from_str(when).expect(when);
         when.check().expect("a good pattern");
-        when.fits(event, "x")
+        when.fits(event, &fields(event), "x")
     }
 
     #[test]

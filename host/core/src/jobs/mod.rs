@@ -46,7 +46,7 @@ mod sequence;
 pub mod wire;
 
 pub use conditions::{conditions, still};
-pub use matching::{Pattern, When, fields};
+pub use matching::{Fields, Pattern, When, fields};
 pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
 

@@ -19,8 +19,10 @@
 //! commits changes together with the place in the event log up to which events
 //! were given in, so that the log itself is the queue.
 
+mod walk;
+
 use super::sequence::{Phase, Sequence, Step};
-use super::{ATTEMPTS_MAX, Action, Job, PENDING_MAX, PENDING_OF_JOB_MAX, conditions};
+use super::{ATTEMPTS_MAX, Action, Job, PENDING_MAX, PENDING_OF_JOB_MAX, conditions, fields};
 use crate::events::{Budget, Event};
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
@@ -150,7 +152,7 @@ pub enum Outcome {
 }
 
 /// Plans what to do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Planner {
     jobs: Vec<Job>,
     sequences: Vec<Sequence>,
@@ -162,15 +164,25 @@ pub struct Planner {
     said: Vec<Event>,
     last_started: BTreeMap<String, u64>,
     dropped: BTreeMap<String, u64>,
-    drops: Option<Budget>,
+    drops: Budget,
 }
 
 impl Planner {
     /// These jobs, with nothing to do.
     #[must_use]
     pub fn new(jobs: Vec<Job>, sequences: Vec<Sequence>) -> Self {
-        let drops = Some(Budget::new(DROPS, DROP_EVERY));
-        Self { jobs, sequences, drops, ..Self::default() }
+        Self {
+            jobs,
+            sequences,
+            episodes: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            running: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            said: Vec::new(),
+            last_started: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            drops: Budget::new(DROPS, DROP_EVERY),
+        }
     }
 
     /// Go on with what an earlier planner kept. What belongs to jobs that are
@@ -239,20 +251,18 @@ impl Planner {
         }
         let raised: BTreeSet<String> =
             keys.iter().filter(|(_, raised)| *raised).map(|(key, _)| key.clone()).collect();
-        let fits = |job: &&Job| job.when.fits(event, &job.name);
+        let known = fields(event);
+        let fits = |job: &&Job| job.when.fits(event, &known, &job.name);
         let started: Vec<Job> = self.jobs.iter().filter(fits).cloned().collect();
         for job in started {
-            let lasting = !raised.is_empty();
-            let known = |key: &&String| !self.has_taken_up(&job.name, key);
-            let new: BTreeSet<String> = raised.iter().filter(known).cloned().collect();
-            if lasting && new.is_empty() || self.is_coalesced(&job, now_ms) {
-                continue;
-            }
-            if !self.has_room(&job.name, now_ms) {
+            let (lasting, name) = (!raised.is_empty(), format!("{id}.{}", job.name));
+            let is_new = |key: &&String| !self.has_taken_up(&job.name, key);
+            let new: BTreeSet<String> = raised.iter().filter(is_new).cloned().collect();
+            let again = lasting && new.is_empty() || self.episodes.contains_key(&name);
+            if again || self.is_coalesced(&job, now_ms) || !self.has_room(&job.name, now_ms) {
                 continue;
             }
             self.last_started.insert(job.name.clone(), now_ms);
-            let name = format!("{id}.{}", job.name);
             let episode = Episode {
                 job: job.name.clone(),
                 event_id: id,
@@ -471,8 +481,7 @@ impl Planner {
         }
         let dropped = self.dropped.entry(job.to_owned()).or_default();
         *dropped += 1;
-        let told = self.drops.as_mut().is_some_and(|drops| drops.spend(Nanos::from_millis(now_ms)));
-        if told {
+        if self.drops.spend(Nanos::from_millis(now_ms)) {
             let count = std::mem::take(dropped);
             self.said.push(Event::JobsDropped { job: job.to_owned(), count });
         }
@@ -572,108 +581,6 @@ impl Planner {
         let taken: Vec<String> =
             self.instances.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         taken.iter().for_each(|id| self.forget(id));
-    }
-
-    fn walk_sequences(&mut self, now_ms: u64, is_true: &impl Fn(&str) -> bool) {
-        let walking = |(id, instance): (&String, &Instance)| match instance.stage {
-            Stage::Sequence(step, phase) => {
-                Some((id.clone(), instance.episode.clone(), step, phase))
-            }
-            _ => None,
-        };
-        let walking: Vec<_> = self.instances.iter().filter_map(walking).collect();
-        for (id, episode, step, phase) in walking {
-            let Some(sequence) = self.sequence(&episode).cloned() else {
-                self.forget(&id);
-                continue;
-            };
-            let over = self.episodes.get(&episode).is_some_and(|episode| !episode.is_true());
-            let reached = match (step, phase) {
-                (0, Phase::Begin) => None,
-                (step, Phase::Begin) => Some(step - 1),
-                (step, _) => Some(step),
-            };
-            if over && !reached.is_some_and(|step| sequence.no_return(step)) {
-                self.give_up(&id, &episode, &sequence, reached, now_ms);
-                continue;
-            }
-            let next = self.next_phase(&episode, &sequence, step, phase, now_ms, is_true);
-            match next {
-                Some((next, _)) if usize::from(next) >= sequence.step.len() => {
-                    let (sequence, aborted) = (sequence.name.clone(), None);
-                    self.said.push(Event::SequenceEnded { sequence, aborted });
-                    self.forget(&id);
-                    self.end_if_over(&episode, now_ms);
-                }
-                Some((step, phase)) => {
-                    if let Some(mut instance) = self.instances.get(&id).cloned() {
-                        instance.stage = Stage::Sequence(step, phase);
-                        self.put(id, instance);
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Where a run order is next; `None`: where it is.
-    fn next_phase(
-        &mut self,
-        episode: &str,
-        sequence: &Sequence,
-        n: u16,
-        phase: Phase,
-        now_ms: u64,
-        is_true: &impl Fn(&str) -> bool,
-    ) -> Option<(u16, Phase)> {
-        let step = sequence.step.get(usize::from(n))?;
-        match phase {
-            Phase::Begin => {
-                for action in 0..step.actions.len() as u16 {
-                    self.plan(episode, Stage::Step(n, action), now_ms, now_ms);
-                }
-                Some((n, Phase::Acting))
-            }
-            Phase::Acting => {
-                let acts =
-                    |i: &Instance| i.episode == episode && matches!(i.stage, Stage::Step(..));
-                (!self.instances.values().any(acts)).then_some((n, Phase::Waiting(now_ms)))
-            }
-            Phase::Waiting(since) => {
-                step.is_over(now_ms.saturating_sub(since), is_true).then_some((n + 1, Phase::Begin))
-            }
-        }
-    }
-
-    /// Take back what was begun, the last step first.
-    fn give_up(
-        &mut self,
-        id: &str,
-        episode: &str,
-        sequence: &Sequence,
-        reached: Option<u16>,
-        now_ms: u64,
-    ) {
-        let waits = |(id, i): &(&String, &Instance)| {
-            i.episode == episode
-                && matches!(i.stage, Stage::Step(..))
-                && !self.running.contains(*id)
-        };
-        let waiting: Vec<String> =
-            self.instances.iter().filter(waits).map(|(id, _)| id.clone()).collect();
-        waiting.iter().for_each(|id| self.forget(id));
-        let begun = reached.map_or(0, |step| usize::from(step) + 1);
-        for (turn, n) in (0..begun).rev().enumerate() {
-            // A second apart, so that their order is that of the steps.
-            let due_ms = now_ms + turn as u64 * 1_000;
-            for action in 0..sequence.step[n].undo.len() as u16 {
-                self.plan(episode, Stage::StepUndo(n as u16, action), due_ms, now_ms);
-            }
-        }
-        let aborted = Some("what began it is over".to_owned());
-        self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
-        self.forget(id);
-        self.end_if_over(episode, now_ms);
     }
 
     fn put(&mut self, id: String, instance: Instance) {

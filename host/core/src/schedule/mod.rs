@@ -389,6 +389,9 @@ impl Entry {
 pub struct Calendar {
     entries: Vec<Entry>,
     seen: BTreeMap<String, i64>,
+    /// The next run after that was seen: it is looked for once, not in every
+    /// step.
+    next: BTreeMap<String, (i64, Option<i64>)>,
 }
 
 impl Calendar {
@@ -396,16 +399,24 @@ impl Calendar {
     #[must_use]
     pub fn new(entries: Vec<Entry>, mut seen: BTreeMap<String, i64>) -> Self {
         seen.retain(|name, _| entries.iter().any(|entry| entry.name == *name));
-        Self { entries, seen }
+        Self { entries, seen, next: BTreeMap::new() }
     }
 
-    /// What is due.
+    /// What is due. The zone is the same each time.
     pub fn step(&mut self, now_s: i64, zone: &impl Zone) -> Vec<Due> {
-        let due = |entry: &Entry| {
+        let mut all = Vec::new();
+        for entry in &self.entries {
             let seen = self.seen.entry(entry.name.clone()).or_insert(now_s);
-            entry.due(seen, now_s, zone)
-        };
-        self.entries.iter().filter_map(due).collect()
+            let waits = |(of, next): &(i64, Option<i64>)| {
+                of == seen && *seen <= now_s + DAY_S && next.is_none_or(|next| next > now_s)
+            };
+            if self.next.get(&entry.name).is_some_and(waits) {
+                continue;
+            }
+            all.extend(entry.due(seen, now_s, zone));
+            self.next.insert(entry.name.clone(), (*seen, entry.next_after(*seen, zone)));
+        }
+        all
     }
 
     /// The entries.

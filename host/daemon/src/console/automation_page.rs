@@ -39,7 +39,12 @@ pub async fn automation(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
 ) -> Response {
-    let (status, toml) = (console.automation.status(), console.automation.text());
+    let automation = Arc::clone(&console.automation);
+    let read = tokio::task::spawn_blocking(move || (automation.status(), automation.text()));
+    let Ok((status, toml)) = read.await else {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        return page::refused(&Problem::new(status, "render", "The page cannot be shown"));
+    };
     let may_act = caller.account.role >= crate::login::Role::Admin;
     let (version, user) = (&VERSION, &caller.user);
     render(StatusCode::OK, &AutomationPage { version, user, status: &status, toml: &toml, may_act })

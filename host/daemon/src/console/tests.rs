@@ -1113,4 +1113,5 @@ async fn a_dangerous_command_is_confirmed_by_its_name() {
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
 
+mod automation;
 mod plugins;

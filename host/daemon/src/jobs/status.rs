@@ -98,7 +98,8 @@ impl LastOutcome {
 }
 
 impl Automation {
-    /// How everything is doing.
+    /// How everything is doing. The next runs of many entries take a while:
+    /// not on a thread of the runtime.
     #[must_use]
     pub fn status(&self) -> Status {
         let state = self.state();
@@ -123,11 +124,6 @@ impl Automation {
                 .count(),
             last: state.last.get(&job.name).cloned(),
         });
-        let unix_s = (clock::unix_ms() / 1_000) as i64;
-        let schedule = state.engine.calendar().entries().iter().map(|entry| EntryStatus {
-            name: entry.name.clone(),
-            next_unix_s: entry.upcoming(unix_s, PREVIEW, &state.zone),
-        });
         let pending = state.engine.planner.pending();
         let pending = pending.filter(|(_, i, _)| !matches!(i.stage, Stage::Sequence(..)));
         let pending = pending.map(|(instance, i, job)| Pending {
@@ -139,13 +135,17 @@ impl Automation {
         });
         let mut pending: Vec<Pending> = pending.collect();
         pending.sort_by_key(|waiting| waiting.in_ms);
-        Status {
-            zone: document.zone.clone(),
-            rules: rules.collect(),
-            jobs: jobs.collect(),
-            schedule: schedule.collect(),
-            pending,
-        }
+        let (rules, jobs) = (rules.collect(), jobs.collect());
+        let (entries, zone) = (document.schedule.clone(), state.zone.clone());
+        let name = document.zone.clone();
+        // The circle does not wait for a calendar.
+        drop(state);
+        let unix_s = (clock::unix_ms() / 1_000) as i64;
+        let schedule = entries.iter().map(|entry| EntryStatus {
+            name: entry.name.clone(),
+            next_unix_s: entry.upcoming(unix_s, PREVIEW, &zone),
+        });
+        Status { zone: name, rules, jobs, schedule: schedule.collect(), pending }
     }
 
     /// The document in force, in its text form.

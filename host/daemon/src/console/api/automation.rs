@@ -264,8 +264,12 @@ pub async fn rehearse(
 /// the calendar.
 #[utoipa::path(get, path = "/api/v1/automation/status", tag = "automation",
     responses((status = 200, body = AutomationStatusOut)))]
-pub async fn status(State(console): State<Arc<Console>>) -> Json<AutomationStatusOut> {
-    let status::Status { zone, rules, jobs, schedule, pending } = console.automation.status();
+pub async fn status(
+    State(console): State<Arc<Console>>,
+) -> Result<Json<AutomationStatusOut>, Problem> {
+    let automation = Arc::clone(&console.automation);
+    let status = super::off_thread(&console, move || automation.status()).await?;
+    let status::Status { zone, rules, jobs, schedule, pending } = status;
     let now = clock::unix_ms();
     let rules = rules.into_iter().map(|r| RuleOut {
         name: r.name,
@@ -296,13 +300,13 @@ pub async fn status(State(console): State<Arc<Console>>) -> Json<AutomationStatu
         failed: p.failed,
         reason: p.reason,
     });
-    Json(AutomationStatusOut {
+    Ok(Json(AutomationStatusOut {
         zone,
         rules: rules.collect(),
         jobs: jobs.collect(),
         schedule: schedule.collect(),
         pending: pending.collect(),
-    })
+    }))
 }
 
 fn read(toml: Option<&str>, json: Option<serde_json::Value>) -> Result<Option<Document>, Problem> {
