@@ -149,5 +149,5 @@ async fn a_dry_run_does_nothing() {
     let past = bench.automation.rehearse_past(None, clock::unix_ms() - 60_000..=clock::unix_ms());
     assert!(past.expect("a table").to_string().contains("switch output 2"));
     assert_eq!(bench.guard.asked(), [horn(true)], "only what really happened");
-    assert_eq!(bench.automation.status().pending.len(), 0);
+    bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
 }
