@@ -41,6 +41,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         let example = ["run", "--release", "--package", "evenkeeld", "--example", "plugin_cost"];
         exec(cargo(&example).arg("--").arg(&daemon))
     })?;
+    step("one evaluation of 1,000 rules", || {
+        let example = ["run", "--release", "--package", "evenkeel-core", "--example"];
+        exec(cargo(&example).arg("rule_cost"))
+    })?;
     measure(root, "idle", arguments.seconds, 0)?;
     measure(root, "both cores busy", arguments.seconds, 2)?;
     step("equalization in virtual time (seconds to ±10 mV)", || {

@@ -79,6 +79,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "guard",
     "--test",
+    "jobs",
+    "--test",
     "licence",
     "--test",
     "modbus",

@@ -469,6 +469,84 @@ pub enum Event {
     },
     /// What became of an alarm of the book.
     Alarm(crate::alarm::AlarmEvent),
+    /// A rule of the user's became true.
+    RuleRaised {
+        /// Its name.
+        rule: String,
+        /// How bad that is.
+        severity: Severity,
+        /// What it says.
+        text: String,
+    },
+    /// A rule is true no more.
+    RuleCleared {
+        /// Its name.
+        rule: String,
+        /// What it says.
+        text: String,
+    },
+    /// Something on the calendar is due.
+    ScheduleDue {
+        /// Name of the entry.
+        entry: String,
+        /// For when it was planned, s since 1970.
+        planned_s: i64,
+        /// So late, s.
+        late_s: u64,
+    },
+    /// Something on the calendar was missed, and is left out.
+    ScheduleMissed {
+        /// Name of the entry.
+        entry: String,
+        /// How often.
+        count: u32,
+    },
+    /// A job says something for the record.
+    JobSaid {
+        /// Its name.
+        job: String,
+        /// How bad it is.
+        severity: Severity,
+        /// What.
+        text: String,
+    },
+    /// A job was carried out.
+    JobDone {
+        /// Its name.
+        job: String,
+        /// Which carrying out it was; used once.
+        instance: String,
+        /// What was done, in words.
+        action: String,
+        /// At the how manyth attempt.
+        attempts: u32,
+    },
+    /// A job was not carried out, and will not be.
+    JobFailed {
+        /// Its name.
+        job: String,
+        /// Which carrying out it was; used once.
+        instance: String,
+        /// What was to be done, in words.
+        action: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Jobs were not even begun: there were too many.
+    JobsDropped {
+        /// The name of the job.
+        job: String,
+        /// How often.
+        count: u64,
+    },
+    /// A run order came to its end, or was given up.
+    SequenceEnded {
+        /// Its name.
+        sequence: String,
+        /// Why it was given up; `None`: its last step is done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        aborted: Option<String>,
+    },
     /// Written by another version of this program; its words are lost.
     #[serde(other)]
     Unknown,
@@ -538,7 +616,11 @@ impl Event {
             | Self::CertificateRenewed { .. }
             | Self::LoginWithoutRole { .. }
             | Self::AuthenticatorUnavailable { .. }
+            | Self::ScheduleMissed { .. }
+            | Self::JobFailed { .. }
+            | Self::JobsDropped { .. }
             | Self::LoginFailed { .. } => Severity::Warning,
+            Self::RuleRaised { severity, .. } | Self::JobSaid { severity, .. } => *severity,
             _ => Severity::Info,
         }
     }
@@ -781,6 +863,32 @@ impl fmt::Display for Event {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
             }
             Self::Alarm(alarm) => alarm.fmt(f),
+            Self::RuleRaised { rule, text, .. } => write!(f, "rule {rule}: {text}"),
+            Self::RuleCleared { rule, text } => write!(f, "rule {rule}: over: {text}"),
+            Self::ScheduleDue { entry, late_s: 0, .. } => write!(f, "{entry} is due"),
+            Self::ScheduleDue { entry, late_s, .. } => {
+                write!(f, "{entry} is due, {} min late", late_s.div_ceil(60))
+            }
+            Self::ScheduleMissed { entry, count } => {
+                write!(f, "{entry} was missed {count} times and is left out")
+            }
+            Self::JobSaid { job, text, .. } => write!(f, "{text} (job {job})"),
+            Self::JobDone { job, action, attempts: 1, .. } => write!(f, "job {job}: {action}"),
+            Self::JobDone { job, action, attempts, .. } => {
+                write!(f, "job {job}: {action}, at attempt {attempts}")
+            }
+            Self::JobFailed { job, action, reason, .. } => {
+                write!(f, "job {job} failed to {action}: {reason}")
+            }
+            Self::JobsDropped { job, count } => {
+                write!(f, "job {job} was not begun {count} times: too many are waiting")
+            }
+            Self::SequenceEnded { sequence, aborted: None } => {
+                write!(f, "run order {sequence} is through")
+            }
+            Self::SequenceEnded { sequence, aborted: Some(why) } => {
+                write!(f, "run order {sequence} was given up: {why}")
+            }
             Self::Unknown => f.write_str("an event that this version of Evenkeel cannot read"),
         }
     }

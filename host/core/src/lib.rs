@@ -17,11 +17,14 @@
 //! page on which the guard publishes all of it, [`points`] is how everybody
 //! else names it, [`health`] judges the blocks over years, [`events`] decides
 //! what is worth telling, [`alarm`] what stays until somebody dealt with it,
-//! [`history`] what is kept, [`licence`] how much of
-//! it is shown, [`settings`] and [`command`] are the two ways in.
+//! [`history`] what is kept, [`licence`] how much of it is shown, [`settings`]
+//! and [`command`] are the two ways in. What users add of their own is
+//! [`rules`] over points, [`jobs`] that events start, and a calendar
+//! ([`schedule`]); [`automation`] is all of it, [`rehearsal`] its dry run.
 #![forbid(unsafe_code)]
 
 pub mod alarm;
+pub mod automation;
 pub mod battery;
 pub mod battery_test;
 pub mod bus;
@@ -35,10 +38,14 @@ pub mod events;
 pub mod health;
 pub mod history;
 pub mod image;
+pub mod jobs;
 pub mod licence;
 pub mod phase;
 pub mod points;
 pub mod protect;
+pub mod rehearsal;
+pub mod rules;
 pub mod scan;
+pub mod schedule;
 pub mod settings;
 pub mod time;

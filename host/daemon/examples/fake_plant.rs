@@ -8,11 +8,13 @@ use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
+use evenkeeld::alarms::Alarms;
 use evenkeeld::clock;
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::jobs::{Automation, Executor, NoNotifiers};
 use evenkeeld::licence::{Licences, NoGate, TrustNow};
 use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
@@ -40,12 +42,18 @@ async fn main() {
     let licences = Arc::new(licences.expect("a serial number"));
     hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
     let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
+    let nobody = Arc::new(NoNotifiers);
+    let executor = Executor::new(orders.clone(), Arc::default(), nobody, Vec::new());
+    let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
+    let alarms = Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
     let parts = Parts {
         hub: hub.clone(),
         store: store.clone(),
         plugins,
         orders,
         commands: Arc::default(),
+        automation: Arc::new(automation),
+        alarms: Arc::new(alarms),
         licences,
         data_dir: path,
         remote,

@@ -21,6 +21,7 @@
 //! ```
 
 use crate::grants::Grants;
+use crate::jobs::Webhook;
 use crate::login::LoginSettings;
 use crate::store::Revision;
 use evenkeel_core::points::{Name, battery};
@@ -39,6 +40,8 @@ pub const DOCUMENT: &str = "configuration";
 pub const HISTORY_PERIOD: Duration = Duration::from_secs(20 * 60);
 /// Most plugins in a configuration.
 pub const PLUGINS_MAX: usize = 64;
+/// Most webhooks in a configuration.
+pub const WEBHOOKS_MAX: usize = 64;
 
 /// Everything the daemon is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,8 @@ pub struct Config {
     pub plugins: Vec<PluginGrant>,
     /// Who else decides about sign-ins.
     pub login: LoginSettings,
+    /// Web servers that jobs may tell.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// One plugin that is to run, and what it may do. What is not named is not
@@ -175,6 +180,7 @@ impl Config {
         })?;
         check_plugins(text, &file.plugin)?;
         check_login(text, file.login.as_ref(), &file.plugin)?;
+        check_webhooks(text, &file.webhook)?;
         Ok(Self {
             data_dir: file.data_dir,
             listen: file.listen,
@@ -184,6 +190,7 @@ impl Config {
             history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
             login: file.login.map(Spanned::into_inner).unwrap_or_default(),
+            webhooks: file.webhook.into_iter().map(Spanned::into_inner).collect(),
         })
     }
 }
@@ -245,6 +252,8 @@ struct ConfigFile {
     #[serde(default)]
     plugin: Vec<Spanned<PluginGrant>>,
     login: Option<Spanned<LoginSettings>>,
+    #[serde(default)]
+    webhook: Vec<Spanned<Webhook>>,
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is
@@ -309,6 +318,21 @@ fn check_login(
     login.get_ref().check(&names).map_err(|problem| ConfigError::Line { line, problem })
 }
 
+/// Jobs name them.
+fn check_webhooks(text: &str, webhooks: &[Spanned<Webhook>]) -> Result<(), ConfigError> {
+    for (i, spanned) in webhooks.iter().enumerate() {
+        let name = &spanned.get_ref().name;
+        let twice = webhooks[..i].iter().any(|other| other.get_ref().name == *name);
+        let problem = match (i >= WEBHOOKS_MAX, twice) {
+            (true, _) => format!("more than {WEBHOOKS_MAX} webhooks"),
+            (_, true) => format!("webhook {name:?} stands here twice"),
+            _ => continue,
+        };
+        return Err(ConfigError::Line { line: line_of(text, spanned.span().start), problem });
+    }
+    Ok(())
+}
+
 fn names_overlap(a: &str, b: &str) -> bool {
     use evenkeel_core::points::names::within;
     !a.is_empty() && !b.is_empty() && (within(a, b) || within(b, a))
@@ -353,6 +377,9 @@ fn point_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let name = Name::parse(&text).map_err(D::Error::custom)?;
     if let Some(root) = battery::ROOTS.into_iter().find(|root| name.is_within(root)) {
         return Err(D::Error::custom(format!("points under {root:?} are the guard's own")));
+    }
+    if name.is_within(evenkeel_core::rules::ROOT) {
+        return Err(D::Error::custom("points under \"rule\" are those of the rules"));
     }
     Ok(text)
 }

@@ -16,6 +16,7 @@ pub mod files;
 pub mod grants;
 pub mod guard;
 pub mod hub;
+pub mod jobs;
 pub mod licence;
 pub mod login;
 pub mod notify;

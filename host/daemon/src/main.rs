@@ -16,6 +16,7 @@ use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
+use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers};
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::notify::Notifiers;
@@ -172,6 +173,9 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         tokio::spawn(async move { notifiers.run(|| plugins.of_world(World::Notifier)).await })
     });
 
+    let executor = executor(&config, &orders, &commands, plugins.as_ref());
+    let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
+    let automating = tokio::spawn(automation.clone().run());
     let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoPlugins::default()),
@@ -195,6 +199,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         plugins: admin,
         orders,
         commands,
+        automation,
         licences,
         alarms,
         data_dir: config.data_dir.clone(),
@@ -216,6 +221,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     alarming.abort();
     keeping.abort();
     judging.abort();
+    automating.abort();
     if let Some(notifying) = notifying {
         notifying.abort();
     }
@@ -332,6 +338,21 @@ fn start_alarms(
     // Only what publishes under a subtree can be a UPS.
     let subtrees = subtrees.iter().filter(|subtree| !subtree.is_empty()).cloned().collect();
     Arc::new(Alarms::open(hub.clone(), store.clone(), subtrees, Box::new(plugins_off)))
+}
+
+/// What jobs are done with.
+fn executor(
+    config: &Config,
+    orders: &Arc<Orders>,
+    commands: &Arc<Switchboard>,
+    plugins: Option<&Arc<Supervisor>>,
+) -> Arc<Executor> {
+    let notify: Arc<dyn Messenger> = match plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoNotifiers),
+    };
+    let webhooks = config.webhooks.clone();
+    Arc::new(Executor::new(orders.clone(), commands.clone(), notify, webhooks))
 }
 
 /// Whom the appliance trusts, as the roster says at the time.

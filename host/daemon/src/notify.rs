@@ -17,11 +17,13 @@ pub use courier::Progress;
 use crate::caps::log::Level;
 use crate::plugin::inbox::Undone;
 use crate::plugin::slot::Slot;
-use crate::store::Store;
+use crate::store::{Store, StoredEvent};
 use courier::{Courier, Recipient, Told, lock};
 use evenkeel_core::events::Severity;
+use evenkeel_core::jobs::Outcome;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::AbortHandle;
 
 /// The notifiers that are running, and how far each is.
@@ -90,6 +92,25 @@ impl Notifiers {
     fn at_work(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, AtWork>> {
         // A panic leaves a whole map: each change is one operation on it.
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Have one notifier tell one event beyond the order of the log, because a job
+/// says so; within its grant. Not on a thread of the runtime.
+pub fn tell_one(slot: &Slot, stored: &StoredEvent, time: Duration) -> Outcome {
+    match least(slot) {
+        None => return Outcome::Never("it may not be told of events".to_owned()),
+        Some(least) if stored.event.severity() < least => {
+            return Outcome::Never("its grant is for worse events only".to_owned());
+        }
+        Some(_) => {}
+    }
+    let event = record::record(stored);
+    match slot.inbox.ask_within(time, move |instance| instance.notify(&event)) {
+        Ok(Ok(())) => Outcome::Done,
+        Ok(Err(error)) if error.retry => Outcome::Later(error.detail),
+        Ok(Err(error)) => Outcome::Never(error.detail),
+        Err(undone) => Outcome::Later(undone.to_string()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! know, as JSON. Every value carries its quality, its time and its age.
 
 pub mod alarms;
+pub mod automation;
 pub mod bench;
 pub mod discharges;
 pub mod licence;

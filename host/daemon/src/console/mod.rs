@@ -12,6 +12,7 @@
 pub mod access;
 mod alarms_page;
 pub mod api;
+mod automation_page;
 pub mod commands;
 mod gate;
 mod openapi;
@@ -35,6 +36,7 @@ use crate::commands::Switchboard;
 use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
+use crate::jobs::Automation;
 use crate::licence::Licences;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
@@ -59,6 +61,7 @@ pub struct Console {
     plugins: Arc<dyn PluginAdmin>,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
+    automation: Arc<Automation>,
     licences: Arc<Licences>,
     alarms: Arc<Alarms>,
     data_dir: PathBuf,
@@ -90,6 +93,8 @@ pub struct Parts {
     pub alarms: Arc<Alarms>,
     /// Who can be told what.
     pub commands: Arc<Switchboard>,
+    /// Rules, jobs and calendar.
+    pub automation: Arc<Automation>,
     /// Where the first password is written.
     pub data_dir: PathBuf,
     /// The accounts that are kept elsewhere.
@@ -113,8 +118,18 @@ impl Console {
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
-        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote, alarms } =
-            parts;
+        let Parts {
+            hub,
+            store,
+            plugins,
+            orders,
+            commands,
+            automation,
+            licences,
+            data_dir,
+            remote,
+            alarms,
+        } = parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -122,6 +137,7 @@ impl Console {
             plugins,
             orders,
             commands,
+            automation,
             licences,
             alarms,
             data_dir,

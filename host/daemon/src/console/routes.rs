@@ -1,9 +1,10 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{alarms, bench, discharges, licence, plugins, strings};
+use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
 use super::{
-    Console, access, alarms_page, api, commands, gate, openapi, orders, page, plugins_page, stream,
+    Console, access, alarms_page, api, automation_page, commands, gate, openapi, orders, page,
+    plugins_page, stream,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -17,6 +18,8 @@ const BODY_MAX: usize = 16 * 1_024;
 /// The same of an upload: a plugin bundle, and a form around it.
 const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
+/// The same of rules and jobs, with the escapes of a form or of JSON.
+const AUTOMATION_MAX: usize = 2 * evenkeel_core::automation::DOCUMENT_MAX;
 /// The same of a keyring.
 const KEYRING_MAX: usize = 1 << 20;
 
@@ -80,6 +83,12 @@ pub fn table() -> Vec<Route> {
             SignedIn,
             post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
+        read("/automation", SignedIn, get(automation_page::automation)),
+        write(
+            "/automation",
+            SignedIn,
+            post(automation_page::change).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
+        ),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/login/answer", Public, post(access::answer)),
@@ -110,6 +119,18 @@ pub fn table() -> Vec<Route> {
             SignedIn,
             post(alarms::preview).layer(DefaultBodyLimit::max(THRESHOLDS_MAX)),
         ),
+        read("/api/v1/automation", SignedIn, get(automation::automation)),
+        write(
+            "/api/v1/automation",
+            SignedIn,
+            post(automation::put).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
+        ),
+        write(
+            "/api/v1/automation/rehearsal",
+            SignedIn,
+            post(automation::rehearse).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
+        ),
+        read("/api/v1/automation/status", SignedIn, get(automation::status)),
         read("/api/v1/licence", SignedIn, get(licence::licence)),
         write("/api/v1/licence", SignedIn, post(licence::install)),
         write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),

@@ -10,6 +10,7 @@ use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
+use crate::jobs::{Automation, Executor, NoNotifiers};
 use crate::licence::Licences;
 use crate::licence::tests::{FakeGate, trust_in};
 use crate::login::{
@@ -201,6 +202,9 @@ impl Bench {
         let licences = Arc::new(licences.expect("opened"));
         let alarms =
             Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
+        let executor =
+            Executor::new(orders.clone(), commands.clone(), Arc::new(NoNotifiers), vec![]);
+        let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
         let parts = Parts {
             alarms: Arc::new(alarms),
             hub: hub.clone(),
@@ -208,6 +212,7 @@ impl Bench {
             plugins,
             orders,
             commands,
+            automation: Arc::new(automation),
             licences,
             data_dir: path,
             remote,
@@ -1113,4 +1118,5 @@ async fn a_dangerous_command_is_confirmed_by_its_name() {
 }
 
 mod alarms;
+mod automation;
 mod plugins;

@@ -19,6 +19,7 @@
 mod discharge;
 mod document;
 mod fault;
+mod jobs;
 mod kv;
 mod open;
 mod past;
@@ -28,6 +29,7 @@ mod writer;
 
 pub use discharge::PastDischarge;
 pub use document::BYTES_MAX as DOCUMENT_BYTES_MAX;
+pub use jobs::Row as JobRow;
 pub use kv::Change as ShelfChange;
 pub use recent::Recent;
 
@@ -217,6 +219,10 @@ enum Job {
     },
     Discharge {
         discharge: discharge::Encoded,
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
+    Jobs {
+        rows: Vec<jobs::Row>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Shelf {

@@ -12,7 +12,7 @@
 use super::open::Opened;
 use super::{
     Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, document, fault,
-    kv, lock, table,
+    jobs, kv, lock, table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -57,6 +57,7 @@ struct Group {
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
+    jobs: Vec<jobs::Row>,
     documents: Vec<document::Change>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
@@ -136,6 +137,10 @@ impl Writer {
             }
             Job::Discharge { discharge, ack } => {
                 group.discharges.push(discharge);
+                group.acks.push(ack);
+            }
+            Job::Jobs { rows, ack } => {
+                group.jobs.extend(rows);
                 group.acks.push(ack);
             }
             Job::Shelf { owner, change, ack } => {
@@ -341,6 +346,9 @@ fn commit(database: &Database, group: &Group, limits: &Limits) -> Result<Committ
     }
     for (owner, change) in &group.shelves {
         kv::write(&write, owner, change)?;
+    }
+    if !group.jobs.is_empty() {
+        jobs::write(&write, &group.jobs)?;
     }
     let documents = group.documents.iter().map(|change| document::write(&write, change));
     let documents = documents.collect::<Result<_, _>>()?;

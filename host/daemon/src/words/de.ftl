@@ -106,6 +106,30 @@ event-licence-installed = { $user } hat die Lizenz { $name } von { $from } einge
 event-licence-removed = { $user } hat die Lizenz { $name } von { $from } entfernt
 event-licence-refused = Lizenz von { $from } abgelehnt: { $reason }
 event-certificate-renewed = Neues Zertifikat der Konsole, SHA-256 { $fingerprint }
+event-rule-raised = Regel { $rule }: { $text }
+event-rule-cleared = Regel { $rule }: vorbei: { $text }
+event-schedule-due = { $late_s ->
+    [0] { $entry } ist fällig
+   *[other] { $entry } ist fällig, { VALUE($late_s, "s") } zu spät
+  }
+event-schedule-missed = { $count ->
+    [one] { $entry } wurde einmal verpasst und entfällt
+   *[other] { $entry } wurde { VALUE($count) }-mal verpasst und entfällt
+  }
+event-job-said = { $text } (Auftrag { $job })
+event-job-done = { $attempts ->
+    [one] Auftrag { $job }: { $action }
+   *[other] Auftrag { $job }: { $action }, beim { VALUE($attempts) }. Versuch
+  }
+event-job-failed = Auftrag { $job } gescheitert ({ $action }): { $reason }
+event-jobs-dropped = { $count ->
+    [one] Auftrag { $job } wurde einmal nicht begonnen: zu viele warten
+   *[other] Auftrag { $job } wurde { VALUE($count) }-mal nicht begonnen: zu viele warten
+  }
+event-sequence-ended = { $aborted ->
+    [none] Ablauf { $sequence } ist beendet
+   *[other] Ablauf { $sequence } wurde abgebrochen: { $aborted }
+  }
 event-unknown = Ein Ereignis, das diese Version von Evenkeel nicht lesen kann
 
 ## Was aus einem Alarm wird

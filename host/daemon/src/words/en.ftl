@@ -107,6 +107,30 @@ event-licence-installed = { $user } installed the licence { $name } from { $from
 event-licence-removed = { $user } removed the licence { $name } from { $from }
 event-licence-refused = Licence from { $from } refused: { $reason }
 event-certificate-renewed = New certificate for the console, SHA-256 { $fingerprint }
+event-rule-raised = Rule { $rule }: { $text }
+event-rule-cleared = Rule { $rule }: over: { $text }
+event-schedule-due = { $late_s ->
+    [0] { $entry } is due
+   *[other] { $entry } is due, { VALUE($late_s, "s") } late
+  }
+event-schedule-missed = { $count ->
+    [one] { $entry } was missed once and is left out
+   *[other] { $entry } was missed { VALUE($count) } times and is left out
+  }
+event-job-said = { $text } (job { $job })
+event-job-done = { $attempts ->
+    [one] Job { $job }: { $action }
+   *[other] Job { $job }: { $action }, at attempt { VALUE($attempts) }
+  }
+event-job-failed = Job { $job } failed to { $action }: { $reason }
+event-jobs-dropped = { $count ->
+    [one] Job { $job } was not begun once: too many are waiting
+   *[other] Job { $job } was not begun { VALUE($count) } times: too many are waiting
+  }
+event-sequence-ended = { $aborted ->
+    [none] Run order { $sequence } is through
+   *[other] Run order { $sequence } was given up: { $aborted }
+  }
 event-unknown = An event that this version of Evenkeel cannot read
 
 ## What becomes of an alarm

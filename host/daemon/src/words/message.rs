@@ -15,7 +15,8 @@ use fluent_bundle::FluentArgs;
 use serde_json::Value;
 
 /// Fields that an event may lack.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 11] = [
+    "aborted",
     "drawn_mah",
     "first_collapsed",
     "via",

@@ -1,0 +1,601 @@
+//! The planner: which action is due now, as a function of what happened, of
+//! what was done, and of the time.
+//!
+//! ```text
+//!   event ──▶ episode + instance ──due──▶ Task ──▶ (the daemon does it) ──▶ finished
+//!                 ▲   │                                                        │
+//!       keys over │   └── again after a pause ◀── failed, may work later ──────┤
+//!                 ▼                                                            ▼
+//!            counter-job                                     next repetition, or the end
+//! ```
+//!
+//! Times are ms on one *steady* line: it goes on evenly while the daemon runs,
+//! whatever is done to the clock on the wall, and begins at the wall clock's
+//! time. An instance that comes from an earlier run is never later than its
+//! whole wait ([`Planner::resume`]): a clock that stood wrong delays nothing for
+//! ever.
+//!
+//! Everything that must outlive a crash leaves as a [`Change`]; the holder
+//! commits changes together with the place in the event log up to which events
+//! were given in, so that the log itself is the queue.
+
+mod walk;
+
+use super::sequence::{Phase, Sequence, Step};
+use super::{ATTEMPTS_MAX, Action, Job, PENDING_MAX, PENDING_OF_JOB_MAX, conditions, fields};
+use crate::events::{Budget, Event};
+use crate::time::Nanos;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most episodes; the oldest without anything to do goes first.
+pub const EPISODES_MAX: usize = 2_000;
+/// First pause before another attempt, ms; it doubles up to [`PAUSE_MAX_MS`].
+const PAUSE_MS: u64 = 2_000;
+const PAUSE_MAX_MS: u64 = 300_000;
+/// Dropped jobs are told so often at once …
+const DROPS: u32 = 5;
+/// … and then one in this time.
+const DROP_EVERY: Nanos = Nanos::from_secs(600);
+
+/// One job taken up because of one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// The job.
+    pub job: String,
+    /// Id of the event.
+    pub event_id: u64,
+    /// When it happened, ms since 1970.
+    pub unix_ms: u64,
+    /// The event.
+    pub event: Event,
+    /// Whether it says that something lasts.
+    pub lasting: bool,
+    /// What of that is not over; empty: nothing any more, or it never lasted.
+    pub keys: BTreeSet<String>,
+    /// Its action was begun, so that the counter-job has something to undo.
+    pub begun: bool,
+}
+
+impl Episode {
+    /// Whether what began it is still so; what never lasted is not over.
+    #[must_use]
+    pub fn is_true(&self) -> bool {
+        !self.lasting || !self.keys.is_empty()
+    }
+}
+
+/// One thing to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its episode.
+    pub episode: String,
+    /// What of the job.
+    pub stage: Stage,
+    /// When, ms on the steady line.
+    pub due_ms: u64,
+    /// When that was decided.
+    pub planned_ms: u64,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// Why the last of them did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// It was handed out and may have been done.
+    pub begun: bool,
+}
+
+/// What of a job an instance is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The action, for the how manyth time, from 0.
+    Action(u16),
+    /// The counter-job.
+    Undo,
+    /// A run order at this step, from 0.
+    Sequence(u16, Phase),
+    /// An action of a step.
+    Step(u16, u16),
+    /// An undo of a step.
+    StepUndo(u16, u16),
+}
+
+/// Something to be kept; `None`: to be forgotten.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// An episode by its name.
+    Episode(String, Option<Episode>),
+    /// An instance by its name.
+    Instance(String, Option<Instance>),
+}
+
+impl Change {
+    /// Its name, and whether it is an episode: for [`Planner::unkept`].
+    #[must_use]
+    pub fn name(&self) -> (String, bool) {
+        match self {
+            Self::Episode(id, _) => (id.clone(), true),
+            Self::Instance(id, _) => (id.clone(), false),
+        }
+    }
+}
+
+/// Something to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The instance: its name goes wherever it goes.
+    pub instance: String,
+    /// The job.
+    pub job: String,
+    /// What.
+    pub action: Action,
+    /// It takes something back.
+    pub undo: bool,
+    /// Why: the event, its id, and when it happened, ms since 1970.
+    pub event: Event,
+    /// Id of the event.
+    pub event_id: u64,
+    /// When it happened, ms since 1970.
+    pub event_unix_ms: u64,
+}
+
+/// What came of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Not done, and why; it may work later.
+    Later(String),
+    /// Not done, and why; it never will.
+    Never(String),
+}
+
+/// Plans what to do.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    jobs: Vec<Job>,
+    sequences: Vec<Sequence>,
+    episodes: BTreeMap<String, Episode>,
+    instances: BTreeMap<String, Instance>,
+    /// Handed out, and not finished.
+    running: BTreeSet<String>,
+    changed: BTreeMap<String, bool>,
+    said: Vec<Event>,
+    last_started: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, u64>,
+    drops: Budget,
+}
+
+impl Planner {
+    /// These jobs, with nothing to do.
+    #[must_use]
+    pub fn new(jobs: Vec<Job>, sequences: Vec<Sequence>) -> Self {
+        Self {
+            jobs,
+            sequences,
+            episodes: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            running: BTreeSet::new(),
+            changed: BTreeMap::new(),
+            said: Vec::new(),
+            last_started: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            drops: Budget::new(DROPS, DROP_EVERY),
+        }
+    }
+
+    /// Go on with what an earlier planner kept. What belongs to jobs that are
+    /// gone is forgotten; what was in the middle of an action that may not be
+    /// done twice is over, and an event says that nobody knows.
+    pub fn resume(
+        &mut self,
+        episodes: BTreeMap<String, Episode>,
+        instances: BTreeMap<String, Instance>,
+        now_ms: u64,
+    ) {
+        for (id, episode) in episodes {
+            match self.job(&episode.job).is_some() {
+                true => drop(self.episodes.insert(id, episode)),
+                false => self.mark(&id, true),
+            }
+        }
+        for (id, mut instance) in instances {
+            if self.episodes.contains_key(&instance.episode) && self.has_stage(&instance) {
+                let wait = instance.due_ms.saturating_sub(instance.planned_ms);
+                instance.due_ms = instance.due_ms.min(now_ms.saturating_add(wait));
+                if let Stage::Sequence(_, Phase::Waiting(since)) = &mut instance.stage {
+                    *since = (*since).min(now_ms);
+                }
+                self.put(id, instance);
+            } else {
+                self.mark(&id, false);
+            }
+        }
+        let lost = self.instances.iter().filter(|(_, i)| i.begun).map(|(id, _)| id.clone());
+        for id in lost.collect::<Vec<_>>() {
+            let repeatable = self.task(&id).is_none_or(|task| task.action.may_be_repeated());
+            if repeatable {
+                if let Some(mut instance) = self.instances.get(&id).cloned() {
+                    instance.begun = false;
+                    self.put(id, instance);
+                }
+            } else {
+                let reason = "the appliance stopped in the middle of it; nobody knows whether it \
+                              was done";
+                self.finished(&id, Outcome::Never(reason.to_owned()), now_ms);
+            }
+        }
+    }
+
+    /// Other jobs from now on. What belongs to those that are gone is
+    /// forgotten; what is being done is finished.
+    pub fn change(&mut self, jobs: Vec<Job>, sequences: Vec<Sequence>) {
+        (self.jobs, self.sequences) = (jobs, sequences);
+        let gone = self.episodes.iter().filter(|(_, episode)| self.job(&episode.job).is_none());
+        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            self.episodes.remove(&name);
+            self.mark(&name, true);
+        }
+        let lost = self.instances.iter().filter(|(_, instance)| !self.has_stage(instance));
+        let lost: Vec<String> = lost.map(|(id, _)| id.clone()).collect();
+        lost.iter().for_each(|id| self.forget(id));
+    }
+
+    /// An event that was not given in before, at `unix_ms` of the wall clock.
+    pub fn event(&mut self, id: u64, unix_ms: u64, event: &Event, now_ms: u64) {
+        let keys = conditions(event);
+        for (key, _) in keys.iter().filter(|(_, raised)| !raised) {
+            self.over(key, now_ms);
+        }
+        let raised: BTreeSet<String> =
+            keys.iter().filter(|(_, raised)| *raised).map(|(key, _)| key.clone()).collect();
+        let known = fields(event);
+        let fits = |job: &&Job| job.when.fits(event, &known, &job.name);
+        let started: Vec<Job> = self.jobs.iter().filter(fits).cloned().collect();
+        for job in started {
+            let (lasting, name) = (!raised.is_empty(), format!("{id}.{}", job.name));
+            let is_new = |key: &&String| !self.has_taken_up(&job.name, key);
+            let new: BTreeSet<String> = raised.iter().filter(is_new).cloned().collect();
+            let again = lasting && new.is_empty() || self.episodes.contains_key(&name);
+            if again || self.is_coalesced(&job, now_ms) || !self.has_room(&job.name, now_ms) {
+                continue;
+            }
+            self.last_started.insert(job.name.clone(), now_ms);
+            let episode = Episode {
+                job: job.name.clone(),
+                event_id: id,
+                unix_ms,
+                event: event.clone(),
+                lasting,
+                keys: new,
+                begun: false,
+            };
+            self.make_room();
+            self.episodes.insert(name.clone(), episode);
+            self.mark(&name, true);
+            let due_ms = now_ms.saturating_add(u64::from(job.delay_s) * 1_000);
+            self.plan(&name, Stage::Action(0), due_ms, now_ms);
+        }
+    }
+
+    /// What `key` says is over, by an event or by the present values.
+    pub fn over(&mut self, key: &str, now_ms: u64) {
+        let ended: Vec<String> = self
+            .episodes
+            .iter_mut()
+            .filter_map(|(name, episode)| episode.keys.remove(key).then(|| name.clone()))
+            .collect();
+        for name in ended {
+            self.mark(&name, true);
+            self.end_if_over(&name, now_ms);
+        }
+    }
+
+    /// Every key that some job waits for the end of.
+    #[must_use]
+    pub fn standing(&self) -> BTreeSet<String> {
+        self.episodes.values().flat_map(|episode| episode.keys.iter().cloned()).collect()
+    }
+
+    /// What is to be done now. Each task is to be [`Self::finished`]. `is_true`
+    /// says what a rule is.
+    pub fn due(&mut self, now_ms: u64, is_true: impl Fn(&str) -> bool) -> Vec<Task> {
+        // A run order plans what is then due at once.
+        for _ in 0..2 {
+            self.walk_sequences(now_ms, &is_true);
+        }
+        let is_due = |(id, instance): &(&String, &Instance)| {
+            instance.due_ms <= now_ms && !self.running.contains(*id)
+        };
+        let due = self.instances.iter().filter(is_due).map(|(id, i)| (i.due_ms, id.clone()));
+        let due: BTreeSet<(u64, String)> = due.collect();
+        let mut tasks = Vec::new();
+        for (_, id) in due {
+            let Some(mut instance) = self.instances.get(&id).cloned() else { continue };
+            if matches!(instance.stage, Stage::Sequence(..)) {
+                continue;
+            }
+            let Some(task) = self.task(&id) else {
+                self.forget(&id);
+                continue;
+            };
+            if let Action::Sequence { .. } = task.action {
+                instance.stage = Stage::Sequence(0, Phase::Begin);
+                self.begun(&instance.episode.clone());
+                self.put(id, instance);
+                continue;
+            }
+            if matches!(instance.stage, Stage::Action(_)) {
+                self.begun(&instance.episode.clone());
+            }
+            instance.begun = true;
+            self.put(id.clone(), instance);
+            self.running.insert(id);
+            tasks.push(task);
+        }
+        tasks
+    }
+
+    /// What came of a task.
+    pub fn finished(&mut self, id: &str, outcome: Outcome, now_ms: u64) {
+        self.running.remove(id);
+        // It may have been taken back meanwhile, with its job.
+        let (Some(task), Some(mut instance)) = (self.task(id), self.instances.get(id).cloned())
+        else {
+            return self.forget(id);
+        };
+        let (job, action) = (task.job, task.action.to_string());
+        let name = id.to_owned();
+        let reason = match outcome {
+            Outcome::Later(reason) if instance.failed + 1 < ATTEMPTS_MAX => {
+                let pause = (PAUSE_MS << instance.failed.min(10)).min(PAUSE_MAX_MS);
+                instance.failed += 1;
+                instance.reason = Some(reason);
+                instance.begun = false;
+                (instance.planned_ms, instance.due_ms) = (now_ms, now_ms.saturating_add(pause));
+                return self.put(name, instance);
+            }
+            Outcome::Later(reason) | Outcome::Never(reason) => Some(reason),
+            Outcome::Done => None,
+        };
+        let attempts = instance.failed + 1;
+        self.said.push(match (reason, task.action) {
+            (None, Action::Log { text, severity }) => Event::JobSaid { job, severity, text },
+            (None, _) => Event::JobDone { job, instance: name, action, attempts },
+            (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
+        });
+        self.forget(id);
+        if let Stage::Action(turn) = instance.stage {
+            self.repeat(&instance, turn, now_ms);
+        }
+        self.end_if_over(&instance.episode, now_ms);
+    }
+
+    /// What is to be kept since the last call.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .map(|(id, is_episode)| match is_episode {
+                true => Change::Episode(id.clone(), self.episodes.get(&id).cloned()),
+                false => Change::Instance(id.clone(), self.instances.get(&id).cloned()),
+            })
+            .collect()
+    }
+
+    /// These were not kept after all: they are changes again.
+    pub fn unkept(&mut self, names: impl IntoIterator<Item = (String, bool)>) {
+        self.changed.extend(names);
+    }
+
+    /// Events to be told since the last call.
+    pub fn said(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// When the next thing is due; `None`: nothing waits. A run order is
+    /// looked at whenever anybody looks.
+    #[must_use]
+    pub fn next_ms(&self) -> Option<u64> {
+        let waiting = self.instances.iter().filter(|(id, _)| !self.running.contains(*id));
+        waiting.map(|(_, instance)| instance.due_ms).min()
+    }
+
+    /// What waits: name, instance, and its job.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &Instance, &str)> {
+        self.instances.iter().filter_map(|(id, instance)| {
+            let episode = self.episodes.get(&instance.episode)?;
+            Some((id.as_str(), instance, episode.job.as_str()))
+        })
+    }
+
+    fn job(&self, name: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.name == name)
+    }
+
+    fn sequence(&self, episode: &str) -> Option<&Sequence> {
+        let job = self.job(&self.episodes.get(episode)?.job)?;
+        let Action::Sequence { sequence } = &job.action else { return None };
+        self.sequences.iter().find(|known| known.name == *sequence)
+    }
+
+    /// Whether what it is about is there: the jobs may have changed.
+    fn has_stage(&self, instance: &Instance) -> bool {
+        match instance.stage {
+            Stage::Sequence(step, _) => {
+                let sequence = self.sequence(&instance.episode);
+                sequence.is_some_and(|s| usize::from(step) < s.step.len())
+            }
+            _ => self.action(instance).is_some(),
+        }
+    }
+
+    fn action(&self, instance: &Instance) -> Option<(Action, bool)> {
+        let job = self.job(&self.episodes.get(&instance.episode)?.job)?;
+        let step = |n: u16| -> Option<&Step> {
+            self.sequence(&instance.episode)?.step.get(usize::from(n))
+        };
+        match instance.stage {
+            Stage::Action(_) => Some((job.action.clone(), false)),
+            Stage::Undo => Some((job.undo.clone()?, true)),
+            Stage::Step(n, action) => {
+                Some((step(n)?.actions.get(usize::from(action))?.clone(), false))
+            }
+            Stage::StepUndo(n, action) => {
+                Some((step(n)?.undo.get(usize::from(action))?.clone(), true))
+            }
+            Stage::Sequence(..) => None,
+        }
+    }
+
+    fn task(&self, id: &str) -> Option<Task> {
+        let instance = self.instances.get(id)?;
+        let episode = self.episodes.get(&instance.episode)?;
+        let (action, undo) = self.action(instance)?;
+        Some(Task {
+            instance: id.to_owned(),
+            job: episode.job.clone(),
+            action,
+            undo,
+            event: episode.event.clone(),
+            event_id: episode.event_id,
+            event_unix_ms: episode.unix_ms,
+        })
+    }
+
+    fn has_taken_up(&self, job: &str, key: &str) -> bool {
+        self.episodes.values().any(|episode| episode.job == job && episode.keys.contains(key))
+    }
+
+    fn is_coalesced(&self, job: &Job, now_ms: u64) -> bool {
+        let within = |last: &u64| now_ms.saturating_sub(*last) < u64::from(job.coalesce_s) * 1_000;
+        self.last_started.get(&job.name).is_some_and(within)
+    }
+
+    fn has_room(&mut self, job: &str, now_ms: u64) -> bool {
+        let of_job = self.pending().filter(|(_, _, name)| *name == job).count();
+        if of_job < PENDING_OF_JOB_MAX && self.instances.len() < PENDING_MAX {
+            return true;
+        }
+        let dropped = self.dropped.entry(job.to_owned()).or_default();
+        *dropped += 1;
+        if self.drops.spend(Nanos::from_millis(now_ms)) {
+            let count = std::mem::take(dropped);
+            self.said.push(Event::JobsDropped { job: job.to_owned(), count });
+        }
+        false
+    }
+
+    /// The oldest episode without anything to do makes room for a new one.
+    fn make_room(&mut self) {
+        if self.episodes.len() < EPISODES_MAX {
+            return;
+        }
+        let busy: BTreeSet<&String> = self.instances.values().map(|i| &i.episode).collect();
+        let idle = self.episodes.iter().filter(|(name, _)| !busy.contains(name));
+        let oldest = idle.min_by_key(|(_, episode)| episode.event_id).map(|(name, _)| name.clone());
+        if let Some(name) = oldest {
+            self.episodes.remove(&name);
+            self.mark(&name, true);
+        }
+    }
+
+    fn plan(&mut self, episode: &str, stage: Stage, due_ms: u64, now_ms: u64) {
+        let ordinal = match stage {
+            Stage::Action(turn) => turn.to_string(),
+            Stage::Undo => "undo".to_owned(),
+            Stage::Sequence(..) => "0".to_owned(),
+            Stage::Step(step, n) => format!("s{}.{}", step + 1, n + 1),
+            Stage::StepUndo(step, n) => format!("u{}.{}", step + 1, n + 1),
+        };
+        let instance = Instance {
+            episode: episode.to_owned(),
+            stage,
+            due_ms,
+            planned_ms: now_ms,
+            failed: 0,
+            reason: None,
+            begun: false,
+        };
+        self.put(format!("{episode}.{ordinal}"), instance);
+    }
+
+    fn begun(&mut self, episode: &str) {
+        if let Some(known) = self.episodes.get_mut(episode).filter(|known| !known.begun) {
+            known.begun = true;
+            self.mark(episode, true);
+        }
+    }
+
+    fn repeat(&mut self, done: &Instance, turn: u16, now_ms: u64) {
+        let Some(episode) = self.episodes.get(&done.episode) else { return };
+        let Some(job) = self.job(&episode.job) else { return };
+        let goes_on = episode.is_true() || !job.only_if_still_true;
+        let Some(repeat) = job.repeat.filter(|r| turn + 1 < r.times && goes_on) else { return };
+        let due_ms = now_ms.saturating_add(u64::from(repeat.every_s) * 1_000);
+        self.plan(&done.episode, Stage::Action(turn + 1), due_ms, now_ms);
+    }
+
+    /// What follows when an episode is over, and when nothing of it is left.
+    fn end_if_over(&mut self, name: &str, now_ms: u64) {
+        let Some(episode) = self.episodes.get(name) else { return };
+        let Some(job) = self.job(&episode.job) else { return };
+        let under_way = |id: &String| self.instances.get(id).is_some_and(|i| i.episode == name);
+        if self.running.iter().any(under_way) {
+            // Nothing is taken back while it is being done.
+            return;
+        }
+        let (begun, is_true) = (episode.begun, episode.is_true());
+        let (only, has_undo) = (job.only_if_still_true, job.undo.is_some());
+        let lasts = episode.lasting && is_true;
+        if !is_true {
+            if only {
+                self.take_back(name);
+            }
+            if begun
+                && has_undo
+                && let Some(episode) = self.episodes.get_mut(name)
+            {
+                // Once; the mark is kept with the plan.
+                episode.begun = false;
+                self.mark(name, true);
+                self.plan(name, Stage::Undo, now_ms, now_ms);
+            }
+        }
+        let busy = self.instances.values().any(|instance| instance.episode == name);
+        if !lasts && !busy {
+            self.episodes.remove(name);
+            self.mark(name, true);
+        }
+    }
+
+    /// Forget what was to be done and is not begun.
+    fn take_back(&mut self, episode: &str) {
+        let waits = |(id, instance): &(&String, &Instance)| {
+            instance.episode == episode
+                && matches!(instance.stage, Stage::Action(_))
+                && !self.running.contains(*id)
+        };
+        let taken: Vec<String> =
+            self.instances.iter().filter(waits).map(|(id, _)| id.clone()).collect();
+        taken.iter().for_each(|id| self.forget(id));
+    }
+
+    fn put(&mut self, id: String, instance: Instance) {
+        self.mark(&id, false);
+        self.instances.insert(id, instance);
+    }
+
+    fn forget(&mut self, id: &str) {
+        if self.instances.remove(id).is_some() {
+            self.mark(id, false);
+        }
+        self.running.remove(id);
+    }
+
+    fn mark(&mut self, id: &str, is_episode: bool) {
+        self.changed.insert(id.to_owned(), is_episode);
+    }
+}

@@ -1,0 +1,55 @@
+//! What users add of their own — rules, jobs, run orders, the calendar — at
+//! work in the daemon. The decisions are core's
+//! (`evenkeel_core::{automation, rules, jobs, schedule}`); here is what feeds
+//! them and what they have done.
+//!
+//! ```text
+//!   hub ──points──▶ engine ──events──▶ store ──the log──▶ engine ──▶ kept ──▶ executor
+//!    ▲                │ rule.<name>                          ▲                   │
+//!    └────────────────┘                                      └──── outcome ──────┘
+//! ```
+//!
+//! [`runner`] is that circle, [`execute`] does what a job says, [`webhook`] is
+//! the largest part of it, [`past`] the history that a dry run goes through, [`zone`] the
+//! time zones. What is kept, and why a crash loses nothing, is said in
+//! `store::jobs`.
+//!
+//! The document is a settings document of the store ([`DOCUMENT`]): every one
+//! that was in force is a revision.
+
+pub mod execute;
+mod past;
+pub mod runner;
+pub mod status;
+pub mod webhook;
+mod zone;
+
+pub use execute::{Executor, Messenger, NoNotifiers};
+pub use runner::{Automation, NotTaken};
+pub use webhook::Webhook;
+pub use zone::Named;
+
+use crate::notify::tell_one;
+use crate::plugin::supervisor::Supervisor;
+use crate::store::StoredEvent;
+use evenkeel_core::events::Event;
+use evenkeel_core::jobs::Outcome;
+use std::time::Duration;
+
+/// Name of the document among the settings in the store.
+pub const DOCUMENT: &str = "automation";
+
+/// An event in words: the one place where jobs make them.
+#[must_use]
+pub fn words(event: &Event) -> String {
+    event.to_string()
+}
+
+impl Messenger for Supervisor {
+    fn notify(&self, plugin: &str, event: &StoredEvent, time: Duration) -> Outcome {
+        match self.slot(plugin) {
+            Some(slot) => tell_one(&slot, event, time),
+            None => Outcome::Never(format!("no plugin {plugin:?} is installed")),
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! The circle: looks at the points, gives events to the engine, keeps what it
+//! plans, has it done, and gives back what came of it.
+//!
+//! One task runs it; the console reads and changes the same state between two
+//! turns. A disk that hangs or fails keeps nothing from being done: what cannot
+//! be kept in [`KEEP_MAX`] is done anyway, and said once.
+
+use super::execute::Executor;
+use super::status::LastOutcome;
+use super::zone::Named;
+use super::{DOCUMENT, past};
+use crate::clock;
+use crate::failure::chain;
+use crate::hub::Hub;
+use crate::store::{Ack, JobRow, Store, StoreError};
+use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
+use evenkeel_core::events::Event;
+use evenkeel_core::jobs::{Action, Change, Outcome, Task, still};
+use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::rehearsal::{self, Frame, Script, Table};
+use evenkeel_core::rules::{ROOT, Reading};
+use evenkeel_core::time::Nanos;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Time between two evaluations of the rules.
+pub const SCAN: Duration = Duration::from_millis(500);
+/// Longest wait for the disk before something is done anyway.
+const KEEP_MAX: Duration = Duration::from_secs(2);
+/// Actions under way at the same time.
+const ACTIONS_MAX: usize = 8;
+/// Events that are read at once.
+const BATCH: usize = 64;
+/// The place is kept after so many events that started nothing.
+const PLACE_EVERY: u64 = 64;
+/// Rule points are published again so often: silent ones would become stale.
+const PUBLISH_EVERY: Nanos = Nanos::from_secs(30);
+/// After the longest delay of the rules, a rule that was true before a restart
+/// and is false now is over.
+const SETTLE: Nanos = Nanos::from_secs(10);
+/// Events in which the last outcomes are looked for at the start.
+const OUTCOMES_IN: usize = 500;
+
+/// Why a document is not taken into force.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// It is wrong.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The time zone is none.
+    #[error("{0}")]
+    Zone(String),
+    /// It names what there is not.
+    #[error("job {job:?}: the configuration has no webhook {webhook:?}")]
+    NoWebhook {
+        /// The job or sequence.
+        job: String,
+        /// The webhook.
+        webhook: String,
+    },
+    /// The store did not keep it.
+    #[error("it cannot be kept")]
+    Store(#[from] StoreError),
+}
+
+/// Names of what is being kept, and the store's promise.
+type Keeping = (Vec<(String, bool)>, Ack<()>);
+
+/// A document that can be taken into force.
+pub(super) struct Ready {
+    plan: Plan,
+    zone: Named,
+}
+
+/// Rules, jobs and calendar at work.
+pub struct Automation {
+    hub: Arc<Hub>,
+    store: Arc<Store>,
+    executor: Arc<Executor>,
+    state: Mutex<State>,
+    slots: Arc<Semaphore>,
+}
+
+/// What a turn changes.
+pub(super) struct State {
+    pub(super) engine: Engine,
+    pub(super) plan: Plan,
+    pub(super) zone: Named,
+    /// The wall clock at the start, less the monotonic one, ms.
+    base_ms: u64,
+    place: u64,
+    kept_place: u64,
+    kept_calendar: BTreeMap<String, i64>,
+    /// Keys from before, until the present values or an event confirm them.
+    inherited: BTreeSet<String>,
+    /// When the rules began.
+    began: Nanos,
+    published: Option<Nanos>,
+    names: Vec<Name>,
+    keep_failed: bool,
+    pub(super) last: BTreeMap<String, LastOutcome>,
+}
+
+impl State {
+    /// Both clocks, as the engine wants them.
+    pub(super) fn clock(&self) -> Clock {
+        let now = clock::now();
+        let steady_ms = self.base_ms + now.as_millis();
+        Clock { now, steady_ms, unix_s: (clock::unix_ms() / 1_000) as i64 }
+    }
+
+    /// Changes as rows, and with them how far the log and the calendar were
+    /// looked at.
+    fn rows(&mut self, changes: Vec<Change>) -> Vec<JobRow> {
+        let row = |change| match change {
+            Change::Episode(id, value) => (format!("e/{id}"), value.map(|value| json(&value))),
+            Change::Instance(id, value) => (format!("i/{id}"), value.map(|value| json(&value))),
+        };
+        let mut rows: Vec<JobRow> = changes.into_iter().map(row).collect();
+        if *self.engine.calendar().seen() != self.kept_calendar {
+            self.kept_calendar = self.engine.calendar().seen().clone();
+            rows.push(("calendar".to_owned(), Some(json(&self.kept_calendar))));
+        }
+        let far = self.place.saturating_sub(self.kept_place) >= PLACE_EVERY;
+        if (far || !rows.is_empty()) && self.place != self.kept_place {
+            self.kept_place = self.place;
+            rows.push(("place".to_owned(), Some(json(&self.place))));
+        }
+        rows
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    // Plain data: each of its maps has texts for keys.
+    serde_json::to_vec(value).expect("what is kept can be written as JSON")
+}
+
+impl Automation {
+    /// What was in force, and what it had planned. A document that cannot be
+    /// used any more is told, and an older one is taken.
+    #[must_use]
+    pub fn open(hub: Arc<Hub>, store: Arc<Store>, executor: Arc<Executor>) -> Self {
+        let kept = store.settings(DOCUMENT).unwrap_or_else(|e| {
+            tracing::error!("no rules and jobs: {}", chain(&e));
+            Vec::new()
+        });
+        let mut ready = None;
+        for revision in kept {
+            match Document::parse(&revision.text)
+                .map_err(NotTaken::from)
+                .and_then(|d| check(d, &executor))
+            {
+                Ok(good) => {
+                    ready = Some(good);
+                    break;
+                }
+                Err(e) => {
+                    let reason = chain(&e);
+                    tracing::error!("revision {} of rules and jobs: {reason}", revision.revision);
+                    store.record(Event::SettingsRefused { what: DOCUMENT.to_owned(), reason });
+                }
+            }
+        }
+        let ready = ready.unwrap_or_else(|| {
+            check(Document::default(), &executor).expect("an empty document is a good one")
+        });
+        let state = Mutex::new(begin(ready, &store));
+        Self { hub, store, executor, state, slots: Arc::new(Semaphore::new(ACTIONS_MAX)) }
+    }
+
+    /// Until the store is closed; dropping the future is the way to stop.
+    pub async fn run(self: Arc<Self>) {
+        let (sender, mut outcomes) = mpsc::channel::<(String, Outcome)>(ACTIONS_MAX * 2);
+        let mut settled = self.store.settled();
+        let mut scan = tokio::time::interval(SCAN);
+        scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = scan.tick() => self.scan(),
+                changed = settled.changed() => if changed.is_err() { return },
+                Some((instance, outcome)) = outcomes.recv() => {
+                    let mut state = self.state();
+                    let clock = state.clock();
+                    state.engine.finished(&instance, outcome, clock);
+                }
+            }
+            self.take_events(&mut settled).await;
+            let tasks = {
+                let mut state = self.state();
+                let clock = state.clock();
+                state.engine.due(clock)
+            };
+            self.tell();
+            self.keep().await;
+            for task in tasks {
+                self.carry_out(task, sender.clone());
+            }
+        }
+    }
+
+    /// Evaluate the rules, look at the calendar, and show the rules' values.
+    fn scan(&self) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let clock = state.clock();
+        let points = self.hub.get(state.engine.machine().program().inputs());
+        let readings: Vec<Reading<'_>> = points.iter().map(|p| Reading::from(p.as_ref())).collect();
+        let before = state.engine.machine().values().to_vec();
+        let events = state.engine.scan(&readings, clock, &state.zone);
+        let values = state.engine.machine().values();
+        let old = state.published.is_none_or(|at| clock.now.since(at) >= PUBLISH_EVERY);
+        if (old || before != values) && !values.is_empty() {
+            state.published = Some(clock.now);
+            let point = |(name, value): (&Name, &evenkeel_core::rules::RuleValue)| {
+                let quality = if value.known { Quality::Estimated } else { Quality::Stale };
+                let value = Value::Flag(value.value);
+                (name.clone(), Point { value, unit: Unit::None, quality, at: clock.now })
+            };
+            self.hub.publish(ROOT, clock.now, state.names.iter().zip(values).map(point));
+        }
+        for event in events {
+            tracing::info!("{event}");
+            self.store.record(event);
+        }
+        self.confirm_inherited(state, clock);
+    }
+
+    /// After a restart nobody tells of what ended meanwhile: the present
+    /// values do.
+    fn confirm_inherited(&self, state: &mut State, clock: Clock) {
+        if state.inherited.is_empty() {
+            return;
+        }
+        let program = state.engine.machine().program();
+        let settled = clock.now.since(state.began) >= program.longest_delay() + SETTLE;
+        let is_rule = |key: &str| {
+            key.strip_prefix("rule/").map(|name| program.rules().iter().any(|r| r.name == name))
+        };
+        let point = |name: &str| self.hub.get(&[Name::parse(name).ok()?]).pop().flatten();
+        let says = |key: &String| match is_rule(key) {
+            Some(false) => Some(false),
+            // Its delay may only have begun anew.
+            Some(true) if !settled => None,
+            _ => still(key, point),
+        };
+        let known: Vec<(String, bool)> =
+            state.inherited.iter().filter_map(|key| Some((key.clone(), says(key)?))).collect();
+        for (key, so) in known {
+            state.inherited.remove(&key);
+            if !so {
+                tracing::info!("{key}: it is over since before the restart");
+                state.engine.planner.over(&key, clock.steady_ms);
+            }
+        }
+    }
+
+    async fn take_events(&self, settled: &mut tokio::sync::watch::Receiver<u64>) {
+        loop {
+            let newest = *settled.borrow_and_update();
+            let place = self.state().place;
+            if newest <= place {
+                return;
+            }
+            let store = Arc::clone(&self.store);
+            let read = tokio::task::spawn_blocking(move || store.events(Some(place), BATCH));
+            let Ok(batch) = read.await else { return };
+            let mut state = self.state();
+            let clock = state.clock();
+            if batch.is_empty() {
+                state.place = newest;
+                return;
+            }
+            for stored in &batch {
+                state.engine.happened(stored.id, stored.unix_ms, &stored.event, clock);
+                state.place = stored.id;
+            }
+        }
+    }
+
+    /// Record what the planner says, and remember each job's last outcome.
+    fn tell(&self) {
+        let mut state = self.state();
+        for event in state.engine.planner.said() {
+            tracing::info!("{event}");
+            if let Some((job, outcome)) = LastOutcome::of(&event, clock::unix_ms()) {
+                state.last.insert(job, outcome);
+            }
+            self.store.record(event);
+        }
+    }
+
+    /// Keep what changed, before anything of it is done.
+    async fn keep(&self) {
+        let Some((names, ack)) = self.begin_to_keep() else { return };
+        let kept = tokio::time::timeout(KEEP_MAX, ack.done()).await;
+        let failed = match kept {
+            Ok(Ok(())) => None,
+            Ok(Err(e)) => Some(chain(&e)),
+            Err(_) => Some("the disk does not answer".to_owned()),
+        };
+        self.kept(names, failed);
+    }
+
+    /// Hand what changed to the store, in the order in which it changed: the
+    /// console and the circle may both be about to.
+    fn begin_to_keep(&self) -> Option<Keeping> {
+        let mut state = self.state();
+        let changes = state.engine.planner.changes();
+        let names = changes.iter().map(Change::name).collect();
+        let rows = state.rows(changes);
+        (!rows.is_empty()).then(|| (names, self.store.keep_jobs(rows)))
+    }
+
+    /// What was not kept is tried again with the next change.
+    fn kept(&self, names: Vec<(String, bool)>, failed: Option<String>) {
+        let mut state = self.state();
+        if let Some(reason) = &failed {
+            if !state.keep_failed {
+                tracing::error!("jobs are done, and not kept over a restart: {reason}");
+            }
+            state.engine.planner.unkept(names);
+            state.kept_place = 0;
+            state.kept_calendar.clear();
+        }
+        state.keep_failed = failed.is_some();
+    }
+
+    fn carry_out(&self, task: Task, outcomes: mpsc::Sender<(String, Outcome)>) {
+        let (executor, slots) = (Arc::clone(&self.executor), Arc::clone(&self.slots));
+        tokio::spawn(async move {
+            let Ok(_slot) = slots.acquire_owned().await else { return };
+            let instance = task.instance.clone();
+            let outcome = executor.carry_out(task).await;
+            // At the end nobody waits for it; it is done again after the start.
+            let _ = outcomes.send((instance, outcome)).await;
+        });
+    }
+
+    /// Take a document into force.
+    ///
+    /// # Errors
+    /// [`NotTaken`]; the one in force goes on then.
+    pub async fn put(&self, document: Document) -> Result<(), NotTaken> {
+        let text =
+            document.to_text().map_err(|e| Problem::Line { line: 1, problem: e.to_string() })?;
+        let Ready { plan, zone } = check(document, &self.executor)?;
+        self.store.keep_settings(DOCUMENT, &text).done().await?;
+        self.take(plan, zone);
+        self.keep().await;
+        Ok(())
+    }
+
+    fn take(&self, plan: Plan, zone: Named) {
+        let mut state = self.state();
+        state.names = names(&plan);
+        state.engine.change(&plan);
+        (state.plan, state.zone) = (plan, zone);
+        let standing = state.engine.planner.standing();
+        state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
+        (state.began, state.published) = (clock::now(), None);
+        self.hub.retract(ROOT);
+    }
+
+    /// Look at a document as [`Self::put`] does, and leave everything as it is.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn check(&self, document: Document) -> Result<(), NotTaken> {
+        check(document, &self.executor).map(drop)
+    }
+
+    /// What would happen with this document, or with the one in force, in a
+    /// scripted time. Long work: not on a thread of the runtime.
+    ///
+    /// # Errors
+    /// [`NotTaken`] when the document is wrong.
+    pub fn rehearse_script(
+        &self,
+        document: Option<Document>,
+        script: &Script,
+        frames: Vec<Frame>,
+    ) -> Result<Table, NotTaken> {
+        let begin_ms = u64::from(script.begin_unix_s) * 1_000;
+        let ready = self.ready(document)?;
+        let for_ms = u64::from(script.for_s) * 1_000;
+        Ok(rehearsal::rehearse(&ready.plan, frames.into_iter(), begin_ms, for_ms, &ready.zone))
+    }
+
+    /// The same in the recorded past, ms since 1970.
+    ///
+    /// # Errors
+    /// [`NotTaken`] when the document is wrong or the store cannot be read.
+    pub fn rehearse_past(
+        &self,
+        document: Option<Document>,
+        times: RangeInclusive<u64>,
+    ) -> Result<Table, NotTaken> {
+        let ready = self.ready(document)?;
+        let frames = past::frames(&self.store, ready.plan.program().inputs(), times.clone())?;
+        let (begin_ms, for_ms) = (*times.start(), times.end().saturating_sub(*times.start()));
+        Ok(rehearsal::rehearse(&ready.plan, frames.into_iter(), begin_ms, for_ms, &ready.zone))
+    }
+
+    fn ready(&self, document: Option<Document>) -> Result<Ready, NotTaken> {
+        match document {
+            Some(document) => check(document, &self.executor),
+            None => {
+                let state = self.state();
+                Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone() })
+            }
+        }
+    }
+
+    // Poisoned by a panic in a handler: each change is made by one call into
+    // the engine, which does not panic half way.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+    let zone = Named::find(&document.zone).map_err(NotTaken::Zone)?;
+    let plan = document.plan()?;
+    let document = plan.document();
+    let of_jobs = document.job.iter().flat_map(|j| j.actions().map(|action| (&j.name, action)));
+    let of_sequences =
+        document.sequence.iter().flat_map(|s| s.actions().map(|action| (&s.name, action)));
+    for (job, action) in of_jobs.chain(of_sequences) {
+        if let Action::Webhook { to } = action
+            && !executor.knows_webhook(to)
+        {
+            return Err(NotTaken::NoWebhook { job: job.clone(), webhook: to.clone() });
+        }
+    }
+    Ok(Ready { plan, zone })
+}
+
+/// The planner goes on where it was.
+fn begin(ready: Ready, store: &Store) -> State {
+    let rows = store.jobs().unwrap_or_else(|e| {
+        tracing::error!("what jobs had planned is not known: {}", chain(&e));
+        Vec::new()
+    });
+    let (mut episodes, mut instances) = (BTreeMap::new(), BTreeMap::new());
+    let (mut place, mut seen) = (None, BTreeMap::new());
+    for (name, bytes) in rows {
+        match name.split_once('/') {
+            Some(("e", id)) => {
+                drop(read(&bytes).map(|episode| episodes.insert(id.to_owned(), episode)))
+            }
+            Some(("i", id)) => drop(read(&bytes).map(|i| instances.insert(id.to_owned(), i))),
+            _ if name == "place" => place = read(&bytes),
+            _ if name == "calendar" => seen = read(&bytes).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    let newest = store.latest(1).first().map_or(0, |event| event.id);
+    // Jobs begin with what happens from now on, and never ahead of the log.
+    let place = place.map_or(newest, |place: u64| place.min(newest));
+    let Ready { plan, zone } = ready;
+    let mut engine = Engine::new(&plan, seen.clone());
+    let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
+    engine.planner.resume(episodes, instances, base_ms + clock::now().as_millis());
+    let inherited = engine.planner.standing();
+    let last = store.events(None, OUTCOMES_IN).into_iter();
+    let last = last.filter_map(|stored| LastOutcome::of(&stored.event, stored.unix_ms)).collect();
+    State {
+        engine,
+        names: names(&plan),
+        plan,
+        zone,
+        base_ms,
+        place,
+        kept_place: 0,
+        kept_calendar: seen,
+        inherited,
+        began: clock::now(),
+        published: None,
+        keep_failed: false,
+        last,
+    }
+}
+
+fn names(plan: &Plan) -> Vec<Name> {
+    let name = |rule: &evenkeel_core::rules::Rule| {
+        Name::parse(&format!("{ROOT}.{}", rule.name)).expect("a rule's name is part of a point's")
+    };
+    plan.program().rules().iter().map(name).collect()
+}
+
+/// A row of another version is as good as none.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    serde_json::from_slice(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! Time zones by name, from the IANA's table within the program: an appliance
+//! has no other that it could rely on.
+
+use evenkeel_core::schedule::Zone;
+use jiff::Timestamp;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+/// A zone of the table.
+#[derive(Clone, Debug)]
+pub struct Named(TimeZone);
+
+impl Named {
+    /// The zone of this name, e.g. `Europe/Berlin`.
+    ///
+    /// # Errors
+    /// In words, when the table has none.
+    pub fn find(name: &str) -> Result<Self, String> {
+        TimeZoneDatabase::bundled().get(name).map(Self).map_err(|_| {
+            format!("there is no time zone {name:?}; write it like \"Europe/Berlin\" or \"UTC\"")
+        })
+    }
+}
+
+impl Zone for Named {
+    fn offset_s(&self, unix_s: i64) -> i32 {
+        // Out of jiff's years (−9999 … 9999) no clock of ours ever stands.
+        Timestamp::from_second(unix_s).map_or(0, |at| self.0.to_offset(at).seconds())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_core::schedule::Entry;
+
+    #[test]
+    fn zones_are_known_by_name() {
+        let berlin = Named::find("Europe/Berlin").expect("known");
+        assert_eq!(berlin.offset_s(1_795_247_521), 3_600);
+        assert_eq!(berlin.offset_s(1_782_864_000), 7_200);
+        assert_eq!(Named::find("UTC").expect("known").offset_s(0), 0);
+        assert_eq!(Named::find("Asia/Kolkata").expect("known").offset_s(0), 19_800);
+        let error = Named::find("Europe/Berln").expect_err("unknown");
+        assert!(error.contains("Europe/Berln"), "{error}");
+        assert_eq!(berlin.offset_s(i64::MAX), 0);
+    }
+
+    #[test]
+    fn the_calendar_follows_real_changes_of_the_clock() {
+        let text = "name = 'x'\nwhen = { every = 'day', at = '02:30' }";
+        let daily: Entry = toml::from_str(text).expect("an entry");
+        for (zone, after, wanted) in [
+            // 2026-03-29 02:30 does not exist in Berlin: 03:30, 01:30 UTC.
+            ("Europe/Berlin", 1_774_738_800, 1_774_747_800),
+            // 2026-11-01 01:30 comes twice in New York, 02:30 once: 07:30 UTC.
+            ("America/New_York", 1_793_491_200, 1_793_518_200),
+            // Lord Howe goes by half an hour: 02:00 becomes 02:30 on 2026-10-04.
+            ("Australia/Lord_Howe", 1_791_034_200, 1_791_041_400),
+        ] {
+            let zone = Named::find(zone).expect("known");
+            assert_eq!(daily.next_after(after, &zone), Some(wanted), "{zone:?}");
+        }
+    }
+}
