@@ -196,9 +196,17 @@ pub enum ThresholdError {
     /// A rule makes no sense.
     #[error("threshold {number} ({what}): {problem}")]
     Rule {
-        /// Its number in the list, from 1; 0: where several meet.
+        /// Its number in the list, from 1.
         number: usize,
         /// Its scope, quantity and side.
+        what: String,
+        /// What is wrong, and what is right.
+        problem: String,
+    },
+    /// Where several rules meet, they do not go together.
+    #[error("at {what}: {problem}")]
+    Place {
+        /// The place, quantity and side.
         what: String,
         /// What is wrong, and what is right.
         problem: String,
@@ -290,8 +298,7 @@ impl Thresholds {
         for (place, battery) in places {
             for (quantity, side) in self.index.keys() {
                 let effective = self.effective(place, battery, *quantity, *side);
-                effective.check(*quantity, *side).map_err(|problem| ThresholdError::Rule {
-                    number: 0,
+                effective.check(*quantity, *side).map_err(|problem| ThresholdError::Place {
                     what: format!("{place}, {quantity} {}", side.as_str()),
                     problem,
                 })?;

