@@ -57,8 +57,10 @@ async fn what_is_wrong_is_refused_with_its_place() {
             refused.body
         );
     }
-    for nonsense in [json!({}), json!({"toml": "", "document": {}}), json!({"tomll": ""})] {
-        assert_eq!(bench.post("/api/v1/automation", &cookie, nonsense).await.status, 400);
+    for (nonsense, status) in
+        [(json!({}), 400), (json!({"toml": "", "document": {}}), 400), (json!({"tomll": ""}), 422)]
+    {
+        assert_eq!(bench.post("/api/v1/automation", &cookie, nonsense).await.status, status);
     }
 }
 
