@@ -17,12 +17,15 @@ mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_form;
 mod plugins_page;
 mod problem;
 pub mod remote;
 pub mod routes;
 pub mod server;
 pub mod session;
+mod settings_form;
+pub mod sign_in_settings;
 pub mod stream;
 pub(crate) mod throttle;
 pub mod tls;
@@ -34,6 +37,7 @@ use crate::failure::chain;
 use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::licence::Licences;
+use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
@@ -55,6 +59,7 @@ pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
     plugins: Arc<dyn PluginAdmin>,
+    deliveries: Deliveries,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
     licences: Arc<Licences>,
@@ -79,6 +84,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// The plugins, for the administrator.
     pub plugins: Arc<dyn PluginAdmin>,
+    /// How far the notifiers are.
+    pub deliveries: Deliveries,
     /// The way to the guard.
     pub orders: Arc<Orders>,
     /// The edition in force.
@@ -108,12 +115,14 @@ impl Console {
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
-        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
+        let Parts { hub, store, plugins, deliveries, orders, commands, licences, data_dir, remote } =
+            parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
             store,
             plugins,
+            deliveries,
             orders,
             commands,
             licences,
