@@ -198,9 +198,9 @@ fn every_refusal_names_the_thing_and_what_to_do() {
     let listen = ["listen.modbus=tcp://127.0.0.1:0", "read.values=[\"ups.0\"]"];
     let dangerous = "commands.writes=[\"ups.0:load.off\"]";
     let wanted = [&["grant", "modbus-server", "--yes", dangerous][..], &listen].concat();
-    refused(&wanted, 5, &["switches the load off", "commands.writes=ups.0:load.off"]);
-    let confirm = ["--confirm", "commands.writes=ups.0:load.off"];
-    bench.done(&[&wanted[..], &confirm].concat());
+    let words = "commands.writes=ups.0:load.off";
+    refused(&wanted, 5, &["switches the load off", words, "--confirm"]);
+    bench.done(&[&wanted[..], &["--confirm", words]].concat());
 
     // A port that somebody else has is what is wrong with it now.
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -218,11 +218,11 @@ fn every_refusal_names_the_thing_and_what_to_do() {
     // A vendor whom nobody here knows, until a person says so.
     let vendor = SecretKey::generate(Role::Plugin, "acme").expect("a key");
     let foreign = bench.megatec("0.3.0", &vendor);
-    refused(&["upload", text(&foreign)], 1, &["the upload is refused", "acme"]);
+    let found = vendor.public().fingerprint();
+    refused(&["upload", text(&foreign)], 1, &["the upload is refused", &found]);
     let key = bench.path("acme.pub");
     fs::write(&key, vendor.public().to_text()).expect("written");
     let add = ["trust-key", "add", text(&key), "--key-fingerprint"];
-    let found = vendor.public().fingerprint();
     refused(&[&add[..], &["0000"]].concat(), 1, &[&found]);
     bench.done(&[&add[..], &[&found]].concat());
     bench.done(&["upload", text(&foreign)]);

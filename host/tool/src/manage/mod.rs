@@ -176,6 +176,9 @@ impl Failure {
             text = format!("{text}: {error}");
             cause = error.source();
         }
+        if matches!(self, Self::Client(ClientError::Refused(r)) if r.kind == "confirm") {
+            text.push_str(" (that is, --confirm WORDS for each)");
+        }
         table::plain_lines(&text)
     }
 }

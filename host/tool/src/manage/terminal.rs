@@ -38,10 +38,11 @@ pub fn ask(question: &str, instead: &str) -> Result<String, Failure> {
 /// As [`agreed`].
 pub fn ask_hidden(question: &str, instead: &str) -> Result<String, Failure> {
     let hidden = Hidden::new();
-    let answer = ask(question, instead);
+    let answer = ask(question, instead)?;
     drop(hidden);
+    // The line feed was hidden, too.
     eprintln!();
-    answer
+    Ok(answer)
 }
 
 /// The first line of a file; `-` is standard input.
