@@ -34,7 +34,7 @@ enum Action {
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArguments),
     /// Manage the plugins of an appliance over the network.
-    Plugin(manage::Arguments),
+    Plugin(Box<manage::Arguments>),
 }
 
 #[derive(Args)]
@@ -57,7 +57,7 @@ const REPLAY_HELP: &str = include_str!("replay_help.txt");
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Action::Replay(arguments) => report(replay(&arguments)),
-        Action::Plugin(arguments) => report_plugin(manage::run(arguments)),
+        Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
     }
 }
 
