@@ -5,20 +5,12 @@
 //
 // usage: node console.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
 import { createConnection } from "node:net";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
+import { mkdirSync } from "node:fs";
+import { accessible, check, finish, launch, watch as watchOf } from "./kit.mjs";
 
 const [base, firstPassword, control, shots] = process.argv.slice(2);
-const require = createRequire(import.meta.url);
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const axeTags = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"];
-const problems = [];
 mkdirSync(shots, { recursive: true });
-
-function check(holds, problem) {
-  if (!holds) problems.push(problem);
-}
+const watch = (page, name) => watchOf(page, name, base);
 
 function say(words) {
   return new Promise((resolve, reject) => {
@@ -35,27 +27,6 @@ function say(words) {
   });
 }
 
-function watch(page, name) {
-  page.on("console", (m) => m.type() === "error" && !expected(m) && problems.push(`${name}: console: ${m.text()}`));
-  page.on("pageerror", (e) => problems.push(`${name}: ${e}`));
-  page.on("request", (r) =>
-    check(r.url().startsWith(base) || r.url().startsWith("data:"), `${name}: foreign request ${r.url()}`),
-  );
-}
-
-// A refused sign-in is answered 401, which Chromium reports as an error.
-function expected(message) {
-  return /status of 40[13]/.test(message.text());
-}
-
-async function accessible(page, name) {
-  await page.evaluate(axe);
-  const result = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), axeTags);
-  for (const v of result.violations) {
-    problems.push(`${name}: axe ${v.id}: ${v.nodes.map((n) => n.target).join(", ")}`);
-  }
-}
-
 async function look(page, name) {
   await page.screenshot({ path: `${shots}/${name}.png` });
 }
@@ -70,11 +41,7 @@ async function until(page, what, seconds, condition, argument) {
   return Date.now() - start;
 }
 
-const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync"],
-});
+const browser = await launch();
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } });
 const page = await context.newPage();
 watch(page, "desktop");
@@ -225,7 +192,4 @@ await page.waitForSelector("#password");
 await page.goto(base);
 check((await page.locator("#password").count()) === 1, "signed out, but still let in");
 await browser.close();
-const report = { weight, apart, seconds_to_band: closing / 1000, ms_mains_off_to_screen: toBattery, problems };
-writeFileSync(`${shots}/report.json`, JSON.stringify(report, null, 1));
-console.log(JSON.stringify(report, null, 1));
-process.exit(problems.length === 0 ? 0 : 1);
+finish(shots, "report", { weight, apart, seconds_to_band: closing / 1000, ms_mains_off_to_screen: toBattery });

@@ -83,6 +83,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "licence",
     "--test",
+    "manage",
+    "--test",
     "modbus",
     "--test",
     "radius",

@@ -50,6 +50,7 @@ async fn main() {
         hub: hub.clone(),
         store: store.clone(),
         plugins,
+        deliveries: Arc::new(Vec::new),
         orders,
         commands: Arc::default(),
         automation: Arc::new(automation),

@@ -46,7 +46,7 @@ impl Role {
 }
 
 /// Who else decides, and what their words mean.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginSettings {
     /// Plugins by their ids, in the order in which they are asked; none: local
@@ -75,7 +75,8 @@ impl LoginSettings {
         for (i, name) in self.authenticators.iter().enumerate() {
             if !plugins.contains(&name.as_str()) {
                 return Err(format!(
-                    "authenticator {name:?} is no plugin; add a [[plugin]] entry with this name or id"
+                    "authenticator {name:?} is no plugin; install it, or add a [[plugin]] entry with \
+                    this name or id"
                 ));
             }
             if self.authenticators[..i].contains(name) {

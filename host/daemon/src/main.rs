@@ -12,7 +12,7 @@ use evenkeeld::caps::net_server::Servers;
 use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
-use evenkeeld::console::{Console, Parts, server, tls};
+use evenkeeld::console::{Console, Parts, server, sign_in_settings, tls};
 use evenkeeld::failure::chain;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
@@ -193,10 +193,15 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         None => Arc::new(Nobody),
     };
     let remote = Remote::new(config.login.clone(), authenticators);
+    match sign_in_settings::kept(&store) {
+        Ok(kept) => kept.into_iter().for_each(|kept| remote.set(kept)),
+        Err(e) => tracing::error!("who else may sign in is not known: {}", chain(&e)),
+    }
     let parts = Parts {
         hub,
         store: store.clone(),
         plugins: admin,
+        deliveries: Arc::new(move || notifiers.progress()),
         orders,
         commands,
         automation,

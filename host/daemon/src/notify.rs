@@ -32,6 +32,9 @@ pub struct Notifiers {
     at_work: Mutex<BTreeMap<String, AtWork>>,
 }
 
+/// Asks how far each notifier is.
+pub type Deliveries = Arc<dyn Fn() -> Vec<Progress> + Send + Sync>;
+
 /// A notifier and its courier, who stops when this is dropped.
 struct AtWork {
     slot: Arc<Slot>,

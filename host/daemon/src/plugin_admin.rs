@@ -3,7 +3,9 @@
 
 use crate::caps::log::Said;
 use crate::config::PluginGrant;
+use crate::notify::Progress;
 use crate::plugin_status::{PluginList, PluginStatus};
+use evenkeel_signing::SettingSpec;
 use serde::Serialize;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
@@ -16,6 +18,8 @@ pub type Reply<T> = oneshot::Receiver<Result<T, AdminError>>;
 pub trait PluginAdmin: PluginList {
     /// Every bundle that is here, whether it can be used or not.
     fn bundles(&self) -> Reply<Vec<BundleInfo>>;
+    /// What a bundle is and asks for, if a trusted key signed it.
+    fn inspect(&self, raw: Vec<u8>) -> Reply<BundleInfo>;
     /// Keep a bundle, if a trusted key signed it.
     fn upload(&self, raw: Vec<u8>) -> Reply<BundleInfo>;
     /// Remove an uploaded bundle that nothing needs.
@@ -124,8 +128,20 @@ pub struct PermissionInfo {
     pub reason: String,
 }
 
-/// A signed bundle.
+/// A grant that can cut power or do other harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DangerInfo {
+    /// What is repeated in `confirm`.
+    pub name: String,
+    /// What can happen.
+    pub text: String,
+    /// Confirmed by whoever wrote the configuration file, and not by an
+    /// administrator in `confirm`.
+    pub by_file: bool,
+}
+
+/// A signed bundle.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct BundleInfo {
     /// SHA-256 of its bytes, in hexadecimal.
     pub digest: String,
@@ -154,8 +170,14 @@ pub struct BundleInfo {
     pub memory_bytes: u32,
     /// Processor time that a call of it may take, ms.
     pub call_cpu_ms: u32,
-    /// The mark by which a person consents to exactly these permissions.
+    /// The mark by which a person consents to exactly these permissions, for
+    /// an upload also to who signed it.
     pub consent: String,
+    /// What can be set: the signed schema.
+    #[schema(value_type = Vec<Object>)]
+    pub settings: Vec<SettingSpec>,
+    /// It has no schema and judges its settings itself.
+    pub free_settings: bool,
 }
 
 /// Everything about one plugin.
@@ -174,6 +196,10 @@ pub struct PluginDetail {
     pub permissions: Vec<PermissionInfo>,
     /// Its permissions were accepted.
     pub consented: bool,
+    /// What of its grants can do harm.
+    pub dangers: Vec<DangerInfo>,
+    /// How far a notifier is; null for all others.
+    pub delivery: Option<Progress>,
     /// There is an earlier version to go back to.
     pub can_roll_back: bool,
     /// What it said last, oldest first.
@@ -200,6 +226,10 @@ fn off<T>() -> Reply<T> {
 
 impl PluginAdmin for NoPlugins {
     fn bundles(&self) -> Reply<Vec<BundleInfo>> {
+        off()
+    }
+
+    fn inspect(&self, _: Vec<u8>) -> Reply<BundleInfo> {
         off()
     }
 

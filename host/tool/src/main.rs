@@ -1,8 +1,9 @@
-//! `evenkeel`: the user's offline tool.
+//! `evenkeel`: the user's tool.
 //!
 //! `evenkeel replay --battery FILE.toml trace.csv` prints what the appliance's
-//! estimators say about a recorded discharge. Results go to standard output,
-//! everything for people to standard error.
+//! estimators say about a recorded discharge; `evenkeel plugin …` manages the
+//! plugins of an appliance. Results go to standard output, everything for
+//! people to standard error.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -12,13 +13,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use evenkeel::battery_file::ReplayBattery;
+use evenkeel::manage;
 use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
 use evenkeel::trace::{Sample, Trace};
 use evenkeel_core::estimate::StringEstimate;
 use evenkeel_core::scan::Phase;
 
-/// The user's offline tool of the Evenkeel battery monitor.
+/// The user's tool of the Evenkeel battery monitor.
 #[derive(Parser)]
 #[command(name = "evenkeel", version)]
 struct Arguments {
@@ -31,6 +33,8 @@ enum Action {
     /// Estimate state of charge, capacity and runtime over a recorded discharge.
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArguments),
+    /// Manage the plugins of an appliance over the network.
+    Plugin(Box<manage::Arguments>),
 }
 
 #[derive(Args)]
@@ -51,14 +55,34 @@ struct ReplayArguments {
 const REPLAY_HELP: &str = include_str!("replay_help.txt");
 
 fn main() -> ExitCode {
-    let Action::Replay(arguments) = Arguments::parse().command;
-    match replay(&arguments) {
+    match Arguments::parse().command {
+        Action::Replay(arguments) => report(replay(&arguments)),
+        Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
+    }
+}
+
+fn report(done: Result<(), Box<dyn Error>>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("evenkeel: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn report_plugin((json, done): (bool, Result<(), manage::Failure>)) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(manage::Failure::Output(e)) if e.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            match json {
+                true => eprintln!("{:#}", failure.to_json()),
+                false => eprintln!("evenkeel: {}", failure.text()),
+            }
+            failure.exit_code().into()
         }
     }
 }

@@ -2,6 +2,7 @@
 //! hardware, guard and daemon as processes in one folder ([`Stack`]), and an
 //! HTTPS client for its API ([`Client`]).
 
+pub mod bundle;
 mod client;
 mod program;
 mod stack;

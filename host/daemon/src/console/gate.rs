@@ -2,10 +2,10 @@
 //! (SEC-060, §2.6), the cross-site check on all writes (SEC-043), and the
 //! permission of its route (SEC-050).
 
-use super::Console;
 use super::problem::Problem;
 use super::routes::Permission;
 use super::session::{self, Caller, Token};
+use super::{Console, page};
 use crate::clock;
 use crate::login::Role;
 use axum::extract::{Request, State};
@@ -101,20 +101,35 @@ pub async fn permit(
     }
     let write = !matches!(request.method().as_str(), "GET" | "HEAD");
     if write && caller.account.role < Role::Admin && permission != Permission::Leave {
-        return Problem::viewer(&caller.user).into_response();
+        let problem = Problem::viewer(&caller.user);
+        return if is_api { problem.into_response() } else { page::refused(&problem) };
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
 
 /// Paths that do not exist.
-pub async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+pub async fn not_found(uri: Uri) -> Response {
+    for_whom(&uri, nothing_here())
 }
 
 /// Methods that a path does not have.
-pub async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "This path does not have this method")
+pub async fn method_not_allowed(uri: Uri) -> Response {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    for_whom(&uri, Problem::new(status, "method", "This path does not have this method"))
+}
+
+/// What is said where there is nothing.
+pub fn nothing_here() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+}
+
+/// A program reads a problem, a person reads a page with a way out.
+fn for_whom(uri: &Uri, problem: Problem) -> Response {
+    match uri.path().starts_with("/api/") || uri.path().starts_with("/assets/") {
+        true => problem.into_response(),
+        false => page::refused(&problem),
+    }
 }
 
 /// Who sent these headers, if they are signed in.

@@ -19,12 +19,15 @@ mod openapi;
 pub mod orders;
 pub mod page;
 pub mod password;
+mod plugins_form;
 mod plugins_page;
 mod problem;
 pub mod remote;
 pub mod routes;
 pub mod server;
 pub mod session;
+mod settings_form;
+pub mod sign_in_settings;
 pub mod stream;
 pub(crate) mod throttle;
 pub mod tls;
@@ -38,6 +41,7 @@ use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::jobs::Automation;
 use crate::licence::Licences;
+use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::FailedSignIns;
@@ -59,6 +63,7 @@ pub struct Console {
     hub: Arc<Hub>,
     store: Arc<Store>,
     plugins: Arc<dyn PluginAdmin>,
+    deliveries: Deliveries,
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
     automation: Arc<Automation>,
@@ -85,6 +90,8 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// The plugins, for the administrator.
     pub plugins: Arc<dyn PluginAdmin>,
+    /// How far the notifiers are.
+    pub deliveries: Deliveries,
     /// The way to the guard.
     pub orders: Arc<Orders>,
     /// The edition in force.
@@ -122,6 +129,7 @@ impl Console {
             hub,
             store,
             plugins,
+            deliveries,
             orders,
             commands,
             automation,
@@ -135,6 +143,7 @@ impl Console {
             hub,
             store,
             plugins,
+            deliveries,
             orders,
             commands,
             automation,

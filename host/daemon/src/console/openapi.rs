@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
 //! `host/daemon/openapi.json` and the table of routes against it.
 
-use super::{access, api, commands, orders, problem, stream};
+use super::{access, api, commands, orders, problem, sign_in_settings, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -23,6 +23,8 @@ pub static TEXT: LazyLock<String> =
         access::password,
         access::logout,
         access::session,
+        sign_in_settings::get,
+        sign_in_settings::put,
         api::points,
         api::strings::strings,
         api::bench::devices,
@@ -46,6 +48,7 @@ pub static TEXT: LazyLock<String> =
         api::plugins::put,
         api::plugins::act,
         api::plugins::bundles,
+        api::plugins::inspect,
         api::plugins::upload,
         api::plugins::delete_bundle,
         api::plugins::keys,

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, LazyLock};
 
 const STYLE: &str = include_str!("assets/style.css");
+const PLUGINS_STYLE: &str = include_str!("assets/plugins.css");
 const SCRIPT: &str = include_str!("assets/live.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
@@ -21,7 +22,7 @@ const ICON: &str = include_str!("assets/icon.svg");
 /// new paths.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
-    for asset in [STYLE, SCRIPT, ICON] {
+    for asset in [STYLE, PLUGINS_STYLE, SCRIPT, ICON] {
         hash.update(asset);
     }
     hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
@@ -55,6 +56,7 @@ struct AnswerPage<'a> {
 #[template(path = "refused.html")]
 struct RefusedPage<'a> {
     version: &'a str,
+    heading: &'a str,
     title: &'a str,
     problem: &'a str,
 }
@@ -97,9 +99,15 @@ pub fn ask(prompt: &str) -> Response {
     render(StatusCode::OK, &AnswerPage { version: &VERSION, prompt })
 }
 
-/// What the page says when an order was not carried out.
+/// What the page says when an order was not carried out, or there is no page.
 pub fn refused(problem: &Problem) -> Response {
-    let page = RefusedPage { version: &VERSION, title: problem.title, problem: &problem.text() };
+    let heading = match problem.status() {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::FORBIDDEN => "Not allowed",
+        _ => "Not done",
+    };
+    let (title, detail) = (problem.title, problem.detail.as_deref().unwrap_or_default());
+    let page = RefusedPage { version: &VERSION, heading, title, problem: detail };
     with_retry_after(render(problem.status(), &page), problem)
 }
 
@@ -117,12 +125,13 @@ pub fn password_again(caller: &Caller, problem: &Problem) -> Response {
 pub async fn asset(Path((version, file)): Path<(String, String)>) -> Response {
     let (kind, text) = match file.as_str() {
         "style.css" => ("text/css; charset=utf-8", STYLE),
+        "plugins.css" => ("text/css; charset=utf-8", PLUGINS_STYLE),
         "live.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
-        _ => return super::gate::not_found().await.into_response(),
+        _ => return super::gate::nothing_here().into_response(),
     };
     if version != *VERSION {
-        return super::gate::not_found().await.into_response();
+        return super::gate::nothing_here().into_response();
     }
     let cache = "public, max-age=31536000, immutable";
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], text).into_response()
@@ -164,6 +173,7 @@ mod tests {
     #[test]
     fn assets_stay_small() {
         assert!(STYLE.len() <= 8_000, "{} bytes of style", STYLE.len());
+        assert!(PLUGINS_STYLE.len() <= 4_000, "{} bytes of style", PLUGINS_STYLE.len());
         // 6 kB compressed is about 18 kB of such text; the whole may not be more.
         assert!(SCRIPT.len() <= 12_000, "{} bytes of script", SCRIPT.len());
     }

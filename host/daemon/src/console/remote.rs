@@ -39,7 +39,8 @@ const EVENT_EVERY: Nanos = Nanos::from_secs(60);
 
 /// Accounts that are kept elsewhere.
 pub struct Remote {
-    settings: LoginSettings,
+    settings: Mutex<LoginSettings>,
+    by_file: bool,
     authenticators: Arc<dyn Authenticators>,
     challenges: Mutex<Challenges>,
     told: Mutex<Told>,
@@ -89,13 +90,34 @@ impl Remote {
     #[must_use]
     pub fn new(settings: LoginSettings, authenticators: Arc<dyn Authenticators>) -> Self {
         let told = Told { peers: BTreeMap::new(), no_role: Budget::new(EVENTS, EVENT_EVERY) };
-        Self { settings, authenticators, challenges: Mutex::default(), told: Mutex::new(told) }
+        let by_file = !settings.authenticators.is_empty();
+        let (challenges, told) = (Mutex::default(), Mutex::new(told));
+        Self { settings: Mutex::new(settings), by_file, authenticators, challenges, told }
     }
 
     /// Whether anybody else may decide.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        !self.settings.authenticators.is_empty()
+        !lock(&self.settings).authenticators.is_empty()
+    }
+
+    /// Who decides, and what their words mean.
+    #[must_use]
+    pub fn settings(&self) -> LoginSettings {
+        lock(&self.settings).clone()
+    }
+
+    /// Whether the configuration file says who decides, and nobody else may.
+    #[must_use]
+    pub const fn by_file(&self) -> bool {
+        self.by_file
+    }
+
+    /// From now on decide so; the file has the last word.
+    pub fn set(&self, settings: LoginSettings) {
+        if !self.by_file {
+            *lock(&self.settings) = settings;
+        }
     }
 
     /// The challenge behind a secret, which is used up.
@@ -128,7 +150,7 @@ pub async fn enter(
     visitor: Visitor,
     password: String,
 ) -> Result<Entry, Problem> {
-    let names = console.remote.settings.authenticators.clone();
+    let names = console.remote.settings().authenticators;
     decide(console, visitor, password, None, &names).await
 }
 
@@ -238,7 +260,7 @@ fn let_in(
 ) -> Result<Entry, Problem> {
     let Visitor { name, account, from } = visitor;
     let user = name.clone();
-    let Some(role) = console.remote.settings.role(words) else {
+    let Some(role) = console.remote.settings().role(words) else {
         if lock(&console.remote.told).no_role.spend(clock::now()) {
             let words = words.iter().take(8).map(|word| one_line(word, 64)).collect();
             let from = from.to_string();

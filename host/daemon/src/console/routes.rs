@@ -4,7 +4,7 @@
 use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
 use super::{
     Console, access, alarms_page, api, automation_page, commands, gate, openapi, orders, page,
-    plugins_page, stream,
+    plugins_page, sign_in_settings, stream,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -89,12 +89,15 @@ pub fn table() -> Vec<Route> {
             SignedIn,
             post(automation_page::change).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
+        write("/sign-in", SignedIn, post(sign_in_settings::put_form)),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedInPassive, get(access::session)),
+        read("/api/v1/sign-in", SignedIn, get(sign_in_settings::get)),
+        write("/api/v1/sign-in", SignedIn, post(sign_in_settings::put)),
         read("/api/v1/points", SignedIn, get(api::points)),
         read("/api/v1/strings", SignedIn, get(strings::strings)),
         read("/api/v1/devices", SignedIn, get(bench::devices)),
@@ -143,6 +146,11 @@ pub fn table() -> Vec<Route> {
             "/api/v1/bundles",
             SignedIn,
             post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
+        ),
+        write(
+            "/api/v1/bundles/inspect",
+            SignedIn,
+            post(plugins::inspect).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
         write("/api/v1/bundles/{digest}/delete", SignedIn, post(plugins::delete_bundle)),
         read("/api/v1/plugin-keys", SignedIn, get(plugins::keys)),

@@ -69,7 +69,7 @@ pub enum Told {
 }
 
 /// How far one notifier is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Progress {
     /// What it is called on this appliance.
     pub id: String,

@@ -5,7 +5,7 @@ use crate::plugin::world::World;
 use crate::plugin_status::{PluginState, PluginStatus};
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::PluginManifest;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,8 @@ struct Inner {
     status: PluginStatus,
     cpu: Nanos,
     durations_us: VecDeque<u64>,
+    /// What is wrong now, by what it is about. It goes when it is over.
+    troubles: BTreeMap<String, String>,
 }
 
 impl Board {
@@ -47,7 +49,8 @@ impl Board {
             last_poll_us: 0,
             since_unix_ms: clock::unix_ms(),
         };
-        let inner = Inner { status, cpu: Nanos(0), durations_us: VecDeque::new() };
+        let (durations_us, troubles) = (VecDeque::new(), BTreeMap::new());
+        let inner = Inner { status, cpu: Nanos(0), durations_us, troubles };
         Self { inner: Mutex::new(inner), memory_bytes: Arc::default() }
     }
 
@@ -57,7 +60,9 @@ impl Board {
         let inner = self.lock();
         let mut durations: Vec<u64> = inner.durations_us.iter().copied().collect();
         durations.sort_unstable();
+        let trouble = inner.troubles.values().next().cloned();
         PluginStatus {
+            last_error: trouble.or_else(|| inner.status.last_error.clone()),
             poll_p50_us: durations.get(durations.len() / 2).copied().unwrap_or(0),
             cpu_ms: inner.cpu.as_millis(),
             memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
@@ -135,6 +140,16 @@ impl Board {
         self.lock().status.last_error = Some(reason.to_owned());
     }
 
+    /// Something of it is wrong now, or no more. It is told before the last
+    /// thing that went wrong.
+    pub fn trouble(&self, about: &str, what: Option<&str>) {
+        let troubles = &mut self.lock().troubles;
+        match what {
+            Some(what) => troubles.insert(about.to_owned(), what.to_owned()),
+            None => troubles.remove(about),
+        };
+    }
+
     // A panic leaves whole values: each change is an assignment.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -153,6 +168,17 @@ mod tests {
         (0..64).for_each(|us| board.polled(Nanos(us * 1_000)));
         let status = board.status();
         assert_eq!((status.polls, status.poll_p50_us, status.last_poll_us), (164, 32, 63));
+    }
+
+    #[test]
+    fn what_is_wrong_now_is_told_first_and_goes_when_it_is_over() {
+        let board = Board::new("modbus", PluginState::Running);
+        let told = || board.status().last_error;
+        board.error("it failed once");
+        board.trouble("modbus", Some("the port is taken"));
+        assert_eq!(told().as_deref(), Some("the port is taken"));
+        board.trouble("modbus", None);
+        assert_eq!(told().as_deref(), Some("it failed once"));
     }
 
     #[test]

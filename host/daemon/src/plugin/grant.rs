@@ -36,9 +36,8 @@ pub enum GrantError {
     },
     /// It asks for something by name, and nothing is granted under that name.
     #[error(
-        "it asks for {} {what:?} ({reason}), and none is granted; add \
-        `grant.{}.{what} = {}` to the [[plugin]] entry of {plugin:?}",
-        kind.words, kind.field, kind.example
+        "it asks for {} {what:?} ({reason}), and none is granted; {}",
+        kind.words, place.grant(plugin, kind, what)
     )]
     NotGranted {
         /// Name of the plugin.
@@ -49,15 +48,16 @@ pub enum GrantError {
         what: String,
         /// Why the plugin wants it.
         reason: String,
+        /// Where it is to be granted.
+        place: Place,
     },
     /// It publishes, and may not.
-    #[error(
-        "it publishes points, and no subtree is granted; add `points = \"ups.0\"` to the \
-        [[plugin]] entry of {plugin:?}"
-    )]
+    #[error("it publishes points, and no subtree is granted; {}", place.points(plugin))]
     NoPoints {
         /// Name of the plugin.
         plugin: String,
+        /// Where it is to be granted.
+        place: Place,
     },
     /// A permission for an interface that has nothing to grant by name.
     #[error("it asks for {what:?} of {interface}, which has nothing of that kind to grant")]
@@ -67,6 +67,53 @@ pub enum GrantError {
         /// What it asks for.
         what: String,
     },
+}
+
+/// Where an administrator grants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The plugin's entry in the configuration file.
+    File,
+    /// Its page in the console, or the command line.
+    Console,
+}
+
+impl Place {
+    fn grant(self, plugin: &str, kind: &Kind, what: &str) -> String {
+        let Kind { words, field, example, .. } = kind;
+        match self {
+            Self::File => {
+                format!(
+                    "add `grant.{field}.{what} = {example}` to the [[plugin]] entry of {plugin:?}"
+                )
+            }
+            Self::Console => format!(
+                "on the plugin's page fill in the field of {words} “{what}” (`grant.{field}.{what}`), such \
+                as {example}"
+            ),
+        }
+    }
+
+    fn points(self, plugin: &str) -> String {
+        match self {
+            Self::File => {
+                format!("add `points = \"ups.0\"` to the [[plugin]] entry of {plugin:?}")
+            }
+            Self::Console => {
+                "on the plugin's page fill in “Where its values go” (points), such as ups.0"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl GrantError {
+    /// In the words of the console.
+    pub fn in_console(&mut self) {
+        if let Self::NotGranted { place, .. } | Self::NoPoints { place, .. } = self {
+            *place = Place::Console;
+        }
+    }
 }
 
 /// Cut what `manifest` asks for down to what `grant` allows.
@@ -80,7 +127,7 @@ pub fn intersect(manifest: &PluginManifest, grant: &PluginGrant) -> Result<Grant
     }
     let declares = |name: &str| manifest.interfaces.iter().any(|i| base(i) == base(name));
     if declares(caps::points::INTERFACE) && grant.points.is_empty() {
-        return Err(GrantError::NoPoints { plugin: grant.name.clone() });
+        return Err(GrantError::NoPoints { plugin: grant.name.clone(), place: Place::File });
     }
     let mut wishes = Wishes { plugin: &grant.name, all: &grant.grant, granted: Grants::default() };
     manifest.permissions.iter().try_for_each(|permission| wishes.take(permission))?;
@@ -169,7 +216,10 @@ impl Wishes<'_> {
         let Permission { what, reason, .. } = wish.clone();
         match taken {
             true => Ok(()),
-            false => Err(GrantError::NotGranted { plugin: plugin.to_string(), kind, what, reason }),
+            false => {
+                let (plugin, place) = (plugin.to_string(), Place::File);
+                Err(GrantError::NotGranted { plugin, kind, what, reason, place })
+            }
         }
     }
 }
@@ -235,6 +285,10 @@ mod tests {
         let mut bare = grant("/dev/ttyS1");
         bare.grant.serial.clear();
         assert!(refused(&full, &bare).contains("add `grant.serial.ups = \"/dev/…\"`"));
+        let mut in_console = intersect(&full, &bare).expect_err("refused");
+        in_console.in_console();
+        let said = in_console.to_string();
+        assert!(said.contains("the serial line “ups”") && !said.contains("[["), "{said}");
         let mut no_points = grant("/dev/ttyS1");
         no_points.points.clear();
         assert!(refused(&full, &no_points).contains("add `points = "));

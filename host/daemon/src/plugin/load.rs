@@ -42,6 +42,8 @@ pub struct Package {
     pub config: Config,
     /// Name of the key that signed it.
     pub signer: String,
+    /// Id of that key.
+    pub signer_id: String,
     /// What it is for.
     pub world: World,
     /// Ready to be instantiated, any number of times.
@@ -122,6 +124,9 @@ pub enum Reason {
         /// Name in the manifest.
         found: String,
     },
+    /// An administrator has not accepted what it asks for.
+    #[error(transparent)]
+    Unaccepted(Unaccepted),
     /// Another kind of plugin, or another version.
     #[error(
         "it is made for {found}, and this version runs {}; install one made for one of these",
@@ -181,6 +186,16 @@ pub enum Reason {
     },
 }
 
+/// What a person must read and accept first.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its permissions need your consent: {}", .added.join("; "))]
+pub struct Unaccepted {
+    /// The mark by which they accept it.
+    pub mark: String,
+    /// What is new, in plain words.
+    pub added: Vec<String>,
+}
+
 /// Read, verify, compile and link the plugin in `file` as far as `grant` goes.
 ///
 /// # Errors
@@ -191,7 +206,24 @@ pub fn load(
     file: &Path,
     grant: &PluginGrant,
 ) -> Result<Package, Refusal> {
-    load_for(compiler, trust, file, |manifest| {
+    load_accepted(compiler, trust, file, grant, |_, _| Ok(()))
+}
+
+/// [`load`], when `accept` has nothing against the manifest and the id of the
+/// key that signed it. It is asked as soon as the signature held, and before
+/// anything else is looked at.
+///
+/// # Errors
+/// [`Refusal`], as of [`load`].
+pub fn load_accepted(
+    compiler: &Compiler,
+    trust: &Trust,
+    file: &Path,
+    grant: &PluginGrant,
+    accept: impl FnOnce(&PluginManifest, &SignerName) -> Result<(), Unaccepted>,
+) -> Result<Package, Refusal> {
+    load_for(compiler, trust, file, |manifest, signer| {
+        accept(manifest, signer).map_err(Reason::Unaccepted)?;
         if manifest.name != grant.name {
             return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
         }
@@ -211,7 +243,7 @@ pub fn load_without_grants(
     trust: &Trust,
     file: &Path,
 ) -> Result<Package, Refusal> {
-    load_for(compiler, trust, file, |manifest| {
+    load_for(compiler, trust, file, |manifest, _| {
         let interfaces = manifest.interfaces.iter().cloned().collect();
         Ok((Granted { interfaces, grants: Grants::default() }, Config::default()))
     })
@@ -222,12 +254,12 @@ fn load_for(
     compiler: &Compiler,
     trust: &Trust,
     file: &Path,
-    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
+    given: impl FnOnce(&PluginManifest, &SignerName) -> Result<(Granted, Config), Reason>,
 ) -> Result<Package, Refusal> {
     let mut signer = None;
-    let refused = |signer: &Option<String>, reason| Refusal {
+    let refused = |signer: &Option<SignerName>, reason| Refusal {
         file: file.to_owned(),
-        signer: signer.clone(),
+        signer: signer.as_ref().map(|signer| signer.name.clone()),
         reason: Box::new(reason),
     };
     let mut cost = Cost::default();
@@ -235,12 +267,45 @@ fn load_for(
     let raw = read(file).map_err(|reason| refused(&signer, reason))?;
     let bundle = verify(&raw, trust).map_err(|reason| refused(&signer, reason))?;
     cost.verify = begun.elapsed();
-    signer = bundle.signers().first().map(ToString::to_string);
+    let first = SignerName::first(&bundle);
+    signer = Some(first.clone());
+    let given = |manifest: &PluginManifest| given(manifest, &first);
     let Prepared { granted, config, world, pre, exports, code } =
         prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
-    let (signer, file, hash) = (signer.unwrap_or_default(), file.to_owned(), Digest::of(&raw));
-    let manifest = bundle.manifest().clone();
-    Ok(Package { file, hash, manifest, granted, config, signer, world, pre, exports, code, cost })
+    let (file, hash, manifest) = (file.to_owned(), Digest::of(&raw), bundle.manifest().clone());
+    let SignerName { name: signer, id: signer_id } = first;
+    let package = Package {
+        file,
+        hash,
+        manifest,
+        granted,
+        config,
+        signer,
+        signer_id,
+        world,
+        pre,
+        exports,
+        code,
+        cost,
+    };
+    Ok(package)
+}
+
+/// The key that signed a bundle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerName {
+    /// For people.
+    pub name: String,
+    /// For comparisons.
+    pub id: String,
+}
+
+impl SignerName {
+    /// The first of the trusted keys, of which there is one at least.
+    fn first(bundle: &PluginBundle<'_>) -> Self {
+        let signer = bundle.signers().first();
+        signer.map_or_else(Self::default, |s| Self { name: s.to_string(), id: s.id().to_string() })
+    }
 }
 
 /// What a bundle says about itself, and who signed it.
@@ -248,8 +313,8 @@ fn load_for(
 pub struct Seen {
     /// Signed.
     pub manifest: PluginManifest,
-    /// Name of the key.
-    pub signer: String,
+    /// The key.
+    pub signer: SignerName,
 }
 
 /// Look at the bundle in `file` without preparing to run it.
@@ -272,8 +337,7 @@ pub fn inspect_raw(raw: &[u8], trust: &Trust) -> Result<Seen, Reason> {
         return Err(Reason::Oversized);
     }
     let bundle = verify(raw, trust)?;
-    let signer = bundle.signers().first().map(ToString::to_string).unwrap_or_default();
-    Ok(Seen { manifest: bundle.manifest().clone(), signer })
+    Ok(Seen { manifest: bundle.manifest().clone(), signer: SignerName::first(&bundle) })
 }
 
 /// The file of the plugin `name` in `dir`: `<name>.evkp`, or
@@ -306,6 +370,18 @@ fn is_file_of(file: &str, name: &str) -> bool {
     let version = rest.strip_prefix('-').and_then(|version| version.split_once('.'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     rest.is_empty() || version.is_some_and(|(major, _)| is_number(major))
+}
+
+impl Refusal {
+    /// In the words of the console, for a plugin of which no configuration
+    /// file speaks.
+    #[must_use]
+    pub fn in_console(mut self) -> Self {
+        if let Reason::Grant { source } = &mut *self.reason {
+            source.in_console();
+        }
+        self
+    }
 }
 
 fn signed_by(signer: Option<&str>) -> String {

@@ -6,19 +6,21 @@
 //! then put in place; an update is loaded before the version that it replaces
 //! is stopped, so that a refused one changes nothing.
 
-use crate::caps::{base, kv};
+use crate::caps::kv;
 use crate::config::PluginGrant;
 use crate::plugin::compile::Compiler;
-use crate::plugin::library::{self, Library, LibraryError};
-use crate::plugin::load::{self, Package, Refusal};
+use crate::plugin::describe::{
+    all_words, asked, dangers, info_of, mark, masked, unmask_settings, usable,
+};
+use crate::plugin::library::{Library, LibraryError};
+use crate::plugin::load::{self, Package, Reason, Refusal, Seen, SignerName, Unaccepted};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
 use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
 use crate::plugin::trusted::{self, Places, Problem};
-use crate::plugin::world::World;
-use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PermissionInfo, PluginDetail, Wanted};
+use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Wanted};
 use crate::plugin_status::PluginState;
 use crate::{clock, failure};
 use evenkeel_core::events::Event;
@@ -102,9 +104,7 @@ impl Manager {
         };
         match loaded {
             Ok(package) => {
-                if let Some(why) = self.unaccepted(&id, &package.manifest) {
-                    return slot.refuse(&package.file, &why.to_string(), &self.shared.events);
-                }
+                self.accept_first(&id, &package.manifest);
                 self.prove(&id, package.manifest.security_version);
                 self.run_in(slot, package, None);
             }
@@ -117,31 +117,27 @@ impl Manager {
         self.running.insert(slot.who.name.clone(), handover);
     }
 
-    /// Why what the manifest asks for was not accepted. An entry of the
-    /// configuration file accepts what it finds the first time.
-    fn unaccepted(&mut self, id: &str, manifest: &PluginManifest) -> Option<AdminError> {
-        let mark = Digest::of(manifest);
-        let entry = self.roster.get(id).ok()?;
-        match &entry.consent {
-            Some(consent) if *consent == mark => None,
-            Some(_) => {
-                let added = all_words(manifest);
-                Some(AdminError::Consent { mark: mark.as_str().to_owned(), added })
+    /// An entry of the configuration file accepts what it finds the first time.
+    fn accept_first(&mut self, id: &str, manifest: &PluginManifest) {
+        if self.roster.get(id).is_ok_and(|entry| entry.consent.is_none()) {
+            let next = self.roster.consented(id, &Digest::of(manifest));
+            if let Err(e) = self.save(&next) {
+                warn!("consent to plugin {id:?} is not kept: {e}");
             }
-            None => {
-                let next = self.roster.consented(id, &mark);
-                if let Err(e) = self.save(&next) {
-                    warn!("consent to plugin {id:?} is not kept: {e}");
-                }
-                self.roster = next;
-                None
-            }
+            self.roster = next;
         }
     }
 
     fn load(&self, entry: &Entry, trust: &Trust) -> Result<Package, Refusal> {
         let file = self.library.find(entry)?;
-        let package = load::load(&self.compiler, trust, &file, &entry.plugin)?;
+        let accept =
+            |manifest: &PluginManifest, signer: &SignerName| self.accepted(entry, manifest, signer);
+        let loaded = load::load_accepted(&self.compiler, trust, &file, &entry.plugin, accept);
+        let package =
+            loaded.map_err(|refusal| match self.roster.is_provisioned(entry.plugin.id()) {
+                true => refusal,
+                false => refusal.in_console(),
+            })?;
         info!(
             plugin = entry.plugin.id(),
             signer = package.signer,
@@ -155,25 +151,54 @@ impl Manager {
         Ok(package)
     }
 
+    /// Whether a person accepted what the manifest asks for. An entry of the
+    /// configuration file that was not asked yet accepts what it finds.
+    fn accepted(
+        &self,
+        entry: &Entry,
+        manifest: &PluginManifest,
+        signer: &SignerName,
+    ) -> Result<(), Unaccepted> {
+        let Some(consent) = &entry.consent else { return Ok(()) };
+        let shipped = entry.source == Source::Shipped;
+        let mark = mark(shipped, manifest, signer);
+        if *consent == mark {
+            return Ok(());
+        }
+        let before = self.slots.get(entry.plugin.id());
+        let mut added = Vec::new();
+        if let Some(facts) = before.as_ref().and_then(|slot| slot.facts()) {
+            added = permission::added(&facts.manifest, manifest);
+            if !shipped && facts.signer_id != signer.id {
+                let (now, then) = (&signer.name, &facts.signer);
+                added.push(format!("act in the name of another signer: {now}, no longer {then}"));
+            }
+        }
+        if added.is_empty() {
+            added = all_words(manifest);
+        }
+        Err(Unaccepted { mark: mark.as_str().to_owned(), added })
+    }
+
     /// Put `next` in place of the roster, as far as the plugin `id` goes: the
     /// new copy is loaded first, then the roster kept, then the old one stopped.
     pub(super) fn adopt(&mut self, next: Roster, id: &str) -> Result<(), AdminError> {
         let entry = next.get(id)?.clone();
         let package = match entry.plugin.enabled {
-            true => {
-                let (trust, _) = self.trust();
-                let loaded = self.load(&entry, &trust);
-                Some(loaded.map_err(|refusal| AdminError::Refused(reason(&refusal)))?)
-            }
+            true => Some(self.load(&entry, &self.trust().0).map_err(admin_error)?),
             false => None,
         };
-        if let (Some(package), Some(consent)) = (&package, &entry.consent) {
-            let mark = Digest::of(&package.manifest);
-            if mark != *consent {
-                let added = all_words(&package.manifest);
-                return Err(AdminError::Consent { mark: mark.as_str().to_owned(), added });
-            }
-        }
+        self.place(next, &entry, package)
+    }
+
+    /// The rest of [`adopt`](Self::adopt), once the new copy is loaded.
+    fn place(
+        &mut self,
+        next: Roster,
+        entry: &Entry,
+        package: Option<Package>,
+    ) -> Result<(), AdminError> {
+        let id = entry.plugin.id();
         if next != self.roster {
             self.save(&next)?;
         }
@@ -206,7 +231,11 @@ impl Manager {
         if ended == Err(RecvTimeoutError::Timeout) {
             // Its points and lines are still its own: no second copy beside it.
             self.running.insert(id.to_owned(), handover);
-            let text = format!("the old copy of {id:?} does not end; restart the appliance");
+            let text = format!(
+                "the old copy of {id:?} does not end and keeps its lines; what you wanted is kept \
+                and holds after a restart of the appliance"
+            );
+            slot.board.trouble("stuck", Some(&text));
             return Err(AdminError::Conflict(text));
         }
         Ok(ended.ok())
@@ -391,10 +420,12 @@ impl Manager {
         plugin.grant = plugin.grant.unmasked(&before.unwrap_or_default()).map_err(|name| {
             AdminError::Conflict(format!("the secret {name:?} was never given; give it"))
         })?;
-        let missing: Vec<_> = permission::dangers(&plugin.grant)
-            .into_iter()
-            .filter(|danger| !plugin.confirm.contains(&danger.name))
-            .collect();
+        unmask_settings(&mut plugin, self.roster.get(&id).ok().map(|entry| &entry.plugin))?;
+        let dangers = permission::dangers(&plugin.grant);
+        // A word for what is not granted would hold for a later grant unasked.
+        plugin.confirm.retain(|word| dangers.iter().any(|danger| danger.name == *word));
+        let missing: Vec<_> =
+            dangers.into_iter().filter(|danger| !plugin.confirm.contains(&danger.name)).collect();
         if !missing.is_empty() {
             let (names, texts) = missing.into_iter().map(|d| (d.name, d.text)).unzip();
             return Err(AdminError::Confirm { names, texts });
@@ -413,28 +444,24 @@ impl Manager {
         // Whoever names no mark has seen nothing; an empty one fits nothing.
         let consent = Some(Digest::from(consent.unwrap_or_default()));
         let entry = Entry { plugin, source, consent, since_unix_ms, previous: None };
-        self.check_consent(&entry)?;
-        let next = self.roster.with(entry)?;
-        self.adopt(next, &id)
+        let next = self.roster.with(entry.clone())?;
+        // Consent is asked for a plugin that is to be off as well.
+        let package = match entry.plugin.enabled {
+            true => Some(self.load(&entry, &self.trust().0).map_err(admin_error)?),
+            false => {
+                let seen = self.look(&entry).map_err(admin_error)?;
+                let accepted = self.accepted(&entry, &seen.manifest, &seen.signer);
+                accepted.map_err(AdminError::from)?;
+                None
+            }
+        };
+        let entry = next.get(&id)?.clone();
+        self.place(next, &entry, package)
     }
 
-    /// Consent is asked for before anything else is looked at, and for a
-    /// plugin that is to be off as well.
-    fn check_consent(&self, entry: &Entry) -> Result<(), AdminError> {
-        let (trust, _) = self.trust();
-        let refused = |refusal: &Refusal| AdminError::Refused(reason(refusal));
-        let file = self.library.find(entry).map_err(|e| refused(&e))?;
-        let seen = load::inspect(&file, &trust).map_err(|e| refused(&e))?;
-        let mark = Digest::of(&seen.manifest);
-        if entry.consent.as_ref() == Some(&mark) {
-            return Ok(());
-        }
-        let before = self.slots.get(entry.plugin.id());
-        let added = match before.as_ref().and_then(|slot| slot.facts()) {
-            Some(facts) => permission::added(&facts.manifest, &seen.manifest),
-            None => all_words(&seen.manifest),
-        };
-        Err(AdminError::Consent { mark: mark.as_str().to_owned(), added })
+    /// What the bundle of an entry says about itself.
+    fn look(&self, entry: &Entry) -> Result<Seen, Refusal> {
+        load::inspect(&self.library.find(entry)?, &self.trust().0)
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Result<(), AdminError> {
@@ -459,19 +486,28 @@ impl Manager {
         let entry = self.roster.get(id)?;
         let unknown = || AdminError::Unknown(format!("there is no plugin {id:?}"));
         let slot = self.slots.get(id).ok_or_else(unknown)?;
-        let mut plugin = entry.plugin.clone();
-        plugin.grant = plugin.grant.masked();
-        let facts = slot.facts();
+        let seen = match slot.facts() {
+            Some(facts) => Some(Seen {
+                manifest: facts.manifest.clone(),
+                signer: SignerName { name: facts.signer.clone(), id: facts.signer_id.clone() },
+            }),
+            // One that is off was not loaded.
+            None => self.look(entry).ok(),
+        };
+        let shipped = entry.source == Source::Shipped;
+        let mark = seen.as_ref().map(|seen| mark(shipped, &seen.manifest, &seen.signer));
         Ok(PluginDetail {
             status: slot.board.status(),
-            plugin,
+            plugin: masked(&entry.plugin, seen.as_ref().map(|seen| &seen.manifest)),
+            dangers: dangers(&entry.plugin),
+            delivery: None,
             bundle: match &entry.source {
                 Source::Uploaded(digest) => Some(digest.clone()),
                 Source::Shipped => None,
             },
-            signer: facts.map(|facts| facts.signer.clone()).unwrap_or_default(),
-            permissions: facts.map(|facts| asked(&facts.manifest)).unwrap_or_default(),
-            consented: facts.is_some_and(|f| entry.consent == Some(Digest::of(&f.manifest))),
+            permissions: seen.as_ref().map(|seen| asked(&seen.manifest)).unwrap_or_default(),
+            consented: mark.is_some() && entry.consent == mark,
+            signer: seen.map(|seen| seen.signer.name).unwrap_or_default(),
             can_roll_back: entry.previous.is_some(),
             log: slot.log.lines(),
         })
@@ -490,11 +526,14 @@ impl Manager {
     pub(super) fn upload(&mut self, raw: &[u8]) -> Result<BundleInfo, AdminError> {
         let (trust, _) = self.trust();
         // Nothing is kept that nobody signed.
-        load::inspect_raw(raw, &trust).map_err(|why| {
-            AdminError::Refused(format!("the upload is refused: {}", reason(&why)))
-        })?;
-        let digest = self.library.keep(raw)?;
-        Ok(info_of(&self.library.path(&digest), false, &trust))
+        let info = usable(raw, &trust)?;
+        self.library.keep(raw)?;
+        Ok(info)
+    }
+
+    /// What an upload would be, without keeping it.
+    pub(super) fn inspect(&self, raw: &[u8]) -> Result<BundleInfo, AdminError> {
+        usable(raw, &self.trust().0)
     }
 
     pub(super) fn delete_bundle(&mut self, digest: &str) -> Result<(), AdminError> {
@@ -506,76 +545,21 @@ impl Manager {
     }
 }
 
-/// What there is to know about the bundle in `path`.
-fn info_of(path: &std::path::Path, shipped: bool, trust: &Trust) -> BundleInfo {
-    let raw = load::read(path);
-    let seen = match &raw {
-        Ok(raw) => load::inspect_raw(raw, trust).map_err(|why| reason(&why)),
-        Err(why) => Err(reason(why)),
-    };
-    let raw = raw.unwrap_or_default();
-    let mut info = BundleInfo {
-        digest: library::hash(&raw),
-        bytes: raw.len() as u64,
-        shipped,
-        problem: None,
-        name: String::new(),
-        version: String::new(),
-        vendor: String::new(),
-        description: String::new(),
-        world: String::new(),
-        signer: String::new(),
-        permissions: Vec::new(),
-        memory_bytes: 0,
-        call_cpu_ms: 0,
-        consent: String::new(),
-    };
-    match seen {
-        Ok(seen) => {
-            let manifest = &seen.manifest;
-            info.permissions = asked(manifest);
-            info.consent = Digest::of(manifest).as_str().to_owned();
-            info.world = World::of(&manifest.world).map_or(String::new(), |w| w.to_string());
-            info.memory_bytes = manifest.limits.memory_bytes;
-            info.call_cpu_ms = manifest.limits.poll_cpu_ms;
-            info.name.clone_from(&manifest.name);
-            info.version.clone_from(&manifest.version);
-            info.vendor.clone_from(&manifest.vendor);
-            info.description.clone_from(&manifest.description);
-            info.signer = seen.signer;
-        }
-        Err(problem) => info.problem = Some(problem),
+fn admin_error(refusal: Refusal) -> AdminError {
+    match *refusal.reason {
+        Reason::Unaccepted(unaccepted) => unaccepted.into(),
+        _ => AdminError::Refused(reason(&refusal)),
     }
-    info
-}
-
-/// What a manifest asks for: first by name, then what needs no name.
-fn asked(manifest: &PluginManifest) -> Vec<PermissionInfo> {
-    let named = manifest.permissions.iter().map(|p| PermissionInfo {
-        interface: p.interface.clone(),
-        what: p.what.clone(),
-        text: permission::words(&p.interface, &p.what),
-        reason: p.reason.clone(),
-    });
-    let is_named = |i: &&String| manifest.permissions.iter().any(|p| p.interface == **i);
-    // Types alone give no reach.
-    let says_something = |i: &&String| !base(i).ends_with("/types");
-    let alone = manifest.interfaces.iter().filter(|i| !is_named(i) && says_something(i));
-    let alone = alone.map(|i| PermissionInfo {
-        interface: i.clone(),
-        what: String::new(),
-        text: permission::words_alone(i),
-        reason: String::new(),
-    });
-    named.chain(alone).collect()
-}
-
-fn all_words(manifest: &PluginManifest) -> Vec<String> {
-    asked(manifest).into_iter().map(|permission| permission.text).collect()
 }
 
 fn no_descriptor() -> AdminError {
     AdminError::Store("the system has no descriptor left; restart the appliance".to_owned())
+}
+
+impl From<Unaccepted> for AdminError {
+    fn from(Unaccepted { mark, added }: Unaccepted) -> Self {
+        Self::Consent { mark, added }
+    }
 }
 
 impl From<RosterError> for AdminError {

@@ -32,6 +32,7 @@ pub mod bindings;
 pub mod board;
 pub mod budget;
 pub mod compile;
+mod describe;
 pub mod engine;
 pub mod grant;
 pub mod inbox;

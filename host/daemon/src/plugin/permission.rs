@@ -19,12 +19,23 @@ use std::collections::BTreeSet;
 pub struct Digest(String);
 
 impl Digest {
-    /// The mark of what `manifest` asks for.
+    /// The mark of what `manifest` asks for, in a bundle of the firmware.
     #[must_use]
     pub fn of(manifest: &PluginManifest) -> Self {
+        Self::over(wishes(manifest))
+    }
+
+    /// The same in an uploaded bundle that the key with the id `signer` signed:
+    /// whom a person trusted with these permissions is part of it.
+    #[must_use]
+    pub fn signed(manifest: &PluginManifest, signer: &str) -> Self {
+        Self::over(wishes(manifest).into_iter().chain([format!("signed by {signer}")]))
+    }
+
+    fn over(words: impl IntoIterator<Item = String>) -> Self {
         let mut hash = Sha256::new();
-        for wish in wishes(manifest) {
-            hash.update(wish.as_bytes());
+        for word in words {
+            hash.update(word.as_bytes());
             hash.update([0]);
         }
         Self(hash.finalize().iter().map(|b| format!("{b:02x}")).collect())
@@ -77,6 +88,7 @@ pub fn words(interface: &str, what: &str) -> String {
         "evenkeel:points/points" => format!("publish measured values (“{what}”)"),
         "evenkeel:points/reader" => format!("read measured values (“{what}”)"),
         "evenkeel:commands/commands" => format!("give commands (“{what}”)"),
+        "evenkeel:commands/offers" => format!("offer commands to its device (“{what}”)"),
         "evenkeel:contacts/contacts" => format!("use the contact “{what}”"),
         "evenkeel:events/events" => format!("read the event log (“{what}”)"),
         "evenkeel:events/types" => format!("be told what happens (“{what}”)"),
@@ -151,6 +163,9 @@ mod tests {
         reworded.interfaces.push("evenkeel:clock/clock@0.1.1".into());
         assert_eq!(Digest::of(&first), Digest::of(&reworded));
         assert!(added(&first, &reworded).is_empty());
+        assert_eq!(Digest::signed(&first, "1"), Digest::signed(&reworded, "1"));
+        assert_ne!(Digest::signed(&first, "1"), Digest::signed(&first, "2"));
+        assert_ne!(Digest::signed(&first, "1"), Digest::of(&first));
         let mut more = first.clone();
         more.permissions[0].what = "modem".into();
         assert_ne!(Digest::of(&first), Digest::of(&more));

@@ -143,6 +143,12 @@ impl Roster {
         self.entries.get(id).ok_or_else(|| RosterError::Unknown { id: id.to_owned() })
     }
 
+    /// Whether the configuration file speaks of this plugin.
+    #[must_use]
+    pub fn is_provisioned(&self, id: &str) -> bool {
+        self.provisioned.contains_key(id)
+    }
+
     /// Apply the configuration file: its new and changed entries replace what
     /// is there, and what it named once and no longer names goes.
     #[must_use]

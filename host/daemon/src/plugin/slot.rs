@@ -59,6 +59,8 @@ pub struct Facts {
     pub manifest: PluginManifest,
     /// Name of the key that signed it.
     pub signer: String,
+    /// Id of that key.
+    pub signer_id: String,
     /// What it is for.
     pub world: World,
     /// What it may do.
@@ -133,6 +135,7 @@ impl Slot {
         let _ = self.facts.set(Facts {
             manifest: package.manifest.clone(),
             signer: package.signer.clone(),
+            signer_id: package.signer_id.clone(),
             world: package.world,
             granted: package.granted.clone(),
         });
@@ -168,7 +171,7 @@ impl Slot {
 
 /// A plugin's thread; returns what it hands over when it ends in good order.
 fn run(
-    slot: &Slot,
+    slot: &Arc<Slot>,
     package: &Package,
     mut previous: Option<Vec<u8>>,
     shared: &Shared,
@@ -176,7 +179,11 @@ fn run(
     let mut backoff = Backoff::default();
     // As long as the plugin is on, over its restarts.
     let listen = &package.granted.grants.listen;
-    let _listening = shared.services.servers.listen(&slot.who.name, listen, &slot.inbox);
+    let notice = {
+        let slot = Arc::clone(slot);
+        Arc::new(move |name: &str, trouble: Option<&str>| slot.board.trouble(name, trouble))
+    };
+    let _listening = shared.services.servers.listen(&slot.who.name, listen, &slot.inbox, notice);
     loop {
         let begun = clock::now();
         // What a failed copy was given is not given again: it may be why.

@@ -215,6 +215,10 @@ impl PluginAdmin for Supervisor {
         self.ask(|manager| manager.bundles())
     }
 
+    fn inspect(&self, raw: Vec<u8>) -> Reply<BundleInfo> {
+        self.ask(move |manager| manager.inspect(&raw))
+    }
+
     fn upload(&self, raw: Vec<u8>) -> Reply<BundleInfo> {
         self.ask(move |manager| manager.upload(&raw))
     }

@@ -69,6 +69,10 @@ impl Drop for Listening {
     }
 }
 
+/// Told the name of a listener, and why it cannot have its address; nothing
+/// when it has it.
+pub type Notice = Arc<dyn Fn(&str, Option<&str>) + Send + Sync>;
+
 /// Why an address is not listened on.
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
@@ -89,12 +93,14 @@ impl Servers {
     }
 
     /// Listen for a plugin on everything that is granted to it, until the
-    /// result is dropped. An address that cannot be had is tried again.
+    /// result is dropped. An address that cannot be had is tried again, and
+    /// `notice` is told why.
     pub fn listen(
         self: &Arc<Self>,
         plugin: &str,
         granted: &Named<Listen>,
         inbox: &Arc<Inbox>,
+        notice: Notice,
     ) -> Listening {
         let connections = Arc::<Connections>::default();
         let key = Arc::as_ptr(inbox).addr();
@@ -114,6 +120,7 @@ impl Servers {
                 listen: *listen,
                 data_dir: host.data_dir.clone(),
                 reached: Arc::clone(&reached),
+                notice: Arc::clone(&notice),
             };
             tasks.push(host.runtime.spawn(listener.run()).abort_handle());
         }
@@ -139,6 +146,7 @@ struct Listener {
     listen: Listen,
     data_dir: PathBuf,
     reached: Arc<Reached>,
+    notice: Notice,
 }
 
 /// What it is when it could be had.
@@ -168,10 +176,10 @@ impl Listener {
                     let reason = crate::failure::chain(&e);
                     if reason != said {
                         let every = BIND_RETRY.as_secs();
-                        error!(
-                            plugin,
-                            "cannot listen on {listen}: {reason}; tried every {every} s"
-                        );
+                        let text =
+                            format!("cannot listen on {listen}: {reason}; tried every {every} s");
+                        error!(plugin, "{text}");
+                        (self.notice)(&self.name, Some(&text));
                         said = reason;
                     }
                     sleep(pause).await;
@@ -179,6 +187,7 @@ impl Listener {
                 }
             }
         };
+        (self.notice)(&self.name, None);
         match bound.address() {
             Ok(address) => info!(plugin, "listens on {listen} ({address}) for {:?}", self.name),
             Err(e) => {

@@ -83,7 +83,7 @@ pub async fn detail(
     State(console): State<Arc<Console>>,
     Path(id): Path<String>,
 ) -> Result<Json<PluginDetail>, Problem> {
-    answered(console.plugins.detail(id)).await.map(Json)
+    detail_of(&console, id).await.map(Json)
 }
 
 /// Every bundle that is here, with what it asks for.
@@ -109,6 +109,19 @@ pub async fn upload(
 ) -> Result<Json<BundleInfo>, Problem> {
     let raw = body.map_err(too_long)?;
     keep(&console, &caller, from, raw.to_vec()).await.map(Json)
+}
+
+/// What a bundle is and asks for, without keeping it.
+#[utoipa::path(post, path = "/api/v1/bundles/inspect", tag = "plugins",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
+    (status = 200, body = BundleInfo),
+    (status = 409, body = Problem, description = "It would be refused; the detail says why")))]
+pub async fn inspect(
+    State(console): State<Arc<Console>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<BundleInfo>, Problem> {
+    let raw = body.map_err(too_long)?;
+    answered(console.plugins.inspect(raw.to_vec())).await.map(Json)
 }
 
 /// Delete an uploaded bundle that no plugin needs.
@@ -249,6 +262,17 @@ pub async fn put_keyring(
     let what = format!("take a keyring of {} bytes into force", raw.len());
     let done = answered(console.plugins.put_keyring(raw.to_vec())).await;
     told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+}
+
+/// What the plugin host knows of a plugin, and how far it is as a notifier.
+pub(in crate::console) async fn detail_of(
+    console: &Console,
+    id: String,
+) -> Result<PluginDetail, Problem> {
+    let mut detail = answered(console.plugins.detail(id)).await?;
+    let id = detail.plugin.id();
+    detail.delivery = (console.deliveries)().into_iter().find(|progress| progress.id == id);
+    Ok(detail)
 }
 
 /// Keep an upload.

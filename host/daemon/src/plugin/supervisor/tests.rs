@@ -365,6 +365,64 @@ fn a_refused_update_changes_nothing() {
 }
 
 #[test]
+fn a_danger_names_who_confirmed_it() {
+    let fixture = Fixture::new();
+    let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
+    std::fs::write(fixture.file(), &raw).expect("written");
+    fixture.put_key();
+    let mut grant = fixture::grant("/dev/ttyS1");
+    grant.grant = toml::from_str("serial.ups = \"/dev/ttyS1\"\ncommands.x = [\"ups.0:load.off\"]")
+        .expect("good");
+    let running = run_config(fixture, vec![grant.clone()]);
+    running.wait("running", |s| s.state == PluginState::Running);
+    let dangers = |running: &Running| {
+        let detail = running.supervisor.detail("megatec".into()).blocking_recv();
+        detail.expect("answered").expect("installed").dangers
+    };
+    let by_file = dangers(&running);
+    assert_eq!((by_file.len(), by_file[0].by_file), (1, true), "the file's author: {by_file:?}");
+    let bundle = running.upload(raw);
+    let confirm = ["commands.x=ups.0:load.off", "commands.x=ups.0:gone"];
+    grant.confirm = confirm.map(str::to_owned).to_vec();
+    running.put(Wanted { plugin: grant, ..running.wanted(&bundle) }).expect("confirmed");
+    assert!(!dangers(&running)[0].by_file, "an administrator");
+    let detail = running.supervisor.detail("megatec".into()).blocking_recv();
+    let kept = detail.expect("answered").expect("installed").plugin.confirm;
+    assert_eq!(kept, confirm[..1], "a word for what is not granted is not kept");
+}
+
+#[test]
+fn an_update_by_another_signer_needs_a_word_of_its_own() {
+    let running = empty();
+    let first = running.upload(successor(&running.fixture, 1, fixture::TELL));
+    running.put(running.wanted(&first)).expect("installed");
+    running.wait("running", |s| s.polls > 0);
+    let other = evenkeel_signing::SecretKey::generate(evenkeel_signing::Role::Plugin, "bolt");
+    let other = other.expect("a key");
+    let (text, fingerprint) = (other.public().to_text(), other.public().fingerprint());
+    let added = running.supervisor.add_key(text, fingerprint).blocking_recv().expect("answered");
+    added.expect("trusted");
+    let mut manifest = fixture::manifest(&[fixture::SERIAL, "evenkeel:points/points@0.1.1"]);
+    manifest.version = "0.2.0".into();
+    manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+    let component = fixture::driver_0_2(2, fixture::TELL);
+    let parts: [(&str, &[u8]); 1] = [("component", &component)];
+    let raw = evenkeel_signing::seal_plugin(manifest, &parts, &[&other]).expect("sealed");
+    let second = running.upload(raw);
+    let old_word = Wanted { consent: Some(first.consent), ..running.wanted(&second) };
+    let Err(AdminError::Consent { mark, added }) = running.put(old_word) else {
+        panic!("the first signer's consent is good for the second");
+    };
+    assert_eq!(mark, second.consent);
+    assert!(
+        added.len() == 1 && added[0].contains("\"bolt\"") && added[0].contains("\"acme\""),
+        "{added:?}"
+    );
+    running.put(running.wanted(&second)).expect("with a word for it");
+    running.wait("the second version", |s| s.version == "0.2.0" && s.polls > 0);
+}
+
+#[test]
 fn a_new_version_that_keeps_failing_is_taken_back() {
     let running = empty();
     let first = running.upload(successor(&running.fixture, 1, fixture::TELL));

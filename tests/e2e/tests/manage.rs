@@ -1,0 +1,234 @@
+//! Plugins of the running appliance managed from a terminal: the whole life of
+//! one by `evenkeel plugin` alone, and what it says when it is refused.
+
+use evenkeel_e2e::{Client, Options, Stack, bundle};
+use evenkeel_signing::{Role, SecretKey};
+use serde_json::Value;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PASSWORD: &str = "a whole new sentence 7";
+
+/// An appliance, and somebody at a terminal.
+struct Bench {
+    stack: Stack,
+    options: Options,
+    fingerprint: String,
+    dir: tempfile::TempDir,
+}
+
+/// What a command said and how it ended.
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options::for_test(dir.path()).expect("built");
+    let stack = Stack::start(options.clone()).expect("a running stack");
+    let certificate = stack.certificate().expect("one");
+    let mut client = Client::new(stack.address(), &certificate).expect("a client");
+    let first = stack.first_password().expect("there");
+    client.login("admin", &first).expect("the first password opens");
+    client.change_password(&first, PASSWORD).expect("changed");
+    fs::write(dir.path().join("password"), format!("{PASSWORD}\n")).expect("written");
+    let log = stack.daemon.log();
+    let told = log.lines().find_map(|line| line.split_once("certificate SHA-256 "));
+    let fingerprint = told.expect("the appliance tells it").1.trim().to_owned();
+    Bench { stack, options, fingerprint, dir }
+}
+
+impl Bench {
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// `evenkeel plugin …` as it is typed, and nothing else.
+    fn bare(&self, words: &[&str]) -> Said {
+        let mut command = Command::new(self.options.programs.join("evenkeel"));
+        command.arg("plugin").args(words).env("HOME", self.dir.path());
+        command.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());
+        let Output { status, stdout, stderr } = command.output().expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Said { code: status.code().expect("an exit"), out: text(stdout), err: text(stderr) }
+    }
+
+    /// The same, signed in.
+    fn say(&self, words: &[&str]) -> Said {
+        let password = self.path("password");
+        let password = password.to_str().expect("text");
+        let access = ["--at", self.stack.address(), "--fingerprint", &self.fingerprint];
+        self.bare(&[words, &access, &["--password-file", password]].concat())
+    }
+
+    /// The same, which must work; what it printed.
+    fn done(&self, words: &[&str]) -> String {
+        let said = self.say(words);
+        assert_eq!(said.code, 0, "{words:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        let text = self.done(&[words, &["--json"]].concat());
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The same, which must be refused with this exit code; the message.
+    fn refused(&self, words: &[&str], code: i32) -> String {
+        let said = self.say(words);
+        assert_eq!(said.code, code, "{words:?}: {}{}", said.out, said.err);
+        assert_eq!(said.out, "", "{words:?}");
+        println!("evenkeel plugin {}\n  → {code}: {}", words.join(" "), said.err.trim_end());
+        said.err
+    }
+
+    /// A bundle of megatec as `version`, signed by `key`.
+    fn megatec(&self, version: &str, key: &SecretKey) -> PathBuf {
+        let built = bundle::built(&self.options.plugins, "megatec").expect("built");
+        let change = |manifest: &mut evenkeel_signing::PluginManifest| {
+            manifest.version = version.to_owned();
+        };
+        let raw = bundle::signed_again(&built, &self.options.plugin_key, key, change);
+        let path = self.path(&format!("megatec-{version}-{}.evkp", key.public().name()));
+        fs::write(&path, raw.expect("signed")).expect("written");
+        path
+    }
+
+    fn development_key(&self) -> SecretKey {
+        SecretKey::read(&self.options.plugin_key.with_extension("key")).expect("the key")
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn a_plugin_lives_by_the_command_line_alone() {
+    let bench = bench();
+    let line = format!("serial.ups={}", text(&bench.path("hw/ups0")));
+    assert!(bench.done(&["list"]).contains("megatec"));
+    // What the configuration file installed makes room for ours.
+    bench.done(&["remove", "megatec", "--yes"]);
+    assert!(!bench.done(&["list"]).contains("megatec"));
+    let file = bench.megatec("0.1.0-first", &bench.development_key());
+
+    let seen = bench.done(&["inspect", text(&file)]);
+    assert!(seen.contains("talk to the device on the serial line “ups” — asks the UPS"), "{seen}");
+    assert!(!bench.done(&["bundles"]).contains("0.1.0-first"), "it was not kept");
+    let digest = bench.json(&["upload", text(&file)])["digest"].as_str().expect("one").to_owned();
+    assert!(bench.done(&["bundles"]).contains(&digest[..12]));
+
+    let wanted = ["grant", "megatec", &line, "--points", "ups.0", "--bundle", &digest];
+    let said = bench.refused(&wanted, 5);
+    assert!(said.contains("asks to") && said.contains("--yes"), "{said}");
+    let said = bench.done(&[&wanted[..], &["--yes", "--setting", "no-ratings=true"]].concat());
+    assert_eq!(said, "megatec 0.1.0-first is running\n");
+    let shown = bench.done(&["show", "megatec"]);
+    assert!(shown.contains("no-ratings = true") && shown.contains(&digest), "{shown}");
+    // Named grants change; the rest stays, and nobody is asked again.
+    bench.done(&["grant", "megatec", "--setting", "no-ratings="]);
+    let plugin = &bench.json(&["show", "megatec"])["plugin"];
+    assert_eq!((&plugin["points"], plugin["settings"].get("no-ratings")), (&"ups.0".into(), None));
+
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while bench.json(&["metrics", "megatec"])["calls"].as_u64() < Some(1) {
+        assert!(Instant::now() < deadline, "it is never called");
+    }
+    assert!(bench.done(&["metrics"]).contains("SLOWEST CALL"));
+    let log = bench.json(&["log", "megatec", "--lines", "5"]);
+    assert!(log.as_array().is_some_and(|lines| lines.len() <= 5), "{log}");
+
+    assert_eq!(bench.done(&["disable", "megatec"]), "megatec is switched off\n");
+    assert_eq!(bench.done(&["enable", "megatec"]), "megatec 0.1.0-first is running\n");
+    let next = bench.megatec("0.2.0", &bench.development_key());
+    // The same permissions by the same vendor need no further word.
+    assert_eq!(bench.done(&["update", "megatec", text(&next)]), "megatec 0.2.0 is running\n");
+    assert_eq!(bench.done(&["roll-back", "megatec"]), "megatec 0.1.0-first is running\n");
+    assert_eq!(bench.done(&["remove", "megatec", "--yes"]), "megatec is removed\n");
+    bench.done(&["delete-bundle", &digest[..12]]);
+    assert!(!bench.done(&["bundles"]).contains(&digest[..12]));
+    let licence = bench.json(&["licence", "show"]);
+    assert!(licence["licences"].as_array().is_some_and(|l| l.len() == 1), "{licence}");
+}
+
+#[test]
+fn every_refusal_names_the_thing_and_what_to_do() {
+    let bench = bench();
+    let refused = |words: &[&str], code: i32, names: &[&str]| {
+        let said = bench.refused(words, code);
+        names.iter().for_each(|name| assert!(said.contains(name), "{name}: {said}"));
+    };
+    let at = bench.stack.address();
+    let bare = |words: &[&str], code: i32, name: &str| {
+        let said = bench.bare(words);
+        assert_eq!(said.code, code, "{words:?}: {}", said.err);
+        assert!(said.err.contains(name), "{name}: {}", said.err);
+        println!("evenkeel plugin {}\n  → {code}: {}", words.join(" "), said.err.trim_end());
+    };
+    bare(&["list"], 2, "--at https://");
+    bare(&["list", "--at", "ups"], 2, "no address");
+    bare(&["list", "--at", at], 5, &format!("--fingerprint {}", bench.fingerprint));
+    bare(&["list", "--at", at, "--fingerprint", &bench.fingerprint], 4, "--password-file");
+    let file = bench.path("password");
+    let stranger = "00".repeat(32);
+    let wrong = ["list", "--at", at, "--fingerprint", &stranger, "--password-file", text(&file)];
+    bare(&wrong, 3, &bench.fingerprint);
+    let nobody = ["list", "--at", "https://127.0.0.1:1", "--fingerprint", &stranger];
+    bare(&[&nobody[..], &["--password-file", text(&file)]].concat(), 3, "not reached");
+    let bad = bench.path("bad");
+    fs::write(&bad, "this is certainly not it\n").expect("written");
+    let wrong = ["list", "--at", at, "--fingerprint", &bench.fingerprint, "--password-file"];
+    bare(&[&wrong[..], &[text(&bad)]].concat(), 4, "Wrong user or password");
+
+    refused(&["show", "ghost"], 1, &["ghost"]);
+    refused(&["remove", "megatec"], 5, &["--yes"]);
+    refused(&["upload", "/not/there.evkp"], 1, &["/not/there.evkp"]);
+    refused(&["upload", text(&file)], 1, &["the upload is refused"]);
+    refused(&["roll-back", "megatec"], 1, &["no earlier version"]);
+    refused(&["grant", "ghost"], 2, &["no bundle of \"ghost\"", "upload FILE"]);
+    refused(&["grant", "syslog", "secrets.key=open"], 2, &["secrets.key=@FILE"]);
+    refused(&["grant", "syslog", "--yes"], 1, &["the peer \"server\""]);
+    refused(&["grant", "megatec", "--setting", "no-such=1"], 1, &["no-such", "battery-packs"]);
+    let listen = ["listen.modbus=tcp://127.0.0.1:0", "read.values=[\"ups.0\"]"];
+    let dangerous = "commands.writes=[\"ups.0:load.off\"]";
+    let wanted = [&["grant", "modbus-server", "--yes", dangerous][..], &listen].concat();
+    let words = "commands.writes=ups.0:load.off";
+    refused(&wanted, 5, &["switches the load off", words, "--confirm"]);
+    bench.done(&[&wanted[..], &["--confirm", words]].concat());
+
+    // A port that somebody else has is what is wrong with it now.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = format!("listen.modbus=tcp://{}", taken.local_addr().expect("bound"));
+    bench.done(&["grant", "modbus-server", &listen]);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !bench.done(&["show", "modbus-server"]).contains("the address is not free or not ours") {
+        assert!(Instant::now() < deadline, "the taken port is not told");
+    }
+
+    refused(&["sign-in", "set", "megatec", "--role", "ops=admin"], 1, &["is no plugin"]);
+    refused(&["sign-in", "set", "radius", "--role", "ops=root"], 1, &["admin", "viewer"]);
+    assert!(bench.done(&["sign-in", "show"]).contains("kept on the appliance alone"));
+
+    // A vendor whom nobody here knows, until a person says so.
+    let vendor = SecretKey::generate(Role::Plugin, "acme").expect("a key");
+    let foreign = bench.megatec("0.3.0", &vendor);
+    let found = vendor.public().fingerprint();
+    refused(&["upload", text(&foreign)], 1, &["the upload is refused", &found]);
+    let key = bench.path("acme.pub");
+    fs::write(&key, vendor.public().to_text()).expect("written");
+    let add = ["trust-key", "add", text(&key), "--key-fingerprint"];
+    refused(&[&add[..], &["0000"]].concat(), 1, &[&found]);
+    bench.done(&[&add[..], &[&found]].concat());
+    bench.done(&["upload", text(&foreign)]);
+    let id = vendor.public().id().to_string();
+    bench.done(&["trust-key", "withdraw", &id, "--reason", "stolen"]);
+    assert!(bench.done(&["trust-key", "list"]).contains("withdrawn here: stolen"));
+    refused(&["update", "megatec", text(&foreign)], 1, &["stolen"]);
+    bench.done(&["trust-key", "restore", &id]);
+}
