@@ -2,7 +2,9 @@
 //!
 //! Built with LLVM's coverage instrumentation by stable compiler flags and
 //! libFuzzer (its run time is built by the `libfuzzer-sys` crate), in a target
-//! folder of their own. A crash leaves its input in target/fuzz/crashes.
+//! folder of their own. A crash leaves its input in target/fuzz/crashes. Where a
+//! format is too intricate to be hit upon, tests/fuzz/seeds has examples to
+//! begin from.
 
 use crate::run::{AnyError, cargo, exec};
 use std::path::Path;
@@ -30,11 +32,14 @@ pub fn run_target(root: &Path, target: &str, seconds: u64) -> Result<(), AnyErro
     let crashes = root.join("target/fuzz/crashes/");
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&crashes)?;
+    let seeds = root.join("tests/fuzz/seeds").join(target);
     let log = root.join("target/fuzz").join(format!("{target}.log"));
     let output = std::fs::File::create(&log)?;
     let program = root.join("target/fuzz/x86_64-unknown-linux-gnu/debug").join(target);
     let status = Command::new(program)
         .arg(&corpus)
+        // Read only: what is found goes into the first folder.
+        .args(seeds.exists().then_some(&seeds))
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-artifact_prefix={}", crashes.display()))
         .args(["-timeout=5", "-rss_limit_mb=1024", "-print_final_stats=1"])

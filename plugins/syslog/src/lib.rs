@@ -8,8 +8,8 @@
 //! * `network` – the server behind the host's connections
 
 mod delivery;
-mod framing;
-mod message;
+pub mod framing;
+pub mod message;
 mod network;
 mod options;
 

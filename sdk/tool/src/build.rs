@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use crate::component::{self, Component, ComponentError};
+use crate::packages::{self, PackagesError};
 use crate::project::Project;
 use crate::toolchain::{self, Source, TARGET, ToolchainError};
 
@@ -30,6 +31,7 @@ pub struct Built {
 pub fn build(project: &Project, std: Source) -> Result<Built, BuildError> {
     let toolchain = toolchain::find(&project.target_dir(), std)
         .map_err(|source| BuildError::Toolchain { source })?;
+    let flags = rustc_flags(project)?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(&project.workspace)
@@ -37,7 +39,7 @@ pub fn build(project: &Project, std: Source) -> Result<Built, BuildError> {
         .args(["--package", &project.package])
         // A target folder of its own, so that native builds go on meanwhile.
         .env("CARGO_TARGET_DIR", wasm_dir(project))
-        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(project).join("\x1f"));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     toolchain.prepare(&mut cargo);
     let status = cargo.status().map_err(|source| BuildError::Start { source })?;
     if !status.success() {
@@ -54,6 +56,12 @@ pub enum BuildError {
     Toolchain {
         /// What failed last.
         source: ToolchainError,
+    },
+    /// cargo does not know what the plugin is made of.
+    #[error("the plugin's packages cannot be listed")]
+    Packages {
+        /// Why.
+        source: PackagesError,
     },
     /// cargo is not there.
     #[error("cannot run cargo; is Rust installed?")]
@@ -95,8 +103,8 @@ fn wasm_dir(project: &Project) -> PathBuf {
 }
 
 /// Small stack, bounded memory, and no path of this machine in the result.
-fn rustc_flags(project: &Project) -> Vec<String> {
-    let memory = project.description.limits.memory_bytes;
+fn rustc_flags(project: &Project) -> Result<Vec<String>, BuildError> {
+    let memory = project.plugin.description.limits.memory_bytes;
     let mut flags = vec![
         format!("-Clink-arg=-zstack-size={STACK_BYTES}"),
         format!("-Clink-arg=--max-memory={memory}"),
@@ -108,7 +116,16 @@ fn rustc_flags(project: &Project) -> Vec<String> {
     if let Some(home) = cargo_home {
         flags.push(format!("--remap-path-prefix={}=/cargo", home.display()));
     }
-    flags
+    // An SDK in a folder of this machine.
+    let packages =
+        packages::list(&project.workspace).map_err(|source| BuildError::Packages { source })?;
+    let elsewhere = |package: &&packages::Package| {
+        package.is_local() && !package.folder().starts_with(&project.workspace)
+    };
+    flags.extend(packages.iter().filter(elsewhere).map(|package| {
+        format!("--remap-path-prefix={}=/{}", package.folder().display(), package.name)
+    }));
+    Ok(flags)
 }
 
 fn componentize(project: &Project) -> Result<Built, BuildError> {

@@ -20,6 +20,7 @@ mod inspect;
 mod keyring;
 mod licence;
 mod new;
+mod packages;
 mod project;
 mod run;
 mod sbom;
@@ -36,7 +37,8 @@ use clap::{Parser, Subcommand};
 use evenkeel_signing::{Keyring, PublicKey, Role, SecretKey};
 
 use new::World;
-use project::Project;
+use project::{Plugin, Project};
+use sign::Made;
 use toolchain::Source;
 
 /// Build, sign and inspect plugins for the Evenkeel appliance.
@@ -75,9 +77,12 @@ enum Action {
         /// The secret key file.
         #[arg(long)]
         key: PathBuf,
-        /// Folder for the bundle; target/plugins without it.
+        /// Folder for the bundle; without it, target/plugins.
         #[arg(long)]
         out_dir: Option<PathBuf>,
+        /// A component that was not built by `build`: the bundle goes beside it.
+        #[arg(long)]
+        component: Option<PathBuf>,
         /// The plugin's folder.
         folder: PathBuf,
     },
@@ -190,7 +195,9 @@ fn act(action: Action) -> Result<(), Box<dyn Error>> {
     match action {
         Action::Build { folder, std } => build_plugin(&folder, std),
         Action::Keygen { role, name, out } => keygen(role, &name, &out),
-        Action::Sign { key, out_dir, folder } => sign_plugin(&key, out_dir, &folder),
+        Action::Sign { key, out_dir, component, folder } => {
+            sign_plugin(&key, out_dir, component, &folder)
+        }
         Action::Licence { key, out, terms } => {
             licence::make(&terms, &SecretKey::read(&key)?, &out)?;
             println!("{}", out.display());
@@ -264,10 +271,27 @@ fn public_path(secret: &Path) -> Result<PathBuf, String> {
     }
 }
 
-fn sign_plugin(key: &Path, out: Option<PathBuf>, folder: &Path) -> Result<(), Box<dyn Error>> {
-    let project = Project::open(folder)?;
-    let out = out.unwrap_or_else(|| project.target_dir().join("plugins"));
-    let (path, len) = sign::sign(&project, &SecretKey::read(key)?, &out)?;
+fn sign_plugin(
+    key: &Path,
+    out: Option<PathBuf>,
+    component: Option<PathBuf>,
+    folder: &Path,
+) -> Result<(), Box<dyn Error>> {
+    let (plugin, made, usual) = match component {
+        None => {
+            let project = Project::open(folder)?;
+            let usual = project.target_dir().join("plugins");
+            (project.plugin.clone(), Made::by_cargo(&project)?, usual)
+        }
+        Some(component) => {
+            let plugin = Plugin::open(folder)?;
+            let beside = component.parent().map(Path::to_owned).unwrap_or_default();
+            let made = Made::elsewhere(&plugin, component)?;
+            (plugin, made, beside)
+        }
+    };
+    let out = out.unwrap_or(usual);
+    let (path, len) = sign::sign(&plugin, &made, &SecretKey::read(key)?, &out)?;
     eprintln!("signed bundle of {len} bytes");
     println!("{}", path.display());
     Ok(())

@@ -275,7 +275,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let folder = new(dir.path(), "acme", world, "0.1").unwrap();
             let project = crate::project::Project::open(&folder).unwrap();
-            assert_eq!(project.description.name, "acme");
+            assert_eq!(project.plugin.description.name, "acme");
             let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
             assert!(!source.contains("// asks"), "{world:?}");
         }

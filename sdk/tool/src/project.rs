@@ -9,17 +9,24 @@ use std::path::{Path, PathBuf};
 use evenkeel_signing::{Limits, Model, Permission, PluginManifest, SettingSpec};
 use serde::Deserialize;
 
-/// A plugin's folder.
-#[derive(Debug)]
-pub struct Project {
+/// A plugin in whatever language: a folder with a `plugin.toml`.
+#[derive(Clone, Debug)]
+pub struct Plugin {
     /// The folder, absolute.
     pub folder: PathBuf,
+    /// What `plugin.toml` says.
+    pub description: Description,
+}
+
+/// A plugin in Rust, which cargo builds.
+#[derive(Debug)]
+pub struct Project {
+    /// What is true of every plugin.
+    pub plugin: Plugin,
     /// The workspace that it belongs to, or the folder itself.
     pub workspace: PathBuf,
     /// Name of its cargo package.
     pub package: String,
-    /// What `plugin.toml` says.
-    pub description: Description,
 }
 
 /// The fields of `plugin.toml`; their rules are those of [`PluginManifest`].
@@ -38,6 +45,9 @@ pub struct Description {
     pub licence_file: Option<PathBuf>,
     /// Notices that licences of others ask for, a file in the plugin's folder.
     pub notices_file: Option<PathBuf>,
+    /// What it was built from (CycloneDX, JSON), a file in the plugin's folder;
+    /// for a plugin in Rust it is made.
+    pub sbom_file: Option<PathBuf>,
     pub world: String,
     pub description: String,
     #[serde(default)]
@@ -50,16 +60,19 @@ pub struct Description {
 }
 
 impl Project {
-    /// Read the folder of a plugin.
+    /// Read the folder of a plugin in Rust.
     ///
     /// # Errors
     /// [`ProjectError`] names the file and what is wrong with it.
     pub fn open(folder: &Path) -> Result<Self, ProjectError> {
-        let folder = folder.canonicalize().map_err(|source| cannot("open", folder, source))?;
-        let description = parse(&folder.join("plugin.toml"))?;
-        let cargo: CargoFile = parse(&folder.join("Cargo.toml"))?;
-        let workspace = workspace(&folder)?;
-        Ok(Self { package: cargo.package.name, workspace, description, folder })
+        let plugin = Plugin::open(folder)?;
+        let cargo = plugin.folder.join("Cargo.toml");
+        if !cargo.exists() {
+            return Err(ProjectError::NotRust { folder: plugin.folder });
+        }
+        let cargo: CargoFile = parse(&cargo)?;
+        let workspace = workspace(&plugin.folder)?;
+        Ok(Self { package: cargo.package.name, workspace, plugin })
     }
 
     /// Where cargo and this tool put what they make.
@@ -71,8 +84,19 @@ impl Project {
     /// Where `build` puts the component.
     #[must_use]
     pub fn component_path(&self) -> PathBuf {
-        let file = format!("{}.wasm", self.description.name);
+        let file = format!("{}.wasm", self.plugin.description.name);
         self.target_dir().join("plugins").join(file)
+    }
+}
+
+impl Plugin {
+    /// Read the folder of a plugin.
+    ///
+    /// # Errors
+    /// [`ProjectError`] names the file and what is wrong with it.
+    pub fn open(folder: &Path) -> Result<Self, ProjectError> {
+        let folder = folder.canonicalize().map_err(|source| cannot("open", folder, source))?;
+        Ok(Self { description: parse(&folder.join("plugin.toml"))?, folder })
     }
 
     /// The licence text that travels with the plugin.
@@ -91,7 +115,19 @@ impl Project {
     /// # Errors
     /// [`ProjectError::File`] when the file cannot be read.
     pub fn notices(&self) -> Result<Option<String>, ProjectError> {
-        self.description.notices_file.as_ref().map(|file| read(&self.folder.join(file))).transpose()
+        self.optional(self.description.notices_file.as_deref())
+    }
+
+    /// The list of what it was built from, if the vendor made one.
+    ///
+    /// # Errors
+    /// [`ProjectError::File`] when the file cannot be read.
+    pub fn sbom(&self) -> Result<Option<String>, ProjectError> {
+        self.optional(self.description.sbom_file.as_deref())
+    }
+
+    fn optional(&self, file: Option<&Path>) -> Result<Option<String>, ProjectError> {
+        file.map(|file| read(&self.folder.join(file))).transpose()
     }
 
     /// The manifest without parts; `imports` come from the component. What it is
@@ -146,6 +182,16 @@ pub enum ProjectError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Built by something else than cargo.
+    #[error(
+        "{} has no Cargo.toml, so cargo cannot build it; build the component with the tools \
+        of your language, and give it to `evenkeel-plugin sign --component`",
+        folder.display()
+    )]
+    NotRust {
+        /// The plugin's folder.
+        folder: PathBuf,
     },
     /// A file does not say what it must.
     #[error("correct {}", path.display())]
@@ -222,8 +268,8 @@ mod tests {
         write(folder.path(), PLUGIN);
         let project = Project::open(folder.path()).unwrap();
         assert_eq!(project.package, "probe");
-        assert_eq!(project.licence_text().unwrap(), "SPDX-License-Identifier: MIT\n");
-        let manifest = project.manifest(vec!["evenkeel:log/log@0.1.0".into()]);
+        assert_eq!(project.plugin.licence_text().unwrap(), "SPDX-License-Identifier: MIT\n");
+        let manifest = project.plugin.manifest(vec!["evenkeel:log/log@0.1.0".into()]);
         assert_eq!((manifest.name.as_str(), manifest.vendor.as_str()), ("probe", "Acme"));
     }
 
@@ -246,13 +292,26 @@ mod tests {
         write(folder.path(), &format!("{PLUGIN}\n{settings}"));
         fs::write(folder.path().join("NOTICES"), "Thanks.\n").unwrap();
         let project = Project::open(folder.path()).unwrap();
-        assert_eq!(project.notices().unwrap().as_deref(), Some("Thanks.\n"));
-        let manifest = project.manifest(Vec::new());
+        assert_eq!(project.plugin.notices().unwrap().as_deref(), Some("Thanks.\n"));
+        let manifest = project.plugin.manifest(Vec::new());
         assert_eq!((manifest.security_version, manifest.settings.len()), (2, 2));
         let low = &manifest.settings[0];
         assert!(low.parse("21.3").is_ok() && low.parse("9.9").is_err());
         write(folder.path(), &format!("{PLUGIN}\n[[settings]]\nname = \"a\"\nknob = 1\n"));
         assert!(matches!(Project::open(folder.path()), Err(ProjectError::Toml { .. })));
+    }
+
+    #[test]
+    fn a_plugin_of_another_language_has_no_cargo_package() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("sbom_file = \"sbom.json\"\n{PLUGIN}");
+        fs::write(folder.path().join("plugin.toml"), text).unwrap();
+        fs::write(folder.path().join("sbom.json"), "{}").unwrap();
+        let plugin = Plugin::open(folder.path()).unwrap();
+        assert_eq!(plugin.sbom().unwrap().as_deref(), Some("{}"));
+        let error = Project::open(folder.path()).unwrap_err();
+        assert!(matches!(&error, ProjectError::NotRust { .. }), "{error}");
+        assert!(error.to_string().contains("sign --component"));
     }
 
     #[test]

@@ -6,10 +6,9 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
-use serde::Deserialize;
-
+use crate::packages::{self, PackagesError};
 use crate::project::Project;
 
 /// Build the runner of `project` and run it with `words`.
@@ -58,10 +57,10 @@ pub enum RunError {
         source: io::Error,
     },
     /// cargo does not know the plugin's dependencies.
-    #[error("cargo cannot list the plugin's dependencies: {message}")]
-    Metadata {
-        /// What it says.
-        message: String,
+    #[error("the plugin's SDK cannot be found")]
+    Packages {
+        /// Why.
+        source: PackagesError,
     },
     /// The plugin is no driver on our SDK.
     #[error("the plugin does not depend on evenkeel-sdk, and `run` needs it")]
@@ -74,44 +73,20 @@ pub enum RunError {
     },
 }
 
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    manifest_path: PathBuf,
-    /// Registry or repository; none for a folder.
-    source: Option<String>,
-}
-
 /// The plugin's SDK as a dependency: the runner must be joined to the same one.
 fn sdk(project: &Project) -> Result<String, RunError> {
-    let output = cargo(&project.folder)
-        .args(["metadata", "--format-version", "1"])
-        .stderr(Stdio::piped())
-        .output()
-        .map_err(|source| RunError::Start { source })?;
-    let failed = |message: String| RunError::Metadata { message };
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-    }
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string()))?;
-    let sdk = metadata.packages.into_iter().find(|package| package.name == "evenkeel-sdk");
+    let packages =
+        packages::list(&project.plugin.folder).map_err(|source| RunError::Packages { source })?;
+    let sdk = packages.iter().find(|package| package.name == "evenkeel-sdk");
     let sdk = sdk.ok_or(RunError::NoSdk)?;
-    let folder = sdk.manifest_path.parent().unwrap_or(Path::new("/")).display().to_string();
-    Ok(match sdk.source {
-        None => format!("path = {folder:?}"),
-        Some(_) => format!("version = \"={}\"", sdk.version),
+    Ok(match sdk.is_local() {
+        true => format!("path = {:?}", sdk.folder().display().to_string()),
+        false => format!("version = \"={}\"", sdk.version),
     })
 }
 
 fn manifest(project: &Project, sdk: &str) -> String {
-    let folder = project.folder.display().to_string();
+    let folder = project.plugin.folder.display().to_string();
     format!(
         "[package]\nname = \"evenkeel-run\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nplugin = {{ package = {:?}, path = {folder:?} }}\n\

@@ -412,7 +412,7 @@ mod tests {
         let first = generate(&project).unwrap();
         assert_eq!(first, generate(&project).unwrap());
         assert!(first.contains("pkg:cargo/helper@0.2.0"), "{first}");
-        let machine = Path::new(&project.folder).display().to_string();
+        let machine = Path::new(&project.plugin.folder).display().to_string();
         assert!(!first.contains(&machine), "no path of this machine");
     }
 }

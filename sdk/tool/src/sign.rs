@@ -2,6 +2,7 @@
 //! signed bundle, after comparing what the component imports with what
 //! plugin.toml asks for.
 
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,40 @@ use std::path::{Path, PathBuf};
 use evenkeel_signing::{PluginManifest, SealError, SecretKey, seal_plugin};
 
 use crate::component::{self, Component, ComponentError};
-use crate::project::{Project, ProjectError};
+use crate::project::{Plugin, Project, ProjectError};
 use crate::sbom::{self, SbomError};
+
+/// What was built, and from what.
+pub struct Made {
+    /// The component's file.
+    pub component: PathBuf,
+    /// A list of contents, CycloneDX in JSON.
+    pub sbom: Option<String>,
+}
+
+impl Made {
+    /// What `build` made of a plugin in Rust.
+    ///
+    /// # Errors
+    /// [`SignError::Sbom`].
+    pub fn by_cargo(project: &Project) -> Result<Self, SignError> {
+        let sbom = sbom::generate(project).map_err(|source| SignError::Sbom { source })?;
+        Ok(Self { component: project.component_path(), sbom: Some(sbom) })
+    }
+
+    /// A component that something else made.
+    ///
+    /// # Errors
+    /// [`SignError::SbomFile`], also when the vendor's list is no CycloneDX.
+    pub fn elsewhere(plugin: &Plugin, component: PathBuf) -> Result<Self, SignError> {
+        let sbom = plugin.sbom().map_err(|source| SignError::SbomFile { source: source.into() })?;
+        if let Some(text) = &sbom {
+            sbom::summary(text.as_bytes())
+                .map_err(|source| SignError::SbomFile { source: source.into() })?;
+        }
+        Ok(Self { component, sbom })
+    }
+}
 
 /// Sign a built plugin and write `<name>-<version>.evkp` into `out_dir`.
 /// Returns the path and the length of the bundle.
@@ -19,23 +52,22 @@ use crate::sbom::{self, SbomError};
 /// [`SignError`], among others when plugin.toml does not ask for an interface
 /// that the component imports.
 pub fn sign(
-    project: &Project,
+    plugin: &Plugin,
+    made: &Made,
     key: &SecretKey,
     out_dir: &Path,
 ) -> Result<(PathBuf, usize), SignError> {
-    let path = project.component_path();
-    let bytes = fs::read(&path).map_err(|source| SignError::NotBuilt { path, source })?;
+    let path = &made.component;
+    let bytes =
+        fs::read(path).map_err(|source| SignError::NotBuilt { path: path.clone(), source })?;
     let component = component::inspect(&bytes).map_err(|source| SignError::Component { source })?;
-    let manifest = project.manifest(interfaces(project, &component));
+    let manifest = plugin.manifest(interfaces(plugin, &component));
     compare(&manifest, &component)?;
-    let licence = project.licence_text().map_err(|source| SignError::Licence { source })?;
-    let sbom = sbom::generate(project).map_err(|source| SignError::Sbom { source })?;
-    let notices = project.notices().map_err(|source| SignError::Notices { source })?;
-    let mut parts: Vec<(&str, &[u8])> = vec![
-        (PluginManifest::COMPONENT, &bytes),
-        (PluginManifest::LICENCE, licence.as_bytes()),
-        (PluginManifest::SBOM, sbom.as_bytes()),
-    ];
+    let licence = plugin.licence_text().map_err(|source| SignError::Licence { source })?;
+    let notices = plugin.notices().map_err(|source| SignError::Notices { source })?;
+    let mut parts: Vec<(&str, &[u8])> =
+        vec![(PluginManifest::COMPONENT, &bytes), (PluginManifest::LICENCE, licence.as_bytes())];
+    parts.extend(made.sbom.as_ref().map(|text| (PluginManifest::SBOM, text.as_bytes())));
     parts.extend(notices.as_ref().map(|text| (PluginManifest::NOTICES, text.as_bytes())));
     let file = format!("{}-{}.evkp", manifest.name, manifest.version);
     let bundle =
@@ -51,7 +83,7 @@ pub fn sign(
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// There is no component.
-    #[error("cannot read the component {}; run `evenkeel-plugin build` first", path.display())]
+    #[error("cannot read the component {}; build it first", path.display())]
     NotBuilt {
         /// Where it should be.
         path: PathBuf,
@@ -113,6 +145,12 @@ pub enum SignError {
         /// Why.
         source: SbomError,
     },
+    /// The vendor's list of contents is of no use.
+    #[error("correct the file that `sbom_file` in plugin.toml names, a CycloneDX document in JSON")]
+    SbomFile {
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// No notices.
     #[error("the notices are missing")]
     Notices {
@@ -156,8 +194,8 @@ const GATEWAY: &str = "evenkeel:gateway/";
 
 /// The interfaces of the manifest: what the component imports, and that of the
 /// listeners that are asked for.
-fn interfaces(project: &Project, component: &Component) -> Vec<String> {
-    let permissions = project.description.permissions.iter();
+fn interfaces(plugin: &Plugin, component: &Component) -> Vec<String> {
+    let permissions = plugin.description.permissions.iter();
     let listeners = permissions.map(|p| &p.interface).filter(|name| name.starts_with(LISTENERS));
     let mut interfaces: Vec<_> = component.imports.iter().chain(listeners).cloned().collect();
     interfaces.sort();

@@ -98,6 +98,10 @@ fn a_plugin_is_made_tested_built_signed_and_inspected_outside_the_workspace() {
     said(tool().args(["build", "acme"]));
     said(tool().args(["keygen", "--role", "plugin", "--name", "acme", "--out", "acme.key"]));
     let bundle = said(tool().args(["sign", "--key", "acme.key", "acme"]));
+    let raw = fs::read(dir.path().join(&bundle)).unwrap();
+    let machine = dir.path().to_string_lossy();
+    let leaks = raw.windows(machine.len()).any(|bytes| bytes == machine.as_bytes());
+    assert!(!leaks, "nothing of this machine is in the bundle");
     let report = said(tool().args(["inspect", "--trust", "acme.pub", &bundle]));
     assert!(report.contains("VERIFIED") && report.contains("acme 0.1.0"), "{report}");
     assert!(!report.contains("evenkeel:clock"), "what is not used is not imported\n{report}");

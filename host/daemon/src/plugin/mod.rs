@@ -57,6 +57,8 @@ pub mod world;
 pub(crate) mod fixture;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod museum;
 
 pub use supervisor::Supervisor;
 
