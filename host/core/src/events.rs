@@ -268,6 +268,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A plugin added an event of its own.
+    PluginSaid {
+        /// Its name.
+        name: String,
+        /// How bad it is, by its own word and within its grant.
+        severity: Severity,
+        /// What happened, as an identifier.
+        what: String,
+        /// What happened, in its words.
+        text: String,
+    },
     /// A notifier was not told some events, and never will be.
     EventsUntold {
         /// Its name.
@@ -502,6 +513,7 @@ impl Event {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
+            Self::PluginSaid { severity, .. } => *severity,
             Self::UpsBatteryLow { .. }
             | Self::GuardLost
             | Self::AlarmRaised { level: Level::Alarm, .. }
@@ -577,6 +589,7 @@ impl Event {
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
+            | Self::PluginSaid { .. }
             | Self::EventsUntold { .. }
             | Self::PluginRefused { .. } => Category::Plugin,
             Self::Login { .. }
@@ -696,6 +709,7 @@ impl fmt::Display for Event {
             Self::PluginRolledBack { name, reason } => {
                 write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")
             }
+            Self::PluginSaid { name, text, .. } => write!(f, "plugin {name}: {text}"),
             Self::EventsUntold { name, count, reason } => {
                 write!(f, "plugin {name} has not passed on {count} events: {reason}")
             }

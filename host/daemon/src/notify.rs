@@ -10,7 +10,8 @@
 //! Each notifier has its own [`courier`]: one that is stuck holds up nobody.
 
 pub mod courier;
-mod record;
+pub mod nudge;
+pub mod record;
 
 pub use courier::Progress;
 
@@ -95,7 +96,7 @@ impl Notifiers {
 
 /// Least severity that a notifier may be told; `None`: nothing at all.
 fn least(slot: &Slot) -> Option<Severity> {
-    slot.facts()?.granted.grants.events.values().min().copied()
+    slot.facts()?.granted.grants.events.values().filter_map(|grant| grant.least).min()
 }
 
 /// A notifier that runs, or will run again.

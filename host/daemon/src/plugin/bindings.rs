@@ -85,12 +85,14 @@ mod generated {
         imports: {
             "evenkeel:crypto/crypto": trappable,
             "evenkeel:serial/serial": trappable,
+            "evenkeel:hid/hid": trappable,
             "evenkeel:net-client/net-client": trappable,
             "evenkeel:snmp-client/snmp-client": trappable,
         },
         with: {
             "evenkeel:crypto/crypto.secret": crate::caps::crypto::Secret,
             "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:hid/hid.device": crate::caps::hid::Device,
             "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
             "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
             "evenkeel:snmp-client/snmp-client.agent": crate::caps::snmp_client::Agent,
