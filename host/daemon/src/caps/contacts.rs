@@ -28,7 +28,7 @@ use evenkeel_core::time::Nanos;
 use std::sync::Arc;
 
 /// The interface.
-pub const INTERFACE: &str = "evenkeel:contacts/contacts@0.1.0";
+pub const INTERFACE: &str = "evenkeel:contacts/contacts@0.1.1";
 /// Readings that are answered at once.
 pub const BURST: u32 = 1_000;
 /// Afterwards, one per this time; bounds how often the hub's lock is taken.
@@ -396,7 +396,7 @@ mod tests {
             Ok::<_, String>(instance.wake().expect_err("falls").to_string())
         };
         let text = run(&[], &[], true).expect_err("refused");
-        assert!(text.contains("imports evenkeel:contacts/contacts@0.1.0, which its"), "{text}");
+        assert!(text.contains("imports evenkeel:contacts/contacts@0.1.1, which its"), "{text}");
         let text = run(&[INTERFACE], &[INTERFACE], false).expect_err("refused");
         assert!(text.contains("add `grant.contacts.probe = \"AUX1.input.2\"`"), "{text}");
         let text = run(&[INTERFACE], &[], true).expect("runs");

@@ -296,13 +296,13 @@ impl Used<'_> {
         loop {
             let woken = self.stop.wait_for(fd, PollFlags::IN, deadline);
             let woken = woken.map_err(|source| self.io(DURING, source))?;
-            match woken {
+            let events = match woken {
                 Woken::Stopped => return Err(HidError::Stopped),
                 Woken::TimedOut => {
                     return Err(HidError::Timeout { place: self.place.clone(), timeout_ms });
                 }
-                Woken::Ready(_) => {}
-            }
+                Woken::Ready(events) => events,
+            };
             // Room for one byte too many, and for the id in front.
             let mut report = vec![0; 1 + REPORT_BYTES_MAX];
             let from = usize::from(!self.here.numbers_reports);
@@ -315,9 +315,13 @@ impl Used<'_> {
                     report.truncate(from + len);
                     return Ok(report);
                 }
-                Err(Errno::AGAIN | Errno::INTR) => {}
                 // This is what hidraw says of a device that is gone.
                 Err(Errno::IO) => return Err(self.failed(DURING, Errno::NODEV)),
+                // Nothing to read, and there never will be.
+                Err(Errno::AGAIN) if events.intersects(PollFlags::ERR | PollFlags::HUP) => {
+                    return Err(self.failed(DURING, Errno::NODEV));
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(errno) => return Err(self.failed(DURING, errno)),
             }
         }

@@ -56,6 +56,14 @@ impl Fixture {
         Self { compiler, trust, dir, key }
     }
 
+    /// The same with a key of the platform, which may sign licence gates too.
+    pub(crate) fn platform() -> Self {
+        let key = SecretKey::generate(Role::Plugin, "acme-dev").expect("a key");
+        let mut trust = nobody();
+        trust.add_development_key(key.public()).expect("a first key");
+        Self { key, trust, ..Self::new() }
+    }
+
     pub(crate) fn fingerprint(&self) -> String {
         self.key.public().fingerprint()
     }

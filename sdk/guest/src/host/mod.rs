@@ -1,5 +1,5 @@
 //! What the appliance offers to a plugin: one trait for each interface of
-//! `wit/since-0.2`, and plain types.
+//! `wit/`, and plain types.
 //!
 //! A plugin is generic over its host `H` and names in its bounds what it uses:
 //! `impl<H: Log + Points + Serial> Plugin<H> for Megatec`. So the compiler

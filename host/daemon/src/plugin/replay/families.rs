@@ -37,7 +37,7 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let fixture = Fixture::new();
+        let fixture = Fixture::platform();
         let reports = Arc::new(Reports::open(fixture.dir.path()).expect("opened"));
         let store = Store::open(fixture.dir.path(), Limits::default()).expect("a store");
         let warning = Event::UpsOnBattery { ups: "ups.0".into() };
