@@ -4,7 +4,8 @@
 //! A driver says what its device can do, but not what that means; the host
 //! judges by name. Names are those of the Network UPS Tools (RFC 9271,
 //! facts/nut-protocol.md). A dangerous command is never covered by a wildcard
-//! in a grant, and a person has to confirm it.
+//! in a grant, and a person has to confirm it. So is switching a relay: what
+//! hangs on it is not known here.
 
 /// How a dangerous name begins or reads, and what it does. An entry that ends
 /// in `.` or has `prefix` set covers what goes on from there.
@@ -23,6 +24,9 @@ const fn begins(name: &'static str, what: &'static str) -> Row {
 }
 
 const SWITCHES: &str = "switches the load's supply";
+
+/// What it means that an output may be switched.
+pub const RELAY: &str = "can be switched, and whatever is connected to it";
 
 const DANGEROUS: &[Row] = &[
     begins("load.off", "switches the load off"),

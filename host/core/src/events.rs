@@ -268,6 +268,17 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A plugin added an event of its own.
+    PluginSaid {
+        /// Its name.
+        name: String,
+        /// How bad it is, by its own word and within its grant.
+        severity: Severity,
+        /// What happened, as an identifier.
+        what: String,
+        /// What happened, in its words.
+        text: String,
+    },
     /// A notifier was not told some events, and never will be.
     EventsUntold {
         /// Its name.
@@ -583,6 +594,7 @@ impl Event {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::Alarm(alarm) => alarm.severity(),
+            Self::PluginSaid { severity, .. } => *severity,
             Self::UpsBatteryLow { .. }
             | Self::GuardLost
             | Self::AlarmRaised { level: Level::Alarm, .. }
@@ -663,6 +675,7 @@ impl Event {
             | Self::PluginTrapped { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
+            | Self::PluginSaid { .. }
             | Self::EventsUntold { .. }
             | Self::PluginRefused { .. } => Category::Plugin,
             Self::Login { .. }
@@ -782,6 +795,7 @@ impl fmt::Display for Event {
             Self::PluginRolledBack { name, reason } => {
                 write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")
             }
+            Self::PluginSaid { name, text, .. } => write!(f, "plugin {name}: {text}"),
             Self::EventsUntold { name, count, reason } => {
                 write!(f, "plugin {name} has not passed on {count} events: {reason}")
             }

@@ -4,7 +4,8 @@
 //! publishes there and that announced what can be told to it; `string.1` and
 //! `guard` are the appliance itself, whose commands are orders to the guard.
 //! Resetting a trip and switching outputs are not among them: those stay with
-//! people at the console.
+//! people at the console, and with plugins that were granted an output
+//! ([`relay`]).
 //!
 //! What may be told by whom is decided before ([`crate::caps::commands`] for
 //! plugins, the console for people). Here a value is held against what was
@@ -12,6 +13,7 @@
 //! that was tried is an event that names who asked.
 
 mod appliance;
+pub mod relay;
 
 use crate::guard::{OrderError, Orders};
 use crate::hub::Hub;
@@ -287,12 +289,20 @@ impl Switchboard {
     }
 
     fn to_guard(&self, order: Order, deadline: Instant) -> Result<(), CommandError> {
+        self.ask_guard(deadline, async |orders: &Orders| orders.give(order).await)
+    }
+
+    fn ask_guard(
+        &self,
+        deadline: Instant,
+        give: impl AsyncFnOnce(&Orders) -> Result<(), OrderError>,
+    ) -> Result<(), CommandError> {
         let Some(appliance) = &self.appliance else {
             return Err(CommandError::Failed("no guard is connected".to_owned()));
         };
         let orders = &appliance.orders;
         // Within the runtime: it is its clock that ends the wait.
-        let given = async { tokio::time::timeout_at(deadline.into(), orders.give(order)).await };
+        let given = async { tokio::time::timeout_at(deadline.into(), give(orders)).await };
         match appliance.runtime.block_on(given) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(OrderError::Busy)) => Err(CommandError::Busy),

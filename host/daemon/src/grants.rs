@@ -14,10 +14,15 @@
 //! grant.commands.ups = ["ups.0:test.battery.*", "ups.0:beeper.toggle"]
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
+//! grant.contacts.fan = { at = "AUX1.output.3", switch = true }
+//! grant.hid.ups = "051d:0002"
 //! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
 
+pub mod contact;
 pub mod endpoint;
+pub mod event_log;
+pub mod hid;
 pub mod snmp;
 
 pub use endpoint::{Endpoint, Pin, TlsName, Trust};
@@ -26,7 +31,6 @@ use crate::plugin_admin::MASK;
 use core::fmt;
 use core::str::FromStr;
 use evenkeel_core::danger::danger_of;
-use evenkeel_core::events::Severity;
 use evenkeel_core::points::Name;
 use evenkeel_core::points::names::within;
 use serde::{Deserialize, Serialize};
@@ -56,12 +60,18 @@ pub struct Grants {
     /// Commands that it may give.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub commands: Named<Vec<CommandPattern>>,
-    /// The event log, from this severity on.
+    /// The event log: what it may read of it, or add to it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub events: Named<Severity>,
+    pub events: Named<event_log::EventGrant>,
     /// Secrets that it may compute with.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: Named<Secret>,
+    /// Inputs and outputs of the guard's devices.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub contacts: Named<contact::ContactGrant>,
+    /// USB-HID devices.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub hid: Named<hid::HidPlace>,
     /// SNMP agents that it may ask.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub snmp: Named<snmp::SnmpAgent>,

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use evenkeel_core::events::{Category, Event};
 use evenkeeld::alarms::Alarms;
 use evenkeeld::caps::Services;
+use evenkeeld::caps::hid::raw::Linux;
 use evenkeeld::caps::net_server::Servers;
 use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
@@ -19,7 +20,7 @@ use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers};
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
-use evenkeeld::notify::Notifiers;
+use evenkeeld::notify::{Notifiers, nudge};
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{Compiler, child, helper};
@@ -169,8 +170,11 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let keeping = tokio::spawn(keeping);
     let notifiers = Arc::new(Notifiers::new(store.clone()));
     let notifying = plugins.clone().map(|plugins| {
-        let notifiers = notifiers.clone();
-        tokio::spawn(async move { notifiers.run(|| plugins.of_world(World::Notifier)).await })
+        let (notifiers, store) = (notifiers.clone(), store.clone());
+        tokio::spawn(async move {
+            let telling = notifiers.run(|| plugins.of_world(World::Notifier));
+            tokio::join!(telling, nudge::run(store, || plugins.all()))
+        })
     });
 
     let executor = executor(&config, &orders, &commands, plugins.as_ref());
@@ -314,6 +318,8 @@ fn start_plugins(
         hub: hub.clone(),
         commands: commands.clone(),
         servers: Arc::new(servers),
+        hid: Arc::new(Linux::default()),
+        rates: Arc::default(),
         epoch: clock::now(),
         store: Some(store.clone()),
         reports: reports.ok(),

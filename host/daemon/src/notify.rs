@@ -10,7 +10,8 @@
 //! Each notifier has its own [`courier`]: one that is stuck holds up nobody.
 
 pub mod courier;
-mod record;
+pub mod nudge;
+pub mod record;
 
 pub use courier::Progress;
 
@@ -119,7 +120,7 @@ pub fn tell_one(slot: &Slot, stored: &StoredEvent, time: Duration) -> Outcome {
 
 /// Least severity that a notifier may be told; `None`: nothing at all.
 fn least(slot: &Slot) -> Option<Severity> {
-    slot.facts()?.granted.grants.events.values().min().copied()
+    slot.facts()?.granted.grants.events.values().filter_map(|grant| grant.least).min()
 }
 
 /// A notifier that runs, or will run again.

@@ -227,7 +227,7 @@ fn in_words(interface: &str, what: &str) -> String {
         "evenkeel:points/points" => format!("publish values of one device of kind \"{what}\""),
         "evenkeel:hid/hid" => format!("use the USB device that you map to \"{what}\""),
         "evenkeel:contacts/contacts" => {
-            format!("read or switch the contact that you map to \"{what}\"")
+            format!("read or SWITCH the contact that you map to \"{what}\"")
         }
         "evenkeel:net-client/net-client" => {
             format!("connect to the peer that you map to \"{what}\"")

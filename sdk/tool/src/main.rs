@@ -8,6 +8,7 @@
 //! * `keyring` – the platform's roots say whom to trust (`keyring`)
 //! * `new` – write a plugin that builds, tests and signs (`new`)
 //! * `test` – the lint and the plugin's own tests, conformance included (`check`)
+//! * `replay` – a failure again, from an appliance's recording (`replay`)
 //! * `run` – a driver against a real serial port of this machine (`run`)
 //!
 //! Results go to standard output (for `build` and `sign`: one line, the path),
@@ -22,6 +23,7 @@ mod licence;
 mod new;
 mod packages;
 mod project;
+mod replay;
 mod run;
 mod sbom;
 mod sign;
@@ -145,6 +147,11 @@ enum Action {
         #[arg(long, value_name = "NAME[=VALUE]")]
         tell: Vec<String>,
     },
+    /// Repeat a failure of a plugin from an appliance's recording of it.
+    Replay {
+        #[command(flatten)]
+        recorded: replay::Recorded,
+    },
     /// Make and sign keyrings, which say whom devices trust.
     Keyring {
         #[command(subcommand)]
@@ -220,6 +227,7 @@ fn act(action: Action) -> Result<(), Box<dyn Error>> {
             });
             Ok(run::run(&Project::open(&folder)?, &words.collect::<Vec<_>>())?)
         }
+        Action::Replay { recorded } => Ok(replay::replay(&recorded)?),
         Action::Keyring { step } => keyring_step(step),
     }
 }

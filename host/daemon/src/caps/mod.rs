@@ -10,13 +10,17 @@ pub mod bucket;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod contacts;
 pub mod crypto;
+pub mod events;
+pub mod hid;
 pub mod kv;
 pub mod log;
 pub mod net_client;
 pub mod net_server;
 pub mod points;
 pub mod random;
+pub mod rates;
 pub mod reader;
 pub mod serial;
 pub mod snmp_client;
@@ -45,11 +49,10 @@ pub struct Offer {
     pub link: fn(&mut Linker<State>) -> wasmtime::Result<()>,
 }
 
-/// An interface whose functions are methods of one field of [`State`]. One
-/// that is `taped` is heard by the flight recorder ([`crate::plugin::tape`]); at
-/// the first call of another a recording ends.
+/// An interface whose functions are methods of one field of [`State`], and are
+/// heard by the flight recorder ([`crate::plugin::tape`]).
 macro_rules! offer {
-    (taped $interface:expr, $bindings:path, $field:ident: $type:ty) => {
+    ($interface:expr, $bindings:path, $field:ident: $type:ty) => {
         Offer {
             interface: $interface,
             link: |linker| {
@@ -58,21 +61,6 @@ macro_rules! offer {
                     host: &mut state.$field,
                     tape: &mut state.tape,
                 })
-            },
-        }
-    };
-    ($interface:expr, $bindings:path, $field:ident: $type:ty) => {
-        Offer {
-            interface: $interface,
-            link: |linker| {
-                use $bindings as bound;
-                bound::add_to_linker::<State, wasmtime::component::HasSelf<$type>>(
-                    linker,
-                    |state| {
-                        state.tape.skip($interface);
-                        &mut state.$field
-                    },
-                )
             },
         }
     };
@@ -87,20 +75,20 @@ const fn types(interface: &'static str) -> Offer {
 pub const OFFERS: &[Offer] = &[
     types("evenkeel:commands/types@0.1.0"),
     types("evenkeel:events/types@0.1.0"),
-    offer!(taped log::INTERFACE, bindings::log::log, log: log::Log),
-    offer!(taped clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
-    offer!(taped config::INTERFACE, bindings::config::config, config: config::Config),
-    offer!(taped random::INTERFACE, bindings::random::random, random: random::Random),
+    offer!(log::INTERFACE, bindings::log::log, log: log::Log),
+    offer!(clock::INTERFACE, bindings::clock::clock, clock: clock::Clock),
+    offer!(config::INTERFACE, bindings::config::config, config: config::Config),
+    offer!(random::INTERFACE, bindings::random::random, random: random::Random),
     offer!(kv::INTERFACE, bindings::kv::kv, kv: kv::Kv),
     offer!(crypto::INTERFACE, bindings::crypto::crypto, crypto: crypto::Crypto),
-    offer!(taped serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
+    offer!(serial::INTERFACE, bindings::serial::serial, serial: serial::Serial),
     offer!(snmp_client::INTERFACE, bindings::snmp_client::snmp_client, snmp: snmp_client::Snmp),
     offer!(
         net_client::INTERFACE,
         bindings::net_client::net_client,
         net: net_client::NetClient
     ),
-    offer!(taped points::INTERFACE, bindings::points::points, points: points::Points),
+    offer!(points::INTERFACE, bindings::points::points, points: points::Points),
     offer!(
         net_server::INTERFACE,
         bindings::net_server::net_server,
@@ -108,6 +96,9 @@ pub const OFFERS: &[Offer] = &[
     ),
     offer!(commands::INTERFACE, bindings::commands::commands, commands: commands::Commands),
     offer!(commands::OFFERS_INTERFACE, bindings::commands::offers, offers: commands::Offers),
+    offer!(hid::INTERFACE, bindings::hid::hid, hid: hid::Hid),
+    offer!(contacts::INTERFACE, bindings::contacts::contacts, contacts: contacts::Contacts),
+    offer!(events::INTERFACE, bindings::events::events, events: events::Events),
     offer!(reader::INTERFACE, bindings::points::reader, reader: reader::Reader),
 ];
 
@@ -146,6 +137,10 @@ pub struct Services {
     pub commands: Arc<Switchboard>,
     /// The listeners of gateways.
     pub servers: Arc<net_server::Servers>,
+    /// Where USB devices are found.
+    pub hid: Arc<dyn hid::raw::System>,
+    /// What plugins have used up of what is rare.
+    pub rates: Arc<rates::Rates>,
     /// When the host started: zero of a plugin's clock.
     pub epoch: Nanos,
     /// Where failures are reported; `None` where nobody would read it.
@@ -161,6 +156,8 @@ impl Default for Services {
             hub: Arc::default(),
             commands: Arc::default(),
             servers: Arc::default(),
+            hid: Arc::new(hid::raw::Linux::default()),
+            rates: Arc::default(),
             epoch: crate::clock::now(),
             store: None,
             reports: None,

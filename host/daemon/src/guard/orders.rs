@@ -76,6 +76,25 @@ impl Orders {
         self.off_thread(&self.turn, work).await
     }
 
+    /// Have an output (from 1) of the device with this name switched. Names are
+    /// looked up in the greeting of the guard that carries it out: another
+    /// guard may count its devices otherwise.
+    ///
+    /// # Errors
+    /// [`OrderError`] says why it was not, or that nobody knows.
+    pub async fn switch(&self, device: String, output: u8, on: bool) -> Result<(), OrderError> {
+        let work = move |talk: &mut Talk| {
+            let index = talk.devices.iter().position(|name| *name == device);
+            let number = index.and_then(|index| u16::try_from(index + 1).ok());
+            let Some(number) = number else {
+                return Err(OrderError::Refused(format!("it has no device {device:?}")));
+            };
+            let order = Order::Output { device: number, output, on };
+            talk.order(order).map(drop).map_err(unanswered)
+        };
+        self.off_thread(&self.turn, work).await
+    }
+
     /// The rows of the present discharge record of a string (from 1).
     ///
     /// # Errors

@@ -14,14 +14,23 @@ pub struct FakeGuard {
 
 impl FakeGuard {
     /// Answer every order with what `answer` says.
-    pub fn start(mut answer: impl FnMut(Order) -> Answer + Send + 'static) -> Self {
+    pub fn start(answer: impl FnMut(Order) -> Answer + Send + 'static) -> Self {
+        Self::with_devices(&[], answer)
+    }
+
+    /// A guard whose devices have these names.
+    pub fn with_devices(
+        devices: &[&str],
+        mut answer: impl FnMut(Order) -> Answer + Send + 'static,
+    ) -> Self {
+        let devices: Vec<String> = devices.iter().map(|name| (*name).to_owned()).collect();
         let dir = tempfile::tempdir().expect("a directory");
         let listener = UnixListener::bind(dir.path().join("guard")).expect("a socket");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                serve(&mut stream.expect("a client"), &seen, &mut answer);
+                serve(&mut stream.expect("a client"), &devices, &seen, &mut answer);
             }
         });
         Self { dir, asked }
@@ -45,6 +54,7 @@ impl FakeGuard {
 
 fn serve(
     stream: &mut UnixStream,
+    devices: &[String],
     seen: &Mutex<Vec<Order>>,
     answer: &mut impl FnMut(Order) -> Answer,
 ) {
@@ -54,7 +64,7 @@ fn serve(
         stream.read_exact(&mut body).expect("a body");
         let answer = match command::decode(&body).expect("a request") {
             Request::Hello { version } => {
-                let (strings, devices) = (vec!["A".into()], Vec::new());
+                let (strings, devices) = (vec!["A".into()], devices.to_vec());
                 let batteries = vec![vec![("12 V".into(), 1_024)]];
                 Answer::Welcome { version, strings, devices, batteries }
             }

@@ -8,8 +8,8 @@
 //! (facts/wasm-host.md §4.1). Exports of an older track stand beside the new.
 
 pub use generated::evenkeel::{
-    clock0_1_1 as clock, commands, config, contacts, crypto, events, hid, kv, log, net_client,
-    net_server, points0_1_1 as points, random, serial0_1_1 as serial, snmp_client,
+    clock0_1_1 as clock, commands, config, contacts0_1_1 as contacts, crypto, events, hid, kv, log,
+    net_client, net_server, points0_1_1 as points, random, serial0_1_1 as serial, snmp_client,
 };
 pub use generated::exports::evenkeel::authenticator::login;
 pub use generated::exports::evenkeel::driver0_1_0::device as device_0_1;
@@ -38,6 +38,7 @@ mod generated {
             "../../wit/since-0.2/serial",
             "../../wit/since-0.2/hid",
             "../../wit/since-0.2/contacts",
+            "../../wit/since-0.3/contacts",
             "../../wit/since-0.2/net-client",
             "../../wit/since-0.2/net-server",
             "../../wit/since-0.2/snmp-client",
@@ -62,7 +63,7 @@ mod generated {
                 import evenkeel:crypto/crypto@0.1.0;
                 import evenkeel:serial/serial@0.1.1;
                 import evenkeel:hid/hid@0.1.0;
-                import evenkeel:contacts/contacts@0.1.0;
+                import evenkeel:contacts/contacts@0.1.1;
                 import evenkeel:net-client/net-client@0.1.0;
                 import evenkeel:net-server/net-server@0.1.0;
                 import evenkeel:snmp-client/snmp-client@0.1.0;
@@ -85,12 +86,14 @@ mod generated {
         imports: {
             "evenkeel:crypto/crypto": trappable,
             "evenkeel:serial/serial": trappable,
+            "evenkeel:hid/hid": trappable,
             "evenkeel:net-client/net-client": trappable,
             "evenkeel:snmp-client/snmp-client": trappable,
         },
         with: {
             "evenkeel:crypto/crypto.secret": crate::caps::crypto::Secret,
             "evenkeel:serial/serial.port": crate::caps::serial::Port,
+            "evenkeel:hid/hid.device": crate::caps::hid::Device,
             "evenkeel:net-client/net-client.connection": crate::caps::net_client::Connection,
             "evenkeel:net-client/net-client.datagrams": crate::caps::net_client::Datagrams,
             "evenkeel:snmp-client/snmp-client.agent": crate::caps::snmp_client::Agent,

@@ -1,16 +1,25 @@
 //! Plugins for tests, signed and in a directory of their own.
 
+use crate::caps::log::Log;
+use crate::caps::{Services, Who};
 use crate::config::{Config, PluginGrant};
+use crate::grants::Grants;
+use crate::plugin::budget::CALL_MAX;
 use crate::plugin::compile::Compiler;
 use crate::plugin::compile::helper::Helper;
+use crate::plugin::instance::{Instance, Surroundings};
 use crate::plugin::load::{Package, Refusal, load};
+use crate::plugin::reason;
+use crate::plugin::stop::Stop;
 use crate::plugin::supervisor::RosterStore;
 use evenkeel_signing::{Kind, PluginManifest, Role, Roots, SecretKey, Trust, seal, seal_plugin};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod guest;
+pub(crate) mod probe;
 pub(crate) use guest::*;
 
 /// A list of plugins that is kept in memory.
@@ -47,6 +56,14 @@ impl Fixture {
         Self { compiler, trust, dir, key }
     }
 
+    /// The same with a key of the platform, which may sign licence gates too.
+    pub(crate) fn platform() -> Self {
+        let key = SecretKey::generate(Role::Plugin, "acme-dev").expect("a key");
+        let mut trust = nobody();
+        trust.add_development_key(key.public()).expect("a first key");
+        Self { key, trust, ..Self::new() }
+    }
+
     pub(crate) fn fingerprint(&self) -> String {
         self.key.public().fingerprint()
     }
@@ -75,6 +92,34 @@ impl Fixture {
     pub(crate) fn load(&self, raw: &[u8]) -> Result<Package, Refusal> {
         std::fs::write(self.file(), raw).expect("written");
         load(&self.compiler, &self.trust, &self.file(), &grant("/dev/ttyS1"))
+    }
+
+    /// Write `raw` as the plugin file, and start what is in it with these
+    /// services and grants.
+    pub(crate) fn start(
+        &self,
+        raw: &[u8],
+        services: Services,
+        grants: Grants,
+    ) -> Result<Instance, String> {
+        std::fs::write(self.file(), raw).expect("written");
+        let mut grant = grant("/dev/ttyS1");
+        grant.grant = grants;
+        let package = load(&self.compiler, &self.trust, &self.file(), &grant);
+        let package = package.map_err(|refusal| reason(&refusal))?;
+        let who = Who { name: "megatec".into(), points: "ups.0".into() };
+        let around = Surroundings {
+            log: Log::new(who.clone()),
+            who,
+            inbox: Arc::default(),
+            services,
+            stop: Arc::new(Stop::new().expect("a descriptor")),
+            memory: Arc::default(),
+            call_max: CALL_MAX,
+        };
+        let mut instance = Instance::new(&package, &around).map_err(|e| e.to_string())?;
+        instance.start(&BTreeMap::new(), None).map_err(|e| e.to_string())?;
+        Ok(instance)
     }
 
     /// The public key's file, for a trust directory.

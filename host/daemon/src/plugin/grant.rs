@@ -177,6 +177,8 @@ pub const KINDS: &[Kind] = &[
     ),
     kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
     kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
+    kind("evenkeel:hid/hid", "the USB device", "hid", "\"051d:0002\""),
+    kind("evenkeel:contacts/contacts", "the contact", "contacts", "\"AUX1.input.2\""),
     kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
     // A notifier is told events, and imports nothing but their form.
     kind("evenkeel:events/types", "to be told of events", "events", "\"warning\""),
@@ -208,6 +210,8 @@ impl Wishes<'_> {
             "snmp" => take(wish, &all.snmp, &mut granted.snmp),
             "read" => take(wish, &all.read, &mut granted.read),
             "commands" => take(wish, &all.commands, &mut granted.commands),
+            "hid" => take(wish, &all.hid, &mut granted.hid),
+            "contacts" => take(wish, &all.contacts, &mut granted.contacts),
             "events" => take(wish, &all.events, &mut granted.events),
             "secrets" => take(wish, &all.secrets, &mut granted.secrets),
             // A kind that nobody carries over is as good as not granted.
@@ -234,6 +238,7 @@ fn take<T: Clone>(wish: &Permission, from: &Named<T>, to: &mut Named<T>) -> bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::event_log::EventGrant;
     use crate::plugin::fixture::{CLOCK, DRIVER_IMPORTS, LOG, grant, manifest};
     use evenkeel_signing::Permission;
 
@@ -271,7 +276,8 @@ mod tests {
         let peer = grant.grant.net.remove("other").expect("there");
         grant.grant.net.insert("server".into(), peer);
         assert!(refused(&grant).to_string().contains("add `grant.events.log = "));
-        grant.grant.events.insert("log".into(), evenkeel_core::events::Severity::Alarm);
+        let alarms = EventGrant::reading(evenkeel_core::events::Severity::Alarm);
+        grant.grant.events.insert("log".into(), alarms);
         let granted = intersect(&notifier, &grant).expect("covered").grants;
         assert_eq!((granted.net.len(), granted.events.len(), granted.serial.len()), (1, 1, 0));
     }

@@ -49,6 +49,8 @@ pub struct Inbox {
 #[derive(Default)]
 struct Waiting {
     errands: VecDeque<Errand>,
+    /// There is something new that `wake` would find.
+    nudged: bool,
     open: bool,
     stopped: bool,
 }
@@ -126,6 +128,12 @@ impl Inbox {
         self.put(Box::new(errand))
     }
 
+    /// Have the plugin woken before it wanted to be, but not without a pause.
+    pub fn nudge(&self) {
+        self.lock().nudged = true;
+        self.arrived.notify_all();
+    }
+
     /// Returns when the plugin runs and takes errands; never, when it was
     /// stopped.
     pub async fn opened(&self) {
@@ -159,20 +167,21 @@ impl Inbox {
         drop(dropped);
     }
 
-    /// Wait: until `wake_at`, or until there is an errand and `errand_at` has
-    /// passed, or until the plugin is to stop. A plugin that is always asked is
-    /// still woken in time.
-    pub(super) fn next(&self, wake_at: Instant, errand_at: Instant) -> Next {
+    /// Wait: until `wake_at`, or until it is nudged and `nudge_at` has passed,
+    /// or until there is an errand and `errand_at` has passed, or until the
+    /// plugin is to stop. A plugin that is always asked is still woken in time.
+    pub(super) fn next(&self, wake_at: Instant, nudge_at: Instant, errand_at: Instant) -> Next {
         let mut waiting = self.lock();
         loop {
             let now = Instant::now();
             if waiting.stopped {
                 return Next::Stop;
             }
-            if now >= wake_at {
+            let mut until = if waiting.nudged { wake_at.min(nudge_at) } else { wake_at };
+            if now >= until {
+                waiting.nudged = false;
                 return Next::Wake;
             }
-            let mut until = wake_at;
             if !waiting.errands.is_empty() {
                 if now >= errand_at {
                     match waiting.errands.pop_front() {
@@ -244,13 +253,27 @@ mod tests {
         let inbox = Arc::new(Inbox::default());
         inbox.open();
         let other = Arc::clone(&inbox);
-        let thread = std::thread::spawn(move || other.next(soon(), Instant::now()));
+        let thread = std::thread::spawn(move || other.next(soon(), soon(), Instant::now()));
         inbox.tell(|_| Ok(())).expect("taken");
         assert!(matches!(thread.join().expect("no panic"), Next::Errand(_)));
         // The plugin has computed much: errands rest, waking does not.
         inbox.tell(|_| Ok(())).expect("taken");
-        assert!(matches!(inbox.next(Instant::now(), soon()), Next::Wake));
+        assert!(matches!(inbox.next(Instant::now(), soon(), soon()), Next::Wake));
         inbox.stop();
-        assert!(matches!(inbox.next(soon(), soon()), Next::Stop));
+        assert!(matches!(inbox.next(soon(), soon(), soon()), Next::Stop));
+    }
+    #[test]
+    fn a_nudge_wakes_once_and_after_a_pause() {
+        let inbox = Arc::new(Inbox::default());
+        inbox.open();
+        let other = Arc::clone(&inbox);
+        let at = Instant::now() + Duration::from_millis(30);
+        let thread = std::thread::spawn(move || (other.next(soon(), at, soon()), Instant::now()));
+        inbox.nudge();
+        let (next, when) = thread.join().expect("no panic");
+        assert!(matches!(next, Next::Wake) && when >= at);
+        inbox.tell(|_| Ok(())).expect("taken");
+        let now = Instant::now();
+        assert!(matches!(inbox.next(soon(), now, now), Next::Errand(_)), "it was woken");
     }
 }

@@ -5,79 +5,35 @@
 //! §7); the supervisor drops it, which closes the plugin's ports, and makes a
 //! new one.
 
-use crate::caps::clock::Clock;
-use crate::caps::commands::{Commands, Offers};
-use crate::caps::config::Config;
-use crate::caps::crypto::Crypto;
-use crate::caps::kv::Kv;
+mod failure;
+mod state;
+
+pub use failure::Failure;
+pub use state::State;
+
 use crate::caps::log::Log;
-use crate::caps::net_client::NetClient;
-use crate::caps::net_server::NetServer;
-use crate::caps::points::Points;
-use crate::caps::random::Random;
-use crate::caps::reader::Reader;
-use crate::caps::serial::Serial;
-use crate::caps::snmp_client::Snmp;
-use crate::caps::{Services, Site, Who, one_line};
-use crate::clock;
+use crate::caps::{Services, Who, one_line};
 use crate::plugin::bindings::{device, gate, login, service, sink};
-use crate::plugin::budget::{Budget, Cut, POLL_CPU_MAX, START_CPU};
+use crate::plugin::budget::{POLL_CPU_MAX, START_CPU};
 use crate::plugin::inbox::Inbox;
-use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX, MemoryLimiter};
+use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX};
 use crate::plugin::load::Package;
-use crate::plugin::report::{Report, Reports};
 use crate::plugin::stop::Stop;
-use crate::plugin::tape::{Input, Tape};
+use crate::plugin::tape::{Input, Tape, masked};
 use crate::plugin::world::{Guest, Task};
 use evenkeel_core::time::Nanos;
-use evenkeel_signing::Digest;
+use failure::{INSTANTIATION, Reporter, lacking};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tracing::warn;
-use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace};
+use wasmtime::Store;
 
 /// Shortest and longest time between two wake-ups, whatever the plugin asks for.
 pub const WAKE_INTERVAL_MS: core::ops::RangeInclusive<u32> = 100..=60_000;
 /// Most bytes of state that one version hands to the next.
 pub const STATE_BYTES_MAX: usize = 64 << 10;
-
-/// Everything that one plugin's calls can reach.
-pub struct State {
-    /// `evenkeel:log`
-    pub log: Log,
-    /// `evenkeel:clock`
-    pub clock: Clock,
-    /// `evenkeel:config`
-    pub config: Config,
-    /// `evenkeel:random`
-    pub random: Random,
-    /// `evenkeel:kv`
-    pub kv: Kv,
-    /// `evenkeel:crypto`
-    pub crypto: Crypto,
-    /// `evenkeel:points/points`
-    pub points: Points,
-    /// `evenkeel:net-server`
-    pub net_server: NetServer,
-    /// `evenkeel:commands/offers`
-    pub offers: Offers,
-    /// `evenkeel:commands/commands`
-    pub commands: Commands,
-    /// `evenkeel:points/reader`
-    pub reader: Reader,
-    /// `evenkeel:serial`
-    pub serial: Serial,
-    /// `evenkeel:net-client`
-    pub net: NetClient,
-    /// `evenkeel:snmp-client`
-    pub snmp: Snmp,
-    /// What hears all of them.
-    pub tape: Tape,
-    limiter: MemoryLimiter,
-    budget: Budget,
-}
 
 /// What an instance is made from, besides the package.
 pub struct Surroundings {
@@ -103,51 +59,8 @@ pub struct Surroundings {
 pub struct Instance {
     store: Store<State>,
     guest: Guest,
-    who: Who,
     call_cpu_max: Nanos,
-    version: String,
-    bundle: Digest,
-    memory: Arc<AtomicU64>,
-    reports: Option<Arc<Reports>>,
-}
-
-/// Why an instance is over.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Before its first call.
-    #[error("it cannot be instantiated: {detail}")]
-    Instantiate {
-        /// What the engine says.
-        detail: String,
-    },
-    /// It said so itself.
-    #[error("it does not accept its settings, correct them: {text}")]
-    Declined {
-        /// Its own words.
-        text: String,
-    },
-    /// It broke its budget, or was told to stop.
-    #[error("{call} {cut}")]
-    Cut {
-        /// The function: `start`, `wake`, …
-        call: &'static str,
-        /// Which limit.
-        cut: Cut,
-    },
-    /// Asked for what its world does not have.
-    #[error("it has no {call}; install a version of it that does")]
-    Lacking {
-        /// The function.
-        call: &'static str,
-    },
-    /// It trapped.
-    #[error("{call} trapped: {detail}")]
-    Trapped {
-        /// The function: `start`, `wake`, …
-        call: &'static str,
-        /// What and where.
-        detail: String,
-    },
+    reporter: Reporter,
 }
 
 impl Instance {
@@ -169,33 +82,20 @@ impl Instance {
         around: &Surroundings,
         tape: Tape,
     ) -> Result<Self, Failure> {
-        let limits = package.manifest.limits;
-        let mut store = Store::new(package.pre.engine(), state(package, around, tape));
+        let reporter = Reporter::new(package, around);
+        let mut store = Store::new(package.pre.engine(), state::state(package, around, tape));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(COMPONENT_HANDLES_MAX);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.tick()));
         begin(&mut store, START_CPU);
         let made = package.pre.instantiate(&mut store);
-        let guest = match made.and_then(|instance| package.exports.load(&mut store, &instance)) {
-            Ok(guest) => guest,
-            Err(error) if error.is::<Trap>() => return Err(failure(&store, "start", &error)),
-            Err(error) => {
-                let detail = one_line(&format!("{error:#}"), 300);
-                return Err(Failure::Instantiate { detail });
-            }
-        };
+        let guest = made
+            .and_then(|instance| package.exports.load(&mut store, &instance))
+            .map_err(|error| reporter.failed(store.data(), INSTANTIATION, &error))?;
+        let limits = package.manifest.limits;
         let call_cpu_max = Nanos::from_millis(limits.poll_cpu_ms.into()).min(POLL_CPU_MAX);
-        Ok(Self {
-            store,
-            guest,
-            who: around.who.clone(),
-            call_cpu_max,
-            version: package.manifest.version.clone(),
-            bundle: package.hash,
-            memory: Arc::clone(&around.memory),
-            reports: around.services.reports.clone(),
-        })
+        Ok(Self { store, guest, call_cpu_max, reporter })
     }
 
     /// The plugin's `start`: with the administrator's settings, and what the
@@ -239,7 +139,7 @@ impl Instance {
         self.tape().call(|| Input::Save);
         let state = self.task("save", Guest::save)?;
         if state.len() > STATE_BYTES_MAX {
-            let (plugin, len) = (self.who.name.as_str(), state.len());
+            let (plugin, len) = (self.reporter.who.name.as_str(), state.len());
             warn!(plugin, "its state of {len} bytes is not handed over: {STATE_BYTES_MAX} at most");
             return Ok(None);
         }
@@ -316,8 +216,7 @@ impl Instance {
         &mut self,
         attempt: &login::Attempt,
     ) -> Result<Result<login::Verdict, String>, Failure> {
-        // A password belongs into no file.
-        self.tape().skip("who wants to sign in");
+        self.tape().call(|| Input::Authenticate(masked(attempt)));
         self.task("authenticate", |guest, store| match &guest.task {
             Task::Login(login) => login.call_authenticate(store, attempt),
             _ => Err(lacking("authenticate")),
@@ -356,6 +255,7 @@ impl Instance {
             }
             Input::Closed { connection } => self.closed(connection),
             Input::Notify(event) => self.notify(&event).map(drop),
+            Input::Authenticate(attempt) => self.authenticate(&attempt).map(drop),
             Input::Judge { device, utc_s, keys } => self.judge(&device, utc_s, &keys).map(drop),
         }
     }
@@ -373,30 +273,6 @@ impl Instance {
 
     fn tape(&mut self) -> &mut Tape {
         &mut self.store.data_mut().tape
-    }
-
-    /// Keep what is known of a failure, for whoever has to repair it.
-    fn report(&self, call: &str, failure: &Failure, backtrace: Vec<String>) {
-        let Some(reports) = &self.reports else { return };
-        let state = self.store.data();
-        let (tape, gap) = state.tape.recorded();
-        let report = Report {
-            plugin: self.who.name.clone(),
-            version: self.version.clone(),
-            bundle: self.bundle,
-            points: self.who.points.clone(),
-            unix_ms: clock::unix_ms(),
-            call: call.to_owned(),
-            failure: failure.to_string(),
-            backtrace,
-            memory_bytes: self.memory.load(Ordering::Relaxed),
-            cpu_us: self.cpu_used().0 / 1_000,
-            log: state.log.lines().iter().map(ToString::to_string).collect(),
-            gap: gap.map(str::to_owned),
-        };
-        if let Err(error) = reports.keep(report, tape) {
-            warn!(plugin = self.who.name, "its failure is not kept, check the disk: {error}");
-        }
     }
 
     /// A call within the budget of a task.
@@ -420,11 +296,7 @@ impl Instance {
                 self.tell_slow();
                 Ok(value)
             }
-            Err(error) => {
-                let failure = failure(&self.store, name, &error);
-                self.report(name, &failure, backtrace(&error));
-                Err(failure)
-            }
+            Err(error) => Err(self.reporter.failed(self.store.data(), name, &error)),
         }
     }
 
@@ -440,50 +312,9 @@ impl Instance {
         let budget = &self.store.data().budget;
         let count = budget.slow_calls();
         if budget.was_slow() && count.is_power_of_two() {
-            let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
+            let Who { name: plugin, points } = &self.reporter.who;
             warn!(plugin, points, "{count} calls used more than half of their processor time");
         }
-    }
-}
-
-/// An export that the plugin's world does not have. No guest code has run.
-fn lacking(call: &'static str) -> wasmtime::Error {
-    Lacking(call).into()
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("no {0}")]
-struct Lacking(&'static str);
-
-/// Everything that the plugin's calls can reach, as far as it is granted.
-fn state(package: &Package, around: &Surroundings, tape: Tape) -> State {
-    let site = Site {
-        who: &around.who,
-        grants: &package.granted.grants,
-        log: &around.log,
-        stop: &around.stop,
-        inbox: &around.inbox,
-        services: &around.services,
-    };
-    let memory_bytes = package.manifest.limits.memory_bytes as usize;
-    State {
-        clock: Clock::new(&site),
-        config: package.config.clone(),
-        random: Random,
-        kv: Kv::new(&site),
-        crypto: Crypto::new(&site),
-        points: Points::new(&site),
-        net_server: NetServer::new(&site),
-        offers: Offers::new(&site),
-        commands: Commands::new(&site),
-        reader: Reader::new(&site),
-        serial: Serial::new(&site),
-        net: NetClient::new(&site),
-        snmp: Snmp::new(&site),
-        limiter: MemoryLimiter::new(memory_bytes, Arc::clone(&around.memory)),
-        budget: Budget::new(Arc::clone(&around.stop), around.call_max),
-        log: around.log.clone(),
-        tape,
     }
 }
 
@@ -494,40 +325,6 @@ fn begin(store: &mut Store<State>, cpu_max: Nanos) {
     store.set_epoch_deadline(1);
 }
 
-fn failure(store: &Store<State>, call: &'static str, error: &wasmtime::Error) -> Failure {
-    let state = store.data();
-    if let Some(Lacking(call)) = error.downcast_ref() {
-        return Failure::Lacking { call };
-    }
-    if let Some(cut) = state.budget.cut() {
-        return Failure::Cut { call, cut };
-    }
-    let mut detail = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
-        None => error.root_cause().to_string(),
-    };
-    let frames = backtrace(error);
-    if !frames.is_empty() {
-        detail.push_str(&format!(" in {}", frames.join(" ← ")));
-    }
-    if state.limiter.refused() > 0 {
-        let (refused, max) = (state.limiter.refused(), state.limiter.bytes_max());
-        detail
-            .push_str(&format!(" (memory was refused {refused} times; its limit is {max} bytes)"));
-    }
-    Failure::Trapped { call, detail: one_line(&detail, 800) }
-}
-
-/// Where it trapped, innermost first.
-fn backtrace(error: &wasmtime::Error) -> Vec<String> {
-    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
-    let name = |frame: &FrameInfo| match frame.func_name() {
-        Some(name) => one_line(name, 100),
-        None => format!("function {}", frame.func_index()),
-    };
-    frames.iter().map(name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,6 +332,7 @@ mod tests {
     use crate::plugin::fixture::DRIVER_IMPORTS;
     use crate::plugin::fixture::{self, Fixture, Guest, IDLE};
     use evenkeel_core::points::Quality;
+    use std::sync::atomic::Ordering;
 
     struct Running {
         instance: Instance,

@@ -7,7 +7,7 @@
 
 use crate::caps::base;
 use crate::grants::Grants;
-use evenkeel_core::danger::danger_of;
+use evenkeel_core::danger::{RELAY, danger_of};
 use evenkeel_signing::PluginManifest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -89,8 +89,12 @@ pub fn words(interface: &str, what: &str) -> String {
         "evenkeel:points/reader" => format!("read measured values (“{what}”)"),
         "evenkeel:commands/commands" => format!("give commands (“{what}”)"),
         "evenkeel:commands/offers" => format!("offer commands to its device (“{what}”)"),
-        "evenkeel:contacts/contacts" => format!("use the contact “{what}”"),
-        "evenkeel:events/events" => format!("read the event log (“{what}”)"),
+        "evenkeel:contacts/contacts" => {
+            format!("read the contact “{what}”, and switch it if you say so")
+        }
+        "evenkeel:events/events" => {
+            format!("read the event log, or add warnings and alarms, as you say (“{what}”)")
+        }
         "evenkeel:events/types" => format!("be told what happens (“{what}”)"),
         "evenkeel:crypto/crypto" => format!("compute with the secret “{what}” without seeing it"),
         other => format!("use “{what}” of {other}"),
@@ -109,7 +113,7 @@ pub fn words_alone(interface: &str) -> String {
         "evenkeel:crypto/crypto" => "compute digests and check signatures".to_owned(),
         "evenkeel:points/points" => "publish measured values".to_owned(),
         "evenkeel:commands/offers" => "offer commands to its device".to_owned(),
-        "evenkeel:events/events" => "add events to the log".to_owned(),
+        "evenkeel:events/events" => "add events for information to the log".to_owned(),
         "evenkeel:events/types" => "understand events".to_owned(),
         "evenkeel:net-server/net-server" => "send unasked on its connections".to_owned(),
         other => format!("use {other}"),
@@ -145,6 +149,10 @@ pub fn dangers(grants: &Grants) -> Vec<Danger> {
             text: format!("can switch off what the UPS at {} feeds", agent.address),
         });
     }
+    for (what, contact) in grants.contacts.iter().filter(|(_, contact)| contact.switch) {
+        let (name, at) = (format!("contacts.{what}.switch"), &contact.at);
+        found.push(Danger { name, text: format!("{at} {RELAY}") });
+    }
     found
 }
 
@@ -174,6 +182,15 @@ mod tests {
         assert_ne!(Digest::of(&first), Digest::of(&less));
         assert!(added(&first, &less).is_empty());
         assert_eq!(added(&less, &first).len(), 4);
+    }
+
+    #[test]
+    fn switching_needs_a_second_word_and_reading_does_not() {
+        let text = "contacts.door = \"AUX1.input.2\"\ncontacts.lamp = \"AUX1.output.1\"\n\
+            contacts.fan = { at = \"AUX1.output.3\", switch = true }";
+        let found = dangers(&toml::from_str(text).expect("good"));
+        let text = "AUX1.output.3 can be switched, and whatever is connected to it".to_owned();
+        assert_eq!(found, [Danger { name: "contacts.fan.switch".to_owned(), text }]);
     }
 
     #[test]

@@ -35,6 +35,10 @@ use tracing::{error, info, warn};
 /// Stack of a plugin's thread: the guest's part and room for the host's.
 const THREAD_STACK_BYTES: usize = 512 << 10;
 
+/// Shortest time between two wake-ups of which the plugin did not ask for the
+/// second.
+const NUDGE_PAUSE: Duration = Duration::from_secs(1);
+
 /// One plugin, from the decision to run it to the decision to do so no more.
 #[derive(Debug)]
 pub struct Slot {
@@ -281,9 +285,9 @@ fn session(
 /// between. After each call it rests in proportion to what it computed.
 fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
     let mut wake_at = Instant::now();
-    let mut errand_at = wake_at;
+    let (mut nudge_at, mut errand_at) = (wake_at, wake_at);
     loop {
-        let next = slot.inbox.next(wake_at, errand_at);
+        let next = slot.inbox.next(wake_at, nudge_at, errand_at);
         let begun = clock::now();
         let done = match next {
             Next::Stop => return Ok(()),
@@ -299,6 +303,7 @@ fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
             Some(pause) => {
                 slot.board.polled(clock::now().since(begun));
                 wake_at = errand_at.max(now + pause);
+                nudge_at = errand_at.max(now + NUDGE_PAUSE);
             }
             None => wake_at = wake_at.max(errand_at),
         }

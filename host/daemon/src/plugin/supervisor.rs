@@ -179,6 +179,12 @@ impl Supervisor {
         slots
     }
 
+    /// Every installed plugin.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Slot>> {
+        self.slots.all()
+    }
+
     /// One installed plugin.
     #[must_use]
     pub fn slot(&self, id: &str) -> Option<Arc<Slot>> {

@@ -4,21 +4,26 @@
 //! A component computes; what it computes from are the calls into it and the
 //! results of its calls to the host. Both pass through one place each: calls
 //! into it through [`Tape::call`], and calls to the host through [`Taped`], in
-//! which the linker wraps a capability ([`crate::caps::OFFERS`]). The bindings'
-//! traits have to be implemented for it, so no function can be forgotten.
+//! which the linker wraps every capability ([`crate::caps::OFFERS`]). The
+//! bindings' traits have to be implemented for it ([`heard`]), so no interface
+//! and no function can be forgotten.
+//!
+//! What is recorded can be sensitive: what came from the network, values of
+//! the plugin's store, digests that were computed with a secret. Recordings are
+//! files of the daemon's user alone. A password is never in one.
 //!
 //! A recording begins with the start of the instance and ends when it is full:
 //! one that began in the middle could not be repeated. What is missing is told
 //! in its `gap`.
 
-use crate::caps::serial::{Port, Serial};
-use crate::caps::{clock::Clock, config::Config, log::Log, points::Points, random::Random};
-use crate::plugin::bindings::{clock, config, gate, log, points, random, serial, sink};
+pub mod heard;
+
+use crate::plugin::bindings::{gate, login, sink};
 use core::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use wasmtime::component::{HasData, Resource};
+use wasmtime::component::HasData;
 
 /// Longest recording in bytes.
 pub const BYTES_MAX: usize = 256 << 10;
@@ -60,6 +65,8 @@ pub enum Input {
     },
     /// `notify` of a notifier
     Notify(sink::Event),
+    /// `authenticate` of an authenticator, without the [password](masked)
+    Authenticate(login::Attempt),
     /// `judge` of a licence gate
     Judge {
         /// Serial number of the appliance.
@@ -119,14 +126,6 @@ impl Tape {
         }
     }
 
-    /// The plugin is about to be called, or has called, in a way that is not
-    /// recorded: from here on nothing is.
-    pub fn skip(&mut self, what: &str) {
-        if let Mode::Recording { gap: gap @ None, .. } = &mut self.0 {
-            *gap = Some(format!("{what} is not recorded"));
-        }
-    }
-
     /// The next call to be played; `None` at the end.
     pub fn next_call(&mut self) -> Option<Input> {
         let Mode::Playing { bytes, at, .. } = &mut self.0 else { return None };
@@ -164,6 +163,18 @@ impl Tape {
         }
     }
 
+    /// The host's functions that were called, in order.
+    #[cfg(test)]
+    pub(crate) fn calls(bytes: &[u8]) -> Vec<String> {
+        let mut at = 0;
+        let entries = std::iter::from_fn(|| take(bytes, &mut at));
+        let call = |entry| match entry {
+            Entry::Host { call, .. } => Some(call),
+            Entry::Call(_) => None,
+        };
+        entries.filter_map(call).collect()
+    }
+
     fn push(&mut self, entry: &Entry) {
         let Mode::Recording { bytes, gap } = &mut self.0 else { return };
         let entry = postcard::to_allocvec(entry).unwrap_or_default();
@@ -185,6 +196,13 @@ fn take(bytes: &[u8], at: &mut usize) -> Option<Entry> {
     let (entry, rest) = postcard::take_from_bytes(bytes.get(*at..)?).ok()?;
     *at = bytes.len() - rest.len();
     Some(entry)
+}
+
+/// An attempt as it is recorded: a password belongs into no file. As long as
+/// it was, so that what depends on its length alone is repeated.
+#[must_use]
+pub fn masked(attempt: &login::Attempt) -> login::Attempt {
+    login::Attempt { password: "*".repeat(attempt.password.len()), ..attempt.clone() }
 }
 
 /// A capability with the tape that hears it.
@@ -212,96 +230,6 @@ impl<T> Taped<'_, T> {
         let host = &mut *self.host;
         let made = self.tape.host(call, || make(host).map_err(|e| e.root_cause().to_string()));
         made.map_err(wasmtime::Error::msg)
-    }
-}
-
-/// Each function of an interface, through the tape.
-macro_rules! taped {
-    ($type:ty: $bound:path {
-        $(fn $name:ident($($arg:ident: $argument:ty),*) -> $answer:ty;)*
-    }) => {
-        impl $bound for Taped<'_, $type> {
-            $(fn $name(&mut self, $($arg: $argument),*) -> $answer {
-                let host = &mut *self.host;
-                let call = concat!(stringify!($type), ".", stringify!($name));
-                self.tape.host(call, || <$type as $bound>::$name(host, $($arg),*))
-            })*
-        }
-    };
-}
-
-taped! { Log: log::log::Host {
-    fn write(level: log::log::Level, message: String) -> ();
-}}
-taped! { Clock: clock::clock::Host {
-    fn now_ms() -> u64;
-    fn sleep_ms(ms: u32) -> ();
-    fn utc_ms() -> Option<u64>;
-}}
-taped! { Config: config::config::Host {
-    fn get(name: String) -> Option<config::config::Value>;
-}}
-taped! { Random: random::random::Host {
-    fn bytes(len: u32) -> Vec<u8>;
-}}
-taped! { Points: points::points::Host {
-    fn publish(updates: Vec<points::points::Update>) -> Result<(), points::points::Error>;
-    fn lost(reason: String) -> ();
-}}
-
-use serial::serial as wit;
-
-type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
-
-impl wit::Host for Taped<'_, Serial> {}
-
-impl wit::HostPort for Taped<'_, Serial> {
-    fn open(&mut self, name: String, line: wit::Line) -> Answer<Resource<Port>> {
-        // The number of the handle stands for the port.
-        let opened =
-            self.trappable("Serial.open", |host| Ok(host.open(name, line)?.map(|port| port.rep())));
-        Ok(opened?.map(Resource::new_own))
-    }
-
-    fn transact(
-        &mut self,
-        port: Resource<Port>,
-        tx: Vec<u8>,
-        end: wit::ReplyEnd,
-        max: u32,
-        timeout_ms: u32,
-    ) -> Answer<Vec<u8>> {
-        self.trappable("Serial.transact", |host| host.transact(port, tx, end, max, timeout_ms))
-    }
-
-    fn send(&mut self, port: Resource<Port>, tx: Vec<u8>, timeout_ms: u32) -> Answer<()> {
-        self.trappable("Serial.send", |host| host.send(port, tx, timeout_ms))
-    }
-
-    fn read_frame(
-        &mut self,
-        port: Resource<Port>,
-        end: wit::ReplyEnd,
-        max: u32,
-        timeout_ms: u32,
-    ) -> Answer<Vec<u8>> {
-        self.trappable("Serial.read_frame", |host| host.read_frame(port, end, max, timeout_ms))
-    }
-
-    fn set_lines(&mut self, port: Resource<Port>, dtr: bool, rts: bool) -> Answer<()> {
-        self.trappable("Serial.set_lines", |host| host.set_lines(port, dtr, rts))
-    }
-
-    fn lines(&mut self, port: Resource<Port>) -> Answer<(bool, bool, bool, bool)> {
-        self.trappable("Serial.lines", |host| host.lines(port))
-    }
-
-    fn send_break(&mut self, port: Resource<Port>, ms: u32) -> Answer<()> {
-        self.trappable("Serial.send_break", |host| host.send_break(port, ms))
-    }
-
-    fn drop(&mut self, port: Resource<Port>) -> wasmtime::Result<()> {
-        self.trappable("Serial.drop", |host| wit::HostPort::drop(host, port))
     }
 }
 
@@ -347,6 +275,24 @@ mod tests {
         let (bytes, gap) = tape.recorded();
         assert!(bytes.len() <= BYTES_MAX && bytes.len() > BYTES_MAX - 20_000);
         assert!(gap.is_some_and(|gap| gap.contains("full")));
+    }
+
+    #[test]
+    fn a_password_is_in_no_recording() {
+        let attempt = login::Attempt {
+            user: "ada".into(),
+            password: "hunter2é".into(),
+            peer: "192.0.2.7".into(),
+            state: Some(vec![1]),
+        };
+        let mut tape = Tape::default();
+        tape.call(|| Input::Authenticate(masked(&attempt)));
+        let bytes = tape.recorded().0.to_vec();
+        assert!(!bytes.windows(7).any(|part| part == b"hunter2"));
+        let Some(Input::Authenticate(played)) = Tape::playing(bytes).next_call() else {
+            panic!("recorded");
+        };
+        assert_eq!((played.user.as_str(), played.password.as_str()), ("ada", "*********"));
     }
 
     proptest::proptest! {

@@ -113,14 +113,18 @@ pub trait Secret {
 
 /// The appliance's event log (`evenkeel:events`).
 pub trait Events {
-    /// Events after `sequence`, oldest first, at most `max` (≤ 64).
+    /// Events after `sequence`, oldest first, at most `max` (≤ 64). Keep the
+    /// last sequence and ask again at the next wake-up: the appliance wakes a
+    /// plugin that may read the log when there is something new in it.
     ///
     /// # Errors
     /// [`EventsError`].
     fn events_since(&mut self, sequence: u64, max: u32) -> Result<Vec<Event>, EventsError>;
 
-    /// Add an event about what this plugin watches. Needs no grant; at most ten
-    /// at once and one a minute.
+    /// Add an event about what this plugin watches; the appliance adds the
+    /// plugin's name. `kind` is 1 … 40 bytes of `a-z 0-9 _`, of `text` 300 bytes
+    /// are kept. Severity 0 needs no grant, 1 and 2 need one that says so; at
+    /// most ten at once and one a minute.
     ///
     /// # Errors
     /// [`EventsError`].
@@ -213,7 +217,8 @@ error! {
 error! {
     /// Why the event log could not be used.
     EventsError {
-        /// The log is not granted to this plugin.
+        /// The log is not granted to this plugin for reading, or events of this
+        /// severity are not for adding.
         DENIED = 1,
         /// The kind or the text is malformed.
         INVALID = 2,

@@ -25,10 +25,11 @@ pub trait HidDevice {
     /// [`HidError`].
     fn ids(&mut self) -> Result<(u16, u16), HidError>;
 
-    /// The next input report.
+    /// The next input report, within 30,000 ms; 0 asks what is there.
     ///
     /// # Errors
-    /// [`HidError`].
+    /// [`HidError`]. A device that was unplugged is [`HidError::NO_DEVICE`]
+    /// until it is there again: the handle stays good.
     fn read(&mut self, timeout_ms: u32) -> Result<Vec<u8>, HidError>;
 
     /// Send an output report.
@@ -58,11 +59,20 @@ pub trait Contacts {
     /// [`ContactsError`].
     fn read_contact(&mut self, name: &str) -> Result<Contact, ContactsError>;
 
-    /// Switch an output; returns when the guard has acknowledged it.
+    /// Switch an output; returns when the guard has acknowledged it. Each relay
+    /// may be switched ten times at once and then once a minute. Relays that
+    /// protection uses are refused.
     ///
     /// # Errors
     /// [`ContactsError`].
     fn switch_contact(&mut self, name: &str, closed: bool) -> Result<(), ContactsError>;
+
+    /// An analogue input as it was last read. A broken wire or sensor is
+    /// [`ContactsError::UNKNOWN`], as a silent device is.
+    ///
+    /// # Errors
+    /// [`ContactsError`].
+    fn measure_contact(&mut self, name: &str) -> Result<Measurement, ContactsError>;
 }
 
 /// A contact.
@@ -70,6 +80,15 @@ pub trait Contacts {
 pub struct Contact {
     /// Closed, or open.
     pub closed: bool,
+    /// Milliseconds since it was read.
+    pub age_ms: u64,
+}
+
+/// What an analogue input reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measurement {
+    /// On the scale of the guard's settings; A for a current sensor.
+    pub value: f64,
     /// Milliseconds since it was read.
     pub age_ms: u64,
 }
@@ -95,13 +114,14 @@ error! {
 error! {
     /// Why a contact could not be used.
     ContactsError {
-        /// The name is not granted, or is an input that cannot be switched.
+        /// The name is not granted, or not for this: an input cannot be
+        /// switched, an output only where the grant says so.
         DENIED = 1,
         /// There is no such contact now: its device does not answer.
         UNKNOWN = 2,
         /// The guard refused or did not answer.
         FAILED = 3,
-        /// Switched more often than a relay bears.
+        /// Switched more often than a relay bears, or read too often.
         QUOTA = 4,
     }
 }

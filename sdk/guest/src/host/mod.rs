@@ -1,5 +1,5 @@
 //! What the appliance offers to a plugin: one trait for each interface of
-//! `wit/since-0.2`, and plain types.
+//! `wit/`, and plain types.
 //!
 //! A plugin is generic over its host `H` and names in its bounds what it uses:
 //! `impl<H: Log + Points + Serial> Plugin<H> for Megatec`. So the compiler
@@ -56,7 +56,7 @@ pub use appliance::{
     Clock, Commands, Config, Crypto, CryptoError, Event, Events, EventsError, Kv, KvError, Offer,
     OfferParameter, Random, Secret, Setting, TellError,
 };
-pub use device::{Contact, Contacts, ContactsError, Hid, HidDevice, HidError};
+pub use device::{Contact, Contacts, ContactsError, Hid, HidDevice, HidError, Measurement};
 pub use net::{Connection, Datagrams, Net, NetError, Server, ServerError, Transport};
 pub use points::{Point, Points, Quality, Reader, ReaderError, State, Update, Value, number};
 pub use serial::{Line, Lines, Parity, Port, PortError, ReplyEnd, Serial};

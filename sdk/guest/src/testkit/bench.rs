@@ -9,8 +9,9 @@ use super::line::{BenchPort, Device};
 use crate::host::{
     Agent, Binding, Clock, Commands, Config, Connection, Contact, Contacts, ContactsError, Crypto,
     CryptoError, Datagrams, Event, Events, EventsError, Hid, HidDevice, HidError, Kv, KvError,
-    Level, Line, Log, Net, NetError, Offer, Oid, Point, Points, Port, PortError, Random, Reader,
-    ReaderError, Secret, Serial, Server, ServerError, Setting, Snmp, SnmpError, Transport, Update,
+    Level, Line, Log, Measurement, Net, NetError, Offer, Oid, Point, Points, Port, PortError,
+    Random, Reader, ReaderError, Secret, Serial, Server, ServerError, Setting, Snmp, SnmpError,
+    Transport, Update,
 };
 
 /// The host. Fields are for the test to read and to set.
@@ -50,8 +51,14 @@ pub struct Bench {
     pub offers: Vec<Offer>,
     /// Commands that were given: target, name, value.
     pub told: Vec<(String, String, Option<String>)>,
-    /// Contacts by name; all can be switched.
+    /// The worst severity that may be raised: 0 without a grant.
+    pub raise_max: u32,
+    /// Contacts by name.
     pub contacts: BTreeMap<String, Contact>,
+    /// Names of those that are inputs, or granted to be read alone.
+    pub read_only: BTreeSet<String>,
+    /// Analogue inputs by name; NaN is a broken wire.
+    pub signals: BTreeMap<String, f64>,
     /// SNMP agents by name: objects in order.
     pub agents: BTreeMap<String, Rc<RefCell<Objects>>>,
     /// HID devices by name.
@@ -104,6 +111,17 @@ pub struct BenchHid {
     pub features: BTreeMap<u8, Vec<u8>>,
     /// Output reports that were written.
     pub written: Vec<Vec<u8>>,
+    /// It is unplugged: every use of it fails.
+    pub unplugged: bool,
+}
+
+impl BenchHid {
+    fn check(&mut self) -> Result<&mut Self, HidError> {
+        match self.unplugged {
+            false => Ok(self),
+            true => Err(HidError::new(HidError::NO_DEVICE, "it is not connected")),
+        }
+    }
 }
 
 impl Bench {
@@ -298,6 +316,18 @@ impl Events for Bench {
     }
 
     fn raise(&mut self, severity: u32, kind: &str, text: &str) -> Result<(), EventsError> {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let named = (1..=40).contains(&kind.len()) && kind.bytes().all(good);
+        if severity > 2 || !named || text.trim().is_empty() {
+            let detail = format!("no event: severity {severity}, kind {kind:?}, text {text:?}");
+            return Err(EventsError::new(EventsError::INVALID, detail));
+        }
+        if severity > self.raise_max {
+            return Err(EventsError::new(
+                EventsError::DENIED,
+                "of this severity, none may be added",
+            ));
+        }
         self.raised.push((severity, kind.to_owned(), text.to_owned()));
         Ok(())
     }
@@ -331,8 +361,20 @@ impl Contacts for Bench {
 
     fn switch_contact(&mut self, name: &str, closed: bool) -> Result<(), ContactsError> {
         let contact = self.contacts.get_mut(name).ok_or_else(|| not_granted(name))?;
+        if self.read_only.contains(name) {
+            let detail = format!("{name:?} is granted for reading");
+            return Err(ContactsError::new(ContactsError::DENIED, detail));
+        }
         *contact = Contact { closed, age_ms: 0 };
         Ok(())
+    }
+
+    fn measure_contact(&mut self, name: &str) -> Result<Measurement, ContactsError> {
+        let value = *self.signals.get(name).ok_or_else(|| not_granted(name))?;
+        match value.is_finite() {
+            true => Ok(Measurement { value, age_ms: 0 }),
+            false => Err(ContactsError::new(ContactsError::UNKNOWN, "its signal is none")),
+        }
     }
 }
 
@@ -390,26 +432,26 @@ struct HidHandle(Rc<RefCell<BenchHid>>);
 
 impl HidDevice for HidHandle {
     fn descriptor(&mut self) -> Result<Vec<u8>, HidError> {
-        Ok(self.0.borrow().descriptor.clone())
+        Ok(self.0.borrow_mut().check()?.descriptor.clone())
     }
 
     fn ids(&mut self) -> Result<(u16, u16), HidError> {
-        Ok(self.0.borrow().ids)
+        Ok(self.0.borrow_mut().check()?.ids)
     }
 
     fn read(&mut self, _timeout_ms: u32) -> Result<Vec<u8>, HidError> {
-        let report = self.0.borrow_mut().reports.pop_front();
+        let report = self.0.borrow_mut().check()?.reports.pop_front();
         report.ok_or_else(|| HidError::new(HidError::TIMEOUT, "no report"))
     }
 
     fn write(&mut self, report: &[u8]) -> Result<(), HidError> {
-        self.0.borrow_mut().written.push(report.to_vec());
+        self.0.borrow_mut().check()?.written.push(report.to_vec());
         Ok(())
     }
 
     fn get_feature(&mut self, id: u8, max: u32) -> Result<Vec<u8>, HidError> {
-        let hid = self.0.borrow();
-        let report = hid.features.get(&id).cloned();
+        let mut hid = self.0.borrow_mut();
+        let report = hid.check()?.features.get(&id).cloned();
         let mut report = report.ok_or_else(|| HidError::new(HidError::IO, "no such report"))?;
         report.truncate(max as usize);
         Ok(report)
@@ -417,7 +459,7 @@ impl HidDevice for HidHandle {
 
     fn set_feature(&mut self, report: &[u8]) -> Result<(), HidError> {
         let id = *report.first().ok_or_else(|| HidError::new(HidError::INVALID, "no report id"))?;
-        self.0.borrow_mut().features.insert(id, report.to_vec());
+        self.0.borrow_mut().check()?.features.insert(id, report.to_vec());
         Ok(())
     }
 }
@@ -618,6 +660,24 @@ mod tests {
     }
 
     #[test]
+    fn events_are_read_in_order_and_raised_within_the_rules() {
+        let mut bench = Bench::default();
+        bench.events = (1..=9).map(|sequence| Event { sequence, ..Event::default() }).collect();
+        let found = bench.events_since(6, 2).unwrap();
+        assert_eq!(found.iter().map(|event| event.sequence).collect::<Vec<_>>(), [7, 8]);
+        bench.raise(0, "door_open", "The door is open").unwrap();
+        let code = |bench: &mut Bench, severity, kind| {
+            bench.raise(severity, kind, "text").map_err(|error| error.code)
+        };
+        assert_eq!(code(&mut bench, 1, "door_open"), Err(EventsError::DENIED));
+        bench.raise_max = 2;
+        assert_eq!(code(&mut bench, 2, "fire"), Ok(()));
+        assert_eq!(code(&mut bench, 3, "fire"), Err(EventsError::INVALID));
+        assert_eq!(code(&mut bench, 0, "Fire!"), Err(EventsError::INVALID));
+        assert_eq!(bench.raised.len(), 2);
+    }
+
+    #[test]
     fn points_agents_contacts_and_hid_are_what_the_test_put_there() {
         let mut bench = Bench::default();
         for name in ["string.1.voltage", "string.2.voltage", "string.21.voltage"] {
@@ -643,6 +703,14 @@ mod tests {
         assert_eq!(hid.read(10).unwrap_err().code, HidError::TIMEOUT);
         hid.set_feature(&[7, 1]).unwrap();
         assert_eq!(hid.get_feature(7, 9).unwrap(), [7, 1]);
+        bench.hids["ups"].borrow_mut().unplugged = true;
+        assert_eq!(hid.ids().unwrap_err().code, HidError::NO_DEVICE);
+        bench.read_only.insert("out".into());
+        assert_eq!(bench.switch_contact("out", false).unwrap_err().code, ContactsError::DENIED);
+        bench.signals = BTreeMap::from([("warm".into(), 21.5), ("torn".into(), f64::NAN)]);
+        assert_eq!(bench.measure_contact("warm").unwrap().value, 21.5);
+        assert_eq!(bench.measure_contact("torn").unwrap_err().code, ContactsError::UNKNOWN);
+        assert_eq!(bench.measure_contact("out").unwrap_err().code, ContactsError::DENIED);
         assert_eq!(bench.random(4).len(), 4);
     }
 }

@@ -5,9 +5,10 @@ use super::imports::evenkeel as wit;
 use crate::host::{
     Agent, Binding, Clock, Commands, Config, Connection, Contact, Contacts, ContactsError, Crypto,
     CryptoError, Datagrams, Event, Events, EventsError, Hid, HidDevice, HidError, Kv, KvError,
-    Level, Line, Lines, Log, Net, NetError, Offer, OfferParameter, Oid, Parity, Point, Points,
-    Port, PortError, Quality, Random, Reader, ReaderError, ReplyEnd, Secret, Serial, Server,
-    ServerError, Setting, Snmp, SnmpError, SnmpValue, State, TellError, Transport, Update, Value,
+    Level, Line, Lines, Log, Measurement, Net, NetError, Offer, OfferParameter, Oid, Parity, Point,
+    Points, Port, PortError, Quality, Random, Reader, ReaderError, ReplyEnd, Secret, Serial,
+    Server, ServerError, Setting, Snmp, SnmpError, SnmpValue, State, TellError, Transport, Update,
+    Value,
 };
 
 /// The appliance that this component runs on.
@@ -244,6 +245,12 @@ impl Contacts for Appliance {
 
     fn switch_contact(&mut self, name: &str, closed: bool) -> Result<(), ContactsError> {
         Ok(wit::contacts::contacts::switch(name, closed)?)
+    }
+
+    fn measure_contact(&mut self, name: &str) -> Result<Measurement, ContactsError> {
+        let wit::contacts::contacts::Measurement { value, age_ms } =
+            wit::contacts::contacts::measure(name)?;
+        Ok(Measurement { value, age_ms })
     }
 }
 

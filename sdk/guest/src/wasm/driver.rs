@@ -15,7 +15,7 @@ use crate::table::{Command, CommandError, Parameter};
 pub mod bindings {
     wit_bindgen::generate!({
         inline: "package evenkeel:sdk-driver; world driver { export evenkeel:driver/device@0.2.0; }",
-        path: ["wit/log", "wit/clock", "wit/config", "wit/random", "wit/kv", "wit/crypto", "wit/serial", "wit/hid", "wit/contacts", "wit/net-client", "wit/snmp-client", "wit/points", "wit/commands", "wit/events", "wit/plugin", "wit/driver"],
+        path: ["wit/log", "wit/clock", "wit/config", "wit/random", "wit/kv", "wit/crypto", "wit/serial", "wit/hid", "wit/contacts-0.1.0", "wit/net-client", "wit/snmp-client", "wit/points", "wit/commands", "wit/events", "wit/plugin", "wit/driver"],
         world: "evenkeel:sdk-driver/driver",
         pub_export_macro: true,
     });

@@ -16,7 +16,7 @@ wit_bindgen::generate!({
             import evenkeel:crypto/crypto@0.1.0;
             import evenkeel:serial/serial@0.1.1;
             import evenkeel:hid/hid@0.1.0;
-            import evenkeel:contacts/contacts@0.1.0;
+            import evenkeel:contacts/contacts@0.1.1;
             import evenkeel:net-client/net-client@0.1.0;
             import evenkeel:net-server/net-server@0.1.0;
             import evenkeel:snmp-client/snmp-client@0.1.0;

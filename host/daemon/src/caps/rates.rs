@@ -1,0 +1,46 @@
+//! How often something may be done: budgets that outlive the instances that
+//! spend them, so that a plugin gains nothing by falling and starting again.
+
+use evenkeel_core::events::Budget;
+use evenkeel_core::time::Nanos;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// So much at once, then one more each interval.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// At once.
+    pub most: u32,
+    /// Time to gain one more.
+    pub every: Nanos,
+}
+
+/// Budgets by what they are for. What is named is named by an administrator
+/// (plugins, granted contacts), so their number is bounded.
+#[derive(Debug, Default)]
+pub struct Rates(Mutex<BTreeMap<String, Budget>>);
+
+impl Rates {
+    /// Spend one of what `rate` gives for `what`; false when there is none
+    /// left at `now`.
+    pub fn spend(&self, what: &str, rate: Rate, now: Nanos) -> bool {
+        // A panic leaves whole budgets: spending is the last thing done to one.
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Budget::new(rate.most, rate.every);
+        budgets.entry(what.to_owned()).or_insert_with(fresh).spend(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_has_its_own_budget() {
+        let (rates, rate) = (Rates::default(), Rate { most: 2, every: Nanos::from_secs(60) });
+        let spend = |what, s| rates.spend(what, rate, Nanos::from_secs(s));
+        assert!(spend("a", 100) && spend("a", 100) && !spend("a", 100));
+        assert!(spend("b", 100));
+        assert!(!spend("a", 159) && spend("a", 160) && !spend("a", 160));
+    }
+}
