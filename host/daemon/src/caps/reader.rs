@@ -8,6 +8,7 @@
 
 use super::Site;
 use super::bucket::Bucket;
+use super::meter::{Beyond, Meter, Way};
 use crate::clock;
 use crate::grants::Subtree;
 use crate::hub::Hub;
@@ -36,6 +37,7 @@ pub struct Reader {
     /// None of them lies within another.
     granted: Vec<Subtree>,
     bucket: Bucket,
+    meter: Arc<Meter>,
 }
 
 /// Why a call is not answered.
@@ -75,6 +77,16 @@ impl ReadError {
     }
 }
 
+impl Beyond for ReadError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some("point not granted"),
+            Self::Rate => Some("quota of reading points"),
+            Self::Name { .. } | Self::Count(_) => None,
+        }
+    }
+}
+
 impl Reader {
     /// A view of what is granted.
     #[must_use]
@@ -83,7 +95,8 @@ impl Reader {
         let inner = |one: &Subtree| all.iter().any(|o| *o != one && o.contains(one.prefix()));
         let granted = all.iter().filter(|one| !inner(one)).map(|one| (*one).clone()).collect();
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
-        Self { hub: site.services.hub.clone(), granted, bucket }
+        let (hub, meter) = (site.services.hub.clone(), Arc::clone(site.meter));
+        Self { hub, granted, bucket, meter }
     }
 
     fn get_at(&mut self, names: &[String], now: Nanos) -> Result<Vec<Option<Point>>, ReadError> {
@@ -141,9 +154,13 @@ impl Reader {
 impl wit::Host for Reader {
     fn get(&mut self, names: Vec<String>) -> Result<Vec<Option<wit::Point>>, wit::Error> {
         let now = clock::now();
-        let points = self.get_at(&names, now).map_err(|error| shown(&error))?;
+        self.meter.sent(Way::Host, names.iter().map(String::len).sum());
+        let points = self.get_at(&names, now);
+        let points = self.meter.noted(points).map_err(|error| shown(&error))?;
         let pairs = names.into_iter().zip(points);
-        Ok(pairs.map(|(name, point)| Some(told(name, point?, now))).collect())
+        let points: Vec<_> = pairs.map(|(name, point)| Some(told(name, point?, now))).collect();
+        self.meter.received(Way::Host, points.iter().flatten().map(size).sum());
+        Ok(points)
     }
 
     fn list(
@@ -154,9 +171,20 @@ impl wit::Host for Reader {
     ) -> Result<Vec<wit::Point>, wit::Error> {
         let now = clock::now();
         let page = self.page_at(&prefix, after.as_deref(), max, now);
-        let page = page.map_err(|error| shown(&error))?;
-        Ok(page.into_iter().map(|(name, point)| told(name, point, now)).collect())
+        let page = self.meter.noted(page).map_err(|error| shown(&error))?;
+        let page: Vec<_> = page.into_iter().map(|(name, point)| told(name, point, now)).collect();
+        self.meter.received(Way::Host, page.iter().map(size).sum());
+        Ok(page)
     }
+}
+
+/// Bytes of a point: its texts, and eight for a number.
+fn size(point: &wit::Point) -> usize {
+    let value = match &point.value {
+        wit::Value::Text(text) => text.len(),
+        wit::Value::Number(_) | wit::Value::Flag(_) => 8,
+    };
+    point.name.len() + point.unit.len() + value
 }
 
 fn shown(error: &ReadError) -> wit::Error {

@@ -11,6 +11,7 @@ use crate::caps::config::Config;
 use crate::caps::crypto::Crypto;
 use crate::caps::kv::Kv;
 use crate::caps::log::Log;
+use crate::caps::meter::{Meter, Way};
 use crate::caps::net_client::NetClient;
 use crate::caps::net_server::NetServer;
 use crate::caps::points::Points;
@@ -93,6 +94,8 @@ pub struct Surroundings {
     pub inbox: Arc<Inbox>,
     /// Shows its memory in bytes.
     pub memory: Arc<AtomicU64>,
+    /// Where its bytes are counted and its attempts noted.
+    pub meter: Arc<Meter>,
     /// Longest call, waits included; [`CALL_MAX`] but in tests.
     ///
     /// [`CALL_MAX`]: crate::plugin::budget::CALL_MAX
@@ -108,6 +111,7 @@ pub struct Instance {
     version: String,
     bundle: Digest,
     memory: Arc<AtomicU64>,
+    meter: Arc<Meter>,
     reports: Option<Arc<Reports>>,
 }
 
@@ -194,6 +198,7 @@ impl Instance {
             version: package.manifest.version.clone(),
             bundle: package.hash,
             memory: Arc::clone(&around.memory),
+            meter: Arc::clone(&around.meter),
             reports: around.services.reports.clone(),
         })
     }
@@ -257,6 +262,7 @@ impl Instance {
     ) -> Result<Result<(), device::Error>, Failure> {
         let input = || Input::Command { name: name.to_owned(), value: value.map(str::to_owned) };
         self.tape().call(input);
+        self.meter.received(Way::Host, name.len() + value.map_or(0, str::len));
         self.task("command", |guest, store| match &guest.task {
             Task::Device(device) => device.call_command(store, name, value),
             _ => Err(lacking("command")),
@@ -278,10 +284,13 @@ impl Instance {
             connection,
             data: data.to_vec(),
         });
-        self.task("serve", |guest, store| match &guest.task {
+        self.meter.received(Way::Net, data.len());
+        let served = self.task("serve", |guest, store| match &guest.task {
             Task::Service(service) => service.call_serve(store, listener, connection, data),
             _ => Err(lacking("serve")),
-        })
+        })?;
+        self.meter.sent(Way::Net, served.reply.len());
+        Ok(served)
     }
 
     /// Tell a gateway that a connection is over.
@@ -302,6 +311,7 @@ impl Instance {
     /// [`Failure`]; the inner error is the plugin's own.
     pub fn notify(&mut self, event: &sink::Event) -> Result<Result<(), sink::Error>, Failure> {
         self.tape().call(|| Input::Notify(event.clone()));
+        self.meter.received(Way::Host, event.text.len());
         self.task("notify", |guest, store| match &guest.task {
             Task::Sink(sink) => sink.call_notify(store, event),
             _ => Err(lacking("notify")),
@@ -461,6 +471,7 @@ fn state(package: &Package, around: &Surroundings, tape: Tape) -> State {
         who: &around.who,
         grants: &package.granted.grants,
         log: &around.log,
+        meter: &around.meter,
         stop: &around.stop,
         inbox: &around.inbox,
         services: &around.services,
@@ -557,6 +568,7 @@ mod tests {
             stop: Arc::new(Stop::new().expect("a descriptor")),
             inbox: Arc::default(),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max,
         };
         Ok(Running { instance: Instance::new(&package, &around)?, around })

@@ -88,6 +88,7 @@ pub fn replay(
         services: Services::default(),
         stop: Arc::new(stop),
         memory: Arc::default(),
+        meter: Arc::default(),
         call_max: CALL_MAX,
     };
     let mut instance = Instance::with_tape(&package, &around, Tape::playing(tape))
@@ -142,6 +143,7 @@ mod tests {
             services,
             stop: Arc::new(Stop::new().expect("a descriptor")),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max: CALL_MAX,
         };
         let mut instance = Instance::new(&package, &around).unwrap_or_else(|e| panic!("{e}"));
