@@ -77,6 +77,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "guard",
     "--test",
+    "hostile",
+    "--test",
     "licence",
     "--test",
     "modbus",
