@@ -183,7 +183,7 @@ fn overrun(compiler: &Compiler, trust: &Trust, dir: &Path) -> Result<(), Failed>
 
 /// A signed driver of 300 kB in `dir`, and its key.
 fn make(dir: &Path) -> Result<PathBuf, Failed> {
-    // Some 300 bytes each, all different.
+    // Some 420 bytes each, all different.
     let step = |n: u32, m: u32| {
         let k = n * 131 + m;
         format!(
@@ -198,10 +198,10 @@ fn make(dir: &Path) -> Result<PathBuf, Failed> {
         let steps: String = (0..11).map(|m| step(n, m)).collect();
         format!("(func (param $a i32) (result i32) {steps} (local.get $a))")
     };
-    let extra: String = (0..880).map(function).collect();
+    let extra: String = (0..710).map(function).collect();
     let component = guest::driver(&guest::Guest { extra: &extra, ..guest::IDLE });
     println!("component: {} bytes", component.len());
-    let key = SecretKey::generate(Role::Plugin, "bench")?;
+    let key = SecretKey::generate(Role::Plugin, "development-bench")?;
     key.write_new(&dir.join("bench.key"))?;
     key.public().write_new(&dir.join("bench.pub"))?;
     sealed(dir, "megatec.evkp", &component)
