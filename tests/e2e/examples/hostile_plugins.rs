@@ -7,6 +7,7 @@
 //! ```
 
 #[path = "../tests/hostile/rogues.rs"]
+#[allow(dead_code)]
 mod rogues;
 
 use std::path::PathBuf;

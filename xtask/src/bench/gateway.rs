@@ -6,6 +6,7 @@ use super::{Figures, at, programs};
 use crate::demo::options;
 use crate::run::AnyError;
 use evenkeel_e2e::{Client, Stack};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -83,8 +84,11 @@ fn load(stack: &Stack, clients: usize, port: u16, figures: &mut Figures) -> Resu
     let after = stack.daemon.threads_cpu_ms();
     let mut times = all.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     let reads = times.len() as f64;
-    let used =
-        |name: &str| after.get(name).copied().unwrap_or(0) - before.get(name).copied().unwrap_or(0);
+    let used = |name: &str| {
+        let ms = |when: &BTreeMap<String, u64>| when.get(name).copied().unwrap_or(0);
+        // A thread may have ended meanwhile.
+        ms(&after).saturating_sub(ms(&before))
+    };
     let total: u64 = after.keys().map(|name| used(name)).sum();
     let plugin = used(THREAD) as f64 * 1e3 / reads;
     let daemon = total as f64 * 1e3 / reads - plugin;
