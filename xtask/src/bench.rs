@@ -1,12 +1,21 @@
 //! `cargo xtask bench`: what DESIGN.md budgets, measured on this machine with
-//! the release build. Prints one line per figure; nothing is asserted here.
+//! the release build. Prints one line per figure, with its budget where there
+//! is one; nothing is asserted here. `--only NAME` measures a part, `--json
+//! FILE` writes all figures for a program.
+
+mod figures;
+mod gateway;
+mod hostile;
+mod plugins;
 
 use crate::demo::stack;
 use crate::load::Load;
-use crate::plugins;
 use crate::run::{AnyError, cargo, exec, step};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use figures::Figures;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
@@ -14,39 +23,105 @@ pub struct Arguments {
     /// Seconds per jitter measurement.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Measure only this; may be given several times.
+    #[arg(long)]
+    only: Vec<Part>,
+    /// Write the figures to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Use the release programs and plugins that are built already.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Size of the programs.
+    Sizes,
+    /// Time and memory of a driver at work, and of a plugin of 300 kB.
+    Plugins,
+    /// The appliance when nothing else happens.
+    Idle,
+    /// The same with both cores busy.
+    Busy,
+    /// Guard, neighbour and console with hostile and greedy plugins, and without.
+    Hostile,
+    /// Modbus reads by one and by eight clients, and where the time goes.
+    Gateway,
+    /// Seconds until strings are equalized, in virtual time.
+    Balance,
+    /// Size of a daemon without the compiler (only when asked for: a build of its own).
+    Lean,
+    /// Plugins in the interpreter (only when asked for: a build of its own).
+    Interpreter,
+    /// Mutated components (only when asked for: takes minutes).
+    Mutations,
+}
+
+impl Part {
+    /// What is measured when nothing in particular is asked for.
+    const USUAL: [Self; 7] = [
+        Self::Sizes,
+        Self::Plugins,
+        Self::Idle,
+        Self::Busy,
+        Self::Hostile,
+        Self::Gateway,
+        Self::Balance,
+    ];
 }
 
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
+    let parts = match arguments.only.as_slice() {
+        [] => &Part::USUAL[..],
+        only => only,
+    };
+    let bundles = if arguments.no_build { plugins::built(root)? } else { build(root)? };
+    let mut figures = Figures::default();
+    for part in parts {
+        let name = part.to_possible_value();
+        figures.begin(name.as_ref().map_or("", PossibleValue::get_name));
+        let seconds = arguments.seconds;
+        match part {
+            Part::Sizes => plugins::sizes(root, &mut figures)?,
+            Part::Plugins => plugins::costs(root, &bundles, &mut figures)?,
+            Part::Idle => measure(root, seconds, 0, &mut figures)?,
+            Part::Busy => measure(root, seconds, 2, &mut figures)?,
+            Part::Hostile => hostile::measure(root, seconds, &mut figures)?,
+            Part::Gateway => gateway::measure(root, &mut figures)?,
+            Part::Balance => balance()?,
+            Part::Lean => plugins::lean(root, &mut figures)?,
+            Part::Interpreter => plugins::interpreter(root, &mut figures)?,
+            Part::Mutations => plugins::mutations(&mut figures)?,
+        }
+    }
+    match &arguments.json {
+        Some(file) => Ok(std::fs::write(file, figures.json())?),
+        None => Ok(()),
+    }
+}
+
+/// Everything that is measured; the bundles.
+fn build(root: &Path) -> Result<Vec<PathBuf>, AnyError> {
     step("build, release", || {
-        let options = ["build", "--release", "--workspace", "--bins"];
-        exec(cargo(&options).args(["--exclude", "evenkeel-plugin-*", "--exclude", "evenkeel-fuzz"]))
+        let programs = ["evenkeel-guard", "evenkeeld", "evenkeel-sim", "evenkeel-plugin"];
+        let packages = programs.iter().flat_map(|p| ["--package", p]);
+        exec(cargo(&["build", "--release", "--bins"]).args(packages))?;
+        let examples = ["evenkeeld", "evenkeel-e2e"].into_iter().flat_map(|p| ["--package", p]);
+        let names = ["plugin_cost", "hostile_plugins", "wakeups"];
+        let names = names.iter().flat_map(|n| ["--example", n]);
+        exec(cargo(&["build", "--release"]).args(examples).args(names))
     })?;
-    let bundles = plugins::build(root)?;
-    let programs = root.join("target/release");
-    for name in ["evenkeel-guard", "evenkeeld"] {
-        println!(
-            "{name} program file: {} kB",
-            std::fs::metadata(programs.join(name))?.len() / 1000
-        );
-    }
-    let daemon = programs.join("evenkeeld");
-    for bundle in bundles {
-        step(&format!("cost of {}", bundle.display()), || {
-            let example = ["run", "--release", "--package", "evenkeeld", "--example"];
-            let key = root.join("target/dev-keys/plugin.pub");
-            exec(cargo(&example).args(["plugin_cost", "--"]).arg(&daemon).arg(&bundle).arg(key))
-        })?;
-    }
-    step("cost of a plugin of 300 kB", || {
-        let example = ["run", "--release", "--package", "evenkeeld", "--example", "plugin_cost"];
-        exec(cargo(&example).arg("--").arg(&daemon))
-    })?;
-    step("one evaluation of 1,000 rules", || {
-        let example = ["run", "--release", "--package", "evenkeel-core", "--example"];
-        exec(cargo(&example).arg("rule_cost"))
-    })?;
-    measure(root, "idle", arguments.seconds, 0)?;
-    measure(root, "both cores busy", arguments.seconds, 2)?;
+    Ok(crate::plugins::build(root)?)
+}
+
+/// Where the programs are that are measured.
+fn programs(root: &Path) -> PathBuf {
+    root.join("target/release")
+}
+
+fn balance() -> Result<(), AnyError> {
     step("equalization in virtual time (seconds to ±10 mV)", || {
         let options = ["test", "--release", "--package", "evenkeel-sim", "--test", "balance"];
         exec(cargo(&options).args(["--", "--nocapture", "close"]))
@@ -54,15 +129,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
 }
 
 /// A fresh stack, watched for a while with `busy` endless loops beside it.
-fn measure(root: &Path, title: &str, seconds: u64, busy: usize) -> Result<(), AnyError> {
-    println!("── {title}, {seconds} s");
+fn measure(root: &Path, seconds: u64, busy: usize, figures: &mut Figures) -> Result<(), AnyError> {
     let dir = root.join("target/bench");
     // Absent at the first run.
     let _ = std::fs::remove_dir_all(&dir);
     let started = Instant::now();
-    let mut stack = stack(root, root.join("target/release"), dir, 0, 1)?;
+    let mut stack = stack(root, programs(root), dir, 0, 1)?;
     let mut client = stack.sign_in()?;
-    println!("processes started, signed in: {} ms", started.elapsed().as_millis());
+    figures.add("processes started, signed in", started.elapsed().as_secs_f64() * 1e3, "ms");
     let load = Load::start(busy)?;
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut scans_us = Vec::new();
@@ -75,26 +149,22 @@ fn measure(root: &Path, title: &str, seconds: u64, busy: usize) -> Result<(), An
         }
         let asked = Instant::now();
         client.get("/api/v1/strings")?;
-        answers_us.push(asked.elapsed().as_micros() as f64);
+        answers_us.push(asked.elapsed().as_secs_f64() * 1e6);
         std::thread::sleep(Duration::from_secs(1));
     }
     drop(load);
     let guard = client.get("/api/v1/guard")?;
     let plugins = client.get("/api/v1/plugins")?;
     print_guard(&guard, &mut scans_us);
-    println!(
-        "GET /api/v1/strings: p50 {:.0} µs, p95 {:.0} µs",
-        at(&mut answers_us, 0.5),
-        at(&mut answers_us, 0.95)
-    );
+    figures.add("deadline misses", guard["deadline_misses"].as_f64().unwrap_or(f64::NAN), "cycles");
+    figures.add("GET /api/v1/strings p50", at(&mut answers_us, 0.5), "µs");
+    figures.add("GET /api/v1/strings p95", at(&mut answers_us, 0.95), "µs");
     for plugin in plugins.as_array().into_iter().flatten() {
         println!("plugin {plugin}");
     }
-    println!(
-        "resident: guard {:?} kB, daemon {:?} kB",
-        stack.guard.resident_kb(),
-        stack.daemon.resident_kb()
-    );
+    let kb = |kb: Option<u64>| kb.map_or(f64::NAN, |kb| kb as f64);
+    figures.within("guard resident", kb(stack.guard.resident_kb()), "kB", 4_000.0);
+    figures.within("daemon resident", kb(stack.daemon.resident_kb()), "kB", 100_000.0);
     for program in [&mut stack.daemon, &mut stack.guard, &mut stack.sim] {
         program.stop();
     }

@@ -80,7 +80,12 @@ pub fn stack(
     port: u16,
     seed: u64,
 ) -> Result<Stack, AnyError> {
-    Ok(Stack::start(Options {
+    Ok(Stack::start(options(root, programs, dir, port, seed))?)
+}
+
+/// What [`stack`] starts.
+pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u64) -> Options {
+    Options {
         dir,
         programs,
         plugins: root.join("target/plugins"),
@@ -92,7 +97,7 @@ pub fn stack(
         history_period_s: None,
         guard_settings: "",
         daemon_settings: String::new(),
-    })?)
+    }
 }
 
 fn interactive(stack: &mut Stack, stop: &AtomicBool) -> Result<(), AnyError> {

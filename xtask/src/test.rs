@@ -26,6 +26,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/openssl", "openssl"),
     ("/usr/sbin/rsyslogd", "rsyslog"),
     ("/usr/share/doc/rsyslog-openssl", "rsyslog-openssl"),
+    ("/sbin/veritysetup", "cryptsetup-bin"),
+    ("/sbin/sfdisk", "fdisk"),
+    ("/bin/cpio", "cpio"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -85,6 +88,8 @@ const END_TO_END: &[&str] = &[
     "guard",
     "--test",
     "jobs",
+    "--test",
+    "hostile",
     "--test",
     "licence",
     "--test",

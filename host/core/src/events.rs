@@ -254,6 +254,14 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A plugin tried what it was not granted, or more than its quota. It
+    /// goes on; the same kind of attempt is told once an hour at most.
+    PluginDenied {
+        /// Its name.
+        name: String,
+        /// What it tried.
+        reason: String,
+    },
     /// A plugin failed too often and stays off.
     PluginQuarantined {
         /// Its name.
@@ -614,6 +622,7 @@ impl Event {
             | Self::UpsOnBattery { .. }
             | Self::UpsLost { .. }
             | Self::PluginTrapped { .. }
+            | Self::PluginDenied { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
             | Self::EventsUntold { .. }
@@ -673,6 +682,7 @@ impl Event {
             Self::PluginStarted { .. }
             | Self::PluginStopped { .. }
             | Self::PluginTrapped { .. }
+            | Self::PluginDenied { .. }
             | Self::PluginQuarantined { .. }
             | Self::PluginRolledBack { .. }
             | Self::PluginSaid { .. }
@@ -789,6 +799,9 @@ impl fmt::Display for Event {
             Self::PluginStarted { name, version } => write!(f, "plugin {name} {version} started"),
             Self::PluginStopped { name } => write!(f, "plugin {name} stopped"),
             Self::PluginTrapped { name, reason } => write!(f, "plugin {name} failed: {reason}"),
+            Self::PluginDenied { name, reason } => {
+                write!(f, "plugin {name} tried what it may not, {reason}")
+            }
             Self::PluginQuarantined { name, reason } => {
                 write!(f, "plugin {name} failed too often and stays off: {reason}")
             }

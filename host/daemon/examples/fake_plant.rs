@@ -9,6 +9,7 @@ use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
 use evenkeeld::alarms::Alarms;
+use evenkeeld::caps::meter::Traffic;
 use evenkeeld::clock;
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, Parts, server, tls};
@@ -178,5 +179,9 @@ fn plugin() -> PluginStatus {
         poll_p50_us: 180_000,
         last_poll_us: 181_000,
         since_unix_ms: clock::unix_ms(),
+        in_call_ms: 0,
+        refused: 0,
+        last_refused: None,
+        traffic: Traffic { serial_sent: 12, serial_received: 184, ..Traffic::default() },
     }
 }

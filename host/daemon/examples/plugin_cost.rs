@@ -16,6 +16,7 @@
 //! does, so that a poll shows the host's and the plugin's part and no waiting.
 //! Prints one `name: value unit` a line; times are medians.
 
+use evenkeel_core::time::Nanos;
 use evenkeel_signing::{PublicKey, Role, Roots, SecretKey, Trust, seal_plugin};
 use evenkeeld::caps::log::Log;
 use evenkeeld::caps::{Services, Who};
@@ -44,6 +45,8 @@ mod guest;
 const COLD: usize = 7;
 /// Times that the bundle is loaded and a copy made of it.
 const COPIES: usize = 40;
+/// Endless loops.
+const LOOPS: usize = 10;
 /// Polls of one copy.
 const POLLS: usize = 200;
 /// What the device at the far end says.
@@ -79,7 +82,7 @@ fn main() -> Result<(), Failed> {
         start(&package, &grant, &Arc::default(), &mut Costs::default())?;
         cold.push(begun.elapsed());
     }
-    print("cold: verify, compile, link, start", &mut cold);
+    print("cold: all steps", &mut cold);
     let compiler = Compiler::new(engine, helper, kept.path());
     load::load(&compiler, &trust, bundle, &grant)?;
 
@@ -113,6 +116,9 @@ fn main() -> Result<(), Failed> {
         costs.poll_cpu.push(Duration::from_nanos(copy.cpu_used().0));
     }
     costs.print();
+    if arguments.len() == 1 {
+        overrun(&compiler, &trust, kept.path())?;
+    }
     println!("resident, first copy: {} kB", first / 1_000);
     println!("resident, each further copy: {} kB", mean(further) / 1_000);
     println!("resident, process with {COPIES} copies: {} kB", resident_bytes()? / 1_000);
@@ -150,12 +156,34 @@ impl Costs {
 fn print(name: &str, times: &mut [Duration]) {
     times.sort_unstable();
     let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    println!("{name}: {} µs", median.as_micros());
+    println!("{name}: {:.1} µs", median.as_secs_f64() * 1e6);
+}
+
+/// How much processor time beyond its 50 ms an endless loop gets.
+fn overrun(compiler: &Compiler, trust: &Trust, dir: &Path) -> Result<(), Failed> {
+    let poll = "(loop $l (br $l)) (i32.const 0)";
+    let component = guest::driver(&guest::Guest { poll, ..guest::IDLE });
+    let bundle = sealed(dir, "loop.evkp", &component)?;
+    let grant = grant(&bundle, trust)?;
+    let package = load::load(compiler, trust, &bundle, &grant)?;
+    let mut over = Vec::new();
+    for _ in 0..LOOPS {
+        let mut copy = start(&package, &grant, &Arc::default(), &mut Costs::default())?;
+        if copy.wake().is_ok() {
+            return Err("an endless loop has ended".into());
+        }
+        let budget = Nanos::from_millis(package.manifest.limits.poll_cpu_ms.into());
+        over.push(Duration::from_nanos(copy.cpu_used().since(budget).0));
+    }
+    print("overrun of an endless loop", &mut over);
+    let longest = over.last().copied().unwrap_or_default();
+    println!("overrun of an endless loop, longest: {:.1} µs", longest.as_secs_f64() * 1e6);
+    Ok(())
 }
 
 /// A signed driver of 300 kB in `dir`, and its key.
 fn make(dir: &Path) -> Result<PathBuf, Failed> {
-    // Some 300 bytes each, all different.
+    // Some 420 bytes each, all different.
     let step = |n: u32, m: u32| {
         let k = n * 131 + m;
         format!(
@@ -170,14 +198,21 @@ fn make(dir: &Path) -> Result<PathBuf, Failed> {
         let steps: String = (0..11).map(|m| step(n, m)).collect();
         format!("(func (param $a i32) (result i32) {steps} (local.get $a))")
     };
-    let extra: String = (0..880).map(function).collect();
+    let extra: String = (0..710).map(function).collect();
     let component = guest::driver(&guest::Guest { extra: &extra, ..guest::IDLE });
     println!("component: {} bytes", component.len());
-    let key = SecretKey::generate(Role::Plugin, "bench")?;
-    std::fs::write(dir.join("bench.pub"), key.public().to_text())?;
+    let key = SecretKey::generate(Role::Plugin, "development-bench")?;
+    key.write_new(&dir.join("bench.key"))?;
+    key.public().write_new(&dir.join("bench.pub"))?;
+    sealed(dir, "megatec.evkp", &component)
+}
+
+/// A bundle of this component, signed by the key in `dir`.
+fn sealed(dir: &Path, name: &str, component: &[u8]) -> Result<PathBuf, Failed> {
+    let key = SecretKey::read(&dir.join("bench.key"))?;
     let manifest = guest::manifest(&guest::DRIVER_IMPORTS);
-    let path = dir.join("megatec.evkp");
-    std::fs::write(&path, seal_plugin(manifest, &[("component", &component)], &[&key])?)?;
+    let path = dir.join(name);
+    std::fs::write(&path, seal_plugin(manifest, &[("component", component)], &[&key])?)?;
     Ok(path)
 }
 
@@ -197,6 +232,7 @@ fn start(
             stop: Arc::new(Stop::new()?),
             inbox: Arc::default(),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max: CALL_MAX,
         },
     )?;

@@ -1,6 +1,7 @@
 //! What the console shows of a plugin, and the trait by which it asks: the
 //! console does not know the plugin host.
 
+use crate::caps::meter::Traffic;
 use serde::Serialize;
 
 /// Somebody who knows the plugins.
@@ -80,4 +81,14 @@ pub struct PluginStatus {
     pub last_poll_us: u64,
     /// Since when it is in this state, ms since 1970.
     pub since_unix_ms: u64,
+    /// How long the present call into it has lasted, waits included, ms; 0
+    /// between calls.
+    pub in_call_ms: u64,
+    /// Times that it tried what it was not granted, or more than its quota,
+    /// since it was put in place.
+    pub refused: u64,
+    /// What it tried last, for people; the same kind is repeated once an hour.
+    pub last_refused: Option<String>,
+    /// Bytes sent and received since it was put in place, restarts included.
+    pub traffic: Traffic,
 }

@@ -100,6 +100,19 @@ impl Client {
         self.json("GET", path, answer)
     }
 
+    /// GET a page, as it is.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn text(&mut self, path: &str) -> Result<String, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let answer = request.call();
+        self.body("GET", path, answer)
+    }
+
     /// POST a JSON document.
     ///
     /// # Errors
@@ -134,6 +147,16 @@ impl Client {
         path: &str,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Value, ClientError> {
+        let body = self.body(method, path, answer)?;
+        Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    fn body(
+        &mut self,
+        method: &'static str,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<String, ClientError> {
         let transport = |source| ClientError::Transport { method, path: path.to_owned(), source };
         let mut answer = answer.map_err(transport)?;
         let cookies = answer.headers().get_all("set-cookie");
@@ -145,6 +168,6 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(ClientError::Status { method, path: path.to_owned(), status, body });
         }
-        Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+        Ok(body)
     }
 }

@@ -8,6 +8,7 @@
 //! that it may not give.
 
 use super::bucket::Bucket;
+use super::meter::{Meter, Way};
 use super::{Site, Who};
 use crate::clock;
 use crate::commands::{Announced, CommandError, Offer, Parameter, Switchboard};
@@ -146,6 +147,7 @@ pub struct Commands {
     switchboard: Arc<Switchboard>,
     allowed: Vec<CommandPattern>,
     bucket: Bucket,
+    meter: Arc<Meter>,
 }
 
 impl Commands {
@@ -157,6 +159,7 @@ impl Commands {
             switchboard: Arc::clone(&site.services.commands),
             allowed: site.grants.commands.values().flatten().cloned().collect(),
             bucket: Bucket::new(BURST, INTERVAL, clock::now()),
+            meter: Arc::clone(site.meter),
         }
     }
 
@@ -170,6 +173,7 @@ impl Commands {
                 "{name:?} to {target:?} is not granted; a dangerous command must be granted by \
                  its whole name"
             );
+            self.meter.refuse("command not granted", &detail, clock::now());
             return Some(wit::Error { code: 1, detail: super::one_line(&detail, 400) });
         }
         None
@@ -200,11 +204,14 @@ impl wit::Host for Commands {
         name: String,
         value: Option<String>,
     ) -> Result<(), wit::Error> {
+        let len = target.len() + name.len() + value.as_ref().map_or(0, String::len);
+        self.meter.sent(Way::Host, len);
         if let Some(refused) = self.refuse(&target, &name) {
             return Err(refused);
         }
         if !self.bucket.admit(clock::now()) {
             let detail = format!("more than {BURST} commands at once and one a second");
+            self.meter.refuse("command quota", &detail, clock::now());
             return Err(wit::Error { code: CommandError::Busy.code(), detail });
         }
         let who = format!("plugin {}", self.who.name);

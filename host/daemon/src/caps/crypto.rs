@@ -10,6 +10,7 @@
 //! ed25519 (RFC 8032, by the strict rules: no second encoding of a signature).
 
 use super::Site;
+use super::meter::{Beyond, Meter, Way};
 use crate::grants::{Named, Secret as Granted};
 use crate::plugin::bindings::crypto::crypto as wit;
 use crate::plugin::limits::HANDLES_MAX;
@@ -18,6 +19,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
 /// The interface.
@@ -32,6 +34,7 @@ pub const AROUND_BYTES_MIN: usize = 16;
 pub struct Crypto {
     granted: Named<Granted>,
     table: ResourceTable,
+    meter: Arc<Meter>,
 }
 
 /// A secret that a guest holds. It is not shown.
@@ -65,6 +68,16 @@ impl CryptoError {
         match self {
             Self::Denied(_) => 1,
             Self::Algorithm(_) | Self::Long(_) | Self::Short(_) | Self::Handles => 2,
+        }
+    }
+}
+
+impl Beyond for CryptoError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied(_) => Some("secret not granted"),
+            Self::Handles => Some("quota of secrets"),
+            Self::Algorithm(_) | Self::Long(_) | Self::Short(_) => None,
         }
     }
 }
@@ -110,7 +123,7 @@ impl Crypto {
     pub fn new(site: &Site<'_>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        Self { granted: site.grants.secrets.clone(), table }
+        Self { granted: site.grants.secrets.clone(), table, meter: Arc::clone(site.meter) }
     }
 
     fn secret(&self, name: &str) -> Result<Secret, CryptoError> {
@@ -149,6 +162,7 @@ impl wit::Host for Crypto {
         algorithm: u32,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        self.meter.sent(Way::Host, data.len());
         Ok(digest(algorithm, &data).map_err(Into::into))
     }
 
@@ -164,13 +178,16 @@ impl wit::Host for Crypto {
 
 impl wit::HostSecret for Crypto {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Secret>, wit::Error>> {
-        let secret = match self.secret(&name) {
+        let secret = self.secret(&name);
+        let secret = match self.meter.noted(secret) {
             Ok(secret) => secret,
             Err(error) => return Ok(Err(error.into())),
         };
         match self.table.push(secret) {
             Ok(secret) => Ok(Ok(secret)),
-            Err(ResourceTableError::Full) => Ok(Err(CryptoError::Handles.into())),
+            Err(ResourceTableError::Full) => {
+                Ok(self.meter.noted(Err(CryptoError::Handles)).map_err(Into::into))
+            }
             Err(error) => Err(error.into()),
         }
     }

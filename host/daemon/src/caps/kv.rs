@@ -7,6 +7,7 @@
 //! the plugin or of the appliance, gives a plugin nothing back.
 
 use super::Site;
+use super::meter::{Beyond, Meter, Way};
 use crate::clock;
 use crate::plugin::bindings::kv::kv as wit;
 use crate::store::{ShelfChange, Store, StoreError};
@@ -36,6 +37,7 @@ const DAY_MS: u64 = 86_400_000;
 pub struct Kv {
     owner: String,
     store: Option<Arc<Store>>,
+    meter: Arc<Meter>,
     shelf: Option<Shelf>,
 }
 
@@ -90,6 +92,15 @@ impl KvError {
     }
 }
 
+impl Beyond for KvError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Full { .. } | Self::Worn => Some("storage quota"),
+            _ => None,
+        }
+    }
+}
+
 impl From<KvError> for wit::Error {
     fn from(error: KvError) -> Self {
         Self { code: error.code(), detail: crate::plugin::reason(&error) }
@@ -110,7 +121,8 @@ impl Kv {
     #[must_use]
     pub fn new(site: &Site<'_>) -> Self {
         let owner = site.who.name.clone();
-        Self { owner, store: site.services.store.clone(), shelf: None }
+        let (store, meter) = (site.services.store.clone(), Arc::clone(site.meter));
+        Self { owner, store, meter, shelf: None }
     }
 
     fn store(&self) -> Result<&Store, KvError> {
@@ -182,15 +194,20 @@ impl Kv {
 
 impl wit::Host for Kv {
     fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, wit::Error> {
-        Ok(Kv::get(self, &key)?)
+        let found = Kv::get(self, &key)?;
+        self.meter.received(Way::Host, found.as_ref().map_or(0, Vec::len));
+        Ok(found)
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), wit::Error> {
-        Ok(self.put(&key, Some(value), clock::unix_ms())?)
+        self.meter.sent(Way::Host, key.len() + value.len());
+        let kept = self.put(&key, Some(value), clock::unix_ms());
+        Ok(self.meter.noted(kept)?)
     }
 
     fn delete(&mut self, key: String) -> Result<(), wit::Error> {
-        Ok(self.put(&key, None, clock::unix_ms())?)
+        let forgotten = self.put(&key, None, clock::unix_ms());
+        Ok(self.meter.noted(forgotten)?)
     }
 
     fn keys(&mut self) -> Result<Vec<String>, wit::Error> {

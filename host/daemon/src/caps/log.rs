@@ -5,6 +5,7 @@
 //! dropped and counted, and the count is told with the next one that fits.
 
 use super::bucket::Bucket;
+use super::meter::{Meter, Way};
 use super::{Who, one_line};
 use crate::clock;
 use crate::plugin::bindings::log::log::Host;
@@ -32,6 +33,7 @@ pub const INTERVAL: Nanos = Nanos::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct Log {
     who: Who,
+    meter: Arc<Meter>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -65,7 +67,13 @@ impl Log {
     pub fn new(who: Who) -> Self {
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
         let inner = Inner { bucket, dropped: 0, lines: VecDeque::new() };
-        Self { who, inner: Arc::new(Mutex::new(inner)) }
+        Self { who, meter: Arc::default(), inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The same log, which counts in `meter`.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self { meter, ..self }
     }
 
     /// The newest lines, oldest first.
@@ -76,7 +84,12 @@ impl Log {
 
     /// Say something about the plugin, as long as it is within the quota.
     pub fn say(&self, level: Level, message: &str) {
-        let Some((line, dropped)) = self.admit(level, message, clock::now()) else { return };
+        let now = clock::now();
+        let Some((line, dropped)) = self.admit(level, message, now) else {
+            let why =
+                format_args!("more than {BURST} messages at once and 10 a second are dropped");
+            return self.meter.refuse("log quota", &why, now);
+        };
         let (plugin, points) = (self.who.name.as_str(), self.who.points.as_str());
         if dropped > 0 {
             warn!(plugin, points, "{dropped} messages of this plugin were dropped: too many");
@@ -119,6 +132,7 @@ impl Log {
 
 impl Host for Log {
     fn write(&mut self, level: Level, message: String) {
+        self.meter.sent(Way::Host, message.len());
         self.say(level, &message);
     }
 }

@@ -16,6 +16,7 @@ pub mod events;
 pub mod hid;
 pub mod kv;
 pub mod log;
+pub mod meter;
 pub mod net_client;
 pub mod net_server;
 pub mod points;
@@ -173,6 +174,8 @@ pub struct Site<'a> {
     pub grants: &'a Grants,
     /// Its log; the host speaks there too.
     pub log: &'a log::Log,
+    /// Where its bytes are counted and its attempts noted.
+    pub meter: &'a Arc<meter::Meter>,
     /// How it is told to stop while it waits.
     pub stop: &'a Arc<Stop>,
     /// Where it is asked something.
@@ -234,6 +237,7 @@ pub(crate) mod testing {
         pub(crate) stop: Arc<Stop>,
         pub(crate) inbox: Arc<Inbox>,
         pub(crate) services: Services,
+        pub(crate) meter: Arc<meter::Meter>,
         log: log::Log,
     }
 
@@ -247,14 +251,15 @@ pub(crate) mod testing {
                 stop: Arc::new(Stop::new().expect("a descriptor")),
                 inbox: Arc::default(),
                 services: Services::default(),
+                meter: Arc::default(),
             }
         }
     }
 
     impl Place {
         pub(crate) fn site(&self) -> Site<'_> {
-            let Self { who, grants, log, stop, inbox, services } = self;
-            Site { who, grants, log, stop, inbox, services }
+            let Self { who, grants, log, meter, stop, inbox, services } = self;
+            Site { who, grants, log, meter, stop, inbox, services }
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod trust;
 use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
+use super::meter::{Meter, Way};
 use crate::clock;
 use crate::grants::{Endpoint, Named, Transport};
 use crate::plugin::bindings::net_client::net_client as wit;
@@ -52,6 +53,7 @@ pub const BYTES_BURST_KIB: u32 = 4_096;
 #[derive(Debug)]
 pub struct NetClient {
     log: Log,
+    meter: Arc<Meter>,
     peers: Named<Endpoint>,
     connects: Bucket,
     /// Each token is a KiB.
@@ -112,7 +114,8 @@ impl NetClient {
         let now = clock::now();
         let connects = Bucket::new(CONNECTS_BURST, CONNECTS_INTERVAL, now);
         let bytes = Bucket::new(BYTES_BURST_KIB, Nanos(1_024_000_000_000 / BYTES_PER_S), now);
-        Self { log, peers: site.grants.net.clone(), connects, bytes, table, stop }
+        let meter = Arc::clone(site.meter);
+        Self { log, meter, peers: site.grants.net.clone(), connects, bytes, table, stop }
     }
 
     fn peer(&self, name: &str) -> Result<&Endpoint, NetError> {
@@ -183,9 +186,10 @@ impl NetClient {
             .and_then(|deadline| self.admit_bytes(data.len()).map(|()| deadline));
         let connection = self.table.get_mut(connection)?;
         let wait = |deadline| Wait { stop: &self.stop, deadline, during: "sending" };
-        Ok(asked.and_then(|deadline| {
+        let written = asked.and_then(|deadline| {
             connection.use_stream(|stream| stream.write(data, wait(deadline)), |_| false)
-        }))
+        });
+        Ok(self.meter.noted(written.inspect(|()| self.meter.sent(Way::Net, data.len()))))
     }
 
     fn read_some(
@@ -204,7 +208,7 @@ impl NetClient {
             let late = |fault: &Fault| matches!(fault, Fault::Timeout { .. });
             connection.use_stream(|stream| stream.read(max, wait(deadline)), late)
         });
-        Ok(read.inspect(|data| self.charge_bytes(data.len())))
+        Ok(self.arrived(read))
     }
 
     fn send_one(
@@ -216,10 +220,11 @@ impl NetClient {
             .and_then(|()| self.admit_bytes(data.len()));
         let Datagrams { peer, socket } = self.table.get_mut(datagrams)?;
         let wait = Wait { stop: &self.stop, deadline: clock::now() + SEND, during: "sending" };
-        Ok(asked.and_then(|()| {
+        let sent = asked.and_then(|()| {
             let sent = wait.until_done(socket, PollFlags::OUT, |socket| socket.send(data));
             sent.map(|_| ()).map_err(|fault| peer.failed(fault))
-        }))
+        });
+        Ok(self.meter.noted(sent.inspect(|()| self.meter.sent(Way::Net, data.len()))))
     }
 
     fn receive_one(
@@ -242,7 +247,7 @@ impl NetClient {
                 }
             }
         });
-        Ok(received.inspect(|data: &Vec<u8>| self.charge_bytes(data.len())))
+        Ok(self.arrived(received))
     }
 
     fn admit_bytes(&mut self, len: usize) -> Result<(), NetError> {
@@ -253,8 +258,12 @@ impl NetClient {
     }
 
     /// What arrived has arrived; it counts against what comes next.
-    fn charge_bytes(&mut self, len: usize) {
-        self.bytes.charge(kib(len).saturating_sub(1), clock::now());
+    fn arrived(&mut self, read: Result<Vec<u8>, NetError>) -> Result<Vec<u8>, NetError> {
+        if let Ok(data) = &read {
+            self.bytes.charge(kib(data.len()).saturating_sub(1), clock::now());
+            self.meter.received(Way::Net, data.len());
+        }
+        self.meter.noted(read)
     }
 }
 
@@ -296,15 +305,18 @@ fn range(parameter: &'static str, found: usize, low: usize, high: usize) -> Resu
 /// A handle for what was made, or the guest's error.
 fn handle<T: Send + 'static>(
     table: &mut ResourceTable,
+    meter: &Meter,
     made: Result<T, NetError>,
 ) -> wasmtime::Result<Result<Resource<T>, wit::Error>> {
-    let made = match made {
+    let made = match meter.noted(made) {
         Ok(made) => made,
         Err(error) => return Ok(Err(error.into())),
     };
     match table.push(made) {
         Ok(resource) => Ok(Ok(resource)),
-        Err(ResourceTableError::Full) => Ok(Err(NetError::Handles.into())),
+        Err(ResourceTableError::Full) => {
+            Ok(meter.noted(Err(NetError::Handles)).map_err(Into::into))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -330,7 +342,7 @@ impl wit::HostConnection for NetClient {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Resource<Connection>, wit::Error>> {
         let made = self.connection(&endpoint, timeout_ms);
-        handle(&mut self.table, made)
+        handle(&mut self.table, &self.meter, made)
     }
 
     fn write(
@@ -363,7 +375,7 @@ impl wit::HostDatagrams for NetClient {
         endpoint: String,
     ) -> wasmtime::Result<Result<Resource<Datagrams>, wit::Error>> {
         let made = self.datagrams(&endpoint);
-        handle(&mut self.table, made)
+        handle(&mut self.table, &self.meter, made)
     }
 
     fn send(

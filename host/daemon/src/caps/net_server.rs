@@ -29,6 +29,7 @@ mod strikes;
 mod tests;
 
 use super::Site;
+use super::meter::{Meter, Way};
 use crate::plugin::bindings::net_server::net_server as wit;
 use connections::{Connections, SendError};
 use std::sync::Arc;
@@ -42,19 +43,22 @@ pub const INTERFACE: &str = "evenkeel:net-server/net-server@0.1.0";
 #[derive(Debug)]
 pub struct NetServer {
     connections: Arc<Connections>,
+    meter: Arc<Meter>,
 }
 
 impl NetServer {
     /// The connections of this plugin's listeners.
     #[must_use]
     pub fn new(site: &Site<'_>) -> Self {
-        Self { connections: site.services.servers.connections_of(site.inbox) }
+        let connections = site.services.servers.connections_of(site.inbox);
+        Self { connections, meter: Arc::clone(site.meter) }
     }
 }
 
 impl wit::Host for NetServer {
     fn send(&mut self, connection: u64, data: Vec<u8>) -> Result<(), wit::Error> {
-        self.connections.send(connection, &data).map_err(|error| {
+        let sent = self.connections.send(connection, &data);
+        sent.inspect(|()| self.meter.sent(Way::Net, data.len())).map_err(|error| {
             let code = match error {
                 SendError::Gone => 1,
                 SendError::Full => 2,

@@ -6,6 +6,7 @@
 use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
+use super::meter::{Beyond, Meter, Way};
 use super::{Who, one_line};
 use crate::clock;
 use crate::hub::Hub;
@@ -33,6 +34,7 @@ pub struct Points {
     log: Log,
     hub: Arc<Hub>,
     bucket: Bucket,
+    meter: Arc<Meter>,
     /// Every name published so far, by earlier instances too.
     names: BTreeSet<Name>,
     /// True while the device is thought to answer.
@@ -123,6 +125,15 @@ impl PointsError {
     }
 }
 
+impl Beyond for PointsError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Count | Self::Rate => Some("quota of points"),
+            _ => None,
+        }
+    }
+}
+
 impl Points {
     /// Publish into the hub, under the granted subtree.
     #[must_use]
@@ -131,7 +142,8 @@ impl Points {
         let bucket = Bucket::new(BURST, INTERVAL, clock::now());
         let earlier = hub.query(&who.points);
         let names = earlier.iter().filter_map(|(name, _)| Name::parse(name).ok()).collect();
-        Self { who, log, hub, bucket, names, answering: true }
+        let meter = Arc::clone(site.meter);
+        Self { who, log, hub, bucket, meter, names, answering: true }
     }
 
     fn accept(&mut self, updates: Vec<wit::Update>, now: Nanos) -> Result<(), PointsError> {
@@ -164,7 +176,10 @@ impl Points {
 
 impl wit::Host for Points {
     fn publish(&mut self, updates: Vec<wit::Update>) -> Result<(), wit::Error> {
-        self.accept(updates, clock::now())
+        self.meter.sent(Way::Host, updates.iter().map(size).sum());
+        let accepted = self.accept(updates, clock::now());
+        self.meter
+            .noted(accepted)
             .map_err(|error| wit::Error { code: error.code(), detail: error.to_string() })
     }
 
@@ -175,6 +190,15 @@ impl wit::Host for Points {
             self.hub.mark_stale(&self.who.points);
         }
     }
+}
+
+/// Bytes of an update: its texts, and eight for a number.
+fn size(update: &wit::Update) -> usize {
+    let value = match &update.value {
+        wit::Value::Text(text) => text.len(),
+        wit::Value::Number(_) | wit::Value::Flag(_) => 8,
+    };
+    update.name.len() + update.unit.len() + value
 }
 
 /// A guest's text in a message: quoted and short.

@@ -9,6 +9,7 @@ pub mod line;
 use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
+use super::meter::{Beyond, Meter, Way};
 use crate::clock;
 use crate::grants::{DevicePath, Named};
 use crate::plugin::bindings::serial::serial as wit;
@@ -41,6 +42,7 @@ pub const OPENS_INTERVAL: Nanos = Nanos::from_secs(1);
 #[derive(Debug)]
 pub struct Serial {
     log: Log,
+    meter: Arc<Meter>,
     opens: Bucket,
     lines: Named<DevicePath>,
     table: ResourceTable,
@@ -108,6 +110,16 @@ impl SerialError {
     }
 }
 
+impl Beyond for SerialError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some("serial line not granted"),
+            Self::Handles | Self::Opens => Some("quota of serial lines"),
+            Self::Range { .. } | Self::Line(_) => None,
+        }
+    }
+}
+
 impl From<SerialError> for wit::Error {
     fn from(error: SerialError) -> Self {
         let (code, detail) = (error.code(), crate::plugin::reason(&error));
@@ -127,7 +139,8 @@ impl Serial {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let opens = Bucket::new(OPENS_BURST, OPENS_INTERVAL, clock::now());
-        Self { log, opens, lines: site.grants.serial.clone(), table, stop }
+        let meter = Arc::clone(site.meter);
+        Self { log, meter, opens, lines: site.grants.serial.clone(), table, stop }
     }
 
     fn port(&self, name: &str, line: &wit::Line) -> Result<Port, SerialError> {
@@ -149,7 +162,27 @@ impl Serial {
         let stop = &self.stop;
         let done =
             asked.and_then(|asked| port.with_line(&mut opening, |line| call(asked, line, stop)));
-        Ok(done.map_err(Into::into))
+        Ok(self.meter.noted(done).map_err(Into::into))
+    }
+
+    /// [`Self::use_line`] for what sends `tx` and may bring an answer.
+    fn exchange<A, T: AsRef<[u8]>>(
+        &mut self,
+        port: &Resource<Port>,
+        tx: &[u8],
+        asked: Result<A, SerialError>,
+        call: impl FnOnce(A, &mut Line, &Stop) -> Result<T, LineError>,
+    ) -> wasmtime::Result<Result<T, wit::Error>> {
+        let done = self.use_line(port, asked, call)?;
+        let received = match &done {
+            Ok(rx) => rx.as_ref().len(),
+            Err(error) => error.partial.len(),
+        };
+        // What was refused never went out; what failed may have.
+        let went_out = done.as_ref().err().is_none_or(|e| matches!(e.code, 3 | 4 | 6));
+        self.meter.sent(Way::Serial, if went_out { tx.len() } else { 0 });
+        self.meter.received(Way::Serial, received);
+        Ok(done)
     }
 }
 
@@ -161,13 +194,16 @@ impl wit::HostPort for Serial {
         name: String,
         line: wit::Line,
     ) -> wasmtime::Result<Result<Resource<Port>, wit::Error>> {
-        let port = match self.port(&name, &line) {
+        let port = self.port(&name, &line);
+        let port = match self.meter.noted(port) {
             Ok(port) => port,
             Err(error) => return Ok(Err(error.into())),
         };
         match self.table.push(port) {
             Ok(port) => Ok(Ok(port)),
-            Err(ResourceTableError::Full) => Ok(Err(SerialError::Handles.into())),
+            Err(ResourceTableError::Full) => {
+                Ok(self.meter.noted(Err(SerialError::Handles)).map_err(Into::into))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -181,7 +217,7 @@ impl wit::HostPort for Serial {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let asked = check(&tx, timeout_ms).and_then(|until| Ok((until, frame_end(&end, max)?)));
-        self.use_line(&port, asked, |(until, (end, max)), line, stop| {
+        self.exchange(&port, &tx, asked, |(until, (end, max)), line, stop| {
             line.transact(&tx, end, max, until, stop)
         })
     }
@@ -193,7 +229,10 @@ impl wit::HostPort for Serial {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
         let asked = check(&tx, timeout_ms);
-        self.use_line(&port, asked, |until, line, stop| line.send(&tx, until, stop))
+        let sent = self.exchange(&port, &tx, asked, |until, line, stop| {
+            line.send(&tx, until, stop).map(|()| [])
+        })?;
+        Ok(sent.map(|_| ()))
     }
 
     fn read_frame(
@@ -204,7 +243,7 @@ impl wit::HostPort for Serial {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let asked = check(&[], timeout_ms).and_then(|until| Ok((until, frame_end(&end, max)?)));
-        self.use_line(&port, asked, |(until, (end, max)), line, stop| {
+        self.exchange(&port, &[], asked, |(until, (end, max)), line, stop| {
             line.frame(end, max, until, stop)
         })
     }

@@ -16,6 +16,7 @@ pub mod session;
 pub mod usm;
 
 use super::bucket::Bucket;
+use super::meter::{Beyond, Meter};
 use super::net_client::error::Fault;
 use super::{Site, one_line};
 use crate::clock;
@@ -63,6 +64,7 @@ pub struct Snmp {
     table: ResourceTable,
     requests: Bucket,
     stop: Arc<Stop>,
+    meter: Arc<Meter>,
 }
 
 /// An agent that a guest holds.
@@ -213,6 +215,16 @@ impl SnmpError {
     }
 }
 
+impl Beyond for SnmpError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } | Self::ReadOnly { .. } => Some("SNMP agent not granted"),
+            Self::Handles | Self::Rate => Some("SNMP quota"),
+            _ => None,
+        }
+    }
+}
+
 impl From<SnmpError> for wit::Error {
     fn from(error: SnmpError) -> Self {
         Self { code: error.code(), detail: crate::plugin::reason(&error) }
@@ -252,7 +264,8 @@ impl Snmp {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let requests = Bucket::new(BURST, INTERVAL, clock::now());
-        Self { granted, sessions, table, requests, stop: Arc::clone(site.stop) }
+        let (stop, meter) = (Arc::clone(site.stop), Arc::clone(site.meter));
+        Self { granted, sessions, table, requests, stop, meter }
     }
 
     fn with<T>(
@@ -261,10 +274,12 @@ impl Snmp {
         call: impl FnOnce(&mut Session, &mut Means<'_>) -> Result<T, SnmpError>,
     ) -> wasmtime::Result<Result<T, wit::Error>> {
         let name = self.table.get(agent)?.name.clone();
-        let mut means = Means { stop: &self.stop, requests: &mut self.requests };
+        let meter = &*self.meter;
+        let mut means = Means { stop: &self.stop, requests: &mut self.requests, meter };
         let denied = || SnmpError::Denied { name: name.clone() };
         let session = self.sessions.get_mut(&name).ok_or_else(denied);
-        Ok(session.and_then(|session| call(session, &mut means)).map_err(Into::into))
+        let done = session.and_then(|session| call(session, &mut means));
+        Ok(meter.noted(done).map_err(Into::into))
     }
 }
 
@@ -273,11 +288,14 @@ impl wit::Host for Snmp {}
 impl wit::HostAgent for Snmp {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Agent>, wit::Error>> {
         if !self.granted.contains_key(&name) {
-            return Ok(Err(SnmpError::Denied { name: one_line(&name, 80) }.into()));
+            let denied = SnmpError::Denied { name: one_line(&name, 80) };
+            return Ok(self.meter.noted(Err(denied)).map_err(Into::into));
         }
         match self.table.push(Agent { name }) {
             Ok(agent) => Ok(Ok(agent)),
-            Err(ResourceTableError::Full) => Ok(Err(SnmpError::Handles.into())),
+            Err(ResourceTableError::Full) => {
+                Ok(self.meter.noted(Err(SnmpError::Handles)).map_err(Into::into))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -6,6 +6,7 @@ use super::routes::{self, Permission};
 use super::session::{Account, COOKIE, Token};
 use super::{Console, Parts, access, openapi, remote, server, tls};
 use crate::alarms::Alarms;
+use crate::caps::meter::Traffic;
 use crate::commands::{Offer, Parameter, Switchboard};
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
@@ -119,6 +120,10 @@ fn plugin() -> PluginStatus {
         poll_p50_us: 900,
         last_poll_us: 1_000,
         since_unix_ms: 1,
+        in_call_ms: 0,
+        refused: 0,
+        last_refused: None,
+        traffic: Traffic { serial_sent: 12, serial_received: 184, ..Traffic::default() },
     }
 }
 

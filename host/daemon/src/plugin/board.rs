@@ -1,5 +1,6 @@
 //! What others see of a plugin: written by its thread, read by the console.
 
+use crate::caps::meter::{Meter, Traffic};
 use crate::clock;
 use crate::plugin::world::World;
 use crate::plugin_status::{PluginState, PluginStatus};
@@ -17,6 +18,7 @@ const DURATIONS_MAX: usize = 64;
 pub struct Board {
     inner: Mutex<Inner>,
     memory_bytes: Arc<AtomicU64>,
+    meter: Arc<Meter>,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,8 @@ struct Inner {
     durations_us: VecDeque<u64>,
     /// What is wrong now, by what it is about. It goes when it is over.
     troubles: BTreeMap<String, String>,
+    /// When the call began that runs.
+    calling: Option<Nanos>,
 }
 
 impl Board {
@@ -48,10 +52,14 @@ impl Board {
             poll_p50_us: 0,
             last_poll_us: 0,
             since_unix_ms: clock::unix_ms(),
+            in_call_ms: 0,
+            refused: 0,
+            last_refused: None,
+            traffic: Traffic::default(),
         };
         let (durations_us, troubles) = (VecDeque::new(), BTreeMap::new());
-        let inner = Inner { status, cpu: Nanos(0), durations_us, troubles };
-        Self { inner: Mutex::new(inner), memory_bytes: Arc::default() }
+        let inner = Inner { status, cpu: Nanos(0), durations_us, troubles, calling: None };
+        Self { inner: Mutex::new(inner), memory_bytes: Arc::default(), meter: Arc::default() }
     }
 
     /// The status now.
@@ -61,8 +69,14 @@ impl Board {
         let mut durations: Vec<u64> = inner.durations_us.iter().copied().collect();
         durations.sort_unstable();
         let trouble = inner.troubles.values().next().cloned();
+        let (refused, last_refused) = self.meter.refusals();
+        let calling = inner.calling.map(|since| clock::now().since(since));
         PluginStatus {
             last_error: trouble.or_else(|| inner.status.last_error.clone()),
+            refused,
+            last_refused,
+            traffic: self.meter.traffic(),
+            in_call_ms: calling.map_or(0, Nanos::as_millis),
             poll_p50_us: durations.get(durations.len() / 2).copied().unwrap_or(0),
             cpu_ms: inner.cpu.as_millis(),
             memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
@@ -74,6 +88,12 @@ impl Board {
     #[must_use]
     pub fn memory(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.memory_bytes)
+    }
+
+    /// Where its bytes are counted and its attempts noted.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
     }
 
     /// The manifest is known.
@@ -99,6 +119,18 @@ impl Board {
         inner.status.slowest_call_us = 0;
         inner.cpu = Nanos(0);
         inner.durations_us.clear();
+        inner.calling = None;
+    }
+
+    /// A call into it begins at `now`; [`Self::started`], [`Self::called`] and
+    /// [`Self::idle`] end it.
+    pub fn calling(&self, now: Nanos) {
+        self.lock().calling = Some(now);
+    }
+
+    /// It was the last one.
+    pub fn idle(&self) {
+        self.lock().calling = None;
     }
 
     /// A call used this much CPU time.
@@ -112,6 +144,7 @@ impl Board {
         let mut inner = self.lock();
         inner.cpu = inner.cpu + cpu;
         inner.status.calls += 1;
+        inner.calling = None;
         let us = duration.0 / 1_000;
         inner.status.slowest_call_us = inner.status.slowest_call_us.max(us);
     }

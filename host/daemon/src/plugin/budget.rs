@@ -23,11 +23,12 @@ pub const POLL_CPU_MAX: Nanos = Nanos::from_secs(1);
 /// function, so that no single transaction comes near it.
 pub const CALL_MAX: Nanos = Nanos::from_secs(120);
 
-/// Calls that compute are followed by a pause of this many times what they
-/// used, so that a plugin gets a fifth of a core and never more.
+/// Where plugins want more than there is for them ([`super::surplus`]), calls
+/// that compute are followed by a pause of this many times what they used, so
+/// that a plugin gets a fifth of a core and no more.
 pub const REST_FACTOR: u64 = 4;
 
-/// How long a plugin rests after a call that used `cpu`.
+/// How long a plugin rests after a call that used `cpu`, if it has to.
 #[must_use]
 pub const fn rest(cpu: Nanos) -> Duration {
     Duration::from_nanos(cpu.0.saturating_mul(REST_FACTOR))
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_gets_a_fifth_of_a_core_however_often_it_wants_to_run() {
+    fn a_plugin_that_rests_gets_a_fifth_of_a_core() {
         assert_eq!(rest(Nanos::from_millis(200)), Duration::from_millis(800));
         assert_eq!(rest(POLL_CPU_MAX), Duration::from_secs(4));
         assert!(rest(Nanos(u64::MAX)) > Duration::from_secs(4), "no overflow");

@@ -21,8 +21,13 @@ pub const WASM_STACK_BYTES: usize = 128 << 10;
 pub const WASMTIME: &str = env!("EVENKEEL_WASMTIME");
 /// What its machine code is for: the target triple, or the interpreter where
 /// there is no compiler for the processor.
-pub const TARGET: &str =
-    if cfg!(target_arch = "arm") { "pulley32" } else { env!("EVENKEEL_TARGET") };
+pub const TARGET: &str = if cfg!(target_arch = "arm") {
+    "pulley32"
+} else if cfg!(feature = "interpreter") {
+    "pulley64"
+} else {
+    env!("EVENKEEL_TARGET")
+};
 /// Raised with every change of [`config`] on which compiled code depends; a
 /// test notices such a change.
 pub const CONFIGURATION: u32 = 1;
@@ -109,6 +114,8 @@ pub fn compiling() -> Result<Engine, EngineError> {
 #[must_use]
 pub fn config() -> Config {
     let mut config = Config::new();
+    #[cfg(feature = "interpreter")]
+    config.target(TARGET).expect("one of Wasmtime's own targets");
     // Processor time and stack.
     config.epoch_interruption(true);
     config.consume_fuel(false);
@@ -137,7 +144,7 @@ mod tests {
 
     /// If this fails, [`config`] or Wasmtime's major version has changed: raise
     /// [`CONFIGURATION`] and write the new number here.
-    #[cfg(all(feature = "compiler", target_arch = "x86_64"))]
+    #[cfg(all(feature = "compiler", not(feature = "interpreter"), target_arch = "x86_64"))]
     #[test]
     fn the_configuration_has_a_number_of_its_own() {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};

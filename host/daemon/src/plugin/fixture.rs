@@ -115,6 +115,7 @@ impl Fixture {
             services,
             stop: Arc::new(Stop::new().expect("a descriptor")),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max: CALL_MAX,
         };
         let mut instance = Instance::new(&package, &around).map_err(|e| e.to_string())?;

@@ -3,8 +3,7 @@
 //!
 //! Every guest is signed by a key that is trusted: the signature says who is
 //! to blame, and nothing about what the plugin will do. (facts/wasm-host.md
-//! §16.2.) Hostile use of storage and of relays belongs here too, with the
-//! interfaces that make it possible: `kv` and `commands`.
+//! §16.2.)
 
 use super::fixture::{self, CLOCK, DRIVER_IMPORTS, Fixture, Guest, IDLE, LOG, POINTS};
 use super::instance::{Failure, Instance, Surroundings};
@@ -16,8 +15,9 @@ use crate::caps::{Services, Who};
 use crate::clock;
 use crate::config::PluginGrant;
 use crate::plugin::budget::{self, CALL_MAX};
+use crate::store::{Limits, Store};
 use evenkeel_core::time::Nanos;
-use evenkeel_signing::{Digest, Kind, Part, PluginManifest};
+use evenkeel_signing::{Digest, Kind, Part, Permission, PluginManifest};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,12 +32,16 @@ struct Running {
 }
 
 fn run_on(guest: &Guest<'_>, call_max: Nanos, line: &str) -> Result<Running, Failure> {
+    run_component(&fixture::driver(guest), call_max, line)
+}
+
+fn run_component(component: &[u8], call_max: Nanos, line: &str) -> Result<Running, Failure> {
     let fixture = Fixture::new();
-    let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::driver(guest));
+    let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), component);
     std::fs::write(fixture.file(), raw).expect("written");
     let grant = fixture::grant(line);
     let package = load(&fixture, &grant).unwrap_or_else(|text| panic!("{text}"));
-    let (instance, around) = start(&package, call_max)?;
+    let (instance, around) = start(&package, call_max, Services::default())?;
     Ok(Running { instance, around, _fixture: fixture })
 }
 
@@ -50,14 +54,19 @@ fn load(fixture: &Fixture, grant: &PluginGrant) -> Result<Package, String> {
     super::load::load(&fixture.compiler, &fixture.trust, &file, grant).map_err(|e| reason(&e))
 }
 
-fn start(package: &Package, call_max: Nanos) -> Result<(Instance, Surroundings), Failure> {
+fn start(
+    package: &Package,
+    call_max: Nanos,
+    services: Services,
+) -> Result<(Instance, Surroundings), Failure> {
     let around = Surroundings {
         who: Who { name: "megatec".into(), points: "ups.0".into() },
         log: Log::new(Who { name: "megatec".into(), points: "ups.0".into() }),
         inbox: Arc::default(),
-        services: Services::default(),
+        services,
         stop: Arc::new(Stop::new().expect("a descriptor")),
         memory: Arc::default(),
+        meter: Arc::default(),
         call_max,
     };
     let mut instance = Instance::new(package, &around)?;
@@ -169,6 +178,20 @@ fn whoever_takes_too_much_is_refused_it() {
 }
 
 #[test]
+fn whoever_hoards_handles_has_64_and_is_named() {
+    let mut running =
+        run_component(&fixture::hoards(), CALL_MAX, "/dev/ttyS1").unwrap_or_else(|e| panic!("{e}"));
+    for _ in 0..2 {
+        running.instance.wake().expect("an error value and no trap");
+        let had = running.around.services.hub.device("ups.0.battery.charge").expect("published");
+        assert_eq!(had.value.to_string(), "64");
+    }
+    let news = running.around.meter.take_news();
+    assert!(news.len() == 1 && news[0].starts_with("quota of serial lines: more than 64"));
+    assert_eq!(running.around.meter.refusals().0, 136 + 200);
+}
+
+#[test]
 fn giant_arguments_are_refused_before_they_are_copied() {
     let poll = "(call $log (i32.const 0) (i32.const 0) (i32.const 524288)) (i32.const 0)";
     let mut running =
@@ -241,6 +264,85 @@ fn points_of_others_cannot_be_spelled() {
     }
 }
 
+/// Runs a component of 0.2 that reaches for what others have: with a store,
+/// and granted `ups.0` to be read and its beeper to be toggled.
+fn reaches(world: &str, interfaces: &[&str], component: &[u8]) -> Running {
+    let fixture = Fixture::new();
+    let mut manifest = fixture::manifest(interfaces);
+    manifest.world = world.into();
+    manifest.limits.poll_cpu_ms = 1_000;
+    let by_name = interfaces.iter().find(|i| [fixture::READER, fixture::COMMANDS].contains(i));
+    manifest.permissions = by_name
+        .into_iter()
+        .map(|interface| Permission {
+            interface: (*interface).into(),
+            what: "values".into(),
+            reason: "is curious".into(),
+        })
+        .collect();
+    std::fs::write(fixture.file(), fixture.seal(&manifest, component)).expect("written");
+    let mut grant = fixture::grant("/dev/ttyS1");
+    grant.grant.read.insert("values".into(), vec!["ups.0".parse().expect("a subtree")]);
+    let beeper = "ups.0:beeper.toggle".parse().expect("a pattern");
+    grant.grant.commands.insert("values".into(), vec![beeper]);
+    let package = load(&fixture, &grant).unwrap_or_else(|text| panic!("{text}"));
+    let store = Store::open(fixture.dir.path(), Limits::default()).expect("a store");
+    let services = Services { store: Some(Arc::new(store)), ..Services::default() };
+    let (instance, around) = start(&package, CALL_MAX, services).unwrap_or_else(|e| panic!("{e}"));
+    Running { instance, around, _fixture: fixture }
+}
+
+const GATEWAY: &str = "evenkeel:gateway/gateway@0.1.0";
+
+#[test]
+fn whoever_wears_out_the_flash_writes_a_hundred_times_and_is_named() {
+    let interfaces = [fixture::KV, fixture::POINTS_0_2];
+    let mut running =
+        reaches("evenkeel:driver/device-driver@0.2.0", &interfaces, &fixture::wears());
+    for _ in 0..4 {
+        running.instance.wake().expect("an error value and no trap");
+    }
+    let hub = &running.around.services.hub;
+    let written = hub.device("ups.0.battery.charge").expect("published").value.to_string();
+    // A hundred at once, and one for each minute and a half that the test takes.
+    assert!(["100", "101"].contains(&written.as_str()), "{written}");
+    let news = running.around.meter.take_news();
+    assert_eq!(news.len(), 1, "{news:?}");
+    assert!(news[0].starts_with("storage quota: written too often"), "{news:?}");
+    assert!(running.around.meter.refusals().0 >= 99);
+}
+
+#[test]
+fn whoever_reads_or_commands_what_is_not_granted_gets_nothing_and_is_named() {
+    let commands = [fixture::COMMANDS, fixture::COMMAND_TYPES];
+    for (interfaces, component, said) in [
+        (&[fixture::READER][..], fixture::peeks(), "point not granted: \"string.1.voltage\""),
+        (&commands[..], fixture::meddles(), "command not granted: \"load.off\" to \"ups.0\""),
+    ] {
+        let mut running = reaches(GATEWAY, interfaces, &component);
+        // It would trap if it got through.
+        for _ in 0..3 {
+            running.instance.wake().expect("refused and no trap");
+        }
+        let news = running.around.meter.take_news();
+        assert!(news.len() == 1 && news[0].starts_with(said), "{news:?}");
+        running.instance.wake().expect("refused");
+        assert!(running.around.meter.take_news().is_empty(), "told once");
+        assert_eq!(running.around.meter.refusals().0, 4);
+    }
+}
+
+#[test]
+fn bytes_are_counted_by_the_way_that_they_go() {
+    let mut running = run(&Guest { poll: fixture::PUBLISH, ..IDLE }).expect("starts");
+    running.instance.wake().expect("polls");
+    // One update: `battery.charge`, `%` and a number.
+    let traffic = running.around.meter.traffic();
+    assert_eq!((traffic.host_sent, traffic.serial_sent, traffic.net_sent), (14 + 1 + 8, 0, 0));
+    running.instance.wake().expect("polls");
+    assert_eq!(running.around.meter.traffic().host_sent, 2 * 23);
+}
+
 /// The longest wait of a host function, on a line that says nothing.
 #[test]
 fn whoever_waits_in_a_host_call_is_woken_and_ended() {
@@ -286,7 +388,8 @@ fn memory_returns_with_the_instance() {
     let package = fixture.load(&raw).unwrap_or_else(|e| panic!("{}", reason(&e)));
     let mut after_first = None;
     for _ in 0..40 {
-        let (mut instance, around) = start(&package, CALL_MAX).unwrap_or_else(|e| panic!("{e}"));
+        let (mut instance, around) =
+            start(&package, CALL_MAX, Services::default()).unwrap_or_else(|e| panic!("{e}"));
         instance.wake().expect("takes its 8 MiB");
         assert_eq!(around.memory.load(Ordering::Relaxed), 8 << 20);
         drop(instance);
@@ -399,7 +502,10 @@ fn malformed_components_by_the_thousand_end_as_refusals() {
                     Err(_) => refused += 1,
                     Ok(package) => {
                         ran += 1;
-                        if let Ok((mut instance, _)) = start(&package, Nanos::from_secs(2)) {
+                        let services = Services::default();
+                        if let Ok((mut instance, _)) =
+                            start(&package, Nanos::from_secs(2), services)
+                        {
                             let _ = instance.wake();
                         }
                     }

@@ -12,6 +12,7 @@ pub use failure::Failure;
 pub use state::State;
 
 use crate::caps::log::Log;
+use crate::caps::meter::{Meter, Way};
 use crate::caps::{Services, Who, one_line};
 use crate::plugin::bindings::{device, gate, login, service, sink};
 use crate::plugin::budget::{POLL_CPU_MAX, START_CPU};
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub inbox: Arc<Inbox>,
     /// Shows its memory in bytes.
     pub memory: Arc<AtomicU64>,
+    /// Where its bytes are counted and its attempts noted.
+    pub meter: Arc<Meter>,
     /// Longest call, waits included; [`CALL_MAX`] but in tests.
     ///
     /// [`CALL_MAX`]: crate::plugin::budget::CALL_MAX
@@ -60,6 +63,7 @@ pub struct Instance {
     store: Store<State>,
     guest: Guest,
     call_cpu_max: Nanos,
+    meter: Arc<Meter>,
     reporter: Reporter,
 }
 
@@ -95,7 +99,8 @@ impl Instance {
             .map_err(|error| reporter.failed(store.data(), INSTANTIATION, &error))?;
         let limits = package.manifest.limits;
         let call_cpu_max = Nanos::from_millis(limits.poll_cpu_ms.into()).min(POLL_CPU_MAX);
-        Ok(Self { store, guest, call_cpu_max, reporter })
+        let meter = Arc::clone(&around.meter);
+        Ok(Self { store, guest, call_cpu_max, meter, reporter })
     }
 
     /// The plugin's `start`: with the administrator's settings, and what the
@@ -157,6 +162,7 @@ impl Instance {
     ) -> Result<Result<(), device::Error>, Failure> {
         let input = || Input::Command { name: name.to_owned(), value: value.map(str::to_owned) };
         self.tape().call(input);
+        self.meter.received(Way::Host, name.len() + value.map_or(0, str::len));
         self.task("command", |guest, store| match &guest.task {
             Task::Device(device) => device.call_command(store, name, value),
             _ => Err(lacking("command")),
@@ -178,10 +184,13 @@ impl Instance {
             connection,
             data: data.to_vec(),
         });
-        self.task("serve", |guest, store| match &guest.task {
+        self.meter.received(Way::Net, data.len());
+        let served = self.task("serve", |guest, store| match &guest.task {
             Task::Service(service) => service.call_serve(store, listener, connection, data),
             _ => Err(lacking("serve")),
-        })
+        })?;
+        self.meter.sent(Way::Net, served.reply.len());
+        Ok(served)
     }
 
     /// Tell a gateway that a connection is over.
@@ -202,6 +211,7 @@ impl Instance {
     /// [`Failure`]; the inner error is the plugin's own.
     pub fn notify(&mut self, event: &sink::Event) -> Result<Result<(), sink::Error>, Failure> {
         self.tape().call(|| Input::Notify(event.clone()));
+        self.meter.received(Way::Host, event.text.len());
         self.task("notify", |guest, store| match &guest.task {
             Task::Sink(sink) => sink.call_notify(store, event),
             _ => Err(lacking("notify")),
@@ -355,6 +365,7 @@ mod tests {
             stop: Arc::new(Stop::new().expect("a descriptor")),
             inbox: Arc::default(),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max,
         };
         Ok(Running { instance: Instance::new(&package, &around)?, around })

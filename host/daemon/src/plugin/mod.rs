@@ -12,7 +12,7 @@
 //! why not, with machine code from [`compile`]; [`grant`] is the intersection of asked and granted, [`permission`]
 //! puts it in plain words; [`instance`] is one running copy, within [`limits`]
 //! and [`budget`]; [`slot`] gives it a thread and restarts it as [`backoff`]
-//! decides; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
+//! and [`pace`] decide, and lets it rest as [`surplus`] says; the [`supervisor`] makes what runs equal to the roster; [`inbox`] is
 //! where others ask it something; [`world`] knows the calls; [`engine`] is the
 //! configuration under which all are compiled and run, [`stop`] the way to wake a plugin that waits in
 //! a host function, [`board`] what others see of it; [`tape`] records what it
@@ -41,6 +41,7 @@ pub mod library;
 pub mod limits;
 pub mod load;
 mod manager;
+pub mod pace;
 pub mod permission;
 #[cfg(feature = "compiler")]
 pub mod replay;
@@ -49,6 +50,7 @@ pub mod roster;
 pub mod slot;
 pub mod stop;
 pub mod supervisor;
+pub mod surplus;
 pub mod tape;
 pub mod trusted;
 pub mod world;

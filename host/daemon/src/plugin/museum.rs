@@ -94,6 +94,7 @@ impl Hall {
             stop: Arc::new(Stop::new().expect("a descriptor")),
             inbox: Arc::default(),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max: CALL_MAX,
         };
         good(Instance::new(package, &around))

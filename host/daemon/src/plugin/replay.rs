@@ -85,6 +85,7 @@ pub fn replay(
         services: Services::default(),
         stop: Arc::new(stop),
         memory: Arc::default(),
+        meter: Arc::default(),
         call_max: CALL_MAX,
     };
     let mut instance = match Instance::with_tape(&package, &around, Tape::playing(tape)) {
@@ -146,6 +147,7 @@ mod tests {
             services,
             stop: Arc::new(Stop::new().expect("a descriptor")),
             memory: Arc::default(),
+            meter: Arc::default(),
             call_max: CALL_MAX,
         };
         let mut instance = Instance::new(&package, &around).unwrap_or_else(|e| panic!("{e}"));

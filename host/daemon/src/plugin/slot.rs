@@ -16,9 +16,11 @@ use crate::plugin::grant::Granted;
 use crate::plugin::inbox::{Inbox, Next};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
 use crate::plugin::load::Package;
+use crate::plugin::pace::Pace;
 use crate::plugin::reason;
 use crate::plugin::stop::Stop;
 use crate::plugin::supervisor::EventSink;
+use crate::plugin::surplus::Surplus;
 use crate::plugin::world::World;
 use crate::plugin_status::PluginState;
 use evenkeel_core::events::Event;
@@ -27,7 +29,7 @@ use evenkeel_signing::PluginManifest;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
@@ -80,6 +82,10 @@ pub struct Shared {
     pub events: EventSink,
     /// Longest call, waits included.
     pub call_max: Nanos,
+    /// How often copies are started.
+    pub pace: Arc<Mutex<Pace>>,
+    /// How long they rest between calls.
+    pub surplus: Arc<Mutex<Surplus>>,
     /// Told the id of a plugin that stays off.
     pub gave_up: Arc<dyn Fn(&str) + Send + Sync>,
     /// Dropped with the last thread.
@@ -98,9 +104,10 @@ impl Slot {
     pub fn new(plugin: &PluginGrant) -> io::Result<Self> {
         let state = if plugin.enabled { PluginState::Starting } else { PluginState::Disabled };
         let who = Who { name: plugin.id().to_owned(), points: plugin.points.clone() };
+        let board = Board::new(&who.name, state);
         Ok(Self {
-            board: Board::new(&who.name, state),
-            log: Log::new(who.clone()),
+            log: Log::new(who.clone()).metered(board.meter()),
+            board,
             plugin: plugin.clone(),
             who,
             stop: Arc::new(Stop::new()?),
@@ -181,6 +188,7 @@ fn run(
     shared: &Shared,
 ) -> Option<Vec<u8>> {
     let mut backoff = Backoff::default();
+    lock(&shared.pace).first(clock::now());
     // As long as the plugin is on, over its restarts.
     let listen = &package.granted.grants.listen;
     let notice = {
@@ -190,8 +198,10 @@ fn run(
     let _listening = shared.services.servers.listen(&slot.who.name, listen, &slot.inbox, notice);
     loop {
         let begun = clock::now();
+        let mut rested = budget::thread_cpu();
         // What a failed copy was given is not given again: it may be why.
-        let result = session(slot, package, previous.take().as_deref(), shared);
+        let result = session(slot, package, previous.take().as_deref(), shared, &mut rested);
+        slot.board.idle();
         // Whatever ended it: nobody brings new values now.
         slot.inbox.close();
         if !slot.who.points.is_empty() {
@@ -207,12 +217,25 @@ fn run(
             Err(failure) if !slot.stop.is_requested() => failure,
             ended => return stopped(slot, ended, shared),
         };
-        let pause = failed(slot, &failure, &mut backoff, begun, shared)?;
-        if slot.stop.wait(pause) {
+        let rest = rest(shared, &mut rested);
+        let pause = failed(slot, &failure, &mut backoff, begun, shared)?.max(rest);
+        if slot.stop.wait(pause) || slot.stop.wait(turn(shared)) {
             return stopped(slot, Ok(None), shared);
         }
         slot.board.enter(PluginState::Starting);
     }
+}
+
+/// How long to wait until it may be started again.
+fn turn(shared: &Shared) -> Duration {
+    Duration::from_nanos(lock(&shared.pace).again(clock::now()).0)
+}
+
+/// How long it rests for what its thread has used since `rested`, which is now.
+fn rest(shared: &Shared, rested: &mut Nanos) -> Duration {
+    let cpu = budget::thread_cpu();
+    let used = cpu.since(core::mem::replace(rested, cpu));
+    lock(&shared.surplus).rest(used, clock::now())
 }
 
 /// Tells of a failure, and how long to wait; `None` when it stays off.
@@ -225,6 +248,7 @@ fn failed(
 ) -> Option<Duration> {
     let text = reason(failure);
     let name = slot.who.name.clone();
+    tell_denied(slot, shared);
     warn!(plugin = name, points = slot.who.points, "failed: {text}");
     slot.board.trapped(&text);
     (shared.events)(Event::PluginTrapped { name: name.clone(), reason: text.clone() });
@@ -252,9 +276,11 @@ fn session(
     package: &Package,
     previous: Option<&[u8]>,
     shared: &Shared,
+    rested: &mut Nanos,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let name = slot.who.name.clone();
     let begun = clock::now();
+    slot.board.calling(begun);
     let mut instance = Instance::new(
         package,
         &Surroundings {
@@ -264,6 +290,7 @@ fn session(
             stop: Arc::clone(&slot.stop),
             inbox: Arc::clone(&slot.inbox),
             memory: slot.board.memory(),
+            meter: slot.board.meter(),
             call_max: shared.call_max,
         },
     )?;
@@ -277,18 +304,26 @@ fn session(
     // Who hears of it may ask at once.
     slot.inbox.open();
     (shared.events)(Event::PluginStarted { name, version });
-    serve(slot, &mut instance)?;
+    serve(slot, &mut instance, shared, rested)?;
+    slot.board.calling(clock::now());
     instance.save()
 }
 
 /// Wakes the plugin when it is time, and hands it what others want from it in
-/// between. After each call it rests in proportion to what it computed.
-fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
-    let mut wake_at = Instant::now();
-    let (mut nudge_at, mut errand_at) = (wake_at, wake_at);
+/// between. After each call it rests as the others leave it room.
+fn serve(
+    slot: &Slot,
+    instance: &mut Instance,
+    shared: &Shared,
+    rested: &mut Nanos,
+) -> Result<(), Failure> {
+    let mut errand_at = Instant::now() + rest(shared, rested);
+    let (mut wake_at, mut nudge_at) = (errand_at, errand_at);
     loop {
+        tell_denied(slot, shared);
         let next = slot.inbox.next(wake_at, nudge_at, errand_at);
         let begun = clock::now();
+        slot.board.calling(begun);
         let done = match next {
             Next::Stop => return Ok(()),
             Next::Wake => instance.wake().map(Some),
@@ -298,7 +333,7 @@ fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
         slot.board.called(clock::now().since(begun), cpu);
         let wake_in = done?;
         let now = Instant::now();
-        errand_at = now + budget::rest(cpu);
+        errand_at = now + rest(shared, rested);
         match wake_in {
             Some(pause) => {
                 slot.board.polled(clock::now().since(begun));
@@ -307,6 +342,15 @@ fn serve(slot: &Slot, instance: &mut Instance) -> Result<(), Failure> {
             }
             None => wake_at = wake_at.max(errand_at),
         }
+    }
+}
+
+/// What it tried and may not, as events: few, whatever it does.
+fn tell_denied(slot: &Slot, shared: &Shared) {
+    for reason in slot.board.meter().take_news() {
+        let name = slot.who.name.clone();
+        warn!(plugin = name, points = slot.who.points, "tried what it may not, {reason}");
+        (shared.events)(Event::PluginDenied { name, reason });
     }
 }
 
@@ -323,10 +367,17 @@ fn stopped(
         }
         Err(failure) => {
             warn!(plugin = name, points = slot.who.points, "stopped: {failure}");
+            let reason = reason(&failure);
+            (shared.events)(Event::PluginTrapped { name: name.clone(), reason });
             None
         }
     };
     slot.board.enter(PluginState::Stopped);
     (shared.events)(Event::PluginStopped { name });
     state
+}
+
+// What these locks guard is whole after every single operation.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

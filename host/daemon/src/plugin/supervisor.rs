@@ -3,6 +3,7 @@
 //! in a thread of its own.
 
 use crate::caps::Services;
+use crate::clock;
 use crate::config::Config;
 use crate::plugin::budget::CALL_MAX;
 use crate::plugin::compile::Compiler;
@@ -13,6 +14,7 @@ use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
 use crate::plugin::roster::Roster;
 use crate::plugin::slot::{Shared, Slot};
+use crate::plugin::surplus::Surplus;
 use crate::plugin::trusted::Places;
 use crate::plugin::world::World;
 use crate::plugin_admin::{
@@ -100,16 +102,20 @@ impl Supervisor {
         events: EventSink,
         store: Box<dyn RosterStore>,
     ) -> Result<Self, StartError> {
-        Self::start_within(config, services, events, store, CALL_MAX)
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let surplus = Surplus::new(u32::try_from(cores).unwrap_or(u32::MAX), clock::now());
+        Self::start_within(config, services, events, store, CALL_MAX, surplus)
     }
 
-    /// [`Supervisor::start`] with another limit for the longest call.
+    /// [`Supervisor::start`] with another limit for the longest call, and
+    /// another machine.
     fn start_within(
         config: &Config,
         services: Services,
         events: EventSink,
         store: Box<dyn RosterStore>,
         call_max: Nanos,
+        surplus: Surplus,
     ) -> Result<Self, StartError> {
         let engine = engine::start().map_err(|source| StartError::Engine { source })?;
         let (orders, incoming) = mpsc::channel::<Order>();
@@ -142,6 +148,8 @@ impl Supervisor {
                 services,
                 events,
                 call_max,
+                pace: Arc::default(),
+                surplus: Arc::new(Mutex::new(surplus)),
                 gave_up: Arc::new(gave_up),
                 ended: sender,
             },

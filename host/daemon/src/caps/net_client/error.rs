@@ -2,6 +2,7 @@
 //! and as the codes of `net-client.wit`.
 
 use super::{BYTES_PER_S, CONNECTS_BURST, CONNECTS_INTERVAL, address};
+use crate::caps::meter::Beyond;
 use crate::plugin::limits::HANDLES_MAX;
 use std::io;
 use std::net::IpAddr;
@@ -61,6 +62,16 @@ pub enum NetError {
         #[source]
         fault: Fault,
     },
+}
+
+impl Beyond for NetError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some("peer not granted"),
+            Self::Handles | Self::Connects | Self::Bytes => Some("network quota"),
+            Self::Range { .. } | Self::Transport { .. } | Self::Peer { .. } => None,
+        }
+    }
 }
 
 /// What went wrong with one peer.

@@ -12,6 +12,7 @@ use super::ber::Garbled;
 use super::pdu::{self, Binding, Classic, Kind, Pdu, Value};
 use super::usm::{self, Engine, Incoming, Keys, MESSAGE_LEN_MAX, Master, Rejected, WINDOW_S};
 use crate::caps::bucket::Bucket;
+use crate::caps::meter::{Meter, Way};
 use crate::caps::net_client::address;
 use crate::caps::net_client::error::Fault;
 use crate::clock;
@@ -37,6 +38,8 @@ pub struct Means<'a> {
     pub stop: &'a Stop,
     /// Datagrams that may be sent.
     pub requests: &'a mut Bucket,
+    /// Where bytes are counted.
+    pub meter: &'a Meter,
 }
 
 /// An agent and what is known of it.
@@ -281,13 +284,14 @@ impl Session {
         }
         let Some(socket) = &self.socket else { return Ok(Step::Silence) };
         match socket.send(&datagram) {
-            Ok(_) => {}
+            Ok(len) => means.meter.sent(Way::Net, len),
             // The queue is full: as if it were lost on the way.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(source) => return Err(self.unreachable(source)),
         }
         loop {
             let Some(len) = self.receive(deadline, means.stop)? else { return Ok(Step::Silence) };
+            means.meter.received(Way::Net, len);
             let taken = self.take(len, exchange)?;
             if let Some(step) = taken {
                 return Ok(step);

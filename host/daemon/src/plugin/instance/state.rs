@@ -72,6 +72,7 @@ pub(super) fn state(package: &Package, around: &Surroundings, tape: Tape) -> Sta
         who: &around.who,
         grants: &package.granted.grants,
         log: &around.log,
+        meter: &around.meter,
         stop: &around.stop,
         inbox: &around.inbox,
         services: &around.services,

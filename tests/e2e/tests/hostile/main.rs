@@ -1,0 +1,229 @@
+//! Sixteen hostile plugins at once beside a good one and a running guard: each
+//! offender is stopped or held to what it may, and named; nothing else
+//! notices. How each ends alone is tested in the daemon (`plugin::hostile`);
+//! here they share an appliance. Figures are printed, and nothing that a busy
+//! machine could change is asserted.
+
+#[allow(dead_code)]
+mod rogues;
+
+use evenkeel_e2e::{Client, Options, Stack};
+use rogues::{Fate, ROGUES, Rogue};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Bounds the whole test; how fast things happen is not what it asks.
+const LIMIT: Duration = Duration::from_secs(100);
+/// Polls of the neighbour while all sixteen do their worst: at its period of
+/// 2 s, half a minute of it.
+const POLLS: u64 = 12;
+/// Processor time of a call that was cut: its budget of 50 ms and the ticks
+/// that it takes to be noticed, ms.
+const CUT_CPU_MS: u64 = 400;
+/// Handles, and writes at once, that a plugin may have.
+const HANDLES: f64 = 64.0;
+const WRITES: f64 = 100.0;
+
+/// The bundles that are built, and the hostile ones beside them.
+fn stack(dir: &Path) -> Stack {
+    let mut options = Options::for_test(dir).expect("built");
+    let folder = dir.join("plugins");
+    fs::create_dir_all(&folder).expect("a folder");
+    for entry in fs::read_dir(&options.plugins).expect("plugins are built") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|ending| ending == "evkp") {
+            fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("copied");
+        }
+    }
+    options.daemon_settings = rogues::write(&folder, &options.plugin_key.with_extension("key"));
+    options.plugins = folder;
+    Stack::start(options).expect("the appliance runs")
+}
+
+/// What was seen of the rest of the appliance.
+#[derive(Default)]
+struct Seen {
+    polls_us: Vec<u64>,
+    gaps_ms: Vec<u64>,
+    answers_us: Vec<u64>,
+    last: Option<(u64, Instant)>,
+}
+
+impl Seen {
+    fn look(&mut self, client: &mut Client) -> BTreeMap<String, Value> {
+        let asked = Instant::now();
+        let plugins = client.get("/api/v1/plugins").expect("answered");
+        self.answers_us.push(micros(asked));
+        let plugins = plugins.as_array().expect("a list").clone();
+        let by_name = |p: Value| (p["name"].as_str().unwrap_or_default().to_owned(), p);
+        let plugins: BTreeMap<String, Value> = plugins.into_iter().map(by_name).collect();
+        let good = &plugins["megatec"];
+        let count = good["polls"].as_u64().expect("a number");
+        match self.last {
+            Some((before, _)) if before == count => {}
+            before => {
+                self.polls_us.extend(good["last_poll_us"].as_u64());
+                self.gaps_ms.extend(before.map(|(_, at)| micros(at) / 1_000));
+                self.last = Some((count, Instant::now()));
+            }
+        }
+        plugins
+    }
+
+    fn print(&mut self, stack: &Stack) {
+        let at = |values: &mut Vec<u64>, q: usize| {
+            values.sort_unstable();
+            values.get((values.len() * q / 100).min(values.len().saturating_sub(1))).copied()
+        };
+        println!(
+            "neighbour's polls: {}, p50 {:?} p99 {:?} µs, longest gap {:?} ms; console p50 {:?} \
+             p99 {:?} µs; daemon {:?} kB",
+            self.polls_us.len(),
+            at(&mut self.polls_us, 50),
+            at(&mut self.polls_us, 99),
+            self.gaps_ms.iter().max(),
+            at(&mut self.answers_us, 50),
+            at(&mut self.answers_us, 99),
+            stack.daemon.resident_kb(),
+        );
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).expect("no age")
+}
+
+/// Whether the appliance has dealt with it and says so on its page.
+fn is_named(rogue: &Rogue, status: &Value) -> bool {
+    let says =
+        |field: &str, words: &str| status[field].as_str().is_some_and(|text| text.contains(words));
+    match rogue.fate {
+        // Caught twice: stopped, started again after its pause, stopped again.
+        Fate::Fails(words) => status["traps"].as_u64() >= Some(2) && says("last_error", words),
+        Fate::Held(words) => status["refused"].as_u64() >= Some(3) && says("last_refused", words),
+        Fate::Waits => status["in_call_ms"].as_u64() >= Some(5_000),
+        Fate::Refused(words) => status["state"] == "refused" && says("last_error", words),
+    }
+}
+
+/// The value of a point, when it is there.
+fn number(client: &mut Client, name: &str) -> Option<f64> {
+    let points = client.get(&format!("/api/v1/points?prefix={name}")).expect("answered");
+    points.as_array()?.iter().find(|p| p["name"] == name)?["value"].as_f64()
+}
+
+/// Events of a kind, as `name or file: reason`.
+fn told(client: &mut Client, kind: &str) -> Vec<String> {
+    let events = client.get("/api/v1/events?limit=1000").expect("answered");
+    let all = events.as_array().expect("a list").iter();
+    let of_kind = all.filter(|event| event["data"]["kind"] == kind);
+    of_kind.map(ToString::to_string).collect()
+}
+
+fn assert_told(client: &mut Client, rogue: &Rogue) {
+    let (kind, words) = match rogue.fate {
+        Fate::Fails(words) => ("plugin_trapped", words),
+        Fate::Held(words) => ("plugin_denied", words),
+        Fate::Waits => ("plugin_trapped", "processor time"),
+        Fate::Refused(words) => ("plugin_refused", words),
+    };
+    let events = told(client, kind);
+    let named = events.iter().any(|text| text.contains(rogue.name) && text.contains(words));
+    assert!(named, "no {kind} tells of {} and {words:?}: {events:#?}", rogue.name);
+}
+
+#[test]
+fn sixteen_at_once_harm_nobody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let begun = Instant::now();
+    let mut stack = stack(dir.path());
+    let mut client = stack.sign_in().expect("signed in");
+    let mut seen = Seen::default();
+    let mut all_there = None;
+    let plugins = loop {
+        let plugins = seen.look(&mut client);
+        let waiting: Vec<&str> =
+            ROGUES.iter().filter(|r| !is_named(r, &plugins[r.name])).map(|r| r.name).collect();
+        let polls = plugins["megatec"]["polls"].as_u64().expect("a number");
+        if plugins.values().all(|p| p["state"] != "starting" || p["traps"].as_u64() > Some(0)) {
+            all_there.get_or_insert(polls);
+        }
+        if waiting.is_empty() && all_there.is_some_and(|before| polls >= before + POLLS) {
+            break plugins;
+        }
+        assert!(begun.elapsed() < LIMIT, "not as it should be: {waiting:?}\n{plugins:#?}");
+        stack.check().expect("all programs run");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    seen.print(&stack);
+    budgets_are_kept(&stack, &mut client, &plugins);
+    others_notice_nothing(&mut client, &plugins, begun);
+
+    // Who waits for ever waits no longer than a person lets it.
+    client.post("/api/v1/plugins/h-waits/disable", &json!({})).expect("ended");
+    for rogue in &ROGUES {
+        assert_told(&mut client, rogue);
+        let page = client.text(&format!("/plugins/{}", rogue.name)).expect("a page");
+        let words = match rogue.fate {
+            Fate::Fails(words) | Fate::Held(words) | Fate::Refused(words) => words,
+            Fate::Waits => "disabled",
+        };
+        assert!(page.contains(words), "{}: {words:?} is not on its page\n{page}", rogue.name);
+    }
+    stack.check().expect("all programs run");
+}
+
+/// What each may have at the most, it has.
+fn budgets_are_kept(stack: &Stack, client: &mut Client, plugins: &BTreeMap<String, Value>) {
+    let cpu = stack.daemon.threads_cpu_ms();
+    for rogue in &ROGUES {
+        let status = &plugins[rogue.name];
+        let cpu_ms = cpu.get(&format!("plugin-{}", rogue.name)).copied();
+        println!(
+            "{}: {}, {} failures, {} refusals, {cpu_ms:?} ms of processor time, {} bytes, {:?}",
+            rogue.name,
+            status["state"],
+            status["traps"],
+            status["refused"],
+            status["memory_bytes"],
+            rogue.fate,
+        );
+        assert!(status["memory_bytes"].as_u64() <= Some(1 << 20), "{status:#}");
+        if let (Fate::Fails(_), Some(cpu_ms)) = (rogue.fate, cpu_ms) {
+            let cuts = status["traps"].as_u64().expect("a number") + 1;
+            assert!(cpu_ms <= cuts * CUT_CPU_MS, "{}: {cpu_ms} ms for {cuts}", rogue.name);
+        }
+    }
+    let subtree = |name: &str| {
+        let at = ROGUES.iter().position(|r| r.name == name).expect("one of them");
+        format!("ups.{}.battery.charge", at + 10)
+    };
+    assert_eq!(number(client, &subtree("h-hoard")), Some(HANDLES));
+    let written = number(client, &subtree("h-kv")).expect("published");
+    // One more for each minute and a half that passed.
+    assert!((WRITES..WRITES + 3.0).contains(&written), "{written} writes");
+}
+
+/// The guard, the neighbour and the console.
+fn others_notice_nothing(client: &mut Client, plugins: &BTreeMap<String, Value>, begun: Instant) {
+    let guard = client.get("/api/v1/guard").expect("answered");
+    let cycles = guard["cycles"].as_u64().expect("a number");
+    println!(
+        "guard: {cycles} cycles, jitter {}, after {:.1} s",
+        guard["jitter"],
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(guard["deadline_misses"] == 0 && cycles > 10, "{guard:#}");
+    let good = &plugins["megatec"];
+    assert_eq!((&good["state"], &good["traps"]), (&json!("running"), &json!(0)), "{good:#}");
+    assert_eq!((&good["refused"], &good["last_refused"]), (&json!(0), &Value::Null), "{good:#}");
+    assert!(good["traffic"]["serial_received"].as_u64() > Some(40 * POLLS), "{good:#}");
+    let points = client.get("/api/v1/points?prefix=ups.0").expect("answered").to_string();
+    assert!(points.contains("\"good\""), "the neighbour's values are fresh: {points}");
+    assert!(told(client, "plugin_denied").iter().all(|text| !text.contains("megatec")));
+    let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();
+    assert!(!events.contains("told ups.0"), "nobody was obeyed: {events}");
+}

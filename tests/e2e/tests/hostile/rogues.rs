@@ -1,0 +1,242 @@
+//! Sixteen hostile plugins: what each tries, the bundles of all of them, and
+//! how the appliance names each. Used by the test beside it and by the
+//! benchmark that measures what they cost the others.
+//!
+//! Guests are WebAssembly text (the daemon's own test fixture), signed by a
+//! key that the appliance trusts: a signature says who is to blame, and
+//! nothing about what a plugin does.
+
+use evenkeel_signing::{Digest, Kind, Part, Permission, PluginManifest, SecretKey};
+use evenkeel_signing::{seal, seal_plugin};
+use std::fs;
+use std::path::Path;
+
+#[path = "../../../../host/daemon/src/plugin/fixture/guest.rs"]
+#[allow(dead_code)]
+mod guest;
+use guest::{CLOCK, DRIVER_IMPORTS, Guest, IDLE, LOG, POINTS};
+
+/// How a hostile plugin ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It fails with these words, again and again until it is in quarantine.
+    Fails(&'static str),
+    /// It goes on, is held to what it may, and is named with these words.
+    Held(&'static str),
+    /// It waits, uses nothing, and ends when somebody ends it.
+    Waits,
+    /// It is never run, for this reason.
+    Refused(&'static str),
+}
+use Fate::{Fails, Held, Refused, Waits};
+
+/// A hostile plugin.
+pub struct Rogue {
+    /// Its name: short, so that its thread has it whole.
+    pub name: &'static str,
+    /// How it ends.
+    pub fate: Fate,
+    make: fn(&Rogue, &SecretKey) -> Vec<u8>,
+    /// Added to its entry in the daemon's configuration.
+    grant: &'static str,
+}
+
+const fn rogue(
+    name: &'static str,
+    fate: Fate,
+    make: fn(&Rogue, &SecretKey) -> Vec<u8>,
+    grant: &'static str,
+) -> Rogue {
+    Rogue { name, fate, make, grant }
+}
+
+const NOTHING: &str = "";
+
+/// All of them.
+pub const ROGUES: [Rogue; 16] = [
+    rogue("h-loop", Fails("processor time"), |r, k| r.polls(k, LOOP, ""), NOTHING),
+    rogue("h-memory", Fails("its limit is"), |r, k| r.polls(k, GROW, ""), NOTHING),
+    rogue(
+        "h-stack",
+        Fails("stack exhausted"),
+        |r, k| r.polls(k, "(call $r) (i32.const 0)", "(func $r (call $r))"),
+        NOTHING,
+    ),
+    rogue(
+        "h-table",
+        Fails("memory was refused"),
+        |r, k| r.polls(k, GROW_TABLE, "(table $t 1 funcref)"),
+        NOTHING,
+    ),
+    rogue(
+        "h-hoard",
+        Held("quota of serial lines"),
+        |r, k| r.driver(k, &DRIVER_IMPORTS, &guest::hoards()),
+        "grant.serial.ups = \"/dev/ttyS9\"\n",
+    ),
+    rogue("h-calls", Fails("processor time"), |r, k| r.polls(k, CALLS, ""), NOTHING),
+    rogue("h-giant", Fails("trapped"), |r, k| r.polls(k, GIANT, ""), NOTHING),
+    rogue("h-log", Fails("processor time"), |r, k| r.polls(k, FLOOD, ""), NOTHING),
+    rogue("h-kv", Held("storage quota"), Rogue::wears, NOTHING),
+    rogue("h-storm", Fails("start trapped"), Rogue::never_starts, NOTHING),
+    rogue("h-waits", Waits, |r, k| r.polls(k, WAIT, ""), NOTHING),
+    rogue(
+        "h-peeks",
+        Held("string.1.voltage"),
+        |r, k| r.gateway(k, &[guest::READER], guest::READER, &guest::peeks()),
+        "grant.read.values = [\"ups.0\"]\n",
+    ),
+    rogue(
+        "h-meddle",
+        Held("load.off"),
+        |r, k| {
+            let interfaces = [guest::COMMANDS, guest::COMMAND_TYPES];
+            r.gateway(k, &interfaces, guest::COMMANDS, &guest::meddles())
+        },
+        "grant.commands.values = [\"ups.0:beeper.toggle\"]\n",
+    ),
+    rogue(
+        "h-import",
+        Refused("which its manifest does not declare"),
+        |r, k| {
+            let component = guest::driver(&Guest { poll: guest::PUBLISH, ..IDLE });
+            r.driver(k, &[LOG], &component)
+        },
+        NOTHING,
+    ),
+    rogue(
+        "h-huge",
+        Refused("more than 8388608 bytes"),
+        |_, _| vec![b'E'; Kind::Plugin.len_max() + 1],
+        NOTHING,
+    ),
+    rogue("h-names", Refused("no part of a plugin is called"), Rogue::climbs, NOTHING),
+];
+
+const LOOP: &str = "(loop $l (br $l)) (i32.const 0)";
+const GROW: &str = "(loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
+    unreachable";
+const GROW_TABLE: &str =
+    "(loop $l (br_if $l (i32.ge_s (table.grow $t (ref.null func) (i32.const 1000)) (i32.const 0))))
+    unreachable";
+const CALLS: &str = "(loop $l (call $sleep (i32.const 0)) (br $l)) (i32.const 0)";
+/// A list of two thousand million updates.
+const GIANT: &str =
+    "(call $publish (i32.const 512) (i32.const 2000000000) (i32.const 1024)) (i32.const 0)";
+const FLOOD: &str = "(loop $l (call $log (i32.const 2) (i32.const 64) (i32.const 11)) (br $l))
+    (i32.const 0)";
+const WAIT: &str = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
+
+impl Rogue {
+    /// A driver of 0.1 with this `poll`.
+    fn polls(&self, key: &SecretKey, poll: &str, extra: &str) -> Vec<u8> {
+        let component = guest::driver(&Guest { poll, extra, ..IDLE });
+        self.driver(key, &[LOG, CLOCK, POINTS], &component)
+    }
+
+    fn never_starts(&self, key: &SecretKey) -> Vec<u8> {
+        let component = guest::driver(&Guest { start: "unreachable", ..IDLE });
+        self.driver(key, &[LOG, CLOCK, POINTS], &component)
+    }
+
+    fn driver(&self, key: &SecretKey, interfaces: &[&str], component: &[u8]) -> Vec<u8> {
+        self.sealed(key, guest::manifest(interfaces), component)
+    }
+
+    fn wears(&self, key: &SecretKey) -> Vec<u8> {
+        let mut manifest = guest::manifest(&[guest::KV, guest::POINTS_0_2]);
+        manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+        manifest.limits.poll_cpu_ms = 1_000;
+        self.sealed(key, manifest, &guest::wears())
+    }
+
+    fn gateway(
+        &self,
+        key: &SecretKey,
+        interfaces: &[&str],
+        by_name: &str,
+        component: &[u8],
+    ) -> Vec<u8> {
+        let mut manifest = guest::manifest(interfaces);
+        manifest.world = "evenkeel:gateway/gateway@0.1.0".into();
+        manifest.permissions = vec![Permission {
+            interface: by_name.into(),
+            what: "values".into(),
+            reason: "is curious".into(),
+        }];
+        self.sealed(key, manifest, component)
+    }
+
+    fn sealed(&self, key: &SecretKey, manifest: PluginManifest, component: &[u8]) -> Vec<u8> {
+        let manifest = PluginManifest { name: self.name.into(), ..manifest };
+        seal_plugin(manifest, &[("component", component)], &[key]).expect("sealed")
+    }
+
+    /// A bundle with a part that is to be written elsewhere, which no tool
+    /// would sign.
+    fn climbs(&self, key: &SecretKey) -> Vec<u8> {
+        let parts: [(&str, &[u8]); 2] =
+            [("component", &guest::idle()), ("../../etc/passwd", b"root::0:0::/:/bin/sh\n")];
+        let mut manifest = guest::manifest(&[LOG]);
+        manifest.name = self.name.into();
+        let part = |(name, bytes): &(&str, &[u8])| Part {
+            name: (*name).into(),
+            size: bytes.len() as u64,
+            sha256: Digest::of(bytes),
+        };
+        manifest.parts = parts.iter().map(part).collect();
+        let bytes = parts.map(|(_, bytes)| bytes);
+        let sealed = |length: u64| {
+            let manifest = PluginManifest { total_length: length, ..manifest.clone() };
+            let json = serde_json::to_vec(&manifest).expect("JSON");
+            seal(Kind::Plugin, &json, &bytes, &[key]).expect("sealed")
+        };
+        // The length is in what is measured: a number of as many digits.
+        let length = sealed(1_000).len() as u64;
+        assert!((1_000..10_000).contains(&length), "{length}");
+        sealed(length)
+    }
+}
+
+/// Computes about a tenth of a second and asks to be called again at once.
+const COMPUTE: &str = "(local $n i32) (local $x i32)
+    (loop $l
+        (local.set $x (i32.xor (i32.mul (local.get $x) (i32.const 1103515245)) (local.get $n)))
+        (i32.store (i32.const 4096) (local.get $x))
+        (local.set $n (i32.add (i32.const 1) (local.get $n)))
+        (br_if $l (i32.lt_u (local.get $n) (i32.const 60000000))))
+    (i32.const 0)";
+
+/// Write the bundles of so many *greedy* plugins into `folder`, as [`write`]
+/// does: each keeps within its limits and computes as much as it may, for
+/// ever. What the others lose to a plugin at the most, they lose to these.
+pub fn write_greedy(folder: &Path, key: &Path, count: usize) -> String {
+    let key = SecretKey::read(key).expect("the development key");
+    let component = guest::driver(&Guest { poll: COMPUTE, ..IDLE });
+    let mut entries = String::new();
+    for n in 0..count {
+        let mut manifest = guest::manifest(&[LOG, CLOCK, POINTS]);
+        manifest.name = format!("greedy-{n}");
+        manifest.limits.poll_cpu_ms = 1_000;
+        let name = manifest.name.clone();
+        let bundle = seal_plugin(manifest, &[("component", &component)], &[&key]).expect("sealed");
+        fs::write(folder.join(format!("{name}.evkp")), bundle).expect("written");
+        entries += &format!("[[plugin]]\nname = \"{name}\"\npoints = \"ups.{}\"\n\n", n + 30);
+    }
+    entries
+}
+
+/// Write the bundles of all into `folder`, signed by `key`; the entries of
+/// the daemon's configuration that install them.
+pub fn write(folder: &Path, key: &Path) -> String {
+    let key = SecretKey::read(key).expect("the development key");
+    let mut entries = String::new();
+    for (i, rogue) in ROGUES.iter().enumerate() {
+        let bundle = (rogue.make)(rogue, &key);
+        fs::write(folder.join(format!("{}.evkp", rogue.name)), bundle).expect("written");
+        let (name, grant) = (rogue.name, rogue.grant);
+        entries +=
+            &format!("[[plugin]]\nname = \"{name}\"\npoints = \"ups.{}\"\n{grant}\n", i + 10);
+    }
+    entries
+}

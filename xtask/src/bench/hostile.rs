@@ -1,0 +1,152 @@
+//! What hostile plugins cost the others: jitter at the guard's priority, the
+//! guard's own counters, another plugin's polls and the console's answers,
+//! with sixteen hostile and sixteen greedy plugins, and without.
+
+use super::plugins::said;
+use super::{Figures, at, programs};
+use crate::demo::options;
+use crate::run::AnyError;
+use evenkeel_e2e::{Client, Stack};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Added jitter of the guard, p99.99, µs.
+const ADDED_JITTER_US: f64 = 1_000.0;
+/// The guard's priority, as in `host/guard/src/realtime.rs`.
+const PRIORITY: &str = "40";
+/// Plugins that compute as much as they may, for ever: the hostile ones are
+/// soon in quarantine.
+const GREEDY: &str = "16";
+
+pub fn measure(root: &Path, seconds: u64, figures: &mut Figures) -> Result<(), AnyError> {
+    let without = watch(root, seconds, false, figures)?;
+    let with = watch(root, seconds, true, figures)?;
+    let added = (with - without).max(0.0);
+    figures.within("added wake-up jitter p99.99", added, "µs", ADDED_JITTER_US);
+    Ok(())
+}
+
+/// Watch a fresh stack; its jitter p99.99 in µs.
+fn watch(root: &Path, seconds: u64, hostile: bool, figures: &mut Figures) -> Result<f64, AnyError> {
+    let dir = root.join("target/bench-hostile");
+    // Absent at the first run.
+    let _ = std::fs::remove_dir_all(&dir);
+    let mut options = options(root, programs(root), dir.clone(), 0, 1);
+    if hostile {
+        let folder = dir.join("plugins");
+        std::fs::create_dir_all(&folder)?;
+        for bundle in super::plugins::built(root)? {
+            std::fs::copy(&bundle, folder.join(bundle.file_name().unwrap_or_default()))?;
+        }
+        let mut write = Command::new(programs(root).join("examples/hostile_plugins"));
+        let key = options.plugin_key.with_extension("key");
+        options.daemon_settings = said(write.arg(&folder).arg(key).arg(GREEDY))?;
+        options.plugins = folder;
+    }
+    let title = if hostile { "16 hostile and 16 greedy" } else { "without" };
+    let mut stack = Stack::start(options)?;
+    let mut client = stack.sign_in()?;
+    let jitter = Jitter::start(root, seconds)?;
+    let seen = look(&mut stack, &mut client, seconds)?;
+    let jitter = jitter.end()?;
+    figures.take(title, &jitter, &[]);
+    seen.tell(title, figures);
+    let guard = client.get("/api/v1/guard")?;
+    for (name, value) in [("p50", "p50_us"), ("p99.9", "p99_9_us"), ("max", "max_us")] {
+        let value = guard["jitter"][value].as_f64().unwrap_or(f64::NAN);
+        figures.add(&format!("{title}, guard's cycle late {name}"), value, "µs");
+    }
+    let misses = guard["deadline_misses"].as_f64().unwrap_or(f64::NAN);
+    figures.within(&format!("{title}, deadline misses"), misses, "cycles", 0.0);
+    let cpu = stack.daemon.threads_cpu_ms();
+    let greedy: u64 = cpu.iter().filter(|(n, _)| n.starts_with("plugin-greedy")).map(|c| c.1).sum();
+    if hostile {
+        figures.add(&format!("{title}, processor time of greedy plugins"), greedy as f64, "ms");
+    }
+    let kb = stack.daemon.resident_kb().map_or(f64::NAN, |kb| kb as f64);
+    figures.within(&format!("{title}, daemon resident"), kb, "kB", 100_000.0);
+    for program in [&mut stack.daemon, &mut stack.guard, &mut stack.sim] {
+        program.stop();
+    }
+    let p99_99 = jitter.lines().find_map(|line| line.strip_prefix("wake-up jitter p99.99: "));
+    let p99_99 = p99_99.and_then(|rest| rest.split(' ').next()?.parse().ok());
+    p99_99.ok_or_else(|| "no jitter was measured".into())
+}
+
+/// The measuring program, at the guard's priority where that is permitted.
+struct Jitter(Child);
+
+impl Jitter {
+    fn start(root: &Path, seconds: u64) -> Result<Self, AnyError> {
+        let program = programs(root).join("examples/wakeups");
+        let may = Command::new("chrt").args(["--fifo", PRIORITY, "true"]).status();
+        let mut command = if may.is_ok_and(|status| status.success()) {
+            let mut command = Command::new("chrt");
+            command.args(["--fifo", PRIORITY]).arg(&program);
+            command
+        } else {
+            println!("jitter is measured without real-time priority: it is not permitted here");
+            Command::new(&program)
+        };
+        Ok(Self(command.arg(seconds.to_string()).stdout(Stdio::piped()).spawn()?))
+    }
+
+    fn end(self) -> Result<String, AnyError> {
+        let output = self.0.wait_with_output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?),
+            false => Err(format!("the jitter could not be measured: {}", output.status).into()),
+        }
+    }
+}
+
+/// What was seen of the neighbour and the console, µs.
+#[derive(Default)]
+struct Seen {
+    polls_us: Vec<f64>,
+    gaps_us: Vec<f64>,
+    answers_us: Vec<f64>,
+}
+
+fn look(stack: &mut Stack, client: &mut Client, seconds: u64) -> Result<Seen, AnyError> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut seen = Seen::default();
+    let mut last: Option<(u64, Instant)> = None;
+    while Instant::now() < end {
+        stack.check()?;
+        let asked = Instant::now();
+        let plugins = client.get("/api/v1/plugins")?;
+        seen.answers_us.push(asked.elapsed().as_secs_f64() * 1e6);
+        let megatec =
+            plugins.as_array().and_then(|all| all.iter().find(|p| p["name"] == "megatec"));
+        let megatec = megatec.unwrap_or(&Value::Null);
+        let polls = megatec["polls"].as_u64().unwrap_or(0);
+        match last {
+            Some((before, _)) if before == polls => {}
+            before => {
+                seen.polls_us.extend(megatec["last_poll_us"].as_f64());
+                seen.gaps_us.extend(before.map(|(_, at)| at.elapsed().as_secs_f64() * 1e6));
+                last = Some((polls, Instant::now()));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(seen)
+}
+
+impl Seen {
+    fn tell(mut self, title: &str, figures: &mut Figures) {
+        let rows = [
+            ("neighbour's poll", &mut self.polls_us),
+            ("between the neighbour's polls", &mut self.gaps_us),
+            ("console's answer", &mut self.answers_us),
+        ];
+        for (name, values) in rows {
+            for (quantile, q) in [("p50", 0.5), ("p99", 0.99)] {
+                figures.add(&format!("{title}, {name} {quantile}"), at(values, q), "µs");
+            }
+        }
+    }
+}
