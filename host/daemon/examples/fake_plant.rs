@@ -44,6 +44,7 @@ async fn main() {
         hub: hub.clone(),
         store: store.clone(),
         plugins,
+        deliveries: Arc::new(Vec::new),
         orders,
         commands: Arc::default(),
         licences,
