@@ -80,8 +80,8 @@ pub fn replay(recorded: &Recorded) -> Result<(), Error> {
 fn find(own: Option<&Path>, path: Option<&std::ffi::OsStr>) -> Result<PathBuf, Error> {
     let beside = own.and_then(Path::parent).map(Path::to_owned);
     let folders = beside.into_iter().chain(path.into_iter().flat_map(env::split_paths));
-    let daemons = folders.map(|folder| folder.join(DAEMON));
-    daemons.into_iter().find(|daemon| daemon.is_file()).ok_or(Error::NoDaemon)
+    let mut daemons = folders.map(|folder| folder.join(DAEMON));
+    daemons.find(|daemon| daemon.is_file()).ok_or(Error::NoDaemon)
 }
 
 #[cfg(test)]
