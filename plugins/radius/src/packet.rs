@@ -284,7 +284,8 @@ pub fn decode(
 
 fn challenge(attributes: &Attributes) -> Option<Reply> {
     let mut states = attributes.of(kind::STATE);
-    let state = states.next()?.to_vec();
+    // An empty one could not be sent back.
+    let state = states.next().filter(|state| !state.is_empty())?.to_vec();
     if states.next().is_some() {
         return None;
     }
@@ -416,7 +417,9 @@ pub(crate) mod tests {
         packet.extend(authenticator);
         let mut mac_at = None;
         for (kind, value) in attributes {
-            put(&mut packet, *kind, value).expect("fits");
+            // As servers may send it, an empty value included.
+            packet.extend([*kind, value.len() as u8 + 2]);
+            packet.extend_from_slice(value);
             if *kind == kind::MESSAGE_AUTHENTICATOR && value.len() == 16 {
                 mac_at = Some(packet.len() - 16);
             }
@@ -527,6 +530,7 @@ pub(crate) mod tests {
             (reply(2, 7, &[9; 16], &[MAC, (33, b"p")], SECRET), Refusal::ProxyState),
             (reply(5, 7, &[9; 16], &[MAC], SECRET), Refusal::Code(5)),
             (reply(11, 7, &[9; 16], &[MAC], SECRET), Refusal::Meaningless),
+            (reply(11, 7, &[9; 16], &[MAC, (kind::STATE, b"")], SECRET), Refusal::Meaningless),
             (vec![], Refusal::Malformed),
             (vec![2, 7, 0, 19], Refusal::Malformed),
         ] {
