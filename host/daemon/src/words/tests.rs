@@ -18,7 +18,7 @@ fn every_file_can_be_read_and_says_nothing_twice() {
         let once: BTreeSet<_> = names.iter().collect();
         assert_eq!(once.len(), names.len(), "{}: a name is there twice", lang.tag());
         let english: BTreeSet<_> = super::names(Lang::En).into_iter().collect();
-        let unknown: Vec<_> = names.iter().filter(|name| !english.contains(name)).collect();
+        let unknown: Vec<_> = names.iter().filter(|name| !english.contains(*name)).collect();
         assert!(unknown.is_empty(), "{}: not in English: {unknown:?}", lang.tag());
     }
 }
