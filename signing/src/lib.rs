@@ -24,6 +24,7 @@
 //! files. What an administrator enters for a plugin is judged by
 //! [`check_settings`] against the schema in the manifest.
 
+pub mod audit;
 mod envelope;
 mod hex;
 mod keyring;

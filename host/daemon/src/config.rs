@@ -23,6 +23,7 @@
 use crate::grants::Grants;
 use crate::login::LoginSettings;
 use crate::store::Revision;
+use crate::telemetry::settings::{FlashSettings, MetricsSettings, Telemetry};
 use evenkeel_core::points::{Name, battery};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub struct Config {
     pub plugins: Vec<PluginGrant>,
     /// Who else decides about sign-ins.
     pub login: LoginSettings,
+    /// Who may read metrics, and what the store lies on.
+    pub telemetry: Telemetry,
 }
 
 /// One plugin that is to run, and what it may do. What is not named is not
@@ -184,6 +187,7 @@ impl Config {
             history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
             login: file.login.map(Spanned::into_inner).unwrap_or_default(),
+            telemetry: Telemetry { metrics: file.metrics, flash: file.flash },
         })
     }
 }
@@ -245,6 +249,10 @@ struct ConfigFile {
     #[serde(default)]
     plugin: Vec<Spanned<PluginGrant>>,
     login: Option<Spanned<LoginSettings>>,
+    #[serde(default)]
+    metrics: MetricsSettings,
+    #[serde(default)]
+    flash: FlashSettings,
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is

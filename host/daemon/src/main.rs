@@ -53,8 +53,18 @@ struct Arguments {
     /// Configuration file.
     #[arg(long, value_name = "FILE", required = true)]
     config: Option<PathBuf>,
+    /// Form of the log on standard error: for people, or a JSON object per line.
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
     #[command(subcommand)]
     other: Option<Other>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
 }
 
 /// What the program is, too.
@@ -94,8 +104,12 @@ fn main() -> ExitCode {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match arguments.log {
+        LogForm::Text => log.init(),
+        LogForm::Json => log.json().flatten_event(true).init(),
+    }
     let config = match (arguments.other, arguments.config) {
         #[cfg(feature = "compiler")]
         (Some(Other::CompilePlugin), _) => {
@@ -193,6 +207,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         licences,
         data_dir: config.data_dir.clone(),
         remote,
+        telemetry: config.telemetry.clone(),
     };
     let console = Console::new(parts, notices).await;
     let (stop, stopped) = flag::channel(false);

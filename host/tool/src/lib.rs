@@ -1,10 +1,11 @@
 //! The user's offline tool: what the appliance would have said about a
-//! recorded discharge.
+//! recorded discharge, and whether an audit log was tampered with ([`audit`]).
 //!
 //! [`battery_file`] reads what the battery is, [`trace`] the recording line by
 //! line, [`replay`] runs the appliance's own estimator over it and [`summary`]
 //! compares what it said with what happened.
 
+pub mod audit;
 pub mod battery_file;
 pub mod replay;
 pub mod summary;

@@ -3,6 +3,9 @@
 //! `evenkeel replay --battery FILE.toml trace.csv` prints what the appliance's
 //! estimators say about a recorded discharge. Results go to standard output,
 //! everything for people to standard error.
+//!
+//! `evenkeel audit verify FILE --key KEY` says whether an exported audit log is
+//! as the appliance wrote it, or what was done to it.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -11,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use evenkeel::audit;
 use evenkeel::battery_file::ReplayBattery;
 use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
@@ -31,6 +35,21 @@ enum Action {
     /// Estimate state of charge, capacity and runtime over a recorded discharge.
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArguments),
+    /// Look at an audit log that was exported from an appliance.
+    #[command(subcommand)]
+    Audit(AuditAction),
+}
+
+#[derive(Subcommand)]
+enum AuditAction {
+    /// Say whether it was altered, reordered, or cut; fails when it was.
+    Verify {
+        /// The export, from GET /api/v1/audit/export.
+        file: PathBuf,
+        /// The appliance's public key, known from elsewhere: audit_key in GET /api/v1/store.
+        #[arg(long, value_name = "HEX")]
+        key: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -51,8 +70,11 @@ struct ReplayArguments {
 const REPLAY_HELP: &str = include_str!("replay_help.txt");
 
 fn main() -> ExitCode {
-    let Action::Replay(arguments) = Arguments::parse().command;
-    match replay(&arguments) {
+    let done = match Arguments::parse().command {
+        Action::Replay(arguments) => replay(&arguments),
+        Action::Audit(AuditAction::Verify { file, key }) => verify(&file, key.as_deref()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
@@ -65,6 +87,13 @@ fn main() -> ExitCode {
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Print the verdict on an audit log.
+fn verify(file: &Path, key: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let verdict = audit::run(file, key)?;
+    io::stdout().lock().write_all(verdict.as_bytes())?;
+    Ok(())
 }
 
 fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {

@@ -100,6 +100,21 @@ impl Client {
         self.json("GET", path, answer)
     }
 
+    /// GET text, with the session or with a token.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get_text(&mut self, path: &str, bearer: Option<&str>) -> Result<String, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(bearer) = bearer {
+            request = request.header("Authorization", format!("Bearer {bearer}"));
+        } else if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let answer = request.call();
+        self.text("GET", path, answer)
+    }
+
     /// POST a JSON document.
     ///
     /// # Errors
@@ -134,6 +149,16 @@ impl Client {
         path: &str,
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Value, ClientError> {
+        let body = self.text(method, path, answer)?;
+        Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    fn text(
+        &mut self,
+        method: &'static str,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<String, ClientError> {
         let transport = |source| ClientError::Transport { method, path: path.to_owned(), source };
         let mut answer = answer.map_err(transport)?;
         let cookies = answer.headers().get_all("set-cookie");
@@ -145,6 +170,6 @@ impl Client {
         if !(200..300).contains(&status) {
             return Err(ClientError::Status { method, path: path.to_owned(), status, body });
         }
-        Ok(serde_json::from_str(&body).unwrap_or(Value::Null))
+        Ok(body)
     }
 }

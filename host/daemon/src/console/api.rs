@@ -1,10 +1,12 @@
 //! The read side of the HTTP API: what the hub, the store and the plugin host
 //! know, as JSON. Every value carries its quality, its time and its age.
 
+pub mod audit;
 pub mod bench;
 pub mod discharges;
 pub mod licence;
 pub mod plugins;
+pub mod store;
 pub mod strings;
 
 use super::Console;
@@ -366,7 +368,7 @@ fn event_out(stored: StoredEvent, now: u64) -> EventOut {
 }
 
 /// Reads from the disk do not hold up other requests, and are few at a time.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     console: &Console,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -13,6 +13,7 @@ pub mod access;
 pub mod api;
 pub mod commands;
 mod gate;
+mod metrics;
 mod openapi;
 pub mod orders;
 pub mod page;
@@ -36,6 +37,7 @@ use crate::hub::Hub;
 use crate::licence::Licences;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
+use crate::telemetry::settings::Telemetry;
 use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
 use std::net::IpAddr;
@@ -67,6 +69,7 @@ pub struct Console {
     stream_slots: Arc<Semaphore>,
     failed: Mutex<FailedSignIns>,
     remote: remote::Remote,
+    telemetry: Telemetry,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
 }
@@ -89,6 +92,8 @@ pub struct Parts {
     pub data_dir: PathBuf,
     /// The accounts that are kept elsewhere.
     pub remote: remote::Remote,
+    /// Who may read metrics, and what the store lies on.
+    pub telemetry: Telemetry,
 }
 
 /// Why there is no first user.
@@ -108,7 +113,8 @@ impl Console {
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
-        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote } = parts;
+        let Parts { hub, store, plugins, orders, commands, licences, data_dir, remote, telemetry } =
+            parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -126,6 +132,7 @@ impl Console {
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
             failed: Mutex::default(),
             remote,
+            telemetry,
             reads: Semaphore::new(READS_MAX),
         });
         if let Err(e) = access::ensure_first_user(&console).await {
