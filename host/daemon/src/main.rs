@@ -260,6 +260,7 @@ async fn begin(
     store.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
     let kept = match &asked {
         Ok((_, text)) => {
+            keep_for_older_programs(&store, text).await;
             if let Err(e) = store.keep_settings(config::DOCUMENT, text).done().await {
                 tracing::warn!("the configuration is not kept as the last good one: {}", chain(&e));
             }
@@ -283,6 +284,19 @@ async fn begin(
         store.record(Event::SettingsRefused { what, reason });
     }
     Ok((config, store))
+}
+
+/// A revision that an older program can go back to, before the one in force.
+async fn keep_for_older_programs(store: &Store, text: &str) {
+    let newest = store.settings(config::DOCUMENT).unwrap_or_default().into_iter().next();
+    if newest.is_some_and(|newest| newest.text == text) {
+        return;
+    }
+    if let Some(older) = config::for_older_programs(text)
+        && let Err(e) = store.keep_settings(config::DOCUMENT, &older).done().await
+    {
+        tracing::warn!("no configuration is kept for an older program: {}", chain(&e));
+    }
 }
 
 /// The plugins; without an engine the appliance runs without them.

@@ -95,6 +95,7 @@ pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
         history_period: Duration::from_secs(1),
         plugins,
         login: crate::login::LoginSettings::default(),
+        telemetry: Default::default(),
     }
 }
 

@@ -27,12 +27,15 @@ use redb::{
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Opens the file, at the start and after a disk error.
 pub type Opener = Box<dyn FnMut(&Arc<Meter>) -> Result<Opened, StoreError> + Send>;
 
+/// Time that jobs for which nobody waits wait for company: a commit costs the
+/// flash some fifteen pages, whatever is in it.
+const LINGER: Duration = Duration::from_millis(100);
 /// Jobs in one commit.
 const GROUP_MAX: usize = 256;
 /// Time between two attempts while the disk fails.
@@ -73,6 +76,16 @@ struct Group {
     last: bool,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+impl Group {
+    /// True when somebody waits for it.
+    fn is_awaited(&self) -> bool {
+        self.seal
+            || !self.acks.is_empty()
+            || !self.event_acks.is_empty()
+            || !self.documents.is_empty()
+    }
 }
 
 impl Writer {
@@ -132,8 +145,11 @@ impl Writer {
                 let _ = self.database();
             }
             let mut group = Group { seal, ..Group::default() };
-            for job in first.into_iter().chain(jobs.try_iter()).take(GROUP_MAX) {
+            let (mut next, mut count, begun) = (first, 0, Instant::now());
+            while let Some(job) = next {
                 self.take(job, &mut group);
+                count += 1;
+                next = if count < GROUP_MAX { company(jobs, &group, begun) } else { None };
             }
             self.report_dropped(&mut group);
             self.write(group);
@@ -417,6 +433,15 @@ impl Writer {
             event.id += last;
         }
         self.next_id += last;
+    }
+}
+
+/// The next job of a group: one that waits already or, while nobody waits for
+/// the group, one that comes soon.
+fn company(jobs: &Receiver<Job>, group: &Group, begun: Instant) -> Option<Job> {
+    match group.is_awaited() {
+        true => jobs.try_recv().ok(),
+        false => jobs.recv_timeout(LINGER.saturating_sub(begun.elapsed())).ok(),
     }
 }
 
