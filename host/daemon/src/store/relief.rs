@@ -102,20 +102,27 @@ pub fn path(store: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::super::open::Opened;
-    use super::super::{FILE, Limits, Store};
+    use super::super::{FILE, Limits, Store, StoreError, lock};
     use super::*;
     use evenkeel_core::events::Event;
     use evenkeel_core::history::Sample;
     use evenkeel_core::image::{BlockRecord, StringRecord};
     use redb::StorageBackend;
     use redb::backends::FileBackend;
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
 
-    /// A disk with so much room, of which the reserve takes its part.
-    #[derive(Debug)]
+    /// Blocks of a disk.
+    const BLOCK: u64 = 4_096;
+
+    /// A disk with so much room, of which the reserve takes its part. As usual,
+    /// a file takes room when it is written to, not when it is made longer.
+    #[derive(Clone, Debug)]
     struct Small {
-        file: FileBackend,
+        file: Arc<FileBackend>,
         store: PathBuf,
         room: u64,
+        taken: Arc<Mutex<BTreeSet<u64>>>,
     }
 
     impl StorageBackend for Small {
@@ -126,35 +133,41 @@ mod tests {
             self.file.read(offset, out)
         }
         fn set_len(&self, len: u64) -> io::Result<()> {
-            let reserve = path(&self.store).metadata().map_or(0, |file| file.len());
-            match len + reserve > self.room {
-                true => Err(io::ErrorKind::StorageFull.into()),
-                false => self.file.set_len(len),
-            }
+            self.file.set_len(len)
         }
         fn sync_data(&self) -> io::Result<()> {
             Ok(())
         }
         fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            let reserve = path(&self.store).metadata().map_or(0, |file| file.len());
+            let mut taken = lock(&self.taken);
+            let blocks = offset / BLOCK..=(offset + data.len() as u64 - 1) / BLOCK;
+            let more = blocks.clone().filter(|block| !taken.contains(block)).count() as u64;
+            if more > 0 && (taken.len() as u64 + more) * BLOCK + reserve > self.room {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            taken.extend(blocks);
             self.file.write(offset, data)
         }
     }
 
     fn start(store: &Path, room: u64) -> Store {
-        let path = store.to_owned();
+        let mut options = fs::File::options();
+        let file = options.read(true).write(true).create(true).truncate(false).open(store);
+        let file = Arc::new(FileBackend::new(file.expect("a file")).expect("a backend"));
+        let (store, taken) = (store.to_owned(), Arc::default());
+        let disk = Small { file, store: store.clone(), room, taken };
+        let path = store.clone();
         let opener = Box::new(move |_: &_| {
-            let mut options = fs::File::options();
-            let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-            let file = FileBackend::new(file.expect("a file")).expect("a backend");
-            let disk = Small { file, store: path.clone(), room };
+            let disk = disk.clone();
             let opened = Database::builder().set_cache_size(1 << 20).create_with_backend(disk);
-            let failed = |e: redb::DatabaseError| super::super::StoreError::Open {
+            let failed = |e: redb::DatabaseError| StoreError::Open {
                 path: path.clone(),
                 source: Box::new(e.into()),
             };
             Ok(Opened { database: opened.map_err(failed)?, damaged: None })
         });
-        Store::start(store.to_owned(), Limits::default(), opener).expect("a store")
+        Store::start(store, Limits::default(), opener).expect("a store")
     }
 
     #[test]

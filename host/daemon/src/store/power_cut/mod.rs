@@ -257,15 +257,17 @@ fn power_may_fail_at_any_point() {
 #[test]
 fn a_disk_that_lies_is_found_out() {
     let run = Run::of(7);
-    let ops: Vec<_> = run.disk.ops().into_iter().filter(|op| !matches!(op, Op::Sync)).collect();
-    let (mut medium, mut chance) = (Medium::holding(run.begin_with()), Chance(7));
-    let (before, during) = ops.split_at(ops.len() / 2);
-    before.iter().for_each(|op| medium.done(op));
+    let (ops, mut chance) = (run.disk.ops(), Chance(7));
+    let middle = ops.len() / 2;
+    let (least, most) = run.bounds(middle);
+    let mut medium = Medium::holding(run.begin_with());
+    let told = ops[run.begun..middle].iter().filter(|op| !matches!(op, Op::Sync));
+    told.for_each(|op| medium.done(op));
     let found = (0..20).any(|_| {
-        let image = medium.cut(&during[0], &mut chance);
+        let image = medium.cut(&ops[middle], &mut chance);
         let look = std::panic::AssertUnwindSafe(|| {
             let store = start(run.dir.path(), &Disk::holding(image));
-            run.check(&store, run.steps.len() / 2, run.steps.len());
+            run.check(&store, least, most);
         });
         std::panic::catch_unwind(look).is_err()
     });
