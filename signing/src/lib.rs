@@ -34,6 +34,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod audit;
 mod envelope;
 pub mod firmware;
 mod hex;

@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: the hour-long form of what `test` checks in minutes.
+//! `cargo xtask soak`: the hour-long form of what `test` checks in minutes:
+//! random worlds, power cuts of the store, and the daemon killed under load.
 //! Run by hand; the figures go into the release notes.
 
 use crate::bench::print_guard;
@@ -7,7 +8,7 @@ use crate::demo::stack;
 use crate::load::Load;
 use crate::plugins;
 use crate::run::{AnyError, cargo, exec, step};
-use evenkeel_e2e::Stack;
+use evenkeel_e2e::{Stack, Witness};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,12 @@ pub struct Arguments {
     /// Seeds of the campaign that runs first; 0: none.
     #[arg(long, default_value_t = 2_000)]
     seeds: u64,
+    /// Points at which the store's power is cut, before that; 0: none.
+    #[arg(long, default_value_t = 50_000)]
+    cuts: u64,
+    /// Seed of the first of them.
+    #[arg(long, default_value_t = 1)]
+    cuts_seed: u64,
     /// Use the release programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
@@ -43,6 +50,12 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     if arguments.seeds > 0 {
         campaign::run(root, &campaign::Arguments::of(arguments.seeds))?;
     }
+    if arguments.cuts > 0 {
+        step("power cuts of the store, release", || cut(arguments))?;
+    }
+    if arguments.minutes == 0 {
+        return Ok(());
+    }
     let dir = root.join("target/soak");
     // Absent at the first run.
     let _ = std::fs::remove_dir_all(&dir);
@@ -50,16 +63,21 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     let started = Instant::now();
     let end = started + Duration::from_secs(60 * arguments.minutes);
     let load = Load::start(arguments.busy)?;
-    let (mut kills, mut told) = (0, 0);
+    let (mut kills, mut told, mut witness) = (0, 0, Witness::default());
     while Instant::now() < end {
         let left = end.saturating_duration_since(Instant::now());
         let pause = if arguments.kill_every == 0 { 10 } else { arguments.kill_every };
-        std::thread::sleep(left.min(Duration::from_secs(pause)));
+        let mut client = stack.sign_in()?;
+        witness.keep_busy(&mut client, left.min(Duration::from_secs(pause)))?;
         stack.check()?;
         if arguments.kill_every > 0 {
             stack.daemon.kill();
             stack.restart_daemon()?;
             kills += 1;
+            let missing = witness.missing(&mut stack.sign_in()?)?;
+            if !missing.is_empty() {
+                return Err(format!("kill {kills}: events {missing:?} are gone").into());
+            }
         }
         let minutes = started.elapsed().as_secs() / 60;
         if minutes >= told + 5 {
@@ -68,7 +86,19 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         }
     }
     drop(load);
+    println!("{} events were seen and outlived the kills", witness.seen());
     report(&mut stack, kills)
+}
+
+/// The store's own test with other numbers: what it does is told there.
+fn cut(arguments: &Arguments) -> Result<(), AnyError> {
+    let test = ["test", "--release", "--package", "evenkeeld", "--lib"];
+    exec(
+        cargo(&test)
+            .args(["power_may_fail_at_any_point", "--", "--nocapture"])
+            .env("EVENKEEL_CUTS", arguments.cuts.to_string())
+            .env("EVENKEEL_CUTS_SEED", arguments.cuts_seed.to_string()),
+    )
 }
 
 fn report(stack: &mut Stack, kills: u32) -> Result<(), AnyError> {

@@ -103,6 +103,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "snmp_ups",
     "--test",
+    "store",
+    "--test",
     "syslog",
     "--test",
     "ups",

@@ -59,6 +59,7 @@ async fn main() {
         licences,
         data_dir: path,
         remote,
+        telemetry: Default::default(),
     };
     let console = Console::new(parts, vec![]).await;
     let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");

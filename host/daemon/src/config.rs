@@ -7,6 +7,10 @@
 //! damaged, so [`read`] looks for the `data_dir` line by itself and, when that
 //! is damaged too, beside the file.
 //!
+//! What may stand in the file has forms ([`FORMS`]). A file of a newer program is
+//! read as far as this one knows it; and of a new file a revision is kept that
+//! the programs of form 1 can read, for a fallback to one of them.
+//!
 //! ```toml
 //! data_dir = "/var/lib/evenkeel"
 //! listen = "0.0.0.0:443"
@@ -24,7 +28,9 @@ use crate::grants::Grants;
 use crate::jobs::Webhook;
 use crate::login::LoginSettings;
 use crate::store::Revision;
+use crate::telemetry::settings::{FlashSettings, MetricsSettings, Telemetry};
 use evenkeel_core::points::{Name, battery};
+use evenkeel_core::settings::forms::{Chain, Document, Step, without};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +48,40 @@ pub const HISTORY_PERIOD: Duration = Duration::from_secs(20 * 60);
 pub const PLUGINS_MAX: usize = 64;
 /// Most webhooks in a configuration.
 pub const WEBHOOKS_MAX: usize = 64;
+
+/// What stands in each form of the configuration: `[metrics]`, `[flash]` and
+/// `[[webhook]]` came with form 2.
+pub const FORMS: Chain = Chain {
+    steps: &[Step {
+        forward: |_| {},
+        back: |table| without(table, &["metrics", "flash", "webhook"]),
+    }],
+    names: &[
+        "data_dir",
+        "listen",
+        "guard_socket",
+        "plugin_dir",
+        "trust_dir",
+        "history_period_s",
+        "plugin",
+        "login",
+        "metrics",
+        "flash",
+        "webhook",
+    ],
+};
+
+/// The same configuration as programs of form 1 read it; `None` when they can
+/// read the text itself.
+#[must_use]
+pub fn for_older_programs(text: &str) -> Option<String> {
+    let document = Document::parse(text).ok()?;
+    let said = document.form;
+    // A file that says no form may have everything in it that is known.
+    let newest = Document { form: FORMS.newest(), ..FORMS.known_part(&document).0 };
+    let (older, lost) = FORMS.bring(newest, 1).ok()?;
+    (said > 1 || !lost.is_empty()).then(|| older.to_text())
+}
 
 /// Everything the daemon is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +104,8 @@ pub struct Config {
     pub login: LoginSettings,
     /// Web servers that jobs may tell.
     pub webhooks: Vec<Webhook>,
+    /// Who may read metrics, and what the store lies on.
+    pub telemetry: Telemetry,
 }
 
 /// One plugin that is to run, and what it may do. What is not named is not
@@ -174,6 +216,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Line`] names the first line that is wrong.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        match Document::parse(text) {
+            Ok(document) if document.form > FORMS.newest() => {
+                let (known, rest) = FORMS.known_part(&document);
+                tracing::warn!(
+                    "the configuration is of a newer program; {rest:?} in it means nothing here"
+                );
+                Self::parse_known(&known.to_text())
+            }
+            // What is no TOML is refused with its line.
+            _ => Self::parse_known(text),
+        }
+    }
+
+    fn parse_known(text: &str) -> Result<Self, ConfigError> {
         let file: ConfigFile = toml::from_str(text).map_err(|e| {
             let at = e.span().map_or(0, |span| span.start);
             ConfigError::Line { line: line_of(text, at), problem: e.message().to_owned() }
@@ -191,6 +247,7 @@ impl Config {
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
             login: file.login.map(Spanned::into_inner).unwrap_or_default(),
             webhooks: file.webhook.into_iter().map(Spanned::into_inner).collect(),
+            telemetry: Telemetry { metrics: file.metrics, flash: file.flash },
         })
     }
 }
@@ -238,6 +295,9 @@ pub fn in_force(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
+    /// Looked at before.
+    #[serde(rename = "form")]
+    _form: Option<u32>,
     #[serde(deserialize_with = "absolute")]
     data_dir: PathBuf,
     listen: SocketAddr,
@@ -254,6 +314,9 @@ struct ConfigFile {
     login: Option<Spanned<LoginSettings>>,
     #[serde(default)]
     webhook: Vec<Spanned<Webhook>>,
+    metrics: MetricsSettings,
+    #[serde(default)]
+    flash: FlashSettings,
 }
 
 /// The directory that a `data_dir = "…"` line names, in a file that is
@@ -418,6 +481,22 @@ settings = { protocol = "Q1" }
         assert!(plugin.enabled);
         assert_eq!(plugin.grant.serial["ups"].as_path(), Path::new("/dev/ttyS1"));
         assert_eq!(plugin.settings["protocol"], "Q1");
+    }
+
+    #[test]
+    fn every_form_is_read_by_every_program() {
+        let newest = format!("form = 2\n{GOOD}[flash]\ncapacity_mib = 4096\n");
+        let config = Config::parse(&newest).expect("form 2");
+        assert_eq!(config.telemetry.flash.capacity_bytes(), 4 << 30);
+        let older = for_older_programs(&newest).expect("there is something to take away");
+        assert!(!older.contains("form") && !older.contains("flash"), "{older}");
+        assert_eq!(Config::parse(&older).ok(), Config::parse(GOOD).ok());
+        assert_eq!(for_older_programs(GOOD), None, "it is of form 1");
+
+        let newer = format!("form = 7\n{GOOD}[teleport]\nto = \"x\"\n");
+        assert_eq!(Config::parse(&newer).ok(), Config::parse(GOOD).ok(), "as far as it goes");
+        let mistaken = format!("{GOOD}[teleport]\nto = \"x\"\n");
+        Config::parse(&mistaken).expect_err("a mistake in a file of a form that is known");
     }
 
     #[test]

@@ -25,5 +25,7 @@ pub mod plugin;
 pub mod plugin_admin;
 pub mod plugin_status;
 pub mod store;
+pub mod telemetry;
+pub mod trail;
 pub mod watch;
 pub mod words;

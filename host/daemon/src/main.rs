@@ -57,8 +57,18 @@ struct Arguments {
     /// Configuration file.
     #[arg(long, value_name = "FILE", required = true)]
     config: Option<PathBuf>,
+    /// Form of the log on standard error: for people, or a JSON object per line.
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
     #[command(subcommand)]
     other: Option<Other>,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
 }
 
 /// What the program is, too.
@@ -98,8 +108,12 @@ fn main() -> ExitCode {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match arguments.log {
+        LogForm::Text => log.init(),
+        LogForm::Json => log.json().flatten_event(true).init(),
+    }
     let config = match (arguments.other, arguments.config) {
         #[cfg(feature = "compiler")]
         (Some(Other::CompilePlugin), _) => {
@@ -213,6 +227,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         alarms,
         data_dir: config.data_dir.clone(),
         remote,
+        telemetry: config.telemetry.clone(),
     };
     let console = Console::new(parts, notices).await;
     let (stop, stopped) = flag::channel(false);
@@ -267,6 +282,7 @@ async fn begin(
     store.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
     let kept = match &asked {
         Ok((_, text)) => {
+            keep_for_older_programs(&store, text).await;
             if let Err(e) = store.keep_settings(config::DOCUMENT, text).done().await {
                 tracing::warn!("the configuration is not kept as the last good one: {}", chain(&e));
             }
@@ -290,6 +306,19 @@ async fn begin(
         store.record(Event::SettingsRefused { what, reason });
     }
     Ok((config, store))
+}
+
+/// A revision that an older program can go back to, before the one in force.
+async fn keep_for_older_programs(store: &Store, text: &str) {
+    let newest = store.settings(config::DOCUMENT).unwrap_or_default().into_iter().next();
+    if newest.is_some_and(|newest| newest.text == text) {
+        return;
+    }
+    if let Some(older) = config::for_older_programs(text)
+        && let Err(e) = store.keep_settings(config::DOCUMENT, &older).done().await
+    {
+        tracing::warn!("no configuration is kept for an older program: {}", chain(&e));
+    }
 }
 
 /// The plugins; without an engine the appliance runs without them.

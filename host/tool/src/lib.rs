@@ -9,6 +9,7 @@
 //! it, [`manage`] the commands.
 
 pub mod appliance;
+pub mod audit;
 pub mod battery_file;
 pub mod manage;
 pub mod replay;

@@ -4,6 +4,9 @@
 //! estimators say about a recorded discharge; `evenkeel plugin …` manages the
 //! plugins of an appliance. Results go to standard output, everything for
 //! people to standard error.
+//!
+//! `evenkeel audit verify FILE --key KEY` says whether an exported audit log is
+//! as the appliance wrote it, or what was done to it.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use evenkeel::audit;
 use evenkeel::battery_file::ReplayBattery;
 use evenkeel::manage;
 use evenkeel::replay::{REST, Replay};
@@ -35,6 +39,21 @@ enum Action {
     Replay(ReplayArguments),
     /// Manage the plugins of an appliance over the network.
     Plugin(Box<manage::Arguments>),
+    /// Look at an audit log that was exported from an appliance.
+    #[command(subcommand)]
+    Audit(AuditAction),
+}
+
+#[derive(Subcommand)]
+enum AuditAction {
+    /// Say whether it was altered, reordered, or cut; fails when it was.
+    Verify {
+        /// The export, from GET /api/v1/audit/export.
+        file: PathBuf,
+        /// The appliance's public key, known from elsewhere: audit_key in GET /api/v1/store.
+        #[arg(long, value_name = "HEX")]
+        key: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -58,6 +77,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Action::Replay(arguments) => report(replay(&arguments)),
         Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
+        Action::Audit(AuditAction::Verify { file, key }) => report(verify(&file, key.as_deref())),
     }
 }
 
@@ -89,6 +109,13 @@ fn report_plugin((json, done): (bool, Result<(), manage::Failure>)) -> ExitCode 
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+/// Print the verdict on an audit log.
+fn verify(file: &Path, key: Option<&str>) -> Result<(), Box<dyn Error>> {
+    let verdict = audit::run(file, key)?;
+    io::stdout().lock().write_all(verdict.as_bytes())?;
+    Ok(())
 }
 
 fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {

@@ -100,13 +100,15 @@ impl Client {
         self.json("GET", path, answer)
     }
 
-    /// GET a page, as it is.
+    /// GET text, with the session or with a token.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn text(&mut self, path: &str) -> Result<String, ClientError> {
+    pub fn get_text(&mut self, path: &str, bearer: Option<&str>) -> Result<String, ClientError> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
-        if let Some(cookie) = &self.cookie {
+        if let Some(bearer) = bearer {
+            request = request.header("Authorization", format!("Bearer {bearer}"));
+        } else if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie);
         }
         let answer = request.call();

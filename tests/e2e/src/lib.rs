@@ -1,12 +1,15 @@
 //! The whole appliance as a user, a test or the demo sees it: simulated
 //! hardware, guard and daemon as processes in one folder ([`Stack`]), and an
-//! HTTPS client for its API ([`Client`]).
+//! HTTPS client for its API ([`Client`]). A [`Witness`] remembers what was on
+//! the disk.
 
 pub mod bundle;
 mod client;
 mod program;
 mod stack;
+mod witness;
 
 pub use client::{Client, ClientError};
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};
+pub use witness::Witness;

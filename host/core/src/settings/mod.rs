@@ -37,6 +37,7 @@
 //! ```
 
 mod device;
+pub mod forms;
 mod string;
 
 pub use device::{

@@ -2,11 +2,13 @@
 //! know, as JSON. Every value carries its quality, its time and its age.
 
 pub mod alarms;
+pub mod audit;
 pub mod automation;
 pub mod bench;
 pub mod discharges;
 pub mod licence;
 pub mod plugins;
+pub mod store;
 pub mod strings;
 
 use super::Console;
@@ -368,7 +370,7 @@ fn event_out(stored: StoredEvent, now: u64) -> EventOut {
 }
 
 /// Reads from the disk do not hold up other requests, and are few at a time.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     console: &Console,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -8,6 +8,7 @@ use super::gate::Peer;
 use super::problem::Problem;
 use super::session::Caller;
 use crate::commands::{CommandError, Offered, Parameter};
+use crate::trail;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
@@ -122,7 +123,16 @@ pub async fn command(
     // Waits for a driver: not on a thread of the runtime. The switchboard
     // bounds how many wait.
     let run = move || commands.run(&who, &wish.target, &wish.command, wish.value.as_deref());
-    match tokio::task::spawn_blocking(run).await {
+    let outcome = tokio::task::spawn_blocking(run).await;
+    // It was told on the other thread, unless it was not even tried.
+    let tried = !matches!(
+        outcome,
+        Ok(Err(CommandError::Unknown { .. } | CommandError::Invalid { .. } | CommandError::Busy))
+    );
+    if tried {
+        trail::told();
+    }
+    match outcome {
         Ok(Ok(())) => Ok(StatusCode::NO_CONTENT),
         Ok(Err(error)) => Err(problem(&error)),
         Err(_) => Err(problem(&CommandError::Late)),

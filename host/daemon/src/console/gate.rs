@@ -8,6 +8,7 @@ use super::session::{self, Caller, Token};
 use super::{Console, page};
 use crate::clock;
 use crate::login::Role;
+use crate::trail;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -85,8 +86,12 @@ pub async fn permit(
     if permission == Permission::Public {
         return next.run(request).await;
     }
-    let active = permission != Permission::SignedInPassive;
-    let is_api = request.uri().path().starts_with("/api/");
+    let by_token = permission == Permission::Metrics && has_token(&console, request.headers());
+    if by_token {
+        return next.run(request).await;
+    }
+    let active = !matches!(permission, Permission::SignedInPassive | Permission::Metrics);
+    let is_api = request.uri().path().starts_with("/api/") || permission == Permission::Metrics;
     let Some(caller) = caller(&console, request.headers(), active) else {
         return match is_api {
             true => Problem::unauthorized().into_response(),
@@ -100,12 +105,29 @@ pub async fn permit(
         };
     }
     let write = !matches!(request.method().as_str(), "GET" | "HEAD");
-    if write && caller.account.role < Role::Admin && permission != Permission::Leave {
+    let from = request.extensions().get().map(|Peer(from)| from.to_string()).unwrap_or_default();
+    let (method, path) = (request.method().as_str(), request.uri().path());
+    let user = caller.user.clone();
+    let trail = trail::Request::new(&user, from, method, path);
+    let for_admins = write && permission != Permission::Leave;
+    if (for_admins || permission == Permission::Administrator) && caller.account.role < Role::Admin
+    {
+        trail.refused(&console.store, "refused: not an administrator");
         let problem = Problem::viewer(&caller.user);
         return if is_api { problem.into_response() } else { page::refused(&problem) };
     }
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    if !write {
+        return next.run(request).await;
+    }
+    let status = |answer: &Response| answer.status().as_u16();
+    trail.follow(&console.store, next.run(request), status).await
+}
+
+/// True for a monitoring system that may read metrics.
+fn has_token(console: &Console, headers: &HeaderMap) -> bool {
+    let token = headers.get(header::AUTHORIZATION);
+    token.is_some_and(|token| console.telemetry.metrics.admit(token.as_bytes()))
 }
 
 /// Paths that do not exist.

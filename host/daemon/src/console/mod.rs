@@ -15,6 +15,7 @@ pub mod api;
 mod automation_page;
 pub mod commands;
 mod gate;
+mod metrics;
 mod openapi;
 pub mod orders;
 pub mod page;
@@ -44,6 +45,7 @@ use crate::licence::Licences;
 use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
+use crate::telemetry::settings::Telemetry;
 use evenkeel_core::events::FailedSignIns;
 use session::Sessions;
 use std::net::IpAddr;
@@ -78,6 +80,7 @@ pub struct Console {
     stream_slots: Arc<Semaphore>,
     failed: Mutex<FailedSignIns>,
     remote: remote::Remote,
+    telemetry: Telemetry,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
 }
@@ -106,6 +109,8 @@ pub struct Parts {
     pub data_dir: PathBuf,
     /// The accounts that are kept elsewhere.
     pub remote: remote::Remote,
+    /// Who may read metrics, and what the store lies on.
+    pub telemetry: Telemetry,
 }
 
 /// Why there is no first user.
@@ -137,6 +142,7 @@ impl Console {
             data_dir,
             remote,
             alarms,
+            telemetry,
         } = parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
@@ -158,6 +164,7 @@ impl Console {
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
             failed: Mutex::default(),
             remote,
+            telemetry,
             reads: Semaphore::new(READS_MAX),
         });
         if let Err(e) = access::ensure_first_user(&console).await {

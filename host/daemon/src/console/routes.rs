@@ -3,8 +3,8 @@
 
 use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
 use super::{
-    Console, access, alarms_page, api, automation_page, commands, gate, openapi, orders, page,
-    plugins_page, sign_in_settings, stream,
+    Console, access, alarms_page, api, automation_page, commands, gate, metrics, openapi, orders,
+    page, plugins_page, sign_in_settings, stream,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -39,6 +39,10 @@ pub enum Permission {
     /// The same, and the request is no activity: a page left open does not
     /// keep a session alive.
     SignedInPassive,
+    /// Administrators, reading too.
+    Administrator,
+    /// Whoever is signed in, and monitoring systems that hold the token.
+    Metrics,
     /// Whoever holds a session, to end it. The one write for which no
     /// administrator is needed.
     Leave,
@@ -58,7 +62,7 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    use Permission::{Leave, Public, Session, SignedIn, SignedInPassive};
+    use Permission::{Administrator, Leave, Metrics, Public, Session, SignedIn, SignedInPassive};
     let row = |method, path, permission, handler| Route { method, path, permission, handler };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
@@ -165,6 +169,10 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(api::history)),
         read("/api/v1/guard", SignedIn, get(api::guard)),
+        read("/api/v1/store", SignedIn, get(api::store::store)),
+        read("/api/v1/audit", Administrator, get(api::audit::audit)),
+        read("/api/v1/audit/export", Administrator, get(api::audit::export)),
+        read("/metrics", Metrics, get(metrics::metrics)),
         read("/api/v1/stream", SignedInPassive, get(stream::stream)),
         read("/api/v1/openapi.json", SignedIn, get(openapi::document)),
     ]

@@ -21,6 +21,7 @@ use crate::plant::{Plant, testing};
 use crate::plugin_admin::{NoPlugins, PluginAdmin};
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::{PastDischarge, Store};
+use crate::telemetry::settings::Telemetry;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -222,6 +223,7 @@ impl Bench {
             licences,
             data_dir: path,
             remote,
+            telemetry: Telemetry::default(),
         };
         let console = Console::new(parts, notices).await;
         let router = routes::router(&console);
@@ -320,7 +322,9 @@ async fn anonymous_people_reach_what_is_public_and_nothing_else() {
                 assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{place}");
                 assert_ne!(answer.status, StatusCode::SEE_OTHER, "{place}");
             }
-            (_, true) => assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{place}"),
+            (Permission::Metrics, _) | (_, true) => {
+                assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{place}");
+            }
             (_, false) => assert_eq!(answer.headers[header::LOCATION], "/login", "{place}"),
         }
     }
@@ -334,15 +338,15 @@ async fn the_first_password_opens_only_its_own_change() {
     assert_eq!(answer.json(), signed_in("admin", "admin", "local", true));
     let cookie = answer.cookie();
     for route in routes::table() {
-        use Permission::{SignedIn, SignedInPassive};
-        if !matches!(route.permission, SignedIn | SignedInPassive) {
+        use Permission::{Administrator, Metrics, SignedIn, SignedInPassive};
+        if !matches!(route.permission, Administrator | Metrics | SignedIn | SignedInPassive) {
             continue;
         }
         let answer = match route.method {
             Method::GET => bench.get(route.path, &cookie).await,
             _ => bench.post(route.path, &cookie, json!({})).await,
         };
-        match route.path.starts_with("/api/") {
+        match route.path.starts_with("/api/") || route.permission == Metrics {
             true => assert_eq!(answer.json()["type"], "password-change", "{}", route.path),
             false => assert_eq!(answer.headers[header::LOCATION], "/password", "{}", route.path),
         }
@@ -837,6 +841,10 @@ async fn a_viewer_reads_everything_and_does_nothing() {
         let place = format!("{} {path}", route.method);
         match (&route.method, route.permission) {
             (&Method::GET, _) if path.ends_with("/stream") => drop(bench.stream(&cookie).await),
+            (&Method::GET, Permission::Administrator) => {
+                let answer = bench.get(&path, &cookie).await;
+                assert_eq!(answer.json()["type"], "viewer", "{place}");
+            }
             (&Method::GET, _) => {
                 let answer = bench.get(&path, &cookie).await;
                 assert_ne!(answer.status, StatusCode::FORBIDDEN, "{place}");

@@ -142,6 +142,7 @@ pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
         plugins,
         login: crate::login::LoginSettings::default(),
         webhooks: Vec::new(),
+        telemetry: Default::default(),
     }
 }
 

@@ -44,6 +44,11 @@ impl Encoded {
         Some(Self { key, record: encode(past)?, rows: encode(rows)? })
     }
 
+    /// Bytes of both.
+    pub fn len(&self) -> usize {
+        self.record.len() + self.rows.len()
+    }
+
     /// Write it, and drop the oldest of its string.
     pub fn write(&self, write: &WriteTransaction) -> Result<(), redb::Error> {
         let mut records = write.open_table(table::DISCHARGES)?;

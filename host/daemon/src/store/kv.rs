@@ -77,6 +77,16 @@ impl Store {
     }
 }
 
+impl Change {
+    /// Bytes that are to be kept.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Put { value, wear, .. } => value.as_ref().map_or(0, Vec::len) + wear.len(),
+            Self::Clear => 0,
+        }
+    }
+}
+
 /// Write one change.
 pub fn write(write: &WriteTransaction, owner: &str, change: &Change) -> Result<(), redb::Error> {
     let (mut values, mut wears) = (write.open_table(table::KV)?, write.open_table(table::KV_WEAR)?);

@@ -1,5 +1,6 @@
-//! The store: events, users, settings, history, discharge records, documents
-//! and what plugins keep, in one redb file, written by one thread.
+//! The store: events, the audit log, users, settings, history, discharge
+//! records, documents and what plugins keep, in one redb file, written by one
+//! thread.
 //!
 //! # Promises
 //! - What was acknowledged is on the disk: power may fail, and the process be
@@ -16,6 +17,7 @@
 //!
 //! Follows DESIGN.md "Store".
 
+mod audit;
 mod discharge;
 mod document;
 mod fault;
@@ -23,8 +25,12 @@ mod jobs;
 mod kv;
 mod open;
 mod past;
+#[cfg(test)]
+mod power_cut;
 pub mod recent;
+mod relief;
 mod table;
+mod wear;
 mod writer;
 
 pub use discharge::PastDischarge;
@@ -32,10 +38,12 @@ pub use document::BYTES_MAX as DOCUMENT_BYTES_MAX;
 pub use jobs::Row as JobRow;
 pub use kv::Change as ShelfChange;
 pub use recent::Recent;
+pub use wear::{Class, Counts, Daily, Wear};
 
 use crate::guard::RecordRows;
 use evenkeel_core::events::{Category, Event};
 use evenkeel_core::history::{BlockSample, Ring, Sample, SampleView};
+use evenkeel_signing::audit::Entry;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -66,11 +74,13 @@ pub struct Limits {
     pub samples: u64,
     /// Most revisions of a settings document.
     pub revisions: u64,
+    /// Most entries of the audit log, seals among them.
+    pub audit: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 20_000, access: 10_000, samples: 100_000, revisions: 50 }
+        Self { events: 20_000, access: 10_000, samples: 100_000, revisions: 50, audit: 30_000 }
     }
 }
 
@@ -153,6 +163,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// True when it came about because the disk is full.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Open { source, .. } | Self::Read(source) if relief::is_full(source))
+    }
+}
+
 /// How the store is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
@@ -183,6 +200,9 @@ struct Shared {
     unsaved: Mutex<VecDeque<StoredEvent>>,
     health: Mutex<Health>,
     recent: Recent,
+    keyhole: audit::Keyhole,
+    meter: Arc<wear::Meter>,
+    wear: Mutex<Wear>,
     /// Events that found the queue full, not yet reported.
     dropped: Mutex<u64>,
     /// A record that cannot be read was met, and the log says so.
@@ -231,6 +251,11 @@ enum Job {
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Document(document::Change),
+    Audit(Entry),
+    /// Seal the audit log.
+    Seal {
+        ack: oneshot::Sender<Result<(), StoreError>>,
+    },
 }
 
 impl Store {
@@ -241,7 +266,7 @@ impl Store {
     /// [`StoreError::InUse`], or no thread could be started.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, StoreError> {
         let path = dir.join(FILE);
-        Self::start(path.clone(), limits, Box::new(move || open::open(&path)))
+        Self::start(path.clone(), limits, Box::new(move |meter| open::open(&path, meter)))
     }
 
     fn start(path: PathBuf, limits: Limits, opener: writer::Opener) -> Result<Self, StoreError> {
@@ -253,6 +278,9 @@ impl Store {
             unsaved: Mutex::default(),
             health: Mutex::default(),
             recent: Recent::default(),
+            keyhole: audit::Keyhole::default(),
+            meter: Arc::default(),
+            wear: Mutex::default(),
             dropped: Mutex::new(0),
             unreadable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
@@ -271,6 +299,9 @@ impl Store {
     /// Record an event now; it is on the disk soon. When events come faster
     /// than the disk takes them, the ones that found no room are counted.
     pub fn record(&self, event: Event) {
+        if audit::entry_of(&event, 0).is_some() {
+            crate::trail::told();
+        }
         let job = Job::Event { event, unix_ms: crate::clock::unix_ms(), ack: None };
         if self.send(job).is_err() {
             *lock(&self.shared.dropped) += 1;
@@ -445,6 +476,12 @@ impl Store {
         lock(&self.shared.health).clone()
     }
 
+    /// Size of the file, bytes; 0 while there is none.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        std::fs::metadata(&self.shared.path).map_or(0, |file| file.len())
+    }
+
     /// The fast ring.
     #[must_use]
     pub fn recent(&self) -> &Recent {
@@ -586,8 +623,8 @@ mod tests {
     }
 
     fn open(dir: &Path) -> Store {
-        Store::open(dir, Limits { events: 10, access: 5, samples: 5, revisions: 3 })
-            .expect("a store")
+        let limits = Limits { events: 10, access: 5, samples: 5, revisions: 3, audit: 99 };
+        Store::open(dir, limits).expect("a store")
     }
 
     #[test]

@@ -9,11 +9,14 @@
 
 use super::StoreError;
 use super::fault::{self, Stage};
+use super::wear::{Meter, Metered};
 use evenkeel_core::events::Event;
+use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageError};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Pages kept in memory; the default of redb is a gigabyte.
@@ -33,11 +36,12 @@ const IN_USE_MAX: Duration = Duration::from_secs(5);
 /// Time between two looks at the lock, of whose end nobody tells.
 const IN_USE_LOOK: Duration = Duration::from_millis(50);
 
-/// Open or begin the store at `path`, which a daemon before may just leave.
-pub fn open(path: &Path) -> Result<Opened, StoreError> {
+/// Open or begin the store at `path`, which a daemon before may just leave;
+/// what is written is counted.
+pub fn open(path: &Path, meter: &Arc<Meter>) -> Result<Opened, StoreError> {
     let begun = Instant::now();
     loop {
-        match open_now(path) {
+        match open_now(path, meter) {
             Err(StoreError::InUse { .. }) if begun.elapsed() < IN_USE_MAX => {
                 std::thread::sleep(IN_USE_LOOK);
             }
@@ -46,7 +50,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     }
 }
 
-fn open_now(path: &Path) -> Result<Opened, StoreError> {
+fn open_now(path: &Path, meter: &Arc<Meter>) -> Result<Opened, StoreError> {
     let begun = holds_something(path).map_err(|e| error(path, StorageError::Io(e).into()))?;
     if !begun {
         // There may be no file at all.
@@ -56,8 +60,8 @@ fn open_now(path: &Path) -> Result<Opened, StoreError> {
         Some(Stage::Opening) => {
             Err(StorageError::Corrupted("opening it stopped the daemon".to_owned()).into())
         }
-        Some(Stage::Using) => guarded(path, true),
-        None => guarded(path, false),
+        Some(Stage::Using) => guarded(path, meter, true),
+        None => guarded(path, meter, false),
     };
     let damage = match checked {
         Ok(database) => {
@@ -79,21 +83,24 @@ fn open_now(path: &Path) -> Result<Opened, StoreError> {
     tracing::error!("store {} is damaged: {damage}; moved to {}", path.display(), aside.display());
     std::fs::rename(path, &aside).map_err(|e| error(path, StorageError::Io(e).into()))?;
     fault::forget(path);
-    let database = create(path).map_err(|e| error(path, e))?;
+    let database = create(path, meter).map_err(|e| error(path, e))?;
     let moved_to = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Opened { database, damaged: Some(Event::StoreDamaged { moved_to, reason: damage }) })
 }
 
-fn create(path: &Path) -> Result<Database, DatabaseError> {
-    Database::builder().set_cache_size(CACHE_BYTES).create(path)
+fn create(path: &Path, meter: &Arc<Meter>) -> Result<Database, DatabaseError> {
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+    let disk = Metered::new(FileBackend::new(file)?, meter.clone());
+    Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk)
 }
 
 /// Open, and read every page when asked to. Where panics unwind, one of redb's
 /// is damage; where they do not, the next start finds the note of it.
-fn guarded(path: &Path, every_page: bool) -> Result<Database, DatabaseError> {
+fn guarded(path: &Path, meter: &Arc<Meter>, every_page: bool) -> Result<Database, DatabaseError> {
     let work = || {
         let _doing = fault::doing(path, Stage::Opening);
-        let mut database = create(path)?;
+        let mut database = create(path, meter)?;
         if every_page && !database.check_integrity()? {
             tracing::warn!("store {} was repaired", path.display());
         }
@@ -157,6 +164,12 @@ mod tests {
     use super::super::{FILE, Limits, Store};
     use super::*;
 
+    /// Files in the directory that are or were the store.
+    fn files(dir: &Path) -> usize {
+        let names = std::fs::read_dir(dir).expect("readable").map(|e| e.expect("an entry"));
+        names.filter(|e| e.file_name().to_string_lossy().starts_with(FILE)).count()
+    }
+
     fn filled() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), Limits::default()).expect("a store");
@@ -212,7 +225,7 @@ mod tests {
     #[test]
     fn a_file_that_another_is_just_leaving_is_waited_for() {
         let (dir, file) = filled();
-        let held = create(&file).expect("opened");
+        let held = create(&file, &Arc::default()).expect("opened");
         let (opening, began) = std::sync::mpsc::channel();
         let next = std::thread::spawn({
             let dir = dir.path().to_owned();
@@ -236,7 +249,7 @@ mod tests {
             let store = Store::open(dir.path(), Limits::default()).expect("a store");
             assert_eq!(store.events(None, 9), [], "nothing to tell");
             drop(store);
-            assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
+            assert_eq!(files(dir.path()), 1);
         }
     }
 
@@ -252,7 +265,7 @@ mod tests {
         }
         let store = Store::open(dir.path(), Limits::default()).expect("a store");
         assert!(store.events(None, 300).len() >= 200);
-        assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 1);
+        assert_eq!(files(dir.path()), 1);
     }
 
     #[test]
@@ -277,7 +290,7 @@ mod tests {
                 std::panic::catch_unwind(start).ok()
             });
             let events = starts.expect("no endless crash").expect("a store").len();
-            let aside = std::fs::read_dir(dir.path()).expect("readable").count() - 1;
+            let aside = files(dir.path()) - 1;
             assert!(events >= 200 || aside > 0, "step {step}: {events} events, nothing told");
             for entry in std::fs::read_dir(dir.path()).expect("readable") {
                 std::fs::remove_file(entry.expect("an entry").path()).expect("removed");

@@ -21,8 +21,12 @@ pub const DISCHARGES: TableDefinition<(u16, u64), &[u8]> = TableDefinition::new(
 /// The same key → its rows by postcard.
 pub const DISCHARGE_ROWS: TableDefinition<(u16, u64), &[u8]> =
     TableDefinition::new("discharge_rows");
+/// Number → a line of the [`audit`](super::audit) log.
+pub const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 /// Name → a [`document`](super::document).
 pub const DOCUMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("documents");
+/// `counts` → [`wear`](super::wear) as JSON.
+pub const WEAR: TableDefinition<&str, &[u8]> = TableDefinition::new("wear");
 /// (owner, key) → what a plugin keeps under that key.
 pub const KV: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("kv");
 /// Owner → what it may still write.

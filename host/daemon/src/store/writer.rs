@@ -8,11 +8,14 @@
 //!    └──── reopened, commit works: write what was kept ◀──────────┘
 //!                      (tried with every job and every few seconds)
 //! ```
+//! A disk that is full fails only when there is no history to drop
+//! ([`relief`]).
 
 use super::open::Opened;
+use super::wear::{Book, Class, Counts, Meter};
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, document, fault,
-    jobs, kv, lock, table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, audit, document,
+    fault, jobs, kv, lock, relief, table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -24,18 +27,23 @@ use redb::{
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Opens the file, at the start and after a disk error.
-pub type Opener = Box<dyn FnMut() -> Result<Opened, StoreError> + Send>;
+pub type Opener = Box<dyn FnMut(&Arc<Meter>) -> Result<Opened, StoreError> + Send>;
 
+/// Time that jobs for which nobody waits wait for company: a commit costs the
+/// flash some fifteen pages, whatever is in it.
+const LINGER: Duration = Duration::from_millis(100);
 /// Jobs in one commit.
 const GROUP_MAX: usize = 256;
 /// Time between two attempts while the disk fails.
 const RETRY: Duration = Duration::from_secs(5);
 /// Events kept in memory while the disk fails; then the oldest go.
 const UNSAVED_MAX: usize = 2_000;
+/// How often history is dropped for one commit.
+const RELIEFS_MAX: usize = 8;
 
 /// The writing side of the store.
 pub struct Writer {
@@ -45,6 +53,10 @@ pub struct Writer {
     opener: Opener,
     opened_once: bool,
     samples_lost: u64,
+    /// History was dropped for the commit under way.
+    relieved: bool,
+    ledger: audit::Ledger,
+    book: Book,
 }
 
 /// What one commit writes.
@@ -59,13 +71,40 @@ struct Group {
     shelves: Vec<(String, kv::Change)>,
     jobs: Vec<jobs::Row>,
     documents: Vec<document::Change>,
+    /// The audit log is to be sealed.
+    seal: bool,
+    /// There will be no further one.
+    last: bool,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
 
+impl Group {
+    /// True when somebody waits for it.
+    fn is_awaited(&self) -> bool {
+        self.seal
+            || !self.acks.is_empty()
+            || !self.event_acks.is_empty()
+            || !self.documents.is_empty()
+    }
+}
+
 impl Writer {
     pub fn new(shared: Arc<Shared>, limits: Limits, opener: Opener) -> Self {
-        Self { shared, limits, next_id: 1, opener, opened_once: false, samples_lost: 0 }
+        let ledger = audit::Ledger::new(shared.had_audit_key());
+        // Made at the first start, so that a log that goes missing is missed.
+        let _ = shared.seal_key();
+        Self {
+            shared,
+            limits,
+            next_id: 1,
+            opener,
+            opened_once: false,
+            samples_lost: 0,
+            relieved: false,
+            ledger,
+            book: Book::default(),
+        }
     }
 
     /// Open the file for the first time. A disk that fails is only told.
@@ -74,7 +113,10 @@ impl Writer {
     /// [`StoreError::InUse`]: somebody else writes this file.
     pub fn begin(&mut self) -> Result<(), StoreError> {
         match self.open() {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                relief::reserve(&self.shared.path);
+                Ok(())
+            }
             Err(in_use @ StoreError::InUse { .. }) => Err(in_use),
             Err(e) => {
                 // Behind all ids of a file that cannot be read now.
@@ -95,23 +137,25 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if first.is_none() && lock(&self.shared.unsaved).is_empty() {
+            let seal = self.ledger.is_due(clock::now()) && self.shared.seal_key().is_some();
+            if first.is_none() && !seal && lock(&self.shared.unsaved).is_empty() {
                 continue;
             }
             if !self.opened_once {
                 // Before anything gets an id; why not is told when writing.
                 let _ = self.database();
             }
-            let mut group = Group::default();
-            for job in first.into_iter().chain(jobs.try_iter()).take(GROUP_MAX) {
+            let mut group = Group { seal, ..Group::default() };
+            let (mut next, mut count, begun) = (first, 0, Instant::now());
+            while let Some(job) = next {
                 self.take(job, &mut group);
+                count += 1;
+                next = if count < GROUP_MAX { company(jobs, &group, begun) } else { None };
             }
             self.report_dropped(&mut group);
             self.write(group);
         }
-        if !lock(&self.shared.unsaved).is_empty() {
-            self.write(Group::default());
-        }
+        self.write(Group { seal: true, last: true, ..Group::default() });
     }
 
     fn take(&mut self, job: Job, group: &mut Group) {
@@ -148,6 +192,11 @@ impl Writer {
                 group.acks.push(ack);
             }
             Job::Document(change) => group.documents.push(change),
+            Job::Audit(entry) => self.ledger.enter(entry),
+            Job::Seal { ack } => {
+                group.seal = true;
+                group.acks.push(ack);
+            }
         }
     }
 
@@ -155,6 +204,9 @@ impl Writer {
     fn add(&mut self, event: Event, unix_ms: u64, group: &mut Group) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
+        if let Some(entry) = audit::entry_of(&event, unix_ms) {
+            self.ledger.enter(entry);
+        }
         let stored = StoredEvent { id, unix_ms, event };
         lock(&self.shared.latest).push(stored.clone());
         self.shared.changed.send_modify(|n| *n = id);
@@ -172,14 +224,19 @@ impl Writer {
     fn write(&mut self, mut group: Group) {
         let last = group.events.back().map(|event| event.id);
         let was_failing = lock(&self.shared.health).error.is_some();
-        let outcome = self.database().map_err(|e| chain(&e)).and_then(|database| {
-            let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
-            let fresh = std::mem::replace(&mut group.events, kept);
-            group.events.extend(fresh);
-            commit(&database, &group, &self.limits).map_err(|e| e.to_string())
-        });
+        let kept = std::mem::take(&mut *lock(&self.shared.unsaved));
+        let fresh = std::mem::replace(&mut group.events, kept);
+        group.events.extend(fresh);
+        let mut outcome = self.attempt(&group);
+        for _ in 0..RELIEFS_MAX {
+            if !outcome.as_ref().is_err_and(|failure| failure.is_full) || !self.relieve() {
+                break;
+            }
+            outcome = self.attempt(&group);
+        }
         match outcome {
-            Ok(Committed { revisions, documents }) => {
+            Ok(Committed { revisions, documents, audit }) => {
+                self.ledger.written(audit);
                 *lock(&self.shared.health) = Health::default();
                 if let Some(users) = lock(&self.shared.users).as_mut() {
                     users.extend(group.users);
@@ -193,15 +250,49 @@ impl Writer {
                 for (change, written) in group.documents.into_iter().zip(documents) {
                     change.acknowledge(written);
                 }
-                if was_failing {
+                if was_failing || std::mem::take(&mut self.relieved) {
+                    relief::reserve(&self.shared.path);
                     self.recovered();
                 }
                 self.tell(revisions);
             }
-            Err(reason) => self.failed(group, &reason, was_failing),
+            Err(failure) => self.failed(group, &failure.reason, was_failing),
         }
         if let Some(last) = last {
             self.shared.settled.send_modify(|id| *id = last.max(*id));
+        }
+    }
+
+    fn attempt(&mut self, group: &Group) -> Result<Committed, Failure> {
+        let closed = |e: StoreError| Failure { is_full: e.is_full(), reason: chain(&e) };
+        let database = self.database().map_err(closed)?;
+        self.commit(&database, group)
+            .map_err(|e| Failure { is_full: relief::is_full(&e), reason: e.to_string() })
+    }
+
+    /// Make room by dropping history; false when that did not help.
+    fn relieve(&mut self) -> bool {
+        // redb refuses everything after a disk error; only reopening helps.
+        *self.shared.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        relief::release(&self.shared.path);
+        let dropped = self
+            .database()
+            .map_err(|e| chain(&e))
+            .and_then(|database| relief::drop_oldest(&database).map_err(|e| e.to_string()));
+        match dropped {
+            Ok(dropped) if !dropped.is_nothing() => {
+                let relief::Dropped { samples, discharges } = dropped;
+                let result = format!("the disk is full; {samples} samples, {discharges} records");
+                self.ledger.enter(audit::own("drop the oldest history", &result));
+                self.samples_lost += samples;
+                self.relieved = true;
+                true
+            }
+            Ok(_) => false,
+            Err(reason) => {
+                tracing::error!("no history can be dropped from the full disk: {reason}");
+                false
+            }
         }
     }
 
@@ -256,6 +347,34 @@ impl Writer {
         *lock(&self.shared.health) = Health { error: Some(reason.to_owned()), unsaved };
     }
 
+    fn commit(&mut self, database: &Database, group: &Group) -> Result<Committed, redb::Error> {
+        let begun = clock::now();
+        let key = self.shared.seal_key();
+        let mut payload = Counts::default();
+        let mut write = database.begin_write()?;
+        write.set_durability(Durability::Immediate)?;
+        write_events(&write, group, &self.limits, &mut payload)?;
+        write_samples(&write, group, self.limits.samples, &mut payload)?;
+        write_small(&write, group, &mut payload)?;
+        let documents = group.documents.iter().map(|change| {
+            payload.add(Class::State, change.bytes.as_ref().map_or(0, Vec::len));
+            document::write(&write, change)
+        });
+        let documents = documents.collect::<Result<_, _>>()?;
+        let mut revisions = Vec::new();
+        for (what, unix_ms, text) in &group.settings {
+            let most = self.limits.revisions;
+            let revision = write_settings(&write, what, *unix_ms, text, most, &mut payload)?;
+            revisions.extend(revision.map(|revision| (what.clone(), revision)));
+        }
+        let most = self.limits.audit;
+        let audit = self.ledger.write(&write, key.as_deref(), group.seal, most, &mut payload)?;
+        self.book.write(&self.shared, &write, group.last)?;
+        write.commit()?;
+        self.shared.committed(&payload, begun);
+        Ok(Committed { revisions, documents, audit })
+    }
+
     /// The database, opened again when a disk error closed it.
     fn database(&mut self) -> Result<Arc<Database>, StoreError> {
         self.shared.database().or_else(|_| self.open())
@@ -264,9 +383,10 @@ impl Writer {
     /// Open the file and read what is kept in memory. Ids go on behind those
     /// in the file, and behind those of a file that was lost.
     fn open(&mut self) -> Result<Arc<Database>, StoreError> {
-        let Opened { database, damaged } = (self.opener)()?;
+        let Opened { database, damaged } = (self.opener)(&self.shared.meter)?;
         let database = Arc::new(database);
-        let place = || self.shared.database.write().unwrap_or_else(PoisonError::into_inner);
+        let shared = self.shared.clone();
+        let place = || shared.database.write().unwrap_or_else(PoisonError::into_inner);
         *place() = Some(database.clone());
         let last = self.load().inspect_err(|_| *place() = None)?;
         if !self.opened_once {
@@ -284,7 +404,7 @@ impl Writer {
     }
 
     /// Users and newest events into memory; the last id in the file.
-    fn load(&self) -> Result<u64, StoreError> {
+    fn load(&mut self) -> Result<u64, StoreError> {
         let (last, users) = self.shared.read(|read| {
             let users = match table::open(read, table::USERS)? {
                 None => Ok(Default::default()),
@@ -296,6 +416,9 @@ impl Writer {
             Ok((table::last_id(read)?, users?))
         })?;
         *lock(&self.shared.users) = Some(users);
+        let audit = audit::At::read(&self.shared)?;
+        self.ledger.opened(audit);
+        self.book.opened(&self.shared)?;
         let newest = self.shared.stored_events(None, LATEST_MAX)?;
         let mut latest = lock(&self.shared.latest);
         if latest.iter().len() == 0 {
@@ -318,23 +441,44 @@ impl Writer {
     }
 }
 
+/// The next job of a group: one that waits already or, while nobody waits for
+/// the group, one that comes soon.
+fn company(jobs: &Receiver<Job>, group: &Group, begun: Instant) -> Option<Job> {
+    match group.is_awaited() {
+        true => jobs.try_recv().ok(),
+        false => jobs.recv_timeout(LINGER.saturating_sub(begun.elapsed())).ok(),
+    }
+}
+
+/// Why a commit failed.
+struct Failure {
+    /// The disk is full.
+    is_full: bool,
+    reason: String,
+}
+
 /// What a commit found out.
 struct Committed {
     /// The settings documents that were new, with their revisions.
     revisions: Vec<(String, u64)>,
     /// What became of each document of the group.
     documents: Vec<document::Written>,
+    /// Where the audit log ends.
+    audit: audit::At,
 }
 
-fn commit(database: &Database, group: &Group, limits: &Limits) -> Result<Committed, redb::Error> {
-    let mut write = database.begin_write()?;
-    write.set_durability(Durability::Immediate)?;
-    write_events(&write, group, limits)?;
-    write_samples(&write, group, limits.samples)?;
+/// Users, told marks, discharges and shelves.
+fn write_small(
+    write: &WriteTransaction,
+    group: &Group,
+    payload: &mut Counts,
+) -> Result<(), redb::Error> {
     for (name, record) in &group.users {
+        payload.add(Class::Settings, record.len());
         write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
     }
     for (notifier, last) in &group.told {
+        payload.add(Class::State, size_of::<u64>());
         let mut table = write.open_table(table::TOLD)?;
         match last {
             Some(last) => table.insert(notifier.as_str(), last)?,
@@ -342,26 +486,27 @@ fn commit(database: &Database, group: &Group, limits: &Limits) -> Result<Committ
         };
     }
     for discharge in &group.discharges {
-        discharge.write(&write)?;
+        payload.add(Class::Discharges, discharge.len());
+        discharge.write(write)?;
     }
     for (owner, change) in &group.shelves {
-        kv::write(&write, owner, change)?;
+        payload.add(Class::State, change.len());
+        kv::write(write, owner, change)?;
     }
     if !group.jobs.is_empty() {
-        jobs::write(&write, &group.jobs)?;
+        let bytes = |(name, value): &jobs::Row| name.len() + value.as_ref().map_or(0, Vec::len);
+        payload.add(Class::State, group.jobs.iter().map(bytes).sum());
+        jobs::write(write, &group.jobs)?;
     }
-    let documents = group.documents.iter().map(|change| document::write(&write, change));
-    let documents = documents.collect::<Result<_, _>>()?;
-    let mut revisions = Vec::new();
-    for (what, unix_ms, text) in &group.settings {
-        let revision = write_settings(&write, what, *unix_ms, text, limits.revisions)?;
-        revisions.extend(revision.map(|revision| (what.clone(), revision)));
-    }
-    write.commit()?;
-    Ok(Committed { revisions, documents })
+    Ok(())
 }
 
-fn write_events(write: &WriteTransaction, group: &Group, most: &Limits) -> Result<(), redb::Error> {
+fn write_events(
+    write: &WriteTransaction,
+    group: &Group,
+    most: &Limits,
+    payload: &mut Counts,
+) -> Result<(), redb::Error> {
     for (index, most) in [most.events, most.access].into_iter().enumerate() {
         let here = |e: &&StoredEvent| table::of(e.event.category()) == index;
         let mut events = group.events.iter().filter(here).peekable();
@@ -370,7 +515,9 @@ fn write_events(write: &WriteTransaction, group: &Group, most: &Limits) -> Resul
         }
         let mut table = write.open_table(table::EVENTS[index])?;
         for event in events {
-            table.insert(event.id, json(event)?.as_slice())?;
+            let bytes = json(event)?;
+            payload.add(Class::Events, bytes.len());
+            table.insert(event.id, bytes.as_slice())?;
         }
         while table.len()? > most {
             table.pop_first()?;
@@ -386,6 +533,7 @@ fn write_settings(
     unix_ms: u64,
     text: &str,
     most: u64,
+    payload: &mut Counts,
 ) -> Result<Option<u64>, redb::Error> {
     let mut table = write.open_table(table::SETTINGS)?;
     let mut newest = 0;
@@ -398,6 +546,7 @@ fn write_settings(
     }
     let revision = newest + 1;
     let document = json(&Revision { revision, unix_ms, text: text.to_owned() })?;
+    payload.add(Class::Settings, document.len());
     table.insert((what, revision), document.as_slice())?;
     let oldest = (revision + 1).saturating_sub(most);
     table.retain_in((what, 0)..(what, oldest), |_, _| false)?;
@@ -408,12 +557,18 @@ fn json(record: &impl serde::Serialize) -> Result<Vec<u8>, redb::Error> {
     serde_json::to_vec(record).map_err(|e| redb::Error::Io(e.into()))
 }
 
-fn write_samples(write: &WriteTransaction, group: &Group, most: u64) -> Result<(), redb::Error> {
+fn write_samples(
+    write: &WriteTransaction,
+    group: &Group,
+    most: u64,
+    payload: &mut Counts,
+) -> Result<(), redb::Error> {
     if group.samples.is_empty() {
         return Ok(());
     }
     let mut table = write.open_table(table::SAMPLES)?;
     for (unix_ms, string, sample) in &group.samples {
+        payload.add(Class::History, sample.as_bytes().len());
         table.insert((*unix_ms, *string), sample.as_bytes())?;
     }
     while table.len()? > most {
@@ -518,7 +673,7 @@ mod tests {
     /// A store on a disk that may be full.
     fn start(path: &Path, full: &Arc<AtomicBool>) -> Store {
         let (file, full) = (path.to_owned(), full.clone());
-        let opener: Opener = Box::new(move || {
+        let opener: Opener = Box::new(move |_| {
             let failed = |e: DatabaseError| StoreError::Open {
                 path: file.clone(),
                 source: Box::new(e.into()),

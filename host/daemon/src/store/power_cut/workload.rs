@@ -1,0 +1,206 @@
+//! What the store is asked to do before power fails, and what it must hold
+//! after the first so many of these jobs.
+
+use super::super::{Ack, Limits, PastDischarge, ShelfChange, Store, StoreError};
+use super::disk::Chance;
+use crate::guard::RecordRows;
+use evenkeel_core::discharge::DischargeRecord;
+use evenkeel_core::events::Event;
+use evenkeel_core::history::Sample;
+use evenkeel_core::image::{BlockRecord, StringRecord};
+use evenkeel_signing::audit::verify;
+use std::collections::BTreeMap;
+
+/// Small, so that the oldest goes while power fails.
+pub const LIMITS: Limits =
+    Limits { events: 60, access: 30, samples: 25, revisions: 3, audit: 9_999 };
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// One job.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// An event, numbered; every third is about access.
+    Event(u64),
+    /// A user's record.
+    User(&'static str, Vec<u8>),
+    /// A settings document.
+    Settings(&'static str, String),
+    /// How far a notifier was told.
+    Told(&'static str, Option<u64>),
+    /// A document.
+    Document(&'static str, Option<Vec<u8>>),
+    /// A value of a plugin.
+    Shelf(&'static str, &'static str, Option<Vec<u8>>),
+    /// A discharge record that began then.
+    Discharge(u64),
+    /// A history sample at that time; nothing acknowledges it.
+    Sample(u64),
+}
+
+/// The acknowledgement of a job.
+pub enum Answer {
+    /// With the id of the event.
+    Event(u64, Ack<u64>),
+    /// Without.
+    Plain(Ack<()>),
+    /// It is certain when a later job is acknowledged.
+    None,
+}
+
+/// What the store holds beside events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    users: BTreeMap<&'static str, Vec<u8>>,
+    settings: BTreeMap<&'static str, Vec<String>>,
+    told: BTreeMap<&'static str, u64>,
+    documents: BTreeMap<&'static str, Vec<u8>>,
+    shelves: BTreeMap<(&'static str, String), Vec<u8>>,
+    discharges: Vec<u64>,
+    samples: Vec<u64>,
+    /// Jobs that the audit log tells of.
+    audited: Vec<u64>,
+}
+
+impl Step {
+    /// The `n`th job.
+    pub fn random(n: u64, chance: &mut Chance) -> Self {
+        let name = NAMES[chance.below(NAMES.len())];
+        let most = if chance.below(8) == 0 { 6_000 } else { 300 };
+        let large = 1 + chance.below(most);
+        let bytes = vec![n as u8; large];
+        let maybe = (chance.below(4) > 0).then(|| bytes.clone());
+        match chance.below(10) {
+            0..=3 => Self::Event(n),
+            4 => Self::User(name, bytes),
+            5 => Self::Settings(name, format!("{n}").repeat(1 + chance.below(40))),
+            6 => Self::Told(name, chance.coin().then_some(n)),
+            7 => Self::Document(name, maybe),
+            8 if chance.below(4) == 0 => Self::Discharge(n),
+            8 => Self::Shelf(name, NAMES[chance.below(NAMES.len())], maybe),
+            _ => Self::Sample(n),
+        }
+    }
+
+    /// Ask for it.
+    pub fn send(&self, store: &Store) -> Answer {
+        Answer::Plain(match self.clone() {
+            Self::Event(n) => return Answer::Event(n, store.record_acknowledged(event(n))),
+            Self::User(name, bytes) => store.put_user(name, bytes),
+            Self::Settings(name, text) => store.keep_settings(name, &text),
+            Self::Told(name, last) => store.keep_told(name, last),
+            Self::Document(name, bytes) => store.keep_document(name, bytes),
+            Self::Shelf(owner, key, value) => {
+                let change = ShelfChange::Put { key: key.to_owned(), value, wear: vec![1] };
+                store.change_shelf(owner, change)
+            }
+            Self::Discharge(begun) => {
+                let (past, rows) = discharge(begun);
+                store.keep_discharge(&past, &rows)
+            }
+            Self::Sample(at) => {
+                store.append(at, vec![(1, sample(at))]);
+                return Answer::None;
+            }
+        })
+    }
+}
+
+impl State {
+    /// As it is after one more job.
+    pub fn after(&self, step: &Step) -> Self {
+        let mut next = self.clone();
+        match step.clone() {
+            Step::Event(n) => next.audited.extend(n.is_multiple_of(3).then_some(n)),
+            Step::User(name, bytes) => drop(next.users.insert(name, bytes)),
+            Step::Settings(name, text) => {
+                let revisions = next.settings.entry(name).or_default();
+                if revisions.last() != Some(&text) {
+                    revisions.push(text);
+                }
+                let surplus = revisions.len().saturating_sub(LIMITS.revisions as usize);
+                revisions.drain(..surplus);
+            }
+            Step::Told(name, last) => put(&mut next.told, name, last),
+            Step::Document(name, bytes) => put(&mut next.documents, name, bytes),
+            Step::Shelf(owner, key, value) => put(&mut next.shelves, (owner, key.into()), value),
+            Step::Discharge(begun) => next.discharges.push(begun),
+            Step::Sample(at) => {
+                next.samples.push(at);
+                let surplus = next.samples.len().saturating_sub(LIMITS.samples as usize);
+                next.samples.drain(..surplus);
+            }
+        }
+        next
+    }
+
+    /// What a store holds; what is there must be whole.
+    pub fn of(store: &Store) -> Result<Self, StoreError> {
+        let mut state = Self::default();
+        for name in NAMES {
+            put(&mut state.users, name, store.user(name)?);
+            let revisions = store.settings(name)?.into_iter().rev().map(|r| r.text);
+            let revisions: Vec<_> = revisions.collect();
+            put(&mut state.settings, name, (!revisions.is_empty()).then_some(revisions));
+            put(&mut state.told, name, store.told(name)?);
+            put(&mut state.documents, name, store.document(name)?);
+            for (key, length) in store.shelf(name)? {
+                let value = store.kept(name, &key)?.expect("what is listed is there");
+                assert_eq!(value.len(), length);
+                state.shelves.insert((name, key), value);
+            }
+        }
+        for past in store.discharges(None)?.into_iter().rev() {
+            let whole = discharge(past.begun_unix_ms);
+            let rows = store.discharge_rows(past.string, past.begun_unix_ms)?;
+            assert_eq!((&past, rows.as_ref()), (&whole.0, Some(&whole.1)));
+            state.discharges.push(past.begun_unix_ms);
+        }
+        for past in store.history(1, 0, 0..=u64::MAX, usize::MAX)? {
+            assert_eq!(past.target_mv, Some(target_mv(past.unix_ms)));
+            state.samples.push(past.unix_ms);
+        }
+        for line in store.audit_lines(Some(0), usize::MAX)? {
+            let line: serde_json::Value = serde_json::from_slice(&line).expect("whole");
+            if line["what"] == "sign out" {
+                let n = line["who"].as_str().and_then(|who| who.split_once(':'));
+                state.audited.extend(n.map(|(n, _)| n.parse::<u64>().expect("a number")));
+            }
+        }
+        verify(&store.audit_export()?, store.audit_key()).expect("an unbroken chain");
+        Ok(state)
+    }
+}
+
+/// The event of job `n`.
+pub fn event(n: u64) -> Event {
+    let user = format!("{n}:{}", "x".repeat((n % 90) as usize));
+    match n % 3 {
+        0 => Event::Logout { user, from: "::1".into() },
+        _ => Event::DaemonStarted { version: user },
+    }
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+fn discharge(begun_unix_ms: u64) -> (PastDischarge, RecordRows) {
+    let record = DischargeRecord { duration_s: begun_unix_ms as f64, ..Default::default() };
+    let past = PastDischarge { string: 1, name: "A".into(), begun_unix_ms, rows: 0, record };
+    let mv = vec![begun_unix_ms as u16; 700];
+    (past, RecordRows { mv, ..RecordRows::default() })
+}
+
+fn sample(at: u64) -> Sample {
+    let mut string = StringRecord::new(vec![BlockRecord::default(); 40]);
+    string.equalize.target_v = f64::from(target_mv(at)) / 1e3;
+    Sample::of(&string, &string.blocks, |block| block.quality)
+}
+
+fn target_mv(at: u64) -> u32 {
+    13_000 + at as u32 % 1_000
+}

@@ -1,0 +1,176 @@
+//! What monitoring systems are told: everything that can be counted, as
+//! OpenMetrics text (Prometheus and its kin), made when somebody asks.
+//!
+//! [`text`] writes the format and knows nothing of the appliance; [`points`]
+//! gives every numeric point its family and labels; this file adds the guard,
+//! the plugins, the store and the process. A writer of our own, because all
+//! values here are read from a snapshot at the time of the request: a registry
+//! of live counters, as client libraries keep it, would be a second place for
+//! each of them.
+//!
+//! A value that is stale or bad is left out: the other side then sees a gap,
+//! not an old number. Estimated values are in. The page is bounded
+//! ([`text::SAMPLES_MAX`]) and says what did not fit.
+
+pub mod points;
+mod process;
+pub mod settings;
+pub mod text;
+
+use crate::clock;
+use crate::hub::Hub;
+use crate::plugin_status::{PluginState, PluginStatus};
+use crate::store::{Class, Store};
+use evenkeel_core::points::Quality;
+use settings::FlashSettings;
+use text::Page;
+
+/// Everything, as text.
+#[must_use]
+pub fn page(hub: &Hub, plugins: &[PluginStatus], store: &Store, flash: &FlashSettings) -> String {
+    let mut page = Page::default();
+    let version = ("version", env!("CARGO_PKG_VERSION"));
+    page.info("evenkeel", "the appliance's program", &[version]);
+    guard(&mut page, hub);
+    let mut qualities = [0_u32; 4];
+    for (name, point) in hub.query("") {
+        qualities[point.quality as usize] += 1;
+        points::add(&mut page, &name, &point);
+    }
+    for quality in [Quality::Good, Quality::Estimated, Quality::Stale, Quality::Bad] {
+        let count = f64::from(qualities[quality as usize]);
+        let labels = [("quality", quality.as_str())];
+        page.gauge("evenkeel_points", "", "points by what they are worth", &labels, count);
+    }
+    plugins.iter().for_each(|plugin| self::plugin(&mut page, plugin));
+    self::store(&mut page, store, flash);
+    process::add(&mut page);
+    page.finish()
+}
+
+fn guard(page: &mut Page, hub: &Hub) {
+    let Some(plant) = hub.plant() else {
+        page.gauge("evenkeel_guard_connected", "", "the guard answers", &[], 0.0);
+        return;
+    };
+    for (n, name) in plant.strings.iter().enumerate() {
+        let n = (n + 1).to_string();
+        let labels = [("string", n.as_str()), ("name", name)];
+        page.info("evenkeel_string", "name of a string", &labels);
+    }
+    let (cycle, jitter) = (&plant.snapshot.cycle, &plant.snapshot.jitter);
+    let mut gauge = |name: &str, unit, help, value| {
+        page.gauge(&format!("evenkeel_guard_{name}"), unit, help, &[], value);
+    };
+    let seconds = |nanos: u64| nanos as f64 / 1e9;
+    gauge("connected", "", "the guard answers", f64::from(u8::from(plant.connected)));
+    gauge("cycle", "seconds", "length of a cycle", seconds(cycle.period.0));
+    gauge("scan", "seconds", "duration of the last scan of all modules", seconds(cycle.scan.0));
+    gauge("work", "seconds", "time it worked in the last cycle", seconds(cycle.work.0));
+    let late = "how late it woke up since it started";
+    gauge("lateness_p50", "seconds", late, jitter.quantile_us(0.5) / 1e6);
+    gauge("lateness_p999", "seconds", late, jitter.quantile_us(0.999) / 1e6);
+    gauge("lateness_max", "seconds", late, seconds(jitter.max.0));
+    for (name, help, value) in [
+        ("cycles", "cycles since it started", cycle.cycles),
+        ("deadline_misses", "cycles whose commands left too late", cycle.deadline_misses),
+        ("bad_frames", "frames with a wrong check sum or framing", cycle.bad_frames),
+        ("missed_replies", "replies that did not come", cycle.missed_replies),
+        ("port_reopens", "times a bus port was opened again", cycle.port_reopens),
+    ] {
+        page.counter(&format!("evenkeel_guard_{name}"), "", help, &[], value as f64);
+    }
+}
+
+fn plugin(page: &mut Page, plugin: &PluginStatus) {
+    let labels = [("plugin", plugin.name.as_str())];
+    let version = [labels[0], ("version", plugin.version.as_str()), ("world", plugin.world)];
+    page.info("evenkeel_plugin", "what a plugin is", &version);
+    let mut gauge = |name: &str, unit, help, value| {
+        page.gauge(&format!("evenkeel_plugin_{name}"), unit, help, &labels, value);
+    };
+    let running = f64::from(u8::from(plugin.state == PluginState::Running));
+    gauge("running", "", "the plugin does its work", running);
+    gauge("memory", "bytes", "linear memory in use", plugin.memory_bytes as f64);
+    gauge("slowest_call", "seconds", "longest call", plugin.slowest_call_us as f64 / 1e6);
+    gauge("poll_p50", "seconds", "median duration of a poll", plugin.poll_p50_us as f64 / 1e6);
+    for (name, unit, help, value) in [
+        ("cpu", "seconds", "CPU time since it was started", plugin.cpu_ms as f64 / 1e3),
+        ("calls", "", "calls since it was started", plugin.calls as f64),
+        ("polls", "", "polls since it was started", plugin.polls as f64),
+        ("traps", "", "traps since the daemon started", plugin.traps as f64),
+    ] {
+        page.counter(&format!("evenkeel_plugin_{name}"), unit, help, &labels, value);
+    }
+}
+
+fn store(page: &mut Page, store: &Store, flash: &FlashSettings) {
+    let (health, wear, now) = (store.health(), store.wear_of_flash(), clock::unix_ms());
+    let mut gauge = |name: &str, unit, help, value| {
+        page.gauge(&format!("evenkeel_store_{name}"), unit, help, &[], value);
+    };
+    gauge("failing", "", "the last write failed", f64::from(u8::from(health.error.is_some())));
+    gauge("unsaved_events", "", "events in memory only", health.unsaved as f64);
+    gauge("size", "bytes", "size of the file", store.file_bytes() as f64);
+    let longest = wear.longest_commit_us as f64 / 1e6;
+    gauge("longest_commit", "seconds", "longest commit since the start", longest);
+    if let Some(daily) = wear.daily(now) {
+        gauge("flash_daily", "bytes", "written to the flash per day", daily.written);
+        gauge("flash_daily_erased", "bytes", "the same in whole erase blocks", daily.erased);
+    }
+    if let Some(years) = wear.years(now, flash.capacity_bytes(), flash.endurance_cycles()) {
+        gauge("flash_life", "years", "until the flash is worn by the store alone", years);
+    }
+    let help = "commits since the counts began";
+    page.counter("evenkeel_store_commits", "", help, &[], wear.commits as f64);
+    let help = "time that commits took";
+    page.counter("evenkeel_store_commit", "seconds", help, &[], wear.commit_us as f64 / 1e6);
+    for class in Class::ALL {
+        let labels = [("class", class.word())];
+        for (name, help, counts) in [
+            ("payload", "bytes that were to be kept", wear.payload),
+            ("written", "bytes written to the flash", wear.written),
+            ("erased", "the same in whole erase blocks", wear.erased),
+        ] {
+            let name = format!("evenkeel_store_{name}");
+            page.counter(&name, "bytes", help, &labels, counts.of(class) as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plant::testing;
+    use crate::store::Limits;
+    use evenkeel_core::licence;
+
+    #[test]
+    fn a_full_appliance_fits_and_says_what_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        let hub = Hub::default();
+        let mut plant = testing::plant(&[13.6; 32]);
+        let string = plant.snapshot.strings[0].clone();
+        plant.snapshot.strings = vec![string; 16];
+        plant.strings = (1..=16).map(|n| format!("String \"{n}\"")).collect();
+        hub.set_limits(licence::Limits { blocks: None, ups_va: None });
+        hub.set_plant(plant);
+        let text = page(&hub, &[], &store, &FlashSettings::default());
+        assert!(text.len() < 1 << 20, "{} bytes", text.len());
+        for line in [
+            "# TYPE evenkeel_block_voltage_volts gauge",
+            "# UNIT evenkeel_block_voltage_volts volts",
+            "evenkeel_block_voltage_volts{block=\"17\",string=\"3\"} 13.6",
+            "evenkeel_guard_connected 1",
+            "evenkeel_string_info{name=\"String \\\"2\\\"\",string=\"2\"} 1",
+            "evenkeel_store_failing 0",
+            "# TYPE evenkeel_store_commits counter",
+            "# TYPE process_resident_memory_bytes gauge",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{}", &text[..2_000]);
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Sees to it that every request that changes something is in the audit log
+//! exactly once. Most of them are told by an event that says more than the
+//! request does; what was not told when the answer is ready is entered by its
+//! method, path and status.
+
+use crate::store::Store;
+use std::cell::Cell;
+use std::future::Future;
+
+/// Longest path of an entry, characters.
+const PATH_MAX: usize = 200;
+
+tokio::task_local! {
+    static TOLD: Cell<bool>;
+}
+
+/// The request that this task works on is in the audit log now. Elsewhere it
+/// does nothing.
+pub fn told() {
+    // Not every task works on a request.
+    let _ = TOLD.try_with(|told| told.set(true));
+}
+
+/// Somebody's request: who, and from which address.
+pub struct Request<'a> {
+    /// A user's name.
+    pub user: &'a str,
+    /// Their address.
+    pub from: String,
+    /// Method and path.
+    pub what: String,
+}
+
+impl<'a> Request<'a> {
+    /// `path` is cut to what fits an entry.
+    #[must_use]
+    pub fn new(user: &'a str, from: String, method: &str, path: &str) -> Self {
+        let path: String = path.chars().take(PATH_MAX).collect();
+        Self { user, from, what: format!("{method} {path}") }
+    }
+
+    /// Enter that it was refused before anything was done.
+    pub fn refused(&self, store: &Store, why: &str) {
+        store.audit(self.user, &self.from, &self.what, why);
+    }
+
+    /// Do the work; enter it unless that told of itself. `status` gives the
+    /// HTTP status of the answer.
+    pub async fn follow<T>(
+        self,
+        store: &Store,
+        work: impl Future<Output = T>,
+        status: impl FnOnce(&T) -> u16,
+    ) -> T {
+        let (answer, told) =
+            TOLD.scope(Cell::new(false), async { (work.await, TOLD.with(Cell::get)) }).await;
+        if !told {
+            let result = match status(&answer) {
+                // A form is answered by leading elsewhere.
+                200..=399 => "done".to_owned(),
+                status => format!("refused with status {status}"),
+            };
+            store.audit(self.user, &self.from, &self.what, &result);
+        }
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Limits;
+    use evenkeel_core::events::Event;
+
+    #[tokio::test]
+    async fn a_request_is_told_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        let request = || Request::new("admin", "::1".into(), "POST", "/api/v1/x");
+        request().follow(&store, async {}, |()| 204).await;
+        request().follow(&store, async {}, |()| 409).await;
+        let order = async {
+            let (user, from, order) = ("admin".into(), "::1".into(), "mute".into());
+            store.record(Event::Ordered { user, from, order, refused: None });
+        };
+        request().follow(&store, order, |()| 204).await;
+        request().follow(&store, async { store.record(Event::GuardBack) }, |()| 200).await;
+        store.record_acknowledged(Event::GuardLost).done().await.expect("on the disk");
+        let lines = store.audit_lines(None, 99).expect("readable");
+        let whole: Vec<String> =
+            lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+        assert_eq!(whole.len(), 4, "{whole:?}");
+        assert!(whole[0].contains(r#""what":"POST /api/v1/x","result":"done""#), "{whole:?}");
+        assert!(whole[1].contains("refused with status 409"), "{whole:?}");
+        assert!(whole[2].contains(r#""what":"mute""#), "{whole:?}");
+        assert!(whole[3].contains("POST /api/v1/x"), "an event of something else: {whole:?}");
+    }
+}
