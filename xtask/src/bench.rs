@@ -49,6 +49,8 @@ enum Part {
     Hostile,
     /// Modbus reads by one and by eight clients, and where the time goes.
     Gateway,
+    /// One evaluation of 1,000 rules.
+    Rules,
     /// Seconds until strings are equalized, in virtual time.
     Balance,
     /// Size of a daemon without the compiler (only when asked for: a build of its own).
@@ -61,13 +63,14 @@ enum Part {
 
 impl Part {
     /// What is measured when nothing in particular is asked for.
-    const USUAL: [Self; 7] = [
+    const USUAL: [Self; 8] = [
         Self::Sizes,
         Self::Plugins,
         Self::Idle,
         Self::Busy,
         Self::Hostile,
         Self::Gateway,
+        Self::Rules,
         Self::Balance,
     ];
 }
@@ -90,6 +93,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             Part::Busy => measure(root, seconds, 2, &mut figures)?,
             Part::Hostile => hostile::measure(root, seconds, &mut figures)?,
             Part::Gateway => gateway::measure(root, &mut figures)?,
+            Part::Rules => rules()?,
             Part::Balance => balance()?,
             Part::Lean => plugins::lean(root, &mut figures)?,
             Part::Interpreter => plugins::interpreter(root, &mut figures)?,
@@ -119,6 +123,13 @@ fn build(root: &Path) -> Result<Vec<PathBuf>, AnyError> {
 /// Where the programs are that are measured.
 fn programs(root: &Path) -> PathBuf {
     root.join("target/release")
+}
+
+fn rules() -> Result<(), AnyError> {
+    step("one evaluation of 1,000 rules", || {
+        let example = ["run", "--release", "--package", "evenkeel-core", "--example"];
+        exec(cargo(&example).arg("rule_cost"))
+    })
 }
 
 fn balance() -> Result<(), AnyError> {

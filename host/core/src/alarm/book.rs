@@ -114,7 +114,7 @@ impl Book {
         let causes: BTreeSet<Key> = now.standing.iter().map(own).collect();
         let mut worst: Vec<&Standing> = now.standing.iter().collect();
         // The same at the same place twice counts once, as the worse of both.
-        worst.sort_by(|a, b| b.severity.cmp(&a.severity));
+        worst.sort_by_key(|standing| core::cmp::Reverse(standing.severity));
         let mut homes: BTreeMap<Key, Vec<&Standing>> = BTreeMap::new();
         for standing in worst.into_iter().take(MEMBERS_MAX) {
             let own = own(standing);

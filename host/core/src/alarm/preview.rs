@@ -150,7 +150,7 @@ fn count(worst: BTreeMap<Place, Severity>) -> Count {
     let alarm = worst.values().filter(|severity| **severity == Severity::Alarm).count();
     let warning = worst.len() - alarm;
     let mut places: Vec<_> = worst.into_iter().collect();
-    places.sort_by(|a, b| b.1.cmp(&a.1));
+    places.sort_by_key(|(_, severity)| core::cmp::Reverse(*severity));
     places.truncate(NAMED_MAX);
     Count { alarm, warning, places }
 }

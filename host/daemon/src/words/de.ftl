@@ -51,6 +51,8 @@ event-plugin-stopped = Plugin { $name } beendet
 event-plugin-trapped = Plugin { $name } ist gescheitert: { $reason }
 event-plugin-quarantined = Plugin { $name } ist zu oft gescheitert und bleibt aus: { $reason }
 event-plugin-rolled-back = Plugin { $name }: die vorige Version ist zurück, die neue ist gescheitert: { $reason }
+event-plugin-said = Plugin { $name }: { $text }
+event-plugin-denied = Plugin { $name } versuchte, was ihm nicht erlaubt ist: { $reason }
 event-events-untold = { $count ->
     [one] Plugin { $name } hat ein Ereignis nicht weitergegeben: { $reason }
    *[other] Plugin { $name } hat { VALUE($count) } Ereignisse nicht weitergegeben: { $reason }

@@ -52,6 +52,8 @@ event-plugin-stopped = Plugin { $name } stopped
 event-plugin-trapped = Plugin { $name } failed: { $reason }
 event-plugin-quarantined = Plugin { $name } failed too often and stays off: { $reason }
 event-plugin-rolled-back = Plugin { $name }: the version before is back, the new one failed: { $reason }
+event-plugin-said = Plugin { $name }: { $text }
+event-plugin-denied = Plugin { $name } tried what it may not, { $reason }
 event-events-untold = { $count ->
     [one] Plugin { $name } has not passed on one event: { $reason }
    *[other] Plugin { $name } has not passed on { VALUE($count) } events: { $reason }
