@@ -40,7 +40,7 @@ pub enum Fault {
     #[error("the log was sealed with key {found}, not with the key that was given")]
     OtherKey {
         /// The key in the log.
-        found: AuditKey,
+        found: Box<AuditKey>,
     },
     /// A line that nobody wrote.
     #[error("line {line} is no entry (after entry {after}); it was altered or inserted")]
@@ -163,7 +163,7 @@ pub fn verify(log: &[u8], key: Option<AuditKey>) -> Result<Report, Fault> {
     let opening = lines.next().and_then(|(_, line)| opening(line)).ok_or(Fault::NoLog)?;
     let found = AuditKey::parse(&opening.key).map_err(|_| Fault::NoLog)?;
     if key.is_some_and(|key| key != found) {
-        return Err(Fault::OtherKey { found });
+        return Err(Fault::OtherKey { found: Box::new(found) });
     }
     let before = opening.first.checked_sub(1).ok_or(Fault::NoLog)?;
     let mut walk = Walk {
@@ -363,7 +363,7 @@ mod tests {
     fn another_device_is_no_witness() {
         let text = log(Head::default()).join("\n") + "\n";
         let other = SealKey::parse(&"08".repeat(32)).expect("a key").public();
-        let found = key().public();
+        let found = Box::new(key().public());
         assert_eq!(verify(text.as_bytes(), Some(other)), Err(Fault::OtherKey { found }));
         assert!(!verify(text.as_bytes(), None).expect("whole").key_is_known);
         assert_eq!(verify(b"", None), Err(Fault::NoLog));
