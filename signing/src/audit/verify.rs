@@ -350,8 +350,8 @@ mod tests {
         let mut lines = log(Head::default());
         let seal = lines[10].clone();
         let mut head = Head::of_line(6, lines[6].as_bytes()).expect("a line");
-        for at in 7..=9 {
-            lines[at] = head.append(&Entry { who: "nobody".into(), ..entry(at as u64) });
+        for (at, line) in lines.iter_mut().enumerate().take(10).skip(7) {
+            *line = head.append(&Entry { who: "nobody".into(), ..entry(at as u64) });
         }
         // The seal as it was, with a hash that fits.
         let body = &seal[..seal.len() - HASH_LEN];
@@ -363,8 +363,8 @@ mod tests {
     fn another_device_is_no_witness() {
         let text = log(Head::default()).join("\n") + "\n";
         let other = SealKey::parse(&"08".repeat(32)).expect("a key").public();
-        let found = key().public();
-        assert_eq!(verify(text.as_bytes(), Some(other)), Err(Fault::OtherKey { found: Box::new(found) }));
+        let found = Box::new(key().public());
+        assert_eq!(verify(text.as_bytes(), Some(other)), Err(Fault::OtherKey { found }));
         assert!(!verify(text.as_bytes(), None).expect("whole").key_is_known);
         assert_eq!(verify(b"", None), Err(Fault::NoLog));
     }

@@ -413,6 +413,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::type_complexity, reason = "the table's type, said once")]
     fn who_changes_the_file_is_found_out() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = open(dir.path());

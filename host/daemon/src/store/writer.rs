@@ -34,7 +34,7 @@ use tokio::sync::oneshot;
 pub type Opener = Box<dyn FnMut(&Arc<Meter>) -> Result<Opened, StoreError> + Send>;
 
 /// Time that jobs for which nobody waits wait for company: a commit costs the
-/// flash some fifteen pages, whatever is in it.
+/// flash a path of pages in every tree, however little is in it.
 const LINGER: Duration = Duration::from_millis(100);
 /// Jobs in one commit.
 const GROUP_MAX: usize = 256;

@@ -661,8 +661,8 @@ mod tests {
 
     #[test]
     fn events_are_read_in_order_and_raised_within_the_rules() {
-        let mut bench = Bench::default();
-        bench.events = (1..=9).map(|sequence| Event { sequence, ..Event::default() }).collect();
+        let events = (1..=9).map(|sequence| Event { sequence, ..Event::default() }).collect();
+        let mut bench = Bench { events, ..Bench::default() };
         let found = bench.events_since(6, 2).unwrap();
         assert_eq!(found.iter().map(|event| event.sequence).collect::<Vec<_>>(), [7, 8]);
         bench.raise(0, "door_open", "The door is open").unwrap();

@@ -166,7 +166,7 @@ fn sixteen_at_once_harm_nobody() {
     client.post("/api/v1/plugins/h-waits/disable", &json!({})).expect("ended");
     for rogue in &ROGUES {
         assert_told(&mut client, rogue);
-        let page = client.text(&format!("/plugins/{}", rogue.name)).expect("a page");
+        let page = client.get_text(&format!("/plugins/{}", rogue.name), None).expect("a page");
         let words = match rogue.fate {
             Fate::Fails(words) | Fate::Held(words) | Fate::Refused(words) => words,
             Fate::Waits => "disabled",
