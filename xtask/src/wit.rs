@@ -217,7 +217,9 @@ mod tests {
     impl Copy {
         fn new() -> Self {
             let copy = Self(tempfile::tempdir().unwrap());
-            for version in folders_in(&wit()).unwrap() {
+            let folders = folders_in(&wit()).unwrap();
+            // What is not released yet is what these tests make themselves.
+            for version in folders.into_iter().filter(|folder| folder.join(FROZEN).exists()) {
                 copy.add(&version, &version.file_name().unwrap().to_string_lossy());
             }
             copy

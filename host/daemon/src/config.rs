@@ -314,6 +314,7 @@ struct ConfigFile {
     login: Option<Spanned<LoginSettings>>,
     #[serde(default)]
     webhook: Vec<Spanned<Webhook>>,
+    #[serde(default)]
     metrics: MetricsSettings,
     #[serde(default)]
     flash: FlashSettings,
