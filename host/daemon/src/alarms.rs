@@ -208,15 +208,17 @@ impl Alarms {
         };
         let ack = self.store.keep_document(BOOK, Some(kept.clone()));
         ack.done().await.map_err(AlarmError::Store)?;
-        let mut state = self.state();
-        // Whatever came in between came after what this person saw: what is
-        // kept is put right by the next look.
-        let change = state.book.act(id, round, act, user, unix_ms);
-        (state.kept, state.news) = (kept, true);
-        drop(state);
-        if let Some(event) = AlarmEvent::of(&change?) {
+        let told = {
+            let mut state = self.state();
+            // Whatever came in between came after what this person saw: what is
+            // kept is put right by the next look.
+            let change = state.book.act(id, round, act, user, unix_ms);
+            (state.kept, state.news) = (kept, true);
+            AlarmEvent::of(&change?)
+        };
+        if let Some(event) = told {
             tracing::info!("{event}");
-            self.store.record(Event::Alarm(event));
+            self.store.record_promptly(Event::Alarm(event)).await;
         }
         Ok(())
     }

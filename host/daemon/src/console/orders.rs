@@ -241,7 +241,10 @@ async fn give(
     let done = console.orders.give(order.into()).await;
     let refused = done.as_ref().err().map(ToString::to_string);
     let (user, from) = (caller.user.clone(), from.to_string());
-    console.store.record(Event::Ordered { user, from, order: order.text(), refused });
+    console
+        .store
+        .record_promptly(Event::Ordered { user, from, order: order.text(), refused })
+        .await;
     done.map_err(|error| problem(&error))
 }
 

@@ -53,6 +53,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// Name of the file in the data directory.
@@ -60,6 +61,8 @@ pub const FILE: &str = "evenkeel.redb";
 
 /// Jobs that may wait for the writer.
 const QUEUE_MAX: usize = 1_024;
+/// Longest time that somebody waits for their own event to be on the disk.
+const PROMPT_MAX: Duration = Duration::from_secs(2);
 /// Newest events kept in memory, for the live page.
 const LATEST_MAX: usize = 64;
 
@@ -304,6 +307,20 @@ impl Store {
         }
         let job = Job::Event { event, unix_ms: crate::clock::unix_ms(), ack: None };
         if self.send(job).is_err() {
+            *lock(&self.shared.dropped) += 1;
+        }
+    }
+
+    /// Record what a person did, and wait until it is on the disk, so that they
+    /// can count on it when they are answered. A disk that hangs holds up
+    /// nobody for longer than [`PROMPT_MAX`].
+    pub async fn record_promptly(&self, event: Event) {
+        if audit::entry_of(&event, 0).is_some() {
+            crate::trail::told();
+        }
+        let kept = self.record_acknowledged(event).done();
+        if let Ok(Err(StoreError::Overloaded)) = tokio::time::timeout(PROMPT_MAX, kept).await {
+            // Of any other error the writer keeps the event.
             *lock(&self.shared.dropped) += 1;
         }
     }
