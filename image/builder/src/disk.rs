@@ -166,7 +166,7 @@ mod tests {
             file.write_all_at(&bytes, at).unwrap();
         }
         let run = |arguments: &[&str]| {
-            let done = Command::new("sfdisk").args(arguments).arg(&path).output().unwrap();
+            let done = Command::new("/sbin/sfdisk").args(arguments).arg(&path).output().unwrap();
             let said = [done.stdout, done.stderr].concat();
             (done.status.success(), String::from_utf8(said).unwrap())
         };

@@ -90,7 +90,7 @@ mod tests {
             let file = dir.path().join("root");
             std::fs::write(&file, &tree.image).unwrap();
             let offset = (blocks * BLOCK_LEN).to_string();
-            let verify = Command::new("veritysetup")
+            let verify = Command::new("/sbin/veritysetup")
                 .args(["verify", "--hash-offset", &offset])
                 .args([&file, &file])
                 .arg(tree.root.to_string())
