@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 type Failed = Box<dyn Error>;
 
 #[path = "../src/plugin/fixture/guest.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the daemon's tests use the rest")]
 mod guest;
 
 /// Times that the bundle is compiled.

@@ -7,7 +7,7 @@
 //! ```
 
 #[path = "../tests/hostile/rogues.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "how each ends is for the test")]
 mod rogues;
 
 use std::path::PathBuf;

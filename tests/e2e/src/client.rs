@@ -4,10 +4,16 @@
 use rustls::crypto::ring;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
+
+/// Longest wait of [`Client::await_answer`]; nothing on an appliance of a test
+/// takes longer, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Time between two questions.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A client with at most one session.
 #[derive(Debug)]
@@ -113,6 +119,26 @@ impl Client {
         }
         let answer = request.call();
         self.body("GET", path, answer)
+    }
+
+    /// GET a JSON document again and again until `wanted` holds of it; the
+    /// answer in which it does. A daemon that is just starting is asked again.
+    ///
+    /// # Panics
+    /// When it never holds within [`PATIENCE`]: the test has failed.
+    pub fn await_answer(&mut self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = Value::Null;
+        while Instant::now() < deadline {
+            if let Ok(answer) = self.get(path) {
+                if wanted(&answer) {
+                    return answer;
+                }
+                last = answer;
+            }
+            std::thread::sleep(LOOK);
+        }
+        panic!("{path} never became as wanted; last {last:#}");
     }
 
     /// POST a JSON document.

@@ -9,7 +9,7 @@ mod program;
 mod stack;
 mod witness;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, PATIENCE};
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};
 pub use witness::Witness;

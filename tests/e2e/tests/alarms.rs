@@ -5,38 +5,18 @@
 use evenkeel_e2e::{Client, Options, Stack};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-/// Longest that anything here may take.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 fn start(dir: &Path) -> (Stack, Client) {
     let mut stack = Stack::start(Options::for_test(dir).expect("built")).expect("started");
     let mut client = stack.sign_in().expect("signed in");
-    await_answer(&mut client, "/api/v1/strings", |s| {
+    client.await_answer("/api/v1/strings", |s| {
         s.as_array().is_some_and(|s| s.len() == 2)
             && s[0]["blocks"].as_array().is_some_and(|b| b.iter().all(|b| b["quality"] == "good"))
     });
-    await_answer(&mut client, "/api/v1/points?prefix=ups.0.ups.status", |points| {
+    client.await_answer("/api/v1/points?prefix=ups.0.ups.status", |points| {
         points[0]["value"].as_str().is_some_and(|words| words.contains("OL"))
     });
     (stack, client)
-}
-
-/// Ask until `wanted` holds; the answer in which it does.
-fn await_answer(client: &mut Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    let mut last = Value::Null;
-    while Instant::now() < deadline {
-        if let Ok(answer) = client.get(path) {
-            if wanted(&answer) {
-                return answer;
-            }
-            last = answer;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    panic!("{path} never became as wanted; last {last:#}");
 }
 
 fn of<'a>(alarms: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -45,7 +25,7 @@ fn of<'a>(alarms: &'a Value, kind: &str) -> Option<&'a Value> {
 
 fn await_alarm(client: &mut Client, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let is = |alarms: &Value| of(alarms, kind).is_some_and(&wanted);
-    let alarms = await_answer(client, "/api/v1/alarms", is);
+    let alarms = client.await_answer("/api/v1/alarms", is);
     of(&alarms, kind).expect("just seen").clone()
 }
 
@@ -70,13 +50,13 @@ fn an_acknowledgement_outlives_the_daemon_and_the_alarm_ends_with_its_cause() {
     assert_eq!(kept["acknowledged"]["user"], "admin", "{kept:#}");
     assert_eq!(kept["acknowledged"]["note"], "the grid is being repaired", "{kept:#}");
     // And when the UPS is heard again: it was never over.
-    await_answer(&mut client, "/api/v1/points?prefix=ups.0.ups.status", |points| {
+    client.await_answer("/api/v1/points?prefix=ups.0.ups.status", |points| {
         points[0]["quality"] == "good"
     });
     let kept = await_alarm(&mut client, "ups-on-battery", |_| true);
     assert_eq!(kept["state"], "acknowledged", "{kept:#}");
     stack.control("mains on").expect("obeyed");
-    await_answer(&mut client, "/api/v1/alarms", |alarms| {
+    client.await_answer("/api/v1/alarms", |alarms| {
         alarms["alarms"].is_array() && of(alarms, "ups-on-battery").is_none()
     });
     let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();

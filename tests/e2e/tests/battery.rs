@@ -2,14 +2,10 @@
 //! reset by a person, a discharge that is kept, a module that is swapped, and
 //! orders that are refused with a reason.
 
-use evenkeel_e2e::{Client, ClientError, Options, Stack};
+use evenkeel_e2e::{Client, ClientError, Options, PATIENCE, Stack};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Longest that anything here may take: the shortest hold time of a trip and
-/// the time to warm up to it.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A trip within a minute, and a record that is complete soon after mains are
 /// back.
@@ -28,27 +24,11 @@ fn start(dir: &Path) -> (Stack, Client) {
     let options = Options::for_test(dir).expect("built");
     let mut stack = Stack::start(Options { guard_settings: SETTINGS, ..options }).expect("started");
     let mut client = stack.sign_in().expect("signed in");
-    await_answer(&mut client, "/api/v1/strings", |s| {
+    client.await_answer("/api/v1/strings", |s| {
         s.as_array().is_some_and(|s| s.len() == 2)
             && s[0]["blocks"].as_array().is_some_and(|b| b.iter().all(|b| b["quality"] == "good"))
     });
     (stack, client)
-}
-
-/// Ask until `wanted` holds; the answer in which it does.
-fn await_answer(client: &mut Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    let mut last = Value::Null;
-    while Instant::now() < deadline {
-        if let Ok(answer) = client.get(path) {
-            if wanted(&answer) {
-                return answer;
-            }
-            last = answer;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    panic!("{path} never became as wanted; last {last:#}");
 }
 
 /// The reason of a refused order.
@@ -74,7 +54,7 @@ fn warm(stack: &Stack, client: &mut Client, module: usize, from_k: u32, to_k: u3
     for kelvin in (from_k..=to_k).step_by(2).skip(1) {
         stack.control(&format!("module {module} warm {kelvin}")).expect("obeyed");
         let reached = normal + f64::from(kelvin) - 1.0;
-        await_answer(client, "/api/v1/strings", |s| celsius(s).is_some_and(|c| c > reached));
+        client.await_answer("/api/v1/strings", |s| celsius(s).is_some_and(|c| c > reached));
     }
 }
 
@@ -86,11 +66,11 @@ fn a_hot_block_trips_its_string_until_a_person_resets_it() {
     assert_eq!(refused(&mut client, &reset), "this string is not tripped");
 
     warm(&stack, &mut client, 3, 0, 30);
-    let strings = await_answer(&mut client, "/api/v1/strings", |s| !s[0]["trip"].is_null());
+    let strings = client.await_answer("/api/v1/strings", |s| !s[0]["trip"].is_null());
     assert!(strings[1]["trip"].is_null(), "{:#}", strings[1]["trip"]);
     let trip = strings[0]["trip"].as_str().unwrap_or_default();
     assert!(trip.contains("block 3"), "{trip}");
-    await_answer(&mut client, "/api/v1/strings", |s| s[0]["breaker"] == "open");
+    client.await_answer("/api/v1/strings", |s| s[0]["breaker"] == "open");
     let status = stack.control("status").expect("told");
     assert!(status.contains("string.0.breaker=open"), "{status}");
     assert!(status.contains("string.1.breaker=closed"), "{status}");
@@ -105,22 +85,21 @@ fn a_hot_block_trips_its_string_until_a_person_resets_it() {
     stack.daemon.kill();
     stack.restart_daemon().expect("the daemon starts again");
     let mut client = stack.sign_in().expect("signed in");
-    await_answer(&mut client, "/api/v1/strings", |s| {
-        !s[0]["trip"].is_null() && s[0]["breaker"] == "open"
-    });
+    client
+        .await_answer("/api/v1/strings", |s| !s[0]["trip"].is_null() && s[0]["breaker"] == "open");
 
     stack.control("module 3 warm 0").expect("obeyed");
     let cool = |s: &Value| s[0]["blocks"][2]["temperature_c"].as_f64().is_some_and(|c| c < 35.0);
-    await_answer(&mut client, "/api/v1/strings", cool);
+    client.await_answer("/api/v1/strings", cool);
     let accepted = Instant::now() + PATIENCE;
     // Cooled means believed to be cool, in the next scan or two.
     while let Err(error) = client.post("/api/v1/orders", &reset) {
         assert!(Instant::now() < accepted, "{error}");
         std::thread::sleep(Duration::from_millis(200));
     }
-    await_answer(&mut client, "/api/v1/strings", |s| s[0]["trip"].is_null());
+    client.await_answer("/api/v1/strings", |s| s[0]["trip"].is_null());
     stack.control("string 0 breaker close").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", |s| s[0]["breaker"] == "closed");
+    client.await_answer("/api/v1/strings", |s| s[0]["breaker"] == "closed");
     let events = events(&mut client);
     for said in ["reset the trip of string 1", "cooled"] {
         assert!(events.contains(said), "{said} in {events}");
@@ -132,21 +111,20 @@ fn a_discharge_is_recorded_whole_although_the_daemon_dies_in_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let (mut stack, mut client) = start(dir.path());
     stack.control("mains off").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", |s| {
+    client.await_answer("/api/v1/strings", |s| {
         s[0]["phase"] == "discharge" && s[0]["current_a"].as_f64() < Some(-0.1)
     });
     stack.daemon.kill();
     stack.restart_daemon().expect("the daemon starts again");
     let mut client = stack.sign_in().expect("signed in");
     let cycles = |g: &Value| g["cycles"].as_u64().unwrap_or(0);
-    let begun = cycles(&await_answer(&mut client, "/api/v1/guard", |g| cycles(g) > 0));
-    await_answer(&mut client, "/api/v1/guard", |g| cycles(g) > begun + 10);
+    let begun = cycles(&client.await_answer("/api/v1/guard", |g| cycles(g) > 0));
+    client.await_answer("/api/v1/guard", |g| cycles(g) > begun + 10);
     let strings = client.get("/api/v1/strings").expect("answered");
     assert_eq!(strings[0]["phase"], "discharge", "{:#}", strings[0]);
     stack.control("mains on").expect("obeyed");
-    let list = await_answer(&mut client, "/api/v1/discharges", |d| {
-        d.as_array().is_some_and(|d| d.len() == 2)
-    });
+    let list =
+        client.await_answer("/api/v1/discharges", |d| d.as_array().is_some_and(|d| d.len() == 2));
     let of_first = list.as_array().and_then(|l| l.iter().find(|d| d["string"] == 1)).expect("two");
     assert!(of_first["drawn_ah"].as_f64() > Some(0.0), "{of_first:#}");
     assert!(of_first["duration_s"].as_f64() >= Some(10.0), "{of_first:#}");
@@ -182,15 +160,14 @@ fn a_module_is_swapped_at_the_press_of_its_button() {
         findings.iter().filter(|f| f["finding"] == wanted).cloned().collect()
     };
     client.post("/api/v1/orders", &discover).expect("obeyed");
-    let buses = await_answer(&mut client, "/api/v1/buses", discovered);
+    let buses = client.await_answer("/api/v1/buses", discovered);
     assert_eq!(finding(&buses, "present").len(), 69, "{buses:#}");
 
     stack.control("module 5 replace").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", |s| s[0]["blocks"][4]["quality"] != "good");
+    client.await_answer("/api/v1/strings", |s| s[0]["blocks"][4]["quality"] != "good");
     client.post("/api/v1/orders", &discover).expect("obeyed");
-    let buses = await_answer(&mut client, "/api/v1/buses", |b| {
-        discovered(b) && !finding(b, "missing").is_empty()
-    });
+    let buses = client
+        .await_answer("/api/v1/buses", |b| discovered(b) && !finding(b, "missing").is_empty());
     assert_eq!(finding(&buses, "missing")[0]["address"], 5, "{buses:#}");
     let spare = &finding(&buses, "unaddressed")[0]["serial"];
 
@@ -199,7 +176,7 @@ fn a_module_is_swapped_at_the_press_of_its_button() {
         .expect("obeyed");
     stack.control("module 5 button on").expect("obeyed");
     let strings =
-        await_answer(&mut client, "/api/v1/strings", |s| s[0]["blocks"][4]["quality"] == "good");
+        client.await_answer("/api/v1/strings", |s| s[0]["blocks"][4]["quality"] == "good");
     assert_eq!(&strings[0]["blocks"][4]["serial"], spare);
     let events = events(&mut client);
     assert!(events.contains("give address 5 of bus 1 to a new module"), "{events}");

@@ -1,28 +1,11 @@
 //! The guard as a process: it goes on whatever happens around it.
 
 use evenkeel_core::command::{self, Answer, Order, Request, VERSION};
-use evenkeel_e2e::{Client, Stack};
+use evenkeel_e2e::Stack;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
-
-/// Ask until `wanted` holds; the answer in which it does.
-fn await_answer(client: &mut Client, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut last = Value::Null;
-    while Instant::now() < deadline {
-        // The guard may not have been reached yet: that is an answer too.
-        if let Ok(answer) = client.get(path) {
-            if wanted(&answer) {
-                return answer;
-            }
-            last = answer;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    panic!("{path} never became as wanted; last {last:#}");
-}
+use std::time::Instant;
 
 fn block(strings: &Value, string: usize, block: usize) -> &Value {
     &strings[string]["blocks"][block]
@@ -40,7 +23,7 @@ fn killing_the_daemon_costs_no_cycle() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut stack = Stack::for_test(dir.path()).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
-    let before = await_answer(&mut client, "/api/v1/guard", |g| g["cycles"].as_u64() > Some(3));
+    let before = client.await_answer("/api/v1/guard", |g| g["cycles"].as_u64() > Some(3));
     let since = Instant::now();
     for _ in 0..5 {
         stack.daemon.kill();
@@ -49,7 +32,7 @@ fn killing_the_daemon_costs_no_cycle() {
     let mut client = stack.sign_in().expect("signed in");
     let cycles = |g: &Value| g["cycles"].as_u64().unwrap_or(0);
     let wanted = cycles(&before) + since.elapsed().as_secs() + 1;
-    let after = await_answer(&mut client, "/api/v1/guard", |g| cycles(g) >= wanted);
+    let after = client.await_answer("/api/v1/guard", |g| cycles(g) >= wanted);
     let passed = cycles(&after) - cycles(&before);
     // One cycle a second: counting starts and ends somewhere inside a cycle.
     assert!(
@@ -72,35 +55,32 @@ fn bus_faults_are_shown_and_survived() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut stack = Stack::for_test(dir.path()).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
-    await_answer(&mut client, "/api/v1/strings", all_good);
+    client.await_answer("/api/v1/strings", all_good);
 
     stack.control("module 17 vanish on").expect("obeyed");
-    let strings =
-        await_answer(&mut client, "/api/v1/strings", |s| block(s, 0, 16)["quality"] == "stale");
+    let strings = client.await_answer("/api/v1/strings", |s| block(s, 0, 16)["quality"] == "stale");
     assert_eq!(block(&strings, 0, 16)["fault"], "module stopped answering");
     assert_eq!(block(&strings, 0, 16)["duty"], 0.0);
     assert_eq!(block(&strings, 0, 15)["quality"], "good");
     stack.control("module 17 vanish off").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", all_good);
+    client.await_answer("/api/v1/strings", all_good);
 
     let bad_before = client.get("/api/v1/guard").expect("answered")["bad_frames"].as_u64();
     stack.control("bus garble 0.2").expect("obeyed");
-    await_answer(&mut client, "/api/v1/guard", |g| {
-        g["bad_frames"].as_u64() > bad_before.map(|n| n + 5)
-    });
+    client.await_answer("/api/v1/guard", |g| g["bad_frames"].as_u64() > bad_before.map(|n| n + 5));
     stack.control("bus garble 0").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", all_good);
+    client.await_answer("/api/v1/strings", all_good);
 
     stack.control("bus unplug").expect("obeyed");
-    let guard = await_answer(&mut client, "/api/v1/guard", |g| {
+    let guard = client.await_answer("/api/v1/guard", |g| {
         g["conditions"]
             .as_array()
             .is_some_and(|c| c.iter().any(|t| t == "battery bus port is closed or gone"))
     });
     assert_eq!(guard["connected"], true, "the guard itself goes on");
-    await_answer(&mut client, "/api/v1/strings", |s| block(s, 1, 0)["quality"] == "stale");
+    client.await_answer("/api/v1/strings", |s| block(s, 1, 0)["quality"] == "stale");
     stack.control("bus plug").expect("obeyed");
-    await_answer(&mut client, "/api/v1/strings", all_good);
+    client.await_answer("/api/v1/strings", all_good);
     let guard = client.get("/api/v1/guard").expect("answered");
     assert!(guard["port_reopens"].as_u64() >= Some(1), "{guard:#}");
 
@@ -126,7 +106,7 @@ fn a_paused_string_sheds_nothing_until_the_pause_ends() {
     let mut stack = Stack::for_test(dir.path()).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
     let duty = |s: &Value, string: usize| s[string]["mean_duty"].as_f64().unwrap_or(0.0);
-    await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) > 0.1 && duty(s, 1) > 0.1);
+    client.await_answer("/api/v1/strings", |s| duty(s, 0) > 0.1 && duty(s, 1) > 0.1);
 
     let mut socket = UnixStream::connect(dir.path().join("guard/guard.sock")).expect("reached");
     let welcome = ask(&mut socket, &Request::Hello { version: VERSION });
@@ -135,13 +115,13 @@ fn a_paused_string_sheds_nothing_until_the_pause_ends() {
         ask(&mut socket, &Request::Order(Order::Pause { string: 1, seconds: 4 })),
         Answer::Done
     );
-    let strings = await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) == 0.0);
+    let strings = client.await_answer("/api/v1/strings", |s| duty(s, 0) == 0.0);
     assert_eq!(strings[0]["inhibits"][0], "paused by a user", "{:#}", strings[0]["inhibits"]);
     assert!(duty(&strings, 1) > 0.1, "the other string goes on");
     // The simulated modules obey: nothing is shed by the paused string.
     let status = stack.control("status").expect("told");
     assert!(status.contains("string.0.duty.mean=0.0000"), "{status}");
-    await_answer(&mut client, "/api/v1/strings", |s| duty(s, 0) > 0.1);
+    client.await_answer("/api/v1/strings", |s| duty(s, 0) > 0.1);
 }
 
 #[test]
@@ -154,13 +134,13 @@ fn damaged_settings_are_refused_and_the_last_good_ones_go_on() {
     stack.guard.stop();
     stack.restart_guard().expect("the guard starts with the last good settings");
     let mut client = stack.sign_in().expect("signed in");
-    let guard = await_answer(&mut client, "/api/v1/guard", |g| {
+    let guard = client.await_answer("/api/v1/guard", |g| {
         g["conditions"].to_string().contains("last good settings in force")
     });
     assert_eq!(guard["connected"], true);
     let log = stack.guard.log();
     assert!(log.contains("settings.toml is refused: damaged"), "{log}");
-    await_answer(&mut client, "/api/v1/strings", all_good);
+    client.await_answer("/api/v1/strings", all_good);
 
     stack.guard.stop();
     std::fs::remove_file(dir.path().join("guard/guard-settings.last-good.toml")).expect("removed");

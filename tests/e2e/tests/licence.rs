@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const OVER: &str = "over the licence: watched for safety only";
 
 /// A trip within a minute.
@@ -30,21 +29,9 @@ fn unlicensed(dir: &Path) -> (Stack, Client, Options) {
     let mut stack = Stack::start(options.clone()).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
     let judged = |l: &Value| l["judged_by"].as_str().is_some_and(|by| by.starts_with("licence-lc"));
-    await_answer(&mut client, "/api/v1/licence", judged);
-    await_answer(&mut client, "/api/v1/strings", |s| shown(s) >= 24);
+    client.await_answer("/api/v1/licence", judged);
+    client.await_answer("/api/v1/strings", |s| shown(s) >= 24);
     (stack, client, options)
-}
-
-fn await_answer(client: &mut Client, path: &str, good: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let answer = client.get(path).expect("answered");
-        if good(&answer) {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{path} never became as wanted; last {answer:#}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// All blocks of all strings, in order.
@@ -111,7 +98,7 @@ fn warm_unseen(stack: &Stack, client: &mut Client, module: usize, to_k: u32) {
         stack.control(&format!("module {module} warm {kelvin}")).expect("obeyed");
         let cycles = |guard: &Value| guard["cycles"].as_u64().unwrap_or(0);
         let now = cycles(&client.get("/api/v1/guard").expect("answered"));
-        await_answer(client, "/api/v1/guard", |guard| cycles(guard) >= now + 4);
+        client.await_answer("/api/v1/guard", |guard| cycles(guard) >= now + 4);
     }
 }
 
@@ -147,7 +134,7 @@ fn without_a_licence_the_first_24_blocks_are_shown_and_all_are_protected() {
 
     // Block 8 of string 2, which is far over the licence, runs hot.
     warm_unseen(&stack, &mut client, 40, 30);
-    let strings = await_answer(&mut client, "/api/v1/strings", |s| s[1]["breaker"] == "open");
+    let strings = client.await_answer("/api/v1/strings", |s| s[1]["breaker"] == "open");
     let trip = strings[1]["trip"].as_str().unwrap_or_default();
     assert!(trip.contains("block 8"), "{trip}");
     let block = &strings[1]["blocks"][7];
@@ -180,14 +167,14 @@ fn a_licence_lifts_the_limits_at_once_and_stays() {
     let mut client = stack.sign_in().expect("signed in");
     let again = client.get("/api/v1/licence").expect("answered");
     assert_eq!((&again["edition"], &again["serial"]), (&json!("full"), &json!(serial)));
-    let judged = await_answer(&mut client, "/api/v1/licence", |l| l["grace_left_h"].is_null());
+    let judged = client.await_answer("/api/v1/licence", |l| l["grace_left_h"].is_null());
     assert_eq!(judged["edition"], "full");
     let told = events(&mut client).matches("edition_changed").count();
     assert_eq!(told, 1, "a restart changes no edition");
 
     // Without its gate it holds for a day, and not a moment without its licence.
     client.post("/api/v1/plugins/licence-lc/disable", &json!({})).expect("switched off");
-    let held = await_answer(&mut client, "/api/v1/licence", |l| l["grace_left_h"] == 24);
+    let held = client.await_answer("/api/v1/licence", |l| l["grace_left_h"] == 24);
     assert_eq!(held["edition"], "full");
     let gone = client.post(&format!("/api/v1/licence/{name}/delete"), &json!({})).expect("removed");
     assert_eq!((&gone["edition"], &gone["judged_by"]), (&json!("LC"), &Value::Null));

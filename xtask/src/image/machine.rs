@@ -2,7 +2,7 @@
 //! reads the state record, takes the step, checks the boot image against the
 //! slot's header, and starts kernel and first stage.
 
-use crate::run::AnyError;
+use crate::run::{AnyError, exec};
 use evenkeel_image::boot::Boot;
 use evenkeel_image::disk;
 use evenkeel_signing::Digest;
@@ -15,24 +15,13 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Start the disk of `out`, again and again as it restarts, until it is
-/// powered off.
+/// Start the disk of `out` once; a restart of the appliance ends it, as does
+/// whoever closes QEMU.
 pub fn run(out: &Path, bus: Option<&Path>, port: u16) -> Result<(), AnyError> {
     println!("── console at https://127.0.0.1:{port} once the daemon is up; Ctrl-A X ends QEMU");
-    loop {
-        let slot = load(out)?;
-        println!("── loader: slot {slot}");
-        let mut qemu = machine(out, slot, bus, port)?;
-        let status = qemu.status()?;
-        if !status.success() {
-            return Err(format!("QEMU: {status}").into());
-        }
-        // `-no-reboot` makes a restart an end; one that was powered off wrote
-        // so into its record.
-        if fs::exists(out.join("powered-off"))? {
-            return Ok(());
-        }
-    }
+    let slot = load(out)?;
+    println!("── loader: slot {slot}");
+    exec(&mut machine(out, slot, bus, port)?)
 }
 
 fn machine(out: &Path, slot: Slot, bus: Option<&Path>, port: u16) -> Result<Command, AnyError> {

@@ -18,8 +18,8 @@ pub struct Arguments {
     /// The board.
     #[arg(long, value_enum, default_value = "qemu-x86_64")]
     board: Board,
-    /// Start the image in QEMU afterwards, until it is powered off; the console
-    /// is at the address that is shown.
+    /// Start the image in QEMU afterwards, once; the console is at the address
+    /// that is shown.
     #[arg(long)]
     run: bool,
     /// Serial port of this machine that the image sees as its battery bus,

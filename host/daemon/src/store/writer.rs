@@ -36,6 +36,12 @@ pub type Opener = Box<dyn FnMut(&Arc<Meter>) -> Result<Opened, StoreError> + Sen
 /// Time that jobs for which nobody waits wait for company: a commit costs the
 /// flash a path of pages in every tree, however little is in it.
 const LINGER: Duration = Duration::from_millis(100);
+/// How long another process may still hold the file at the start. A daemon that
+/// was killed in the instant in which it started a helper lives on in that
+/// helper until it has begun its own program, and so does the lock.
+const IN_USE_MAX: Duration = Duration::from_secs(5);
+/// Time between two looks at the lock, of whose end nobody tells.
+const IN_USE_LOOK: Duration = Duration::from_millis(50);
 /// Jobs in one commit.
 const GROUP_MAX: usize = 256;
 /// Time between two attempts while the disk fails.
@@ -107,12 +113,19 @@ impl Writer {
         }
     }
 
-    /// Open the file for the first time. A disk that fails is only told.
+    /// Open the file for the first time, which a daemon before may just be
+    /// leaving. A disk that fails is only told.
     ///
     /// # Errors
     /// [`StoreError::InUse`]: somebody else writes this file.
     pub fn begin(&mut self) -> Result<(), StoreError> {
-        match self.open() {
+        let begun = Instant::now();
+        let mut opened = self.open();
+        while matches!(opened, Err(StoreError::InUse { .. })) && begun.elapsed() < IN_USE_MAX {
+            std::thread::sleep(IN_USE_LOOK);
+            opened = self.open();
+        }
+        match opened {
             Ok(_) => {
                 relief::reserve(&self.shared.path);
                 Ok(())
@@ -586,6 +599,25 @@ mod tests {
     use std::io;
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_file_that_another_is_just_leaving_is_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        drop(Store::open(dir.path(), Limits::default()).expect("a store"));
+        let held = redb::Database::create(dir.path().join(FILE)).expect("opened");
+        let (opening, began) = std::sync::mpsc::channel();
+        let next = std::thread::spawn({
+            let dir = dir.path().to_owned();
+            move || {
+                opening.send(()).expect("somebody waits");
+                Store::open(&dir, Limits::default()).map(drop)
+            }
+        });
+        began.recv().expect("it began");
+        std::thread::sleep(IN_USE_LOOK);
+        drop(held);
+        next.join().expect("no panic").expect("opened after all");
+    }
 
     /// A disk that can be full.
     #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! here they share an appliance. Figures are printed, and nothing that a busy
 //! machine could change is asserted.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "greedy ones are for the benchmark")]
 mod rogues;
 
 use evenkeel_e2e::{Client, Options, Stack};

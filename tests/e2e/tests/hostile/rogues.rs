@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 #[path = "../../../../host/daemon/src/plugin/fixture/guest.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the daemon's tests use the rest")]
 mod guest;
 use guest::{CLOCK, DRIVER_IMPORTS, Guest, IDLE, LOG, POINTS};
 
