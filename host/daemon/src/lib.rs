@@ -13,6 +13,7 @@ pub mod console;
 pub mod discharges;
 pub mod failure;
 pub mod files;
+pub mod firmware;
 pub mod grants;
 pub mod guard;
 pub mod hub;

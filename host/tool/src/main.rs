@@ -39,6 +39,8 @@ enum Action {
     Replay(ReplayArguments),
     /// Manage the plugins of an appliance over the network.
     Plugin(Box<manage::Arguments>),
+    /// The software of an appliance: what runs, and installing another.
+    Firmware(Box<manage::firmware::Arguments>),
     /// Look at an audit log that was exported from an appliance.
     #[command(subcommand)]
     Audit(AuditAction),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Action::Replay(arguments) => report(replay(&arguments)),
         Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
+        Action::Firmware(arguments) => report_plugin(manage::firmware::run(*arguments)),
         Action::Audit(AuditAction::Verify { file, key }) => report(verify(&file, key.as_deref())),
     }
 }

@@ -38,6 +38,7 @@ use crate::alarms::Alarms;
 use crate::clock;
 use crate::commands::Switchboard;
 use crate::failure::chain;
+use crate::firmware::Firmware;
 use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::jobs::Automation;
@@ -81,6 +82,7 @@ pub struct Console {
     failed: Mutex<FailedSignIns>,
     remote: remote::Remote,
     telemetry: Telemetry,
+    firmware: Arc<Firmware>,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
 }
@@ -111,6 +113,8 @@ pub struct Parts {
     pub remote: remote::Remote,
     /// Who may read metrics, and what the store lies on.
     pub telemetry: Telemetry,
+    /// The slots.
+    pub firmware: Arc<Firmware>,
 }
 
 /// Why there is no first user.
@@ -143,6 +147,7 @@ impl Console {
             remote,
             alarms,
             telemetry,
+            firmware,
         } = parts;
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
@@ -165,6 +170,7 @@ impl Console {
             failed: Mutex::default(),
             remote,
             telemetry,
+            firmware,
             reads: Semaphore::new(READS_MAX),
         });
         if let Err(e) = access::ensure_first_user(&console).await {

@@ -1,7 +1,7 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
+use super::api::{alarms, automation, bench, discharges, firmware, licence, plugins, strings};
 use super::{
     Console, access, alarms_page, api, automation_page, commands, gate, metrics, openapi, orders,
     page, plugins_page, sign_in_settings, stream,
@@ -141,6 +141,10 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/licence", SignedIn, get(licence::licence)),
         write("/api/v1/licence", SignedIn, post(licence::install)),
         write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),
+        read("/api/v1/firmware", SignedIn, get(firmware::firmware)),
+        // Streamed: its length is bounded by the handler.
+        write("/api/v1/firmware", SignedIn, post(firmware::install)),
+        write("/api/v1/firmware/{action}", SignedIn, post(firmware::act)),
         read("/api/v1/plugins", SignedIn, get(plugins::list)),
         write("/api/v1/plugins", SignedIn, post(plugins::put)),
         read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),
