@@ -164,10 +164,9 @@ fn from_the_first_start_over_an_update_to_a_damaged_root() {
 
 /// The guard cycles over the serial line, the plugin reads the UPS.
 fn it_protects(client: &mut Client) {
+    // Without a licence the second string is over what is shown, and watched.
     let strings = client.await_answer("/api/v1/strings", |strings| {
-        strings.as_array().is_some_and(|all| {
-            all.len() == 2 && all.iter().all(|string| string["worst_mv"].is_number())
-        })
+        strings[0]["worst_mv"].is_number() && strings[1]["phase"] == "float"
     });
     assert_eq!(strings[0]["name"], "String A", "{strings:#}");
     let guard = client.get("/api/v1/guard").expect("a guard");
@@ -239,9 +238,8 @@ fn a_slot_that_nobody_signed_does_not_start() {
     let said = qemu.await_words("slot A is refused", BOOT).expect("a refusal");
     assert!(said.contains("no key of the platform vouches for it"), "{said}");
     off(&mut qemu);
-    let record = machine.record().expect("a record");
-    assert_eq!(record.slot(Slot::A).state, SlotState::Bad);
-    assert_eq!(record.slot(Slot::A).reason, Reason::Signature);
+    // It is the only one, and stays the one that a repaired header would start.
+    assert_eq!(machine.record().expect("a record").boot_reason, Reason::Signature);
     assert!(machine.load().is_err(), "there is nothing else to start");
 }
 
