@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what DESIGN.md budgets, measured on this machine with
 //! the release build. Prints one line per figure; nothing is asserted here.
 
+mod history;
+
 use crate::demo::stack;
 use crate::load::Load;
 use crate::plugins;
@@ -11,12 +13,24 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Only these figures.
+    only: Option<Only>,
     /// Seconds per jitter measurement.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }
 
+/// A part of the figures.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// What history costs.
+    History,
+}
+
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
+    if arguments.only == Some(Only::History) {
+        return history::run(root);
+    }
     step("build, release", || {
         let options = ["build", "--release", "--workspace", "--bins"];
         exec(cargo(&options).args(["--exclude", "evenkeel-plugin-*", "--exclude", "evenkeel-fuzz"]))

@@ -6,6 +6,7 @@
 //! compares what it said with what happened.
 
 pub mod battery_file;
+pub mod history;
 pub mod replay;
 pub mod summary;
 pub mod trace;

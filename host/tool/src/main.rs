@@ -1,7 +1,8 @@
 //! `evenkeel`: the user's offline tool.
 //!
 //! `evenkeel replay --battery FILE.toml trace.csv` prints what the appliance's
-//! estimators say about a recorded discharge. Results go to standard output,
+//! estimators say about a recorded discharge; `evenkeel history verify FILE` looks into
+//! an exported history. Results go to standard output,
 //! everything for people to standard error.
 
 use std::error::Error;
@@ -12,10 +13,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use evenkeel::battery_file::ReplayBattery;
+use evenkeel::history::{self, Wanted};
 use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
 use evenkeel::trace::{Sample, Trace};
 use evenkeel_core::estimate::StringEstimate;
+use evenkeel_core::history::Level;
+use evenkeel_core::history::csv::Utc;
 use evenkeel_core::scan::Phase;
 
 /// The user's offline tool of the Evenkeel battery monitor.
@@ -31,6 +35,46 @@ enum Action {
     /// Estimate state of charge, capacity and runtime over a recorded discharge.
     #[command(after_help = REPLAY_HELP)]
     Replay(ReplayArguments),
+    /// Look into a history that was exported from an appliance.
+    #[command(subcommand)]
+    History(HistoryAction),
+}
+
+#[derive(Subcommand)]
+enum HistoryAction {
+    /// Say what is in it: a line per level and string.
+    Inspect {
+        /// The exported file.
+        file: PathBuf,
+    },
+    /// Look at every check sum, and name what is damaged.
+    Verify {
+        /// The exported file.
+        file: PathBuf,
+    },
+    /// Print records as CSV.
+    Export {
+        /// The exported file.
+        file: PathBuf,
+        /// Only this string, counted from 1.
+        #[arg(long)]
+        string: Option<u16>,
+        /// Only this block of each string, counted from 1.
+        #[arg(long)]
+        block: Option<u16>,
+        /// records, hours or days.
+        #[arg(long, default_value = "records", value_parser = level)]
+        level: Level,
+    },
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    match word {
+        "records" => Ok(Level::Raw),
+        "hours" => Ok(Level::Hour),
+        "days" => Ok(Level::Day),
+        _ => Err("one of: records, hours, days".to_owned()),
+    }
 }
 
 #[derive(Args)]
@@ -51,8 +95,11 @@ struct ReplayArguments {
 const REPLAY_HELP: &str = include_str!("replay_help.txt");
 
 fn main() -> ExitCode {
-    let Action::Replay(arguments) = Arguments::parse().command;
-    match replay(&arguments) {
+    let done = match Arguments::parse().command {
+        Action::Replay(arguments) => replay(&arguments),
+        Action::History(action) => look(&action),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
@@ -65,6 +112,56 @@ fn main() -> ExitCode {
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
+    let (HistoryAction::Inspect { file: path }
+    | HistoryAction::Verify { file: path }
+    | HistoryAction::Export { file: path, .. }) = action;
+    let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let file = BufReader::new(File::open(path).map_err(|e| named(&e))?);
+    let mut out = BufWriter::new(io::stdout().lock());
+    match action {
+        HistoryAction::Inspect { .. } => {
+            for ((level, string), of) in history::inspect(file).map_err(|e| named(&e))? {
+                let (first, last) = of.span.unwrap_or_default();
+                writeln!(
+                    out,
+                    "{level:?} of string {string}: {} rows of {} blocks in {} sheets, {} to {}, \
+                     {} bytes, {:.2} bytes per record",
+                    of.rows,
+                    of.blocks,
+                    of.sheets,
+                    Utc(first),
+                    Utc(last),
+                    of.bytes,
+                    of.bytes as f64 / of.records.max(1) as f64
+                )?;
+            }
+        }
+        HistoryAction::Verify { .. } => {
+            let verdict = history::verify(file).map_err(|e| named(&e))?;
+            for (key, damage) in &verdict.bad {
+                writeln!(out, "{}: {damage}", history::name(*key))?;
+            }
+            writeln!(out, "{} columns are whole, {} damaged", verdict.good, verdict.bad.len())?;
+            out.flush()?;
+            match verdict.broken {
+                Some(broken) => return Err(named(&broken).into()),
+                None if !verdict.bad.is_empty() => return Err(named(&"damaged").into()),
+                None => {}
+            }
+        }
+        HistoryAction::Export { string, block, level, .. } => {
+            let wanted = Wanted { string: *string, block: *block, level: *level };
+            let tell = |key, damage| eprintln!("evenkeel: {}: {damage}", history::name(key));
+            match history::export(file, wanted, &mut out, tell) {
+                Err(history::HistoryError::File(error)) => return Err(named(&error).into()),
+                other => other?,
+            }
+        }
+    }
+    Ok(out.flush()?)
 }
 
 fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {

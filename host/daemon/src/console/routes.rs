@@ -1,7 +1,7 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{bench, discharges, licence, plugins, strings};
+use super::api::{bench, discharges, history, licence, plugins, strings};
 use super::{Console, access, api, commands, gate, openapi, orders, page, plugins_page, stream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -114,7 +114,13 @@ pub fn table() -> Vec<Route> {
             post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
         ),
         read("/api/v1/events", SignedIn, get(api::events)),
-        read("/api/v1/history", SignedIn, get(api::history)),
+        read("/api/v1/history", SignedIn, get(history::history)),
+        read("/api/v1/history/export", SignedIn, get(history::export)),
+        write(
+            "/api/v1/history/import",
+            SignedIn,
+            post(history::import).layer(DefaultBodyLimit::disable()),
+        ),
         read("/api/v1/guard", SignedIn, get(api::guard)),
         read("/api/v1/stream", SignedInPassive, get(stream::stream)),
         read("/api/v1/openapi.json", SignedIn, get(openapi::document)),

@@ -25,10 +25,6 @@ pub const DISCHARGE_ROWS: TableDefinition<(u16, u64), &[u8]> =
 pub const KV: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("kv");
 /// Owner → what it may still write.
 pub const KV_WEAR: TableDefinition<&str, &[u8]> = TableDefinition::new("kv_wear");
-/// (ms since 1970, string counted from 1) → [`Sample`](super::Sample). Time
-/// first, so that the oldest sample of all is the first row.
-pub const SAMPLES: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");
-
 /// Which of [`EVENTS`].
 pub const fn of(category: Category) -> usize {
     matches!(category, Category::Access) as usize

@@ -11,13 +11,12 @@
 
 use super::open::Opened;
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, kv, lock,
-    table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, history, kv,
+    lock, table,
 };
 use crate::clock;
 use crate::failure::chain;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::Sample;
 use redb::{
     Database, Durability, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction,
 };
@@ -51,7 +50,7 @@ pub struct Writer {
 #[derive(Default)]
 struct Group {
     events: VecDeque<StoredEvent>,
-    samples: Vec<(u64, u16, Sample)>,
+    history: Vec<history::Change>,
     users: Vec<(String, Vec<u8>)>,
     settings: Vec<(String, u64, String)>,
     told: Vec<(String, Option<u64>)>,
@@ -118,8 +117,9 @@ impl Writer {
                 let id = self.add(event, unix_ms, group);
                 group.event_acks.extend(ack.map(|ack| (id, ack)));
             }
-            Job::Samples { unix_ms, samples } => {
-                group.samples.extend(samples.into_iter().map(|(s, sample)| (unix_ms, s, sample)));
+            Job::History { change, ack } => {
+                group.history.push(change);
+                group.acks.push(ack);
             }
             Job::User { name, record, ack } => {
                 group.users.push((name, record));
@@ -177,6 +177,9 @@ impl Writer {
                 if let Some(users) = lock(&self.shared.users).as_mut() {
                     users.extend(group.users);
                 }
+                if !group.history.is_empty() {
+                    self.shared.remember_newest();
+                }
                 for (id, ack) in group.event_acks {
                     let _ = ack.send(Ok(id));
                 }
@@ -226,7 +229,7 @@ impl Writer {
         for ack in std::mem::take(&mut group.acks) {
             let _ = ack.send(Err(StoreError::Write(told.clone())));
         }
-        self.samples_lost += group.samples.len() as u64;
+        self.samples_lost += group.history.iter().map(history::Change::rows).sum::<u64>();
         if !was_failing {
             tracing::error!("store cannot be written: {reason}");
             let event = Event::StoreFailed { reason: reason.to_owned() };
@@ -283,6 +286,7 @@ impl Writer {
             Ok((table::last_id(read)?, users?))
         })?;
         *lock(&self.shared.users) = Some(users);
+        self.shared.remember_newest();
         let newest = self.shared.stored_events(None, LATEST_MAX)?;
         let mut latest = lock(&self.shared.latest);
         if latest.iter().len() == 0 {
@@ -314,7 +318,7 @@ fn commit(
     let mut write = database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
     write_events(&write, group, limits)?;
-    write_samples(&write, group, limits.samples)?;
+    history::write(&write, &group.history, limits.history_bytes)?;
     for (name, record) in &group.users {
         write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
     }
@@ -385,20 +389,6 @@ fn write_settings(
 
 fn json(record: &impl serde::Serialize) -> Result<Vec<u8>, redb::Error> {
     serde_json::to_vec(record).map_err(|e| redb::Error::Io(e.into()))
-}
-
-fn write_samples(write: &WriteTransaction, group: &Group, most: u64) -> Result<(), redb::Error> {
-    if group.samples.is_empty() {
-        return Ok(());
-    }
-    let mut table = write.open_table(table::SAMPLES)?;
-    for (unix_ms, string, sample) in &group.samples {
-        table.insert((*unix_ms, *string), sample.as_bytes())?;
-    }
-    while table.len()? > most {
-        table.pop_first()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
