@@ -16,8 +16,11 @@
 //! `"evenkeel-bundle-v1\0" ‖ kind ‖ SHA-512(manifest)`; the manifest carries
 //! the hashes of the parts and the length of the whole file.
 
-use std::fmt;
-use std::ops::Range;
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
 use sha2::{Digest as _, Sha512};
 
@@ -67,6 +70,9 @@ impl fmt::Display for Kind {
 }
 
 /// A bundle of which only the lengths are known. Nothing in it is trusted.
+///
+/// Of firmware, which no device holds in memory, the head is enough: what
+/// stands in front of the payload, at most [`Envelope::HEAD_LEN_MAX`] bytes.
 #[derive(Debug)]
 pub struct Envelope<'a> {
     raw: &'a [u8],
@@ -76,6 +82,9 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
+    /// The longest head, in bytes.
+    pub const HEAD_LEN_MAX: usize = HEADER_LEN + SIGNATURES_MAX * SIGNATURE_LEN + MANIFEST_LEN_MAX;
+
     /// Read the header and the table of signatures.
     ///
     /// # Errors
@@ -132,6 +141,18 @@ impl<'a> Envelope<'a> {
         &self.signatures
     }
 
+    /// Where the manifest ends and the payload begins, in bytes.
+    #[must_use]
+    pub const fn head_len(&self) -> usize {
+        self.manifest.end
+    }
+
+    /// The manifest before anybody vouched for it: for tests.
+    #[cfg(test)]
+    pub(crate) fn unverified_manifest(&self) -> &'a [u8] {
+        &self.raw[self.manifest.clone()]
+    }
+
     /// Size of the whole file in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
@@ -178,7 +199,8 @@ impl<'a> Envelope<'a> {
             });
         }
         let payload = &self.raw[self.manifest.end..];
-        Ok(Verified { manifest, payload, len: self.raw.len(), signers })
+        let head_len = self.head_len();
+        Ok(Verified { manifest, payload, head_len, len: self.raw.len(), signers })
     }
 }
 
@@ -187,6 +209,7 @@ impl<'a> Envelope<'a> {
 pub struct Verified<'a> {
     manifest: &'a [u8],
     payload: &'a [u8],
+    head_len: usize,
     len: usize,
     signers: Vec<Signer>,
 }
@@ -196,6 +219,12 @@ impl<'a> Verified<'a> {
     #[must_use]
     pub const fn manifest(&self) -> &'a [u8] {
         self.manifest
+    }
+
+    /// Where the payload begins, in bytes.
+    #[must_use]
+    pub const fn head_len(&self) -> usize {
+        self.head_len
     }
 
     /// The signed bytes of a bundle that is a manifest and nothing else: a

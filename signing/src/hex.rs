@@ -1,7 +1,8 @@
 //! Hexadecimal text for digests and keys: lower case only, so that one value
 //! has one spelling.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};

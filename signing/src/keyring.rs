@@ -1,6 +1,9 @@
 //! The keys that are trusted at one moment, and on whose word each one is.
 
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::{KeyError, KeyId, PublicKey, Role};
 

@@ -7,7 +7,10 @@
 //! one from coming back. Roots are not in it: they are built into the
 //! appliance, and a new set of roots arrives with new firmware.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,10 +60,10 @@ pub struct KeyEntry {
     pub key: String,
     /// True for the key of another maker. It may sign plugins, but no licence
     /// gate.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub vendor: bool,
     /// True for a key that production devices refuse.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub development: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Keys, their roles, their fingerprints and the text files that hold them
+//! Keys, their roles, their fingerprints and the text that holds them
 //! (facts/firmware-trust.md §7).
 //!
 //! A key file is one line, plus comments that start with `#`:
@@ -11,11 +11,11 @@
 //! The words are: format and version, role, name (lower case, for people), and
 //! 32 bytes in hexadecimal (the ed25519 public key, or the secret seed).
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -136,24 +136,6 @@ impl PublicKey {
         Ok(Self { name: name.to_owned(), role, key })
     }
 
-    /// Read a public key file.
-    ///
-    /// # Errors
-    /// [`KeyError`] when the file cannot be read or is not a public key file.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let file = File::open(path).map_err(|source| cannot("read", path, source))?;
-        Self::parse(&read_bounded(file, path)?)
-    }
-
-    /// Write the key to a new file. An existing file is never overwritten: it
-    /// may be the public half of another key.
-    ///
-    /// # Errors
-    /// [`KeyError::File`] when the file exists or cannot be written.
-    pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        write_new(path, 0o644, &self.to_text())
-    }
-
     /// The text of the key file, newline included.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -213,18 +195,6 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// Make a new key from the operating system's random numbers.
-    ///
-    /// # Errors
-    /// [`KeyError::Name`] for a name that does not fit a key file,
-    /// [`KeyError::Random`] when the system gives no random numbers.
-    pub fn generate(role: Role, name: &str) -> Result<Self, KeyError> {
-        check_name(name)?;
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|source| KeyError::Random { source })?;
-        Ok(Self { name: name.to_owned(), role, key: SigningKey::from_bytes(&seed) })
-    }
-
     /// Parse the text of a secret key file.
     ///
     /// # Errors
@@ -232,29 +202,6 @@ impl SecretKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (role, name, seed) = parse_line(text, SECRET_WORD)?;
         Ok(Self { name, role, key: SigningKey::from_bytes(&seed) })
-    }
-
-    /// Read a secret key file. A file that others may read is refused.
-    ///
-    /// # Errors
-    /// [`KeyError`] when the file cannot be read, is open to others, or is not
-    /// a secret key file.
-    pub fn read(path: &Path) -> Result<Self, KeyError> {
-        let file = File::open(path).map_err(|source| cannot("read", path, source))?;
-        let metadata = file.metadata().map_err(|source| cannot("read", path, source))?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(KeyError::OpenToOthers { path: path.to_owned() });
-        }
-        Self::parse(&read_bounded(file, path)?)
-    }
-
-    /// Write the key to a new file that only its owner may read. An existing
-    /// file is never overwritten: losing a key cannot be undone.
-    ///
-    /// # Errors
-    /// [`KeyError::File`] when the file exists or cannot be written.
-    pub fn write_new(&self, path: &Path) -> Result<(), KeyError> {
-        write_new(path, 0o600, &self.to_text())
     }
 
     /// The text of the key file, newline included. It is the secret itself.
@@ -268,6 +215,12 @@ impl SecretKey {
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey { name: self.name.clone(), role: self.role, key: self.key.verifying_key() }
+    }
+
+    /// A key from its 32 secret bytes, under a name that [`check_name`] let pass.
+    #[cfg(feature = "std")]
+    pub(crate) fn from_seed(role: Role, name: &str, seed: &[u8; 32]) -> Self {
+        Self { name: name.to_owned(), role, key: SigningKey::from_bytes(seed) }
     }
 
     /// What this key may sign.
@@ -292,20 +245,22 @@ impl fmt::Debug for SecretKey {
 #[non_exhaustive]
 pub enum KeyError {
     /// The operating system refused.
+    #[cfg(feature = "std")]
     #[error("cannot {action} the key file {}", path.display())]
     File {
         /// `read`, `create` or `write`.
         action: &'static str,
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        source: std::io::Error,
     },
     /// A secret that is no secret.
+    #[cfg(feature = "std")]
     #[error("the secret key file {} can be read by others; run `chmod 600` on it", path.display())]
     OpenToOthers {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// Not the one line that was expected.
     #[error(
@@ -359,6 +314,7 @@ pub enum KeyError {
         known: String,
     },
     /// No random numbers.
+    #[cfg(feature = "std")]
     #[error("the operating system gave no random numbers for a new key")]
     Random {
         /// What it said.
@@ -371,32 +327,6 @@ const SECRET_WORD: &str = "evenkeel-secret-key-1";
 const NAME_LEN_MAX: usize = 40;
 /// 64 digits and a space between groups of four.
 const FINGERPRINT_LEN: usize = 64 + 15;
-/// Room for the line and a page of comments.
-const FILE_LEN_MAX: u64 = 4096;
-
-fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), KeyError> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .map_err(|source| cannot("create", path, source))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(|source| cannot("write", path, source))
-}
-
-fn cannot(action: &'static str, path: &Path, source: io::Error) -> KeyError {
-    KeyError::File { action, path: path.to_owned(), source }
-}
-
-fn read_bounded(file: File, path: &Path) -> Result<String, KeyError> {
-    let mut text = String::new();
-    file.take(FILE_LEN_MAX)
-        .read_to_string(&mut text)
-        .map_err(|source| cannot("read", path, source))?;
-    Ok(text)
-}
 
 fn parse_line(text: &str, expected: &'static str) -> Result<(Role, String, [u8; 32]), KeyError> {
     let format = || KeyError::Format { expected };
@@ -424,7 +354,7 @@ pub(crate) fn is_development_name(name: &str) -> bool {
     name.split('-').any(|word| matches!(word, "dev" | "development"))
 }
 
-fn check_name(name: &str) -> Result<(), KeyError> {
+pub(crate) fn check_name(name: &str) -> Result<(), KeyError> {
     let fits = (1..=NAME_LEN_MAX).contains(&name.len())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if fits { Ok(()) } else { Err(KeyError::Name { found: name.to_owned() }) }
@@ -448,21 +378,6 @@ mod tests {
         assert_eq!(hex::encode(&signature), RFC_SIGNATURE);
         assert!(secret.public().verifies(b"", &signature));
         assert!(!secret.public().verifies(b"x", &signature));
-    }
-
-    #[test]
-    fn files_go_both_ways_and_secrets_stay_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("plugin.key");
-        let secret = SecretKey::generate(Role::Plugin, "acme").unwrap();
-        secret.write_new(&path).unwrap();
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(SecretKey::read(&path).unwrap().public(), secret.public());
-        assert!(matches!(secret.write_new(&path), Err(KeyError::File { action: "create", .. })));
-
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(SecretKey::read(&path), Err(KeyError::OpenToOthers { .. })));
-        assert!(!format!("{secret:?}").contains(&hex::encode(secret.key.as_bytes())));
     }
 
     #[test]

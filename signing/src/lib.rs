@@ -23,9 +23,22 @@
 //! for keyrings. [`SecretKey`] and [`PublicKey`] are kept in one-line text
 //! files. What an administrator enters for a plugin is judged by
 //! [`check_settings`] against the schema in the manifest.
+//!
+//! [`slot`] is the other half of trusted firmware: which of two systems starts.
+//!
+//! Without the feature `std` the crate needs only memory, no operating system:
+//! key files and new keys are left out. So a boot loader, the first stage, the
+//! updater and the builder judge by the same lines.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
 
 mod envelope;
+pub mod firmware;
 mod hex;
+#[cfg(feature = "std")]
+mod key_file;
 mod keyring;
 mod keyring_bundle;
 mod keys;
@@ -35,11 +48,13 @@ mod refusal;
 mod seal;
 mod serial;
 mod settings;
+pub mod slot;
 mod text;
 mod trust;
 mod trust_error;
 
 pub use envelope::{BundleError, Envelope, Ids, Kind, Verified};
+pub use firmware::{FirmwareManifest, FirmwarePart, Intake, IntakeError};
 pub use hex::Digest;
 pub use keyring::{Keyring, Origin, Signer};
 pub use keyring_bundle::{
@@ -51,9 +66,9 @@ pub use manifest::{
 };
 pub use plugin::PluginBundle;
 pub use refusal::{KeyLabel, Reason, Refusal};
-pub use seal::{SealError, countersign, seal, seal_keyring, seal_plugin};
+pub use seal::{SealError, countersign, seal, seal_firmware, seal_keyring, seal_plugin};
 pub use serial::{Serial, SerialError};
 pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
 pub use text::{date_utc, is_printable};
-pub use trust::{Accepted, KeyRefusal, RefusedKey, Roots, Trust};
+pub use trust::{Accepted, Device, KeyRefusal, RefusedKey, Roots, Trust};
 pub use trust_error::TrustError;

@@ -2,7 +2,10 @@
 //! of its parts (facts/wasm-host.md §11). JSON; a field that this version does
 //! not know is refused, because it might take something back.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 

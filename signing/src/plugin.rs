@@ -1,6 +1,7 @@
 //! A verified plugin: manifest and parts, ready to be used.
 
 use crate::{BundleError, Digest, PluginManifest, Signer, Verified};
+use alloc::vec::Vec;
 
 /// A plugin bundle of which everything has been checked: signature, manifest
 /// and the hash of every part. It borrows the bytes of the bundle.

@@ -1,8 +1,13 @@
 //! Why a signed plugin or licence is refused: what it is, whose key, the
 //! reason, and what to do about it.
 
-use std::error::Error;
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString as _;
+use core::error::Error;
+use core::fmt;
 
 use crate::{BundleError, KeyId, Kind, Origin, Signer};
 
@@ -13,7 +18,8 @@ use crate::{BundleError, KeyId, Kind, Origin, Signer};
 pub struct Refusal {
     /// What was asked for.
     pub kind: Kind,
-    /// Name and version of the plugin, once a trusted key vouches for them.
+    /// Name and version of the plugin, or the version of the firmware, once a
+    /// trusted key vouches for them.
     pub plugin: Option<String>,
     /// The key that decided, once there is one that this device knows.
     pub key: Option<KeyLabel>,
@@ -86,6 +92,66 @@ pub enum Reason {
         /// Fingerprints of the keys that are said to have signed.
         fingerprints: String,
     },
+    /// Firmware by strangers.
+    #[error(
+        "no key of the platform that may sign firmware signed it, but {fingerprints}; take the \
+        file from the maker of this appliance"
+    )]
+    UnknownMaker {
+        /// Fingerprints of the keys that are said to have signed.
+        fingerprints: String,
+    },
+    /// Firmware of something else.
+    #[error("it is for {found:?}, and this is {wanted:?}; choose the file for this product")]
+    WrongProduct {
+        /// Product in the manifest.
+        found: String,
+        /// This device's.
+        wanted: String,
+    },
+    /// Firmware for other hardware.
+    #[error("it is for the board {found}, and this is {wanted:?}; choose the file for this board")]
+    WrongBoard {
+        /// Boards in the manifest.
+        found: String,
+        /// This device's.
+        wanted: String,
+    },
+    /// Firmware with a hole that a later one closed.
+    #[error(
+        "its epoch is {found}, and this device accepts none below {least}, because later releases \
+        closed a hole; install a later one"
+    )]
+    EpochBelowFloor {
+        /// Epoch in the manifest.
+        found: u32,
+        /// The least accepted.
+        least: u32,
+    },
+    /// An epoch that no release has.
+    #[error(
+        "its epoch is {found}, and the one that runs has {running}: no release skips so many; \
+        ask the maker of this appliance"
+    )]
+    EpochTooFar {
+        /// Epoch in the manifest.
+        found: u32,
+        /// Epoch of the running system.
+        running: u32,
+    },
+    /// Firmware that cannot read what is kept here.
+    #[error(
+        "it reads data of version {readable_from} to {schema}, and this device keeps version \
+        {here}; export the configuration, reset the device, and import it"
+    )]
+    Data {
+        /// Least version of data that it reads.
+        readable_from: u32,
+        /// Version of data that it writes.
+        schema: u32,
+        /// Version of data on this device.
+        here: u32,
+    },
     /// The roots took the key back.
     #[error(
         "the platform revoked this key: {reason}; ask the vendor for a bundle that is signed \
@@ -152,7 +218,7 @@ pub enum Reason {
 }
 
 fn subject(kind: Kind, plugin: Option<&str>) -> String {
-    plugin.map_or_else(|| format!("this {kind} bundle"), |plugin| format!("the plugin {plugin}"))
+    plugin.map_or_else(|| format!("this {kind} bundle"), |subject| format!("the {kind} {subject}"))
 }
 
 fn with_key(key: Option<&KeyLabel>) -> String {

@@ -4,9 +4,12 @@ use crate::envelope::{
     ALIGNMENT, HEADER_LEN, MAGIC, MANIFEST_LEN_MAX, SIGNATURE_LEN, SIGNATURES_MAX, signed_message,
 };
 use crate::{
-    BundleError, Digest, Envelope, KeyId, Keyring, KeyringError, KeyringManifest, Kind,
-    ManifestError, Part, PluginManifest, Role, SecretKey,
+    BundleError, Digest, Envelope, FirmwareManifest, FirmwarePart, KeyId, Keyring, KeyringError,
+    KeyringManifest, Kind, ManifestError, Part, PluginManifest, Role, SecretKey,
 };
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Sign a plugin. `parts` are pairs of name and bytes in the order of the file;
 /// `manifest.parts` and `manifest.total_length` are filled in here.
@@ -30,16 +33,34 @@ pub fn seal_plugin(
     manifest.total_length = 0;
     manifest.check().map_err(|source| SealError::Manifest { source })?;
     let payload: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
-    // The manifest states the length of the file that it is part of. More
-    // digits only ever make it longer, so this settles after a few rounds.
-    loop {
-        let text = serde_json::to_vec(&manifest).map_err(|source| SealError::Encode { source })?;
-        let length = total_length(text.len(), &payload, keys.len()) as u64;
-        if length == manifest.total_length {
-            return seal(Kind::Plugin, &text, &payload, keys);
-        }
+    seal_with_length(Kind::Plugin, &payload, keys, |length| {
+        let settled = manifest.total_length == length;
         manifest.total_length = length;
-    }
+        serde_json::to_vec(&manifest).map(|text| (text, settled))
+    })
+}
+
+/// Sign firmware. `parts` are pairs of name and bytes in the order of the file,
+/// the header last; `manifest.parts` and `manifest.total_length` are filled in
+/// here.
+///
+/// # Errors
+/// [`SealError`] when the manifest breaks a rule, a key may not sign firmware,
+/// or a limit is exceeded.
+pub fn seal_firmware(
+    mut manifest: FirmwareManifest,
+    parts: &[(&str, &[u8])],
+    keys: &[&SecretKey],
+) -> Result<Vec<u8>, SealError> {
+    manifest.parts = parts.iter().map(|(name, bytes)| FirmwarePart::of(name, bytes)).collect();
+    manifest.total_length = 0;
+    manifest.check().map_err(|source| SealError::Manifest { source })?;
+    let payload: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
+    seal_with_length(Kind::Firmware, &payload, keys, |length| {
+        let settled = manifest.total_length == length;
+        manifest.total_length = length;
+        serde_json::to_vec(&manifest).map(|text| (text, settled))
+    })
 }
 
 /// Sign a keyring. Further roots add their signature with [`countersign`].
@@ -179,6 +200,26 @@ pub enum SealError {
         /// Its length.
         found: usize,
     },
+}
+
+/// Sign a manifest that states the length of the file that it is part of.
+/// `with` writes it with a length, and says whether it had that length before;
+/// more digits only ever make it longer, so this settles after a few rounds.
+fn seal_with_length(
+    kind: Kind,
+    payload: &[&[u8]],
+    keys: &[&SecretKey],
+    mut with: impl FnMut(u64) -> serde_json::Result<(Vec<u8>, bool)>,
+) -> Result<Vec<u8>, SealError> {
+    let mut length = 0;
+    loop {
+        let (text, settled) = with(length).map_err(|source| SealError::Encode { source })?;
+        let found = total_length(text.len(), payload, keys.len()) as u64;
+        if settled && found == length {
+            return seal(kind, &text, payload, keys);
+        }
+        length = found;
+    }
 }
 
 fn total_length(manifest_len: usize, parts: &[&[u8]], keys: usize) -> usize {

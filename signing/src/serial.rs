@@ -6,8 +6,11 @@
 //! wrong is told so, instead of getting a licence for an appliance that does
 //! not exist.
 
-use std::fmt;
-use std::str::FromStr;
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
 
 /// Characters before the check character.
 const LEN: usize = 12;
@@ -44,7 +47,7 @@ impl Serial {
     #[must_use]
     pub fn from_random(bits: u64) -> Self {
         let letter = |n: usize| LETTERS[(bits >> (5 * n)) as usize & 31];
-        Self(std::array::from_fn(letter))
+        Self(core::array::from_fn(letter))
     }
 }
 

@@ -6,8 +6,13 @@
 //! for "not given". Whether a plugin with an empty schema may be given settings
 //! all the same is the host's decision; here an unknown name is an error.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +31,7 @@ pub struct SettingSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub help: String,
     /// True when the plugin cannot run without it. Such a setting has no default.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub required: bool,
     /// What may be entered.
     pub kind: SettingKind,
@@ -334,7 +339,9 @@ impl SettingSpec {
         let Some(step) = step else { return Ok(()) };
         let steps = (found - min) / step;
         // Decimal fractions are not exact in binary: 0.3 is not three times 0.1.
-        if (steps - steps.round()).abs() <= 1e-6 {
+        // Rounded without the standard library; casts stop at the ends.
+        let whole = (steps + 0.5f64.copysign(steps)) as i64 as f64;
+        if (steps - whole).abs() <= 1e-6 {
             return Ok(());
         }
         Err(SettingError::Step { name: self.name.clone(), step, min, found })

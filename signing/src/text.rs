@@ -1,6 +1,9 @@
 //! Text for people: which characters may stand in a line that a person reads
 //! and trusts, and how a date is written.
 
+use alloc::format;
+use alloc::string::String;
+
 /// True for a character that can be seen, or is an ordinary space. False for
 /// control characters, and for those that reorder the line (a vendor's name
 /// could be made to look like another's) or take no room in it (two different

@@ -18,15 +18,20 @@
 //! way, with an unknown date: a keyring that was once accepted stays in force
 //! when it expires, or a device left alone would one day lose its plugins.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::keys::is_development_name;
 use crate::manifest::is_line;
 use crate::trust_error::TrustError;
 use crate::{
-    BundleError, Digest, Envelope, KeyError, KeyId, KeyLabel, Keyring, KeyringManifest, Kind,
-    Origin, PluginBundle, PluginManifest, PublicKey, Reason, Refusal, RevokedBundle, Role, Signer,
-    Verified,
+    BundleError, Digest, Envelope, FirmwareManifest, KeyError, KeyId, KeyLabel, Keyring,
+    KeyringManifest, Kind, Origin, PluginBundle, PluginManifest, PublicKey, Reason, Refusal,
+    RevokedBundle, Role, Signer, Verified,
 };
 
 /// The platform's root keys, and how many of them must sign a keyring.
@@ -343,6 +348,37 @@ impl Trust {
         verified.unpack(manifest).map_err(|source| refused(&plugin, Reason::Bundle(source)))
     }
 
+    /// Judge firmware by its head: everything in front of the payload, which
+    /// an [`Intake`](crate::Intake) judges afterwards. Gives the manifest and
+    /// the length of the head.
+    ///
+    /// # Errors
+    /// [`Refusal`] names the version, the key, the reason and what to do.
+    pub fn firmware(
+        &self,
+        head: &[u8],
+        device: &Device<'_>,
+    ) -> Result<(FirmwareManifest, usize), Refusal> {
+        let verified = self.verify(head, Kind::Firmware)?;
+        let key = verified.signers().first().map(KeyLabel::of);
+        let refused = |subject: &Option<String>, reason| Refusal {
+            kind: Kind::Firmware,
+            plugin: subject.clone(),
+            key: key.clone(),
+            reason: Box::new(reason),
+        };
+        if let Some(row) = self.revoked_bundle(&verified) {
+            let reason = Reason::RevokedBundle { reason: row.reason.clone() };
+            return Err(refused(&None, reason));
+        }
+        let manifest = FirmwareManifest::parse(verified.manifest())
+            .map_err(|source| refused(&None, Reason::Bundle(BundleError::Manifest { source })))?;
+        let version = Some(manifest.version.clone());
+        device.check(&manifest).map_err(|reason| refused(&version, reason))?;
+        let head_len = verified.head_len();
+        Ok((manifest, head_len))
+    }
+
     /// Judge a licence bundle; gives the signed bytes, which the licence gate
     /// reads.
     ///
@@ -490,6 +526,7 @@ impl Trust {
                 let fingerprints = all.join(" and ");
                 match kind {
                     Kind::Licence => Reason::UnknownLicensor { fingerprints },
+                    Kind::Firmware => Reason::UnknownMaker { fingerprints },
                     _ => Reason::UnknownKey { fingerprints },
                 }
             }
@@ -522,6 +559,50 @@ impl Trust {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What firmware must fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device<'a> {
+    /// The product.
+    pub product: &'a str,
+    /// The hardware.
+    pub board: &'a str,
+    /// Least epoch that may start here.
+    pub floor: u32,
+    /// Epoch of the running system.
+    pub running: u32,
+    /// Version of the data that is kept here.
+    pub schema: u32,
+}
+
+/// Epochs that one release may skip: a stolen key cannot lock later releases
+/// out for ever (facts/firmware-trust.md §3, T8).
+const EPOCH_STEP_MAX: u32 = 16;
+
+impl Device<'_> {
+    fn check(&self, manifest: &FirmwareManifest) -> Result<(), Reason> {
+        if manifest.product != self.product {
+            let (found, wanted) = (manifest.product.clone(), self.product.to_owned());
+            return Err(Reason::WrongProduct { found, wanted });
+        }
+        if !manifest.boards.iter().any(|board| board == self.board) {
+            let (found, wanted) = (manifest.boards.join(", "), self.board.to_owned());
+            return Err(Reason::WrongBoard { found, wanted });
+        }
+        let (found, least, running) = (manifest.epoch, self.floor, self.running);
+        if found < least {
+            return Err(Reason::EpochBelowFloor { found, least });
+        }
+        if found > running.saturating_add(EPOCH_STEP_MAX) {
+            return Err(Reason::EpochTooFar { found, running });
+        }
+        let (readable_from, schema, here) = (manifest.readable_from, manifest.schema, self.schema);
+        if readable_from > here || here > schema {
+            return Err(Reason::Data { readable_from, schema, here });
+        }
+        Ok(())
     }
 }
 

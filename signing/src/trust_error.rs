@@ -1,6 +1,7 @@
 //! Why a key or a keyring is not taken into trust.
 
 use crate::{BundleError, KeyError, KeyLabel, KeyringError, Role, date_utc};
+use alloc::string::String;
 
 /// Why trust does not change.
 #[derive(Debug, thiserror::Error)]

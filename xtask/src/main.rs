@@ -9,6 +9,7 @@ mod plugins;
 mod run;
 mod soak;
 mod test;
+mod wit;
 
 use clap::{Parser, Subcommand};
 use run::AnyError;
@@ -39,6 +40,11 @@ enum Command {
     Campaign(campaign::Arguments),
     /// Run the fuzz targets of tests/fuzz (coverage-guided).
     Fuzz(fuzz::Arguments),
+    /// See that released WIT is unchanged, or release the newest.
+    Wit {
+        #[command(subcommand)]
+        action: wit::Action,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,6 +79,7 @@ fn run(command: Command) -> Result<(), AnyError> {
         Command::Soak(arguments) => soak::run(&root, &arguments),
         Command::Campaign(arguments) => campaign::run(&root, &arguments),
         Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
+        Command::Wit { action } => wit::run(&root, &action),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The store: events, users, settings, history, discharge records and what
-//! plugins keep, in one redb file, written by one thread.
+//! The store: events, users, settings, history, discharge records, documents
+//! and what plugins keep, in one redb file, written by one thread.
 //!
 //! # Promises
 //! - What was acknowledged is on the disk: power may fail, and the process be
@@ -17,6 +17,7 @@
 //! Follows DESIGN.md "Store".
 
 mod discharge;
+mod document;
 mod fault;
 pub mod history;
 mod kv;
@@ -26,6 +27,7 @@ mod table;
 mod writer;
 
 pub use discharge::PastDischarge;
+pub use document::BYTES_MAX as DOCUMENT_BYTES_MAX;
 pub use kv::Change as ShelfChange;
 pub use recent::Recent;
 
@@ -124,6 +126,14 @@ pub enum StoreError {
     /// The writer's queue is full.
     #[error("store is overloaded; try again")]
     Overloaded,
+    /// A document was not kept.
+    #[error("document {name:?} is not kept: {problem}")]
+    Document {
+        /// Its name.
+        name: String,
+        /// Why not.
+        problem: &'static str,
+    },
     /// A record in the store makes no sense.
     #[error("store holds a {what} that cannot be read; was it written by a newer version?")]
     Record {
@@ -206,6 +216,7 @@ enum Job {
         change: kv::Change,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
+    Document(document::Change),
 }
 
 impl Store {

@@ -14,6 +14,7 @@ use redb::{Database, DatabaseError, StorageError};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Pages kept in memory; the default of redb is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
@@ -25,8 +26,27 @@ pub struct Opened {
     pub damaged: Option<Event>,
 }
 
-/// Open or begin the store at `path`.
+/// How long another process may still hold the file. A daemon that was killed
+/// in the instant in which it started a helper lives on in that helper until
+/// it has begun its own program, and so does the lock.
+const IN_USE_MAX: Duration = Duration::from_secs(5);
+/// Time between two looks at the lock, of whose end nobody tells.
+const IN_USE_LOOK: Duration = Duration::from_millis(50);
+
+/// Open or begin the store at `path`, which a daemon before may just leave.
 pub fn open(path: &Path) -> Result<Opened, StoreError> {
+    let begun = Instant::now();
+    loop {
+        match open_now(path) {
+            Err(StoreError::InUse { .. }) if begun.elapsed() < IN_USE_MAX => {
+                std::thread::sleep(IN_USE_LOOK);
+            }
+            done => return done,
+        }
+    }
+}
+
+fn open_now(path: &Path) -> Result<Opened, StoreError> {
     let begun = holds_something(path).map_err(|e| error(path, StorageError::Io(e).into()))?;
     if !begun {
         // There may be no file at all.
@@ -187,6 +207,24 @@ mod tests {
             assert_eq!(store.events(None, 300).len() >= 200, kept);
             assert_eq!(fault::last(&file), None);
         }
+    }
+
+    #[test]
+    fn a_file_that_another_is_just_leaving_is_waited_for() {
+        let (dir, file) = filled();
+        let held = create(&file).expect("opened");
+        let (opening, began) = std::sync::mpsc::channel();
+        let next = std::thread::spawn({
+            let dir = dir.path().to_owned();
+            move || {
+                opening.send(()).expect("somebody waits");
+                Store::open(&dir, Limits::default()).map(|store| store.events(None, 300).len())
+            }
+        });
+        began.recv().expect("it began");
+        std::thread::sleep(IN_USE_LOOK);
+        drop(held);
+        assert!(next.join().expect("no panic").expect("opened after all") >= 200);
     }
 
     #[test]

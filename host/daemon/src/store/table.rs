@@ -21,6 +21,8 @@ pub const DISCHARGES: TableDefinition<(u16, u64), &[u8]> = TableDefinition::new(
 /// The same key → its rows by postcard.
 pub const DISCHARGE_ROWS: TableDefinition<(u16, u64), &[u8]> =
     TableDefinition::new("discharge_rows");
+/// Name → a [`document`](super::document).
+pub const DOCUMENTS: TableDefinition<&str, &[u8]> = TableDefinition::new("documents");
 /// (owner, key) → what a plugin keeps under that key.
 pub const KV: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("kv");
 /// Owner → what it may still write.

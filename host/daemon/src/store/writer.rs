@@ -11,8 +11,8 @@
 
 use super::open::Opened;
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, fault, history, kv,
-    lock, table,
+    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, document, fault,
+    history, kv, lock, table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -56,6 +56,7 @@ struct Group {
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
+    documents: Vec<document::Change>,
     event_acks: Vec<(u64, oneshot::Sender<Result<u64, StoreError>>)>,
     acks: Vec<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -141,6 +142,7 @@ impl Writer {
                 group.shelves.push((owner, change));
                 group.acks.push(ack);
             }
+            Job::Document(change) => group.documents.push(change),
         }
     }
 
@@ -172,7 +174,7 @@ impl Writer {
             commit(&database, &group, &self.limits).map_err(|e| e.to_string())
         });
         match outcome {
-            Ok(revisions) => {
+            Ok(Committed { revisions, documents }) => {
                 *lock(&self.shared.health) = Health::default();
                 if let Some(users) = lock(&self.shared.users).as_mut() {
                     users.extend(group.users);
@@ -185,6 +187,9 @@ impl Writer {
                 }
                 for ack in group.acks {
                     let _ = ack.send(Ok(()));
+                }
+                for (change, written) in group.documents.into_iter().zip(documents) {
+                    change.acknowledge(written);
                 }
                 if was_failing {
                     self.recovered();
@@ -228,6 +233,9 @@ impl Writer {
         }
         for ack in std::mem::take(&mut group.acks) {
             let _ = ack.send(Err(StoreError::Write(told.clone())));
+        }
+        for change in std::mem::take(&mut group.documents) {
+            let _ = change.ack.send(Err(StoreError::Write(told.clone())));
         }
         self.samples_lost += group.history.iter().map(history::Change::rows).sum::<u64>();
         if !was_failing {
@@ -309,12 +317,15 @@ impl Writer {
     }
 }
 
-/// Returns the settings documents that were new, with their revisions.
-fn commit(
-    database: &Database,
-    group: &Group,
-    limits: &Limits,
-) -> Result<Vec<(String, u64)>, redb::Error> {
+/// What a commit found out.
+struct Committed {
+    /// The settings documents that were new, with their revisions.
+    revisions: Vec<(String, u64)>,
+    /// What became of each document of the group.
+    documents: Vec<document::Written>,
+}
+
+fn commit(database: &Database, group: &Group, limits: &Limits) -> Result<Committed, redb::Error> {
     let mut write = database.begin_write()?;
     write.set_durability(Durability::Immediate)?;
     write_events(&write, group, limits)?;
@@ -335,13 +346,15 @@ fn commit(
     for (owner, change) in &group.shelves {
         kv::write(&write, owner, change)?;
     }
-    let mut new = Vec::new();
+    let documents = group.documents.iter().map(|change| document::write(&write, change));
+    let documents = documents.collect::<Result<_, _>>()?;
+    let mut revisions = Vec::new();
     for (what, unix_ms, text) in &group.settings {
         let revision = write_settings(&write, what, *unix_ms, text, limits.revisions)?;
-        new.extend(revision.map(|revision| (what.clone(), revision)));
+        revisions.extend(revision.map(|revision| (what.clone(), revision)));
     }
     write.commit()?;
-    Ok(new)
+    Ok(Committed { revisions, documents })
 }
 
 fn write_events(write: &WriteTransaction, group: &Group, most: &Limits) -> Result<(), redb::Error> {
