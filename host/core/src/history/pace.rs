@@ -10,8 +10,9 @@ use super::record::PhaseCode;
 use crate::scan::Phase;
 use crate::time::Nanos;
 
-/// While the string feeds the load.
-const DISCHARGE_EVERY: Nanos = Nanos::from_secs(1);
+/// While the string feeds the load: every scan of a guard that scans each
+/// second, a little early or late.
+const DISCHARGE_EVERY: Nanos = Nanos::from_millis(900);
 /// After an event.
 const AFTER_EVERY: Nanos = Nanos::from_secs(60);
 /// For how long.

@@ -498,7 +498,7 @@ async fn the_api_tells_values_with_what_belongs_to_them() {
     assert_eq!(bench.get("/api/v1/guard", &cookie).await.json()["connected"], true);
     let events = bench.get("/api/v1/events?after=0&limit=1", &cookie).await.json();
     assert_eq!((&events[0]["id"], &events[0]["data"]["kind"]), (&json!(1), &json!("login")));
-    for bad in ["/api/v1/points?x=1", "/api/v1/events?after=-1", "/api/v1/history?string=1"] {
+    for bad in ["/api/v1/points?x=1", "/api/v1/events?after=-1", "/api/v1/history?block=1"] {
         let answer = bench.get(bad, &cookie).await;
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json", "{bad}");
         assert_eq!(answer.status, 400, "{bad}");

@@ -80,9 +80,12 @@ impl Store {
             for level in Level::ALL {
                 let Some(table) = table::open(read, COLUMNS[level as usize])? else { continue };
                 let keys = [seek(&table, string, 0)?, last_of(&table, string)?];
-                for period in keys.into_iter().flatten().map(|key| key.0) {
-                    see(level.begins(period));
-                    see(level.begins(period.saturating_add(1)).saturating_sub(1));
+                for key in keys.into_iter().flatten() {
+                    let place = place_of(level, key);
+                    let column = table.get(key_of(place, 0))?;
+                    let bytes = column.as_ref().map_or(&[][..], |column| column.value());
+                    let heads = Heads::parse(place, bytes).into_iter();
+                    heads.flat_map(|heads| heads.iter()).for_each(|head| see(head.unix_ms));
                 }
             }
             for (_, bytes) in newest(read, memory)?.groups.iter().filter(|(of, _)| *of == string) {

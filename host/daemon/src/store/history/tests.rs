@@ -111,7 +111,7 @@ fn days_are_made_of_hours() {
 #[test]
 fn the_oldest_records_go_and_their_hours_stay() {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = open(dir.path(), 24 << 10);
+    let store = open(dir.path(), 12 << 10);
     fill(&store, DAY..DAY + 64);
     let records = times(&store, 1, 0, Level::Raw);
     assert!(records[0] > (DAY + 8) * DAY_MS, "{}", records[0] / DAY_MS - DAY);
@@ -123,7 +123,7 @@ fn the_oldest_records_go_and_their_hours_stay() {
     let sizes = read.open_table(SIZES).expect("a table");
     for level in Level::ALL {
         let size = sizes.get(level.code()).expect("readable").map_or(0, |size| size.value());
-        assert!(size <= (24 << 10) / 100 * SHARES[level as usize], "{level:?}: {size}");
+        assert!(size <= (12 << 10) / 100 * SHARES[level as usize], "{level:?}: {size}");
         let table = read.open_table(COLUMNS[level as usize]).expect("a table");
         let real: u64 = table
             .iter()

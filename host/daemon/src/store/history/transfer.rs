@@ -189,16 +189,16 @@ impl Store {
 fn verify(file: &mut impl Read) -> Result<(), ImportError> {
     let mut checker = Checker::default();
     let (mut count, mut first) = (0, None);
-    columns(file, |key, column| {
+    let read = columns(file, |key, column| {
         if let Err(damage) = checker.check(key, column) {
             count += 1;
             first.get_or_insert((key, damage));
         }
         Ok(())
-    })?;
+    });
     match first {
         Some((first, damage)) => Err(ImportError::Damaged { count, first, damage }),
-        None => Ok(()),
+        None => read,
     }
 }
 
