@@ -655,7 +655,7 @@ async fn history_comes_as_columns() {
     assert_eq!(history["target_mv"], json!([13_600]));
     let string = bench.get("/api/v1/history?string=1&points=10", &cookie).await.json();
     assert_eq!(string["voltage_max_mv"], json!([13_612]));
-    let csv = bench.get("/api/v1/history/export?format=csv&string=1", &cookie).await;
+    let csv = bench.get("/api/v1/history/export?format=csv&string=1&block=1", &cookie).await;
     assert!(csv.body.contains("\r\n1970-01-01T00:00:05.000Z,1,1,13.612,"), "{}", csv.body);
     let none = bench.get("/api/v1/history?string=9&block=1", &cookie).await.json();
     assert_eq!(none["unix_ms"], json!([]));

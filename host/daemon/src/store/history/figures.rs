@@ -213,7 +213,7 @@ fn ingest_of_a_discharge() {
     };
     for first in (0..seconds).step_by(together) {
         let mut sheet = Sheet::default();
-        (first..first + together as u64).for_each(|s| drop(sheet.append(&rows_of(s))));
+        (first..first + together as u64).for_each(|s| assert!(sheet.append(&rows_of(s))));
         let rows: Vec<_> = (1..=16).map(|string| (string, sheet.clone())).collect();
         let begun = Instant::now();
         store.append(rows).wait().expect("on the disk");

@@ -155,7 +155,7 @@ fn other_blocks_and_very_many_rows_are_other_sheets() {
     let store = open(dir.path(), 32 << 20);
     let at = DAY * DAY_MS;
     let mut fast = Sheet::default();
-    (0..200).for_each(|s| drop(fast.append(&row(at + s * 1_000, 512))));
+    (0..200).for_each(|s| assert!(fast.append(&row(at + s * 1_000, 512))));
     store.append(vec![(1, fast)]).wait().expect("on the disk");
     store.append(vec![(1, row(at + HOUR_MS, 3))]).wait().expect("on the disk");
     store.append(vec![(1, row(at + 2 * HOUR_MS, 3))]).wait().expect("on the disk");

@@ -160,7 +160,8 @@ impl Tables<'_> {
         for group in groups {
             if let Some(bytes) = self.open.remove(group.sequence)? {
                 match Sheet::from_group(bytes.value()) {
-                    Ok((_, rows)) => drop(sheet.append(&rows)),
+                    // Groups of other blocks were closed before.
+                    Ok((_, rows)) => _ = sheet.append(&rows),
                     Err(damage) => tracing::warn!("string {string}: rows were lost: {damage}"),
                 }
             }
