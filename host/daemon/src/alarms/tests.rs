@@ -4,7 +4,8 @@ use super::*;
 use crate::plant::testing;
 use crate::store::Limits as StoreLimits;
 use evenkeel_core::alarm::book::State as AlarmState;
-use evenkeel_core::history::Sample;
+use evenkeel_core::history::Row;
+use evenkeel_core::image::BlockRecord;
 use evenkeel_core::licence::Limits;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use std::path::Path;
@@ -141,10 +142,10 @@ async fn a_preview_counts_now_and_the_past_and_changes_nothing() {
     let now = clock::unix_ms();
     for (ago_ms, warm) in [(31 * 24 * 3_600_000, true), (3_600_000, true), (1_000, false)] {
         string.blocks[1].temperature_dc = if warm { 330 } else { 240 };
-        let sample = Sample::of(&string, &string.blocks, |block| block.quality);
-        bench.store.append(now - ago_ms, vec![(1, sample)]);
+        let seen = |block: &BlockRecord| (block.quality, block.temperature_quality);
+        let row = Row::of(now - ago_ms, &string, &string.blocks, seen);
+        bench.store.append(vec![(1, (&row).into())]).done().await.expect("on the disk");
     }
-    bench.store.record_acknowledged(Event::GuardBack).done().await.expect("after the samples");
     let wish = rules(&WARM.replace("25.0", "30.0\nalarm = 32.0"));
     let preview = bench.alarms.preview(wish).expect("read");
     assert_eq!((preview.now.alarm, preview.now.warning), (0, 0));
