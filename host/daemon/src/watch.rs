@@ -17,7 +17,7 @@ use evenkeel_core::history::Spread;
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
 use evenkeel_core::points::{Point, Quality, Value};
 use evenkeel_core::time::Nanos;
-use recorder::Recorder;
+use recorder::Recording;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub async fn run(
 ) {
     let mut watch = Watch::new(subtrees);
     let mut changes = hub.changes();
-    let mut recorder = Recorder::new(Nanos(history_period.as_nanos() as u64));
+    let mut recording = Recording::new(store.clone(), Nanos(history_period.as_nanos() as u64));
     let mut spread_at = Nanos(0);
     loop {
         // The sender lives in the hub, which this task holds.
@@ -90,11 +90,7 @@ pub async fn run(
                     store.recent().push(index, spread);
                 }
             }
-            let rows = recorder.step(&plant, clock::unix_ms(), now);
-            if !rows.is_empty() {
-                // Rows that cannot be kept are counted and told by the store.
-                drop(store.append(rows));
-            }
+            recording.step(&plant, clock::unix_ms(), now);
         }
         tokio::time::sleep(SPACING).await;
     }

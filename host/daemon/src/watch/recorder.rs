@@ -1,15 +1,22 @@
 //! Takes the rows of the history: each string at its own pace, several seconds
 //! of fast rows in one commit.
+//!
+//! A commit costs the flash the same for one row as for five, so fast rows wait
+//! for each other, [`TOGETHER`] at most. That, and the commit under way, is what
+//! a power cut takes of the history of a discharge; a daemon that is stopped
+//! loses nothing ([`Recording`]).
 
 use crate::plant::{Plant, number};
+use crate::store::Store;
 use evenkeel_core::history::{Happening, Pace, Row, Sheet};
 use evenkeel_core::image::StringRecord;
 use evenkeel_core::protect::BreakerState;
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Fast rows wait so long for others: what a power cut may take of them.
-const TOGETHER: Nanos = Nanos::from_secs(30);
+const TOGETHER: Nanos = Nanos::from_secs(5);
 /// No more records wait than these.
 const WAITING_MAX: usize = 1 << 16;
 
@@ -51,9 +58,47 @@ impl Recorder {
         let fast = self.paces.iter().any(|pace| pace.is_fast(now));
         let many = self.waiting.values().map(Sheet::records).sum::<usize>() > WAITING_MAX;
         if !fast || many || now.since(self.since) >= TOGETHER {
-            out.extend(std::mem::take(&mut self.waiting));
+            out.extend(self.take());
         }
         out
+    }
+
+    /// What waits.
+    fn take(&mut self) -> Vec<(u16, Sheet)> {
+        std::mem::take(&mut self.waiting).into_iter().collect()
+    }
+}
+
+/// A recorder with the store that its rows go to, whatever ends it.
+pub struct Recording {
+    recorder: Recorder,
+    store: Arc<Store>,
+}
+
+impl Recording {
+    /// Rows go to `store`; for `float_every` see [`Recorder::new`].
+    pub fn new(store: Arc<Store>, float_every: Nanos) -> Self {
+        Self { recorder: Recorder::new(float_every), store }
+    }
+
+    /// Look at the plant.
+    pub fn step(&mut self, plant: &Plant, unix_ms: u64, now: Nanos) {
+        let rows = self.recorder.step(plant, unix_ms, now);
+        self.keep(rows);
+    }
+
+    fn keep(&self, rows: Vec<(u16, Sheet)>) {
+        if !rows.is_empty() {
+            // Rows that cannot be kept are counted and told by the store.
+            drop(self.store.append(rows));
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let rows = self.recorder.take();
+        self.keep(rows);
     }
 }
 
@@ -87,6 +132,26 @@ mod tests {
         plant.snapshot.strings[0].phase = Phase::Discharge;
         let fast: Vec<_> =
             (2_402..2_462).map(|s| step(&plant, s)).filter(|rows| *rows > 0).collect();
-        assert_eq!(fast, [31], "one commit in 30 s: {fast:?}");
+        assert_eq!(fast, [6; 10], "one commit in 6 s");
+    }
+
+    #[test]
+    fn a_stop_loses_no_row() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
+        let mut recording = Recording::new(store.clone(), Nanos::from_secs(1_200));
+        let mut plant = testing::plant(&[13.6, 13.6]);
+        plant.snapshot.strings[0].phase = Phase::Discharge;
+        for s in 1..=9 {
+            recording.step(&plant, s * 1_000, Nanos::from_secs(s));
+        }
+        drop(recording);
+        drop(store);
+        let store = Store::open(dir.path(), Default::default()).expect("a store");
+        let mut times = Vec::new();
+        store
+            .each_record(1, 1, 0..=u64::MAX, |head, _| times.push(head.unix_ms))
+            .expect("readable");
+        assert_eq!(times, (1..=9).map(|s| s * 1_000).collect::<Vec<_>>());
     }
 }
