@@ -5,7 +5,7 @@
 //! damaged, nothing behind it can be found.
 
 use evenkeel_core::history::csv::{CSV_HEAD, Utc, csv_line};
-use evenkeel_core::history::file::{Checked, Checker, FileError, FileReader, Piece};
+use evenkeel_core::history::file::{Checked, Checker, FileError, FileReader, FileWriter, Piece};
 use evenkeel_core::history::{Damage, Key, Level};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -72,11 +72,7 @@ impl Verdict {
 #[must_use]
 pub fn name(key: Key) -> String {
     let place = key.place;
-    let what = match place.level {
-        Level::Raw => "records",
-        Level::Hour => "hours",
-        Level::Day => "days",
-    };
+    let what = place.level.word();
     let from = Utc(place.level.begins(place.period)).to_string();
     let date = from.get(..10).unwrap_or(&from);
     let block = if key.block == 0 { "heads".to_owned() } else { format!("block {}", key.block) };
@@ -89,7 +85,7 @@ pub fn name(key: Key) -> String {
 /// When the file cannot be read; what is wrong in it is in the verdict.
 pub fn verify(file: impl Read) -> Result<Verdict, HistoryError> {
     let mut verdict = Verdict::default();
-    let each = |key, checked: Result<Checked<'_>, Damage>, _: usize| {
+    let each = |key, checked: Result<Checked<'_>, Damage>, _: &[u8]| {
         match checked {
             Ok(_) => verdict.good += 1,
             Err(damage) => verdict.bad.push((key, damage)),
@@ -106,9 +102,9 @@ pub fn verify(file: impl Read) -> Result<Verdict, HistoryError> {
 /// When the file cannot be read to its end.
 pub fn inspect(file: impl Read) -> Result<BTreeMap<(Level, u16), Summary>, HistoryError> {
     let mut summaries: BTreeMap<(Level, u16), Summary> = BTreeMap::new();
-    let broken = go_through(file, |key, checked, bytes| {
+    let broken = go_through(file, |key, checked, column| {
         let summary = summaries.entry((key.place.level, key.place.string)).or_default();
-        summary.bytes += bytes as u64;
+        summary.bytes += column.len() as u64;
         let Ok(Checked::Heads(heads)) = checked else { return Ok(()) };
         summary.sheets += 1;
         summary.rows += heads.rows() as u64;
@@ -158,10 +154,35 @@ pub fn export(
     broken.map_or(Ok(()), |error| Err(HistoryError::File(error)))
 }
 
+/// What is whole of a damaged file, as a file that an import takes. What is left
+/// out is in the verdict.
+///
+/// # Errors
+/// When the file cannot be read, or the result not be written.
+pub fn salvage(file: impl Read, out: &mut impl Write) -> Result<Verdict, HistoryError> {
+    let (mut verdict, mut bytes) = (Verdict::default(), Vec::new());
+    let mut writer = FileWriter::new(&mut bytes);
+    let broken = go_through(file, |key, checked, column| {
+        match checked {
+            Ok(_) => {
+                verdict.good += 1;
+                writer.column(&mut bytes, key, column);
+                out.write_all(&bytes)?;
+                bytes.clear();
+            }
+            Err(damage) => verdict.bad.push((key, damage)),
+        }
+        Ok(())
+    })?;
+    writer.finish(&mut bytes);
+    out.write_all(&bytes)?;
+    Ok(Verdict { broken, ..verdict })
+}
+
 /// Every column with its check; why it broke off before the end.
 fn go_through(
     mut file: impl Read,
-    mut each: impl FnMut(Key, Result<Checked<'_>, Damage>, usize) -> io::Result<()>,
+    mut each: impl FnMut(Key, Result<Checked<'_>, Damage>, &[u8]) -> io::Result<()>,
 ) -> Result<Option<FileError>, HistoryError> {
     let (mut reader, mut checker) = (FileReader::default(), Checker::default());
     let mut piece = Vec::new();
@@ -169,7 +190,7 @@ fn go_through(
         piece.clear();
         file.by_ref().take(reader.needs() as u64).read_to_end(&mut piece)?;
         match reader.take(&piece) {
-            Ok(Piece::Column(key, column)) => each(key, checker.check(key, column), column.len())?,
+            Ok(Piece::Column(key, column)) => each(key, checker.check(key, column), column)?,
             Ok(Piece::Front | Piece::End) => {}
             Err(error) => return Ok(Some(error)),
         }
@@ -180,7 +201,6 @@ fn go_through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::history::file::FileWriter;
     use evenkeel_core::history::{Head, Place, Record, Row, Sheet, Span};
 
     /// Two rows of two blocks.
@@ -228,6 +248,12 @@ mod tests {
         let (key, damage) = verdict.bad[0];
         assert_eq!(name(key), "string 3, records from 1970-01-01, part 1, block 2");
         assert_eq!(damage, Damage::Crc);
+        let mut salvaged = Vec::new();
+        assert_eq!(salvage(&bytes[..], &mut salvaged).expect("written"), verdict);
+        let left = verify(&salvaged[..]).expect("readable");
+        assert!(left.is_whole() && left.good == 2, "{left:?}");
+        let nothing = salvage(&b"EVK"[..], &mut Vec::new()).expect("written");
+        assert_eq!((nothing.good, nothing.broken), (0, Some(FileError::Magic)));
         assert!(matches!(inspect(&b"EVK"[..]), Err(HistoryError::File(FileError::Magic))));
     }
 }

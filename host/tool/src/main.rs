@@ -75,6 +75,13 @@ enum HistoryAction {
         /// The exported file.
         file: PathBuf,
     },
+    /// Write what is whole of a damaged file into a new one.
+    Salvage {
+        /// The exported file.
+        file: PathBuf,
+        /// The new file.
+        to: PathBuf,
+    },
     /// Print records as CSV.
     Export {
         /// The exported file.
@@ -92,12 +99,8 @@ enum HistoryAction {
 }
 
 fn level(word: &str) -> Result<Level, String> {
-    match word {
-        "records" => Ok(Level::Raw),
-        "hours" => Ok(Level::Hour),
-        "days" => Ok(Level::Day),
-        _ => Err("one of: records, hours, days".to_owned()),
-    }
+    let level = Level::ALL.into_iter().find(|level| level.word() == word);
+    level.ok_or_else(|| "one of: records, hours, days".to_owned())
 }
 
 #[derive(Args)]
@@ -163,6 +166,7 @@ fn verify(file: &Path, key: Option<&str>) -> Result<(), Box<dyn Error>> {
 fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
     let (HistoryAction::Inspect { file: path }
     | HistoryAction::Verify { file: path }
+    | HistoryAction::Salvage { file: path, .. }
     | HistoryAction::Export { file: path, .. }) = action;
     let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
     let file = BufReader::new(File::open(path).map_err(|e| named(&e))?);
@@ -170,32 +174,26 @@ fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
     match action {
         HistoryAction::Inspect { .. } => {
             for ((level, string), of) in history::inspect(file).map_err(|e| named(&e))? {
-                let (first, last) = of.span.unwrap_or_default();
-                writeln!(
-                    out,
-                    "{level:?} of string {string}: {} rows of {} blocks in {} sheets, {} to {}, \
-                     {} bytes, {:.2} bytes per record",
-                    of.rows,
-                    of.blocks,
-                    of.sheets,
-                    Utc(first),
-                    Utc(last),
-                    of.bytes,
-                    of.bytes as f64 / of.records.max(1) as f64
-                )?;
+                print_summary(&mut out, level, string, &of)?;
             }
         }
         HistoryAction::Verify { .. } => {
             let verdict = history::verify(file).map_err(|e| named(&e))?;
-            for (key, damage) in &verdict.bad {
-                writeln!(out, "{}: {damage}", history::name(*key))?;
-            }
-            writeln!(out, "{} columns are whole, {} damaged", verdict.good, verdict.bad.len())?;
-            out.flush()?;
+            print_verdict(&mut out, &verdict)?;
             match verdict.broken {
                 Some(broken) => return Err(named(&broken).into()),
                 None if !verdict.bad.is_empty() => return Err(named(&"damaged").into()),
                 None => {}
+            }
+        }
+        HistoryAction::Salvage { to, .. } => {
+            let new = File::create_new(to).map_err(|e| format!("{}: {e}", to.display()))?;
+            let mut new = BufWriter::new(new);
+            let verdict = history::salvage(file, &mut new).map_err(|e| named(&e))?;
+            new.flush()?;
+            print_verdict(&mut out, &verdict)?;
+            if let Some(broken) = verdict.broken {
+                writeln!(out, "{}", named(&broken))?;
             }
         }
         HistoryAction::Export { string, block, level, .. } => {
@@ -208,6 +206,31 @@ fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(out.flush()?)
+}
+
+fn print_summary(
+    out: &mut impl Write,
+    level: Level,
+    string: u16,
+    of: &history::Summary,
+) -> io::Result<()> {
+    let (first, last) = of.span.unwrap_or_default();
+    let per_record = of.bytes as f64 / of.records.max(1) as f64;
+    let (first, last, level) = (Utc(first), Utc(last), level.word());
+    let history::Summary { sheets, rows, blocks, bytes, .. } = of;
+    writeln!(
+        out,
+        "string {string}, {level}: {rows} rows of {blocks} blocks in {sheets} sheets, {first} to \
+         {last}, {bytes} bytes, {per_record:.2} bytes per record"
+    )
+}
+
+fn print_verdict(out: &mut impl Write, verdict: &history::Verdict) -> io::Result<()> {
+    for (key, damage) in &verdict.bad {
+        writeln!(out, "{}: {damage}", history::name(*key))?;
+    }
+    writeln!(out, "{} columns are whole, {} damaged", verdict.good, verdict.bad.len())?;
+    out.flush()
 }
 
 fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {

@@ -33,6 +33,16 @@ impl Level {
         self as u8
     }
 
+    /// The word used in tables and by people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Raw => "records",
+            Self::Hour => "hours",
+            Self::Day => "days",
+        }
+    }
+
     /// Of that code.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
