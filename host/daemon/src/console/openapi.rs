@@ -64,6 +64,7 @@ pub static TEXT: LazyLock<String> =
         api::events,
         api::history::history,
         api::history::export,
+        api::history::check,
         api::history::import,
         api::guard,
         api::store::store,

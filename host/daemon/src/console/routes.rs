@@ -169,6 +169,7 @@ pub fn table() -> Vec<Route> {
         read("/api/v1/events", SignedIn, get(api::events)),
         read("/api/v1/history", SignedIn, get(history::history)),
         read("/api/v1/history/export", SignedIn, get(history::export)),
+        read("/api/v1/history/check", SignedIn, get(history::check)),
         write(
             "/api/v1/history/import",
             SignedIn,

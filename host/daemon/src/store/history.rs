@@ -9,7 +9,8 @@
 //! ```
 //! # Promises
 //! - Rows are acknowledged when they are on the disk, in a group of their own:
-//!   what a power cut takes was not acknowledged.
+//!   what a power cut takes was not acknowledged. The recorder hands rows of a
+//!   discharge over every five seconds ([`crate::watch`]), all others at once.
 //! - Each level is a ring: when it is larger than its share of the bytes, its
 //!   oldest sheets go. Hours and days outlive the records that they are made of.
 //! - A damaged column is left out and said in the log; the rest is read.
@@ -18,6 +19,7 @@
 //! everything old: redb then fills its pages to the last bytes, and a fold
 //! writes each page once.
 
+mod check;
 mod read;
 mod transfer;
 mod write;
@@ -27,6 +29,7 @@ mod figures;
 #[cfg(test)]
 mod tests;
 
+pub use check::Checked;
 pub use transfer::{Exported, ImportError, Imported};
 pub use write::{Gone, drop_oldest, write};
 
@@ -87,6 +90,17 @@ pub struct Newest(Mutex<Arc<Groups>>);
 struct Groups {
     generation: u64,
     groups: Vec<(u16, Vec<u8>)>,
+}
+
+impl Groups {
+    /// Whether a row of a place that was taken then is among them.
+    fn has_row(&self, place: Place, unix_ms: u64) -> bool {
+        let mut own = self.groups.iter().filter(|(string, _)| *string == place.string);
+        let heads = |bytes: &[u8]| Sheet::from_group(bytes).map(|(_, rows)| rows.heads);
+        let same =
+            |bytes: &[u8]| heads(bytes).unwrap_or_default().iter().any(|h| h.unix_ms == unix_ms);
+        place.level == Level::Raw && own.any(|(_, bytes)| same(bytes))
+    }
 }
 
 impl Newest {

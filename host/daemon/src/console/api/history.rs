@@ -18,7 +18,7 @@ use axum::{Json, extract};
 use evenkeel_core::events::Event;
 use evenkeel_core::history::chart::POINTS_MAX;
 use evenkeel_core::history::record::DUTY_FULL;
-use evenkeel_core::history::{Level, Point, Span};
+use evenkeel_core::history::{Damage, Key, Level, Point, Span};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -129,6 +129,37 @@ enum ExportFormat {
     Csv,
 }
 
+/// What a check of the history found.
+#[derive(Serialize, ToSchema)]
+pub struct CheckOut {
+    /// Everything is as it was written.
+    whole: bool,
+    /// Columns (a block's day, or hours or days of it) that were looked at.
+    columns: u64,
+    /// Groups of today's rows that were looked at.
+    groups: u64,
+    /// Columns and groups that are damaged.
+    damaged: u64,
+    /// The first of them.
+    first: Vec<DamageOut>,
+}
+
+/// A column that is damaged.
+#[derive(Serialize, ToSchema)]
+struct DamageOut {
+    /// `records`, `hours` or `days`.
+    level: &'static str,
+    /// String, counted from 1.
+    string: u16,
+    /// Block, counted from 1; null: what holds for the whole string, and all of
+    /// its blocks with it.
+    block: Option<u16>,
+    /// When the time of the column begins, ms since 1970.
+    begins_unix_ms: u64,
+    /// What is wrong.
+    problem: String,
+}
+
 /// What an import did.
 #[derive(Serialize, ToSchema)]
 pub struct ImportOut {
@@ -215,7 +246,7 @@ pub async fn export(
         let string = query.string.ok_or_else(|| Problem::bad_request("CSV is of one string"))?;
         let blocks = match query.block.map(from_one).transpose()? {
             Some(block) => block..block + 1,
-            None => 0..blocks_of(&console, string),
+            None => 0..usize::MAX,
         };
         let blocks = blocks.start..blocks.end.min(first_over(&console, string));
         (name, kind) = (format!("history-{string}.csv"), "text/csv; charset=utf-8");
@@ -239,8 +270,33 @@ pub async fn export(
     Ok((kinds, Body::from_stream(body)).into_response())
 }
 
+/// Look at every check sum of the history. What is damaged is left out wherever
+/// history is read, and stays until its time is over.
+#[utoipa::path(get, path = "/api/v1/history/check", tag = "records",
+    responses((status = 200, body = CheckOut)))]
+pub async fn check(State(console): State<Arc<Console>>) -> Answer<CheckOut> {
+    let store = console.store.clone();
+    let found = off_thread(&console, move || store.check_history()).await?;
+    let found = found.map_err(|e| Problem::store(&e))?;
+    let damage = |(key, damage): &(Key, Damage)| DamageOut {
+        level: key.place.level.word(),
+        string: key.place.string,
+        block: (key.block > 0).then_some(key.block),
+        begins_unix_ms: key.place.level.begins(key.place.period),
+        problem: damage.to_string(),
+    };
+    Ok(Json(CheckOut {
+        whole: found.damaged == 0,
+        columns: found.columns,
+        groups: found.groups,
+        damaged: found.damaged,
+        first: found.first.iter().map(damage).collect(),
+    }))
+}
+
 /// Take in an export of this or another appliance. Every check sum is looked at
-/// first; a damaged file is refused as a whole. What is there already stays.
+/// first; a damaged file is refused as a whole (`evenkeel history salvage` makes
+/// a whole one of what is left of it). What is there already stays.
 #[utoipa::path(post, path = "/api/v1/history/import", tag = "records",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = ImportOut),
@@ -307,11 +363,4 @@ fn refused(detail: &str) -> Problem {
 fn from_one(block: u16) -> Result<usize, Problem> {
     let index = usize::from(block).checked_sub(1);
     index.ok_or_else(|| Problem::bad_request("blocks are counted from 1"))
-}
-
-fn blocks_of(console: &Console, string: u16) -> usize {
-    let index = usize::from(string).checked_sub(1);
-    let plant = console.hub.plant();
-    let strings = plant.as_ref().zip(index).map(|(plant, index)| plant.snapshot.strings.get(index));
-    strings.flatten().map_or(0, |string| string.blocks.len())
 }

@@ -203,7 +203,7 @@ fn ingest_of_a_discharge() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(&dir.path().join("store"), &counts, RING);
     // A second of the plant's day per row: its noise is there, its drift is faster.
-    let (seconds, together) = (3_600u64, 30);
+    let (seconds, together) = (3_600u64, 5);
     let mut busy = std::time::Duration::ZERO;
     let rows_of = |second: u64| {
         let row = (second as usize) % day.heads.len();

@@ -4,7 +4,7 @@
 use super::{COLUMNS, ColumnKey, Groups, Whose, key_of, place_of, write};
 use crate::store::{Store, StoreError, table};
 use core::ops::RangeInclusive;
-use evenkeel_core::history::{Chart, Head, Heads, Level, Place, Point, Record, Sheet};
+use evenkeel_core::history::{Chart, GroupFront, Head, Heads, Level, Place, Point, Record, Sheet};
 use redb::{ReadOnlyTable, ReadTransaction};
 use std::sync::Arc;
 
@@ -66,6 +66,37 @@ impl Store {
         Ok(())
     }
 
+    /// Most blocks that a string had within `times`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn widest(
+        &self,
+        string: u16,
+        times: &RangeInclusive<u64>,
+    ) -> Result<usize, StoreError> {
+        let memory = self.shared.newest.get();
+        self.shared.read(|read| {
+            let mut most = 0;
+            if let Some(table) = table::open(read, COLUMNS[Level::Raw as usize])? {
+                let last = Level::Raw.period(*times.end());
+                let mut at = Level::Raw.period(*times.start());
+                while let Some(key) = seek(&table, string, at)?.filter(|key| key.0 <= last) {
+                    let own = (key.0, string, 0, 0)..=(key.0, string, u16::MAX, u16::MAX);
+                    for row in table.range(own)? {
+                        most = most.max(usize::from(row?.0.value().3));
+                    }
+                    let Some(next) = key.0.checked_add(1) else { break };
+                    at = next;
+                }
+            }
+            for (_, bytes) in newest(read, memory)?.groups.iter().filter(|(of, _)| *of == string) {
+                most = most.max(GroupFront::parse(bytes).map_or(0, |front| front.blocks));
+            }
+            Ok(most)
+        })
+    }
+
     /// `times` without what lies before the first and after the last row of a
     /// string.
     fn extent(
@@ -101,7 +132,10 @@ impl Store {
 
 /// The groups as this transaction sees them: from memory when nothing was
 /// written in between.
-fn newest(read: &ReadTransaction, memory: Arc<Groups>) -> Result<Arc<Groups>, redb::Error> {
+pub(super) fn newest(
+    read: &ReadTransaction,
+    memory: Arc<Groups>,
+) -> Result<Arc<Groups>, redb::Error> {
     if write::generation(read)? == memory.generation {
         return Ok(memory);
     }

@@ -5,7 +5,7 @@ use super::super::{FILE, Limits, Store};
 use super::transfer::ImportError;
 use super::*;
 use evenkeel_core::history::level::{DAY_MS, HOUR_MS};
-use evenkeel_core::history::{Row, Span};
+use evenkeel_core::history::{Damage, Row, Span};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use std::io::Cursor;
 use std::path::Path;
@@ -25,6 +25,34 @@ fn row(unix_ms: u64, blocks: usize) -> Sheet {
     let blocks: Vec<Record> = (0..blocks).map(record).collect();
     let head = Head { unix_ms, blocks_mv: blocks[0].voltage_mv, ..Head::default() };
     Sheet::from(&Row { head, blocks })
+}
+
+/// Two appliances recorded the same string on one day: the one that was
+/// replaced, and the new one.
+#[test]
+fn a_day_of_two_appliances_is_the_day_of_both() {
+    let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let (old, new) = (open(here.path(), 32 << 20), open(there.path(), 32 << 20));
+    let at = |hour: u64| DAY * DAY_MS + hour * HOUR_MS;
+    (0..9).for_each(|n| old.append(vec![(1, row(at(n), 2))]).wait().expect("on the disk"));
+    (9..24).for_each(|n| new.append(vec![(1, row(at(n), 2))]).wait().expect("on the disk"));
+    let mut file = Vec::new();
+    let sink = |piece: Vec<u8>| {
+        file.extend(piece);
+        true
+    };
+    old.export(&(0..=u64::MAX), sink).expect("readable");
+    // Once while the day goes on, and once when it is over.
+    for end in [at(0), at(24)] {
+        new.append(vec![(2, row(end, 1))]).wait().expect("on the disk");
+        let done = new.import(Cursor::new(&file)).expect("taken");
+        assert_eq!((done.added, done.present), if end == at(0) { (1, 0) } else { (0, 1) });
+        let mut all = times(&new, 1, 1, Level::Raw);
+        all.sort_unstable();
+        assert_eq!(all, (0..24).map(at).collect::<Vec<_>>());
+    }
+    let done = old.import(Cursor::new(&file)).expect("taken");
+    assert_eq!((done.added, done.present), (0, 1), "its own");
 }
 
 /// Every 20 minutes of these days, two strings.
@@ -181,6 +209,11 @@ fn a_damaged_column_is_left_out() {
     write.commit().expect("committed");
     drop(database);
     let store = open(dir.path(), 32 << 20);
+    let checked = store.check_history().expect("readable");
+    let place = Place { level: Level::Raw, period: DAY as u32, string: 1, part: 0 };
+    // Two days of strings of three blocks and of two, with their heads; today's rows.
+    assert_eq!((checked.columns, checked.groups, checked.damaged), (2 * 7, 2 * 72, 1));
+    assert_eq!(checked.first, [(Key { place, block: 2 }, Damage::Crc)]);
     assert_eq!(times(&store, 1, 1, Level::Raw).len(), 2 * 72);
     assert_eq!(times(&store, 1, 0, Level::Raw).len(), 3 * 72);
     fill(&store, DAY + 3..DAY + 10);
@@ -210,6 +243,10 @@ fn an_export_is_the_same_history_elsewhere() {
         assert_eq!(times(&other, string, 1, Level::Raw), times(&store, string, 1, Level::Raw));
     }
     assert_eq!(other.import(Cursor::new(&file)).expect("taken").present, 22, "once is enough");
+    assert_eq!(store.import(Cursor::new(&file)).expect("taken").present, 22, "of today, too");
+    assert_eq!(times(&store, 1, 0, Level::Raw).len(), 10 * 72, "nothing is there twice");
+    let checked = other.check_history().expect("readable");
+    assert_eq!((checked.damaged, checked.columns), (0, done.columns));
     let stopped = store.export(&(0..=u64::MAX), |_| false).expect("readable");
     assert_eq!(stopped, Exported::Stopped);
     let mut text = Vec::new();
@@ -217,7 +254,7 @@ fn an_export_is_the_same_history_elsewhere() {
         text.extend(piece);
         true
     };
-    store.export_csv(2, 0..2, Level::Raw, &(0..=u64::MAX), sink).expect("readable");
+    store.export_csv(2, 0..usize::MAX, Level::Raw, &(0..=u64::MAX), sink).expect("readable");
     assert_eq!(String::from_utf8(text).expect("text").lines().count(), 1 + 2 * 10 * 72);
 }
 

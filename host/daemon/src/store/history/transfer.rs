@@ -4,12 +4,15 @@
 //! that its memory is that of one sheet. An import is read twice from a file:
 //! every check sum first, and only a whole file is taken.
 
+use super::read::newest;
 use super::{COLUMNS, Change, Groups, Whose};
 use crate::store::{Store, StoreError, table};
 use core::ops::RangeInclusive;
 use evenkeel_core::history::csv::{CSV_HEAD, csv_line};
-use evenkeel_core::history::file::{Checker, FileError, FileReader, FileWriter, Piece};
-use evenkeel_core::history::{Key, Level, Place, Sheet};
+use evenkeel_core::history::file::{
+    Checked as Held, Checker, FileError, FileReader, FileWriter, Piece,
+};
+use evenkeel_core::history::{Damage, Heads, Key, Level, Place, Sheet};
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -17,6 +20,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 const PIECE: usize = 64 << 10;
 /// Bytes of columns in one commit of an import.
 const BATCH: usize = 256 << 10;
+/// Most records of a sheet that is taken: it is unpacked when it is summed up, in
+/// 20 MB. The largest of an appliance are eight days of hours of 512 blocks.
+const SHEET_RECORDS_MAX: usize = 1 << 18;
 
 /// What an export did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +58,7 @@ pub enum ImportError {
         /// The first.
         first: Key,
         /// What is wrong with it.
-        damage: evenkeel_core::history::Damage,
+        damage: Damage,
     },
     /// The upload cannot be read back.
     #[error("the uploaded file cannot be read")]
@@ -111,8 +117,8 @@ impl Store {
         })
     }
 
-    /// The records of blocks `blocks` (counted from 0) of a string within `times`, as CSV
-    /// to `sink`, block by block.
+    /// The records of those of the blocks `blocks` (counted from 0) of a string
+    /// that there are within `times`, as CSV to `sink`, block by block.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -126,7 +132,7 @@ impl Store {
     ) -> Result<Exported, StoreError> {
         let mut text = CSV_HEAD.to_owned();
         let mut taken = true;
-        for block in blocks {
+        for block in blocks.start..blocks.end.min(self.widest(string, times)?) {
             let whose = Whose { string, block: Some(block) };
             self.past(whose, level, times.clone(), |head, record| {
                 if taken {
@@ -162,7 +168,7 @@ impl Store {
                     bytes = 0;
                     self.change_history(Change::Columns(std::mem::take(&mut batch))).wait()?;
                 }
-                adding = !self.has_sheet(key.place)?;
+                adding = !self.has_sheet(key.place, column)?;
                 *(if adding { &mut done.added } else { &mut done.present }) += 1;
             }
             if adding {
@@ -175,14 +181,31 @@ impl Store {
         Ok(done)
     }
 
-    fn has_sheet(&self, place: Place) -> Result<bool, StoreError> {
+    /// Whether the rows of a sheet, or a summary of that time, are here already.
+    /// The same rows may be in another place here: as groups, or behind those of
+    /// an import.
+    fn has_sheet(&self, place: Place, heads: &[u8]) -> Result<bool, StoreError> {
+        let Some(unix_ms) = first_row(place, heads) else { return Ok(false) };
+        let memory = self.shared.newest.get();
         self.shared.read(|read| {
             let Some(table) = table::open(read, COLUMNS[place.level as usize])? else {
-                return Ok(false);
+                return Ok(newest(read, memory)?.has_row(place, unix_ms));
             };
-            Ok(table.get(super::key_of(place, 0))?.is_some())
+            for part in 0..=u16::MAX {
+                let place = Place { part, ..place };
+                let Some(heads) = table.get(super::key_of(place, 0))? else { break };
+                if place.level != Level::Raw || first_row(place, heads.value()) == Some(unix_ms) {
+                    return Ok(true);
+                }
+            }
+            Ok(newest(read, memory)?.has_row(place, unix_ms))
         })
     }
+}
+
+/// When the first row of a sheet was taken, ms since 1970.
+fn first_row(place: Place, heads: &[u8]) -> Option<u64> {
+    Some(Heads::parse(place, heads).ok()?.iter().next()?.unix_ms)
 }
 
 /// Look at every check sum.
@@ -190,10 +213,15 @@ fn verify(file: &mut impl Read) -> Result<(), ImportError> {
     let mut checker = Checker::default();
     let (mut count, mut first) = (0, None);
     let read = columns(file, |key, column| {
-        if let Err(damage) = checker.check(key, column) {
-            count += 1;
-            first.get_or_insert((key, damage));
-        }
+        let damage = match checker.check(key, column) {
+            Ok(Held::Heads(heads)) if heads.rows() * heads.blocks() > SHEET_RECORDS_MAX => {
+                Damage::Length
+            }
+            Ok(_) => return Ok(()),
+            Err(damage) => damage,
+        };
+        count += 1;
+        first.get_or_insert((key, damage));
         Ok(())
     });
     match first {

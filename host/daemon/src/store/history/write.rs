@@ -304,27 +304,13 @@ impl<'a> Tables<'a> {
 
     /// A sheet; of a damaged column, records of which nothing is known.
     fn sheet(&self, place: Place) -> Result<Option<Sheet>, redb::Error> {
-        let table = &self.columns[place.level as usize];
-        let Some(heads) = table.get(key_of(place, 0))? else { return Ok(None) };
-        let heads = match Heads::parse(place, heads.value()) {
-            Ok(heads) => heads,
-            Err(damage) => {
-                tracing::warn!("string {}: a sheet is left out: {damage}", place.string);
-                return Ok(Some(Sheet::default()));
-            }
-        };
-        let rows: Vec<_> = heads.iter().collect();
-        let mut blocks = Vec::with_capacity(heads.blocks());
-        for index in 0..heads.blocks() {
-            let column = u16::try_from(index + 1).ok().map(|block| table.get(key_of(place, block)));
-            let column = column.transpose()?.flatten();
-            let bytes = column.as_ref().map_or(&[][..], |column| column.value());
-            let mut records: Vec<Record> =
-                heads.block(index, bytes).into_iter().flatten().map(|(_, record)| record).collect();
-            records.resize(rows.len(), Record::default());
-            blocks.push(records);
+        let whole = key_of(place, 0)..=key_of(place, u16::MAX);
+        let mut columns = BTreeMap::new();
+        for row in self.columns[place.level as usize].range(whole)? {
+            let (key, bytes) = row?;
+            columns.insert(key.value().3, bytes.value().to_vec());
         }
-        Ok(Some(Sheet { heads: rows, blocks }))
+        Ok(columns.contains_key(&0).then(|| assemble(place, &columns)))
     }
 
     /// Write a sheet at the next free part of its place.
@@ -343,24 +329,20 @@ impl<'a> Tables<'a> {
 
     /// Bytes of the columns that were taken.
     fn import(&mut self, columns: &[(Key, Vec<u8>)]) -> Result<usize, redb::Error> {
-        let mut taken: BTreeMap<Place, bool> = BTreeMap::new();
-        let mut written = 0;
-        for (key, bytes) in columns {
-            let free = match taken.get(&key.place) {
-                Some(free) => *free,
-                None => {
-                    let table = &self.columns[key.place.level as usize];
-                    let free = table.get(key_of(key.place, 0))?.is_none();
-                    taken.insert(key.place, free);
-                    free
+        for sheet in columns.chunk_by(|one, next| one.0.place == next.0.place) {
+            let Some((Key { place, .. }, _)) = sheet.first() else { continue };
+            let table = &self.columns[place.level as usize];
+            if table.get(key_of(*place, 0))?.is_none() {
+                for (key, bytes) in sheet {
+                    self.insert(key.place, key.block, bytes)?;
                 }
-            };
-            if free {
-                self.insert(key.place, key.block, bytes)?;
-                written += bytes.len();
+            } else if place.level == Level::Raw {
+                // Another appliance recorded this day, too.
+                let columns = sheet.iter().map(|(key, bytes)| (key.block, bytes.clone()));
+                self.put(*place, &assemble(*place, &columns.collect()))?;
             }
         }
-        Ok(written)
+        Ok(columns.iter().map(|(_, bytes)| bytes.len()).sum())
     }
 
     fn insert(&mut self, place: Place, block: u16, bytes: &[u8]) -> Result<(), redb::Error> {
@@ -415,6 +397,29 @@ impl<'a> Tables<'a> {
     fn number(&self, of: u8) -> Result<u64, redb::Error> {
         Ok(self.sizes.get(of)?.map_or(0, |number| number.value()))
     }
+}
+
+/// Rows out of columns by their blocks (0: the heads); of one that is damaged or
+/// missing, records of which nothing is known.
+fn assemble(place: Place, columns: &BTreeMap<u16, Vec<u8>>) -> Sheet {
+    let column = |block: usize| {
+        let bytes = u16::try_from(block).ok().and_then(|block| columns.get(&block));
+        bytes.map_or(&[][..], Vec::as_slice)
+    };
+    let heads = match Heads::parse(place, column(0)) {
+        Ok(heads) => heads,
+        Err(damage) => {
+            tracing::warn!("string {}: a sheet is left out: {damage}", place.string);
+            return Sheet::default();
+        }
+    };
+    let block = |index: usize| {
+        let records = heads.block(index, column(index + 1)).into_iter().flatten();
+        let mut records: Vec<Record> = records.map(|(_, record)| record).collect();
+        records.resize(heads.rows(), Record::default());
+        records
+    };
+    Sheet { heads: heads.iter().collect(), blocks: (0..heads.blocks()).map(block).collect() }
 }
 
 fn day_of(group: &Open) -> u32 {
