@@ -87,7 +87,7 @@ impl Recording {
             let recorded = second.checked_sub(self.settled_s);
             run.disturb(second, recorded, self.outage_s);
             run.step();
-            if let Some(at) = recorded.filter(|at| at % self.every_s == 0) {
+            if let Some(at) = recorded.filter(|at| at.is_multiple_of(self.every_s)) {
                 // A task that looks four times a second is a little late.
                 let late_ms = noise.below(250) as u64;
                 let row = self.row(&run, (BEGINS_S + at) * 1_000 + late_ms, &mut noise);
@@ -154,7 +154,7 @@ struct Run {
 
 impl Run {
     fn disturb(&mut self, second: u64, recorded: Option<u64>, outage_s: Option<(u64, u64)>) {
-        if second % HOUR == 0 {
+        if second.is_multiple_of(HOUR) {
             let turn = (second % (24 * HOUR)) as f64 / (24 * HOUR) as f64 * core::f64::consts::TAU;
             let room_c = 25.0 + ROOM_SWING_K * turn.sin();
             self.bus.plant_mut().set_ambient(room_c, HOUR as f64);

@@ -217,7 +217,7 @@ impl Checker {
         if index >= heads.blocks() {
             return Err(Damage::Length);
         }
-        heads.block(index, bytes).map(Checked::Block)
+        heads.block(index, bytes).map(|records| Checked::Block(Box::new(records)))
     }
 }
 
@@ -227,7 +227,7 @@ pub enum Checked<'a> {
     /// Heads.
     Heads(Heads<'a>),
     /// A block, with its records.
-    Block(Records<'a>),
+    Block(Box<Records<'a>>),
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ const BATCH: usize = 1_000;
 
 /// Takes a value out of what was kept.
 type Take = fn(&Head, &Record) -> Option<Value>;
+/// Points of one block, or of one string.
+type Points<'a> = Vec<(&'a Name, Take)>;
 
 /// What happened in `times` (ms since 1970), oldest first. Of the points in
 /// `inputs` those that history keeps.
@@ -43,7 +45,7 @@ pub fn frames(
             }
         }
     }
-    let mut kept: BTreeMap<(u16, Option<usize>), Vec<(&Name, Take)>> = BTreeMap::new();
+    let mut kept: BTreeMap<(u16, Option<usize>), Points<'_>> = BTreeMap::new();
     for name in inputs {
         if let Some((whose, take)) = kept_as(name.as_str()) {
             kept.entry((whose.string, whose.block)).or_default().push((name, take));
