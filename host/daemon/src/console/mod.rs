@@ -83,6 +83,8 @@ pub struct Console {
     telemetry: Telemetry,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
+    /// Imports of history at the same time: one.
+    imports: Semaphore,
 }
 
 /// What a console is made of.
@@ -166,6 +168,7 @@ impl Console {
             remote,
             telemetry,
             reads: Semaphore::new(READS_MAX),
+            imports: Semaphore::new(1),
         });
         if let Err(e) = access::ensure_first_user(&console).await {
             tracing::error!("{}; nobody can sign in until it works", chain(&e));

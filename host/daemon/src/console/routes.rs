@@ -1,7 +1,7 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
+use super::api::{alarms, automation, bench, discharges, history, licence, plugins, strings};
 use super::{
     Console, access, alarms_page, api, automation_page, commands, gate, metrics, openapi, orders,
     page, plugins_page, sign_in_settings, stream,
@@ -167,7 +167,14 @@ pub fn table() -> Vec<Route> {
             post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
         ),
         read("/api/v1/events", SignedIn, get(api::events)),
-        read("/api/v1/history", SignedIn, get(api::history)),
+        read("/api/v1/history", SignedIn, get(history::history)),
+        read("/api/v1/history/export", SignedIn, get(history::export)),
+        read("/api/v1/history/check", SignedIn, get(history::check)),
+        write(
+            "/api/v1/history/import",
+            SignedIn,
+            post(history::import).layer(DefaultBodyLimit::disable()),
+        ),
         read("/api/v1/guard", SignedIn, get(api::guard)),
         read("/api/v1/store", SignedIn, get(api::store::store)),
         read("/api/v1/audit", Administrator, get(api::audit::audit)),

@@ -241,7 +241,8 @@ impl Bench {
         let response = self.router.clone().call(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.expect("a body");
-        let body = String::from_utf8(body.to_vec()).expect("text");
+        // An export is no text, and is not read as one.
+        let body = String::from_utf8_lossy(&body).into_owned();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
@@ -517,7 +518,7 @@ async fn the_api_tells_values_with_what_belongs_to_them() {
     assert_eq!(bench.get("/api/v1/guard", &cookie).await.json()["connected"], true);
     let events = bench.get("/api/v1/events?after=0&limit=1", &cookie).await.json();
     assert_eq!((&events[0]["id"], &events[0]["data"]["kind"]), (&json!(1), &json!("login")));
-    for bad in ["/api/v1/points?x=1", "/api/v1/events?after=-1", "/api/v1/history?string=1"] {
+    for bad in ["/api/v1/points?x=1", "/api/v1/events?after=-1", "/api/v1/history?block=1"] {
         let answer = bench.get(bad, &cookie).await;
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/problem+json", "{bad}");
         assert_eq!(answer.status, 400, "{bad}");
@@ -665,13 +666,62 @@ async fn history_comes_as_columns() {
     let plant = plant(13_612);
     let string = &plant.snapshot.strings[0];
     let blocks = &string.blocks;
-    let sample = evenkeel_core::history::Sample::of(string, blocks, |b| plant.quality(b));
-    bench.store.append(5_000, vec![(1, sample)]);
-    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the sample");
+    let seen = |block: &BlockRecord| (plant.quality(block), plant.temperature_quality(block));
+    let row = evenkeel_core::history::Row::of(5_000, string, blocks, seen);
+    bench.store.append(vec![(1, (&row).into())]).done().await.expect("on the disk");
     let history = bench.get("/api/v1/history?string=1&block=1", &cookie).await.json();
     assert_eq!(history["unix_ms"], json!([5_000]));
     assert_eq!(history["voltage_mv"], json!([13_612]));
     assert_eq!(history["target_mv"], json!([13_600]));
+    let string = bench.get("/api/v1/history?string=1&points=10", &cookie).await.json();
+    assert_eq!(string["voltage_max_mv"], json!([13_612]));
+    let csv = bench.get("/api/v1/history/export?format=csv&string=1&block=1", &cookie).await;
+    assert!(csv.body.contains("\r\n1970-01-01T00:00:05.000Z,1,1,13.612,"), "{}", csv.body);
+    let csv = bench.get("/api/v1/history/export?format=csv&string=1", &cookie).await;
+    assert_eq!(csv.body.lines().count(), 1 + blocks.len(), "no guard is needed: {}", csv.body);
+    let check = bench.get("/api/v1/history/check", &cookie).await.json();
+    assert_eq!((&check["whole"], &check["groups"]), (&json!(true), &json!(1)));
+    let none = bench.get("/api/v1/history?string=9&block=1", &cookie).await.json();
+    assert_eq!(none["unix_ms"], json!([]));
+}
+
+#[tokio::test]
+async fn an_export_is_imported_and_a_damaged_one_refused() {
+    let (bench, other) = (Bench::new().await, Bench::new().await);
+    let (cookie, theirs) = (bench.signed_in().await, other.signed_in().await);
+    let plant = plant(13_612);
+    let string = &plant.snapshot.strings[0];
+    let seen = |block: &BlockRecord| (plant.quality(block), plant.temperature_quality(block));
+    let row = evenkeel_core::history::Row::of(5_000, string, &string.blocks, seen);
+    bench.store.append(vec![(1, (&row).into())]).done().await.expect("on the disk");
+    let mut export = Request::get("/api/v1/history/export")
+        .header(header::HOST, HOST)
+        .header(header::COOKIE, &cookie)
+        .body(Body::empty())
+        .expect("a request");
+    export.extensions_mut().insert(Peer([192, 0, 2, 1].into()));
+    let answer = bench.router.clone().call(export).await.expect("infallible");
+    let file = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a file").to_vec();
+    let post = |file: Vec<u8>| {
+        Request::post("/api/v1/history/import")
+            .header(header::HOST, HOST)
+            .header(header::ORIGIN, format!("https://{HOST}"))
+            .header(header::COOKIE, &theirs)
+            .body(Body::from(file))
+            .expect("a request")
+    };
+    let mut damaged = file.clone();
+    damaged[40] ^= 1;
+    assert_eq!(other.send(post(damaged)).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for added in [1, 0] {
+        let done = other.send(post(file.clone())).await.json();
+        assert_eq!(
+            (&done["sheets_added"], &done["sheets_present"]),
+            (&json!(added), &json!(1 - added))
+        );
+    }
+    let history = other.get("/api/v1/history?string=1&block=1", &theirs).await.json();
+    assert_eq!(history["voltage_mv"], json!([13_612]));
 }
 
 #[tokio::test]
