@@ -1,6 +1,7 @@
 //! The read side of the HTTP API: what the hub, the store and the plugin host
 //! know, as JSON. Every value carries its quality, its time and its age.
 
+pub mod accounts;
 pub mod alarms;
 pub mod audit;
 pub mod automation;

@@ -224,7 +224,8 @@ enum Job {
     },
     User {
         name: String,
-        record: Vec<u8>,
+        /// `None`: forget them.
+        record: Option<Vec<u8>>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Settings {
@@ -334,9 +335,26 @@ impl Store {
 
     /// Keep a user's record.
     pub fn put_user(&self, name: &str, record: Vec<u8>) -> Ack<()> {
+        self.change_user(name, Some(record))
+    }
+
+    /// Forget a user.
+    pub fn forget_user(&self, name: &str) -> Ack<()> {
+        self.change_user(name, None)
+    }
+
+    fn change_user(&self, name: &str, record: Option<Vec<u8>>) -> Ack<()> {
         let (ack, done) = oneshot::channel();
         self.send_or_refuse(Job::User { name: name.to_owned(), record, ack });
         Ack(done)
+    }
+
+    /// All users' records, from memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] while the file could not be opened yet.
+    pub fn users(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        lock(&self.shared.users).clone().ok_or(StoreError::Closed)
     }
 
     /// A user's record, from memory.

@@ -69,7 +69,7 @@ pub struct Writer {
 struct Group {
     events: VecDeque<StoredEvent>,
     history: Vec<history::Change>,
-    users: Vec<(String, Vec<u8>)>,
+    users: Vec<(String, Option<Vec<u8>>)>,
     settings: Vec<(String, u64, String)>,
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
@@ -252,7 +252,12 @@ impl Writer {
                 self.ledger.written(audit);
                 *lock(&self.shared.health) = Health::default();
                 if let Some(users) = lock(&self.shared.users).as_mut() {
-                    users.extend(group.users);
+                    for (name, record) in group.users {
+                        match record {
+                            Some(record) => users.insert(name, record),
+                            None => users.remove(&name),
+                        };
+                    }
                 }
                 if !group.history.is_empty() {
                     self.shared.remember_newest();
@@ -494,8 +499,14 @@ fn write_small(
     payload: &mut Counts,
 ) -> Result<(), redb::Error> {
     for (name, record) in &group.users {
-        payload.add(Class::Settings, record.len());
-        write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
+        let mut table = write.open_table(table::USERS)?;
+        match record {
+            Some(record) => {
+                payload.add(Class::Settings, record.len());
+                table.insert(name.as_str(), record.as_slice())?;
+            }
+            None => drop(table.remove(name.as_str())?),
+        }
     }
     for (notifier, last) in &group.told {
         payload.add(Class::State, size_of::<u64>());
