@@ -2,6 +2,7 @@
 
 mod bench;
 mod campaign;
+mod debian;
 mod demo;
 mod fuzz;
 mod image;

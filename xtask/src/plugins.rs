@@ -30,6 +30,23 @@ pub fn build(root: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(bundles)
 }
 
+/// The bundles that [`build`] made.
+pub fn built(root: &Path) -> Result<Vec<PathBuf>, String> {
+    let folder = root.join("target/plugins");
+    let cannot = |error| format!("cannot read {}: {error}", folder.display());
+    let mut bundles = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(cannot)? {
+        let path = entry.map_err(cannot)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Tests sign the template, which is no plugin for an appliance.
+        if name.ends_with(".evkp") && !name.starts_with("template-") {
+            bundles.push(path);
+        }
+    }
+    bundles.sort();
+    Ok(bundles)
+}
+
 /// The secret key for development with this role, `<role>.key`, made at the
 /// first call.
 pub fn development_key(root: &Path, role: &str, name: &str) -> Result<PathBuf, String> {

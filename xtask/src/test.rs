@@ -3,8 +3,8 @@
 //! that cannot be had is a failure, never a skip.
 
 use crate::run::{AnyError, build_programs, cargo, command, exec, programs, step};
-use crate::{fuzz, plugins};
-use std::path::Path;
+use crate::{debian, fuzz, image, plugins};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -53,11 +53,12 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         run_cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
     })?;
     build_programs()?;
-    step("build and sign the plugins", || Ok(plugins::build(root).map(|_| ())?))?;
+    let bundles = step("build and sign the plugins", || Ok(plugins::build(root)?))?;
     step("unit, property, simulation, conformance, hostile and tidy tests", || {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
     })?;
     if !arguments.quick {
+        step("the appliance's image in emulation", || image(root, &bundles))?;
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
         step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
     }
@@ -112,6 +113,28 @@ const END_TO_END: &[&str] = &[
     "browser",
 ];
 
+/// The tests of the image; the same packages as above.
+const IMAGE: &[&str] = &[
+    "test",
+    "--workspace",
+    "--exclude",
+    "evenkeel-fuzz",
+    "--features",
+    "evenkeel-e2e/appliance",
+    "--test",
+    "image",
+    "--",
+    "--nocapture",
+    // Each of them has a machine of its own, and there are few processors.
+    "--test-threads=1",
+];
+
+/// Build the image, and switch it on.
+fn image(root: &Path, bundles: &[PathBuf]) -> Result<(), AnyError> {
+    image::build(root, image::Board::QemuX86, bundles, false)?;
+    run_cargo(IMAGE)
+}
+
 /// The demo watches its strings close for minutes; the end-to-end tests run
 /// beside it, on their own stacks.
 fn appliance(root: &Path) -> Result<(), AnyError> {
@@ -149,20 +172,8 @@ fn fresh(dir: &Path) -> Result<&Path, AnyError> {
 }
 
 fn install(root: &Path) -> Result<(), AnyError> {
-    let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, p)| *p).collect();
-    let mut packages = missing;
-    if !has("node") || !has("npm") {
-        packages.extend(["nodejs", "npm"]);
-    }
-    if packages.is_empty() {
-        println!("   Debian packages: nothing missing");
-    } else {
-        println!("   Debian packages: {}", packages.join(" "));
-        apt(&["update", "--quiet"])?;
-        let options = ["install", "--yes", "--quiet", "--no-install-recommends"];
-        apt(&[&options, packages.as_slice()].concat())?;
-    }
+    let node: &[&str] = if has("node") && has("npm") { &[] } else { &["nodejs", "npm"] };
+    debian::install(&[PACKAGES, image::PACKAGES].concat(), node)?;
     println!("   npm packages of tests/browser/package-lock.json, into target/browser");
     let browser = root.join("target/browser");
     std::fs::create_dir_all(&browser)?;
@@ -182,21 +193,4 @@ fn install(root: &Path) -> Result<(), AnyError> {
 fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
-}
-
-/// apt-get, through sudo unless we are root already.
-fn apt(arguments: &[&str]) -> Result<(), AnyError> {
-    let mut apt = if is_root()? {
-        command("apt-get", arguments)
-    } else {
-        let mut sudo = command("sudo", &["apt-get"]);
-        sudo.args(arguments);
-        sudo
-    };
-    exec(apt.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
-}
-
-fn is_root() -> Result<bool, AnyError> {
-    let id = Command::new("id").arg("-u").output()?;
-    Ok(String::from_utf8_lossy(&id.stdout).trim() == "0")
 }

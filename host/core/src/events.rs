@@ -486,6 +486,36 @@ pub enum Event {
         /// SHA-256 of the new one, as browsers show it.
         fingerprint: String,
     },
+    /// New firmware is in the other slot, ready to start.
+    FirmwareInstalled {
+        /// Its version.
+        version: String,
+        /// Who brought it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// A file was not taken as firmware.
+    FirmwareRefused {
+        /// Why.
+        reason: String,
+        /// Who brought it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// New firmware has proved healthy and stays.
+    FirmwareConfirmed {
+        /// Its version.
+        version: String,
+    },
+    /// The appliance went back to the firmware before.
+    FirmwareReturned {
+        /// Version that was given up, when it is known.
+        version: Option<String>,
+        /// Why.
+        reason: String,
+    },
     /// What became of an alarm of the book.
     Alarm(crate::alarm::AlarmEvent),
     /// A rule of the user's became true.
@@ -635,6 +665,8 @@ impl Event {
             | Self::EditionChanged { less: true, .. }
             | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
+            | Self::FirmwareRefused { .. }
+            | Self::FirmwareReturned { .. }
             | Self::LoginWithoutRole { .. }
             | Self::AuthenticatorUnavailable { .. }
             | Self::ScheduleMissed { .. }
@@ -888,6 +920,21 @@ impl fmt::Display for Event {
             }
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
+            }
+            Self::FirmwareInstalled { version, user, from } => {
+                write!(f, "{user} installed firmware {version} from {from}; it starts when told to")
+            }
+            Self::FirmwareRefused { reason, user, from } => {
+                write!(f, "firmware of {user} from {from} refused: {reason}")
+            }
+            Self::FirmwareConfirmed { version } => {
+                write!(f, "firmware {version} has proved healthy and stays")
+            }
+            Self::FirmwareReturned { version: Some(version), reason } => {
+                write!(f, "back to the firmware before; {version} was given up: {reason}")
+            }
+            Self::FirmwareReturned { version: None, reason } => {
+                write!(f, "back to the firmware before: {reason}")
             }
             Self::Alarm(alarm) => alarm.fmt(f),
             Self::RuleRaised { rule, text, .. } => write!(f, "rule {rule}: {text}"),

@@ -13,6 +13,7 @@ use evenkeeld::caps::meter::Traffic;
 use evenkeeld::clock;
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, Parts, server, tls};
+use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, NoNotifiers};
@@ -47,7 +48,9 @@ async fn main() {
     let executor = Executor::new(orders.clone(), Arc::default(), nobody, Vec::new());
     let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
     let alarms = Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
+    let firmware = Firmware::new(dir.join("slots.sock"), hub.clone(), store.clone(), None);
     let parts = Parts {
+        firmware: Arc::new(firmware),
         hub: hub.clone(),
         store: store.clone(),
         plugins,

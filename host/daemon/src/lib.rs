@@ -14,6 +14,7 @@ pub mod console;
 pub mod discharges;
 pub mod failure;
 pub mod files;
+pub mod firmware;
 pub mod grants;
 pub mod guard;
 pub mod hub;

@@ -15,6 +15,7 @@ use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
 use evenkeeld::console::{Console, Parts, server, sign_in_settings, tls};
 use evenkeeld::failure::chain;
+use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers};
@@ -77,7 +78,20 @@ enum Other {
     /// Compile the component on standard input, within limits.
     #[cfg(feature = "compiler")]
     #[command(hide = true)]
-    CompilePlugin,
+    CompilePlugin {
+        /// For this target, and any processor of it; otherwise for this machine.
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+    },
+    /// Say what the code that `compile-plugin --target` makes is called in a
+    /// bundle's manifest: a row of `code`, in JSON.
+    #[cfg(feature = "compiler")]
+    #[command(hide = true)]
+    DescribeCode {
+        /// The target.
+        #[arg(long, value_name = "TRIPLE")]
+        target: String,
+    },
     /// Repeat a failure of a plugin from its recording in data_dir/reports.
     #[cfg(feature = "compiler")]
     #[command(hide = true)]
@@ -116,9 +130,17 @@ fn main() -> ExitCode {
     }
     let config = match (arguments.other, arguments.config) {
         #[cfg(feature = "compiler")]
-        (Some(Other::CompilePlugin), _) => {
+        (Some(Other::CompilePlugin { target }), _) => {
             let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
-            return child::run(&helper::Limits::default(), input, output).into();
+            let limits = helper::Limits::default();
+            return child::run(&limits, target.as_deref(), input, output).into();
+        }
+        #[cfg(feature = "compiler")]
+        (Some(Other::DescribeCode { target }), _) => {
+            let wasmtime = engine::WASMTIME.to_owned();
+            let row = evenkeel_signing::CodePart { target, wasmtime, compat: engine::compat() };
+            println!("{}", serde_json::to_string(&row).expect("texts alone"));
+            return ExitCode::SUCCESS;
         }
         #[cfg(feature = "compiler")]
         (Some(Other::ReplayPlugin { bundle, recording, trust }), _) => {
@@ -215,7 +237,13 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         Ok(kept) => kept.into_iter().for_each(|kept| remote.set(kept)),
         Err(e) => tracing::error!("who else may sign in is not known: {}", chain(&e)),
     }
+    let listed = admin.clone();
+    let slots = PathBuf::from(evenkeel_signing::slot::talk::SOCKET);
+    let firmware = Firmware::new(slots, hub.clone(), store.clone(), Some(listed));
+    let firmware = Arc::new(firmware);
+    let reporting = tokio::spawn(firmware.clone().run(data_dir));
     let parts = Parts {
+        firmware,
         hub,
         store: store.clone(),
         plugins: admin,
@@ -246,6 +274,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     keeping.abort();
     judging.abort();
     automating.abort();
+    reporting.abort();
     if let Some(notifying) = notifying {
         notifying.abort();
     }

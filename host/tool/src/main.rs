@@ -43,6 +43,8 @@ enum Action {
     Replay(ReplayArguments),
     /// Manage the plugins of an appliance over the network.
     Plugin(Box<manage::Arguments>),
+    /// The software of an appliance: what runs, and installing another.
+    Firmware(Box<manage::firmware::Arguments>),
     /// Look at an audit log that was exported from an appliance.
     #[command(subcommand)]
     Audit(AuditAction),
@@ -121,12 +123,16 @@ struct ReplayArguments {
 const REPLAY_HELP: &str = include_str!("replay_help.txt");
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Action::Plugin(arguments) => return report_plugin(manage::run(*arguments)),
-        Action::Replay(arguments) => replay(&arguments),
-        Action::Audit(AuditAction::Verify { file, key }) => verify(&file, key.as_deref()),
-        Action::History(action) => look(&action),
-    };
+    match Arguments::parse().command {
+        Action::Replay(arguments) => report(replay(&arguments)),
+        Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
+        Action::Firmware(arguments) => report_plugin(manage::firmware::run(*arguments)),
+        Action::Audit(AuditAction::Verify { file, key }) => report(verify(&file, key.as_deref())),
+        Action::History(action) => report(look(&action)),
+    }
+}
+
+fn report(done: Result<(), Box<dyn Error>>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const CREATE: Opcode = 0xc138_fd03 as Opcode;
 const RESUME: Opcode = 0xc138_fd06 as Opcode;
 const LOAD: Opcode = 0xc138_fd09 as Opcode;
+const REMOVE: Opcode = 0xc138_fd04 as Opcode;
 const READ_ONLY: u32 = 1;
 /// `struct dm_ioctl`, and behind it `struct dm_target_spec` and its words.
 const HEAD_LEN: usize = 312;
@@ -21,32 +22,56 @@ const SPEC_LEN: usize = 40;
 const LEN: usize = 1_024;
 const SECTORS: u64 = BLOCK / 512;
 
+/// What happens when an altered byte is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// The kernel stops.
+    Panic,
+    /// Whoever reads it gets an error.
+    Error,
+}
+
 /// Open the root on `device` as `header` says; gives the device that is read
-/// through the hash tree. One altered byte of it stops the kernel.
+/// through the hash tree.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn open_verity(name: &str, device: &Path, header: &Header) -> io::Result<PathBuf> {
+pub fn open_verity(
+    name: &str,
+    device: &Path,
+    header: &Header,
+    damage: Damage,
+) -> io::Result<PathBuf> {
     let control = open("/dev/mapper/control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
     let mut request = Request::new(CREATE, name, READ_ONLY)?;
     request.send(&control)?;
     let minor = request.minor();
     let mut load = Request::new(LOAD, name, READ_ONLY)?;
-    load.target(header.data_blocks * SECTORS, "verity", &words(device, header))?;
+    load.target(header.data_blocks * SECTORS, "verity", &words(device, header, damage))?;
     load.send(&control)?;
     Request::new(RESUME, name, 0)?.send(&control)?;
     Ok(PathBuf::from(format!("/dev/dm-{minor}")))
 }
 
+/// Close a mapped device that nobody uses any more.
+///
+/// # Errors
+/// When somebody does.
+pub fn close(name: &str) -> io::Result<()> {
+    let control = open("/dev/mapper/control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    Request::new(REMOVE, name, 0)?.send(&control)
+}
+
 /// The words of a verity target.
-fn words(device: &Path, header: &Header) -> String {
+fn words(device: &Path, header: &Header, damage: Damage) -> String {
     let device = device.display();
     let salt: String = header.salt.iter().map(|byte| format!("{byte:02x}")).collect();
     let (blocks, tree, root) = (header.data_blocks, header.tree_block(), header.root);
-    format!(
-        "1 {device} {device} {BLOCK} {BLOCK} {blocks} {tree} sha256 {root} {salt} \
-        1 panic_on_corruption"
-    )
+    let option = match damage {
+        Damage::Panic => " 1 panic_on_corruption",
+        Damage::Error => "",
+    };
+    format!("1 {device} {device} {BLOCK} {BLOCK} {blocks} {tree} sha256 {root} {salt}{option}")
 }
 
 /// One call: the bytes that go to the kernel and come back.
@@ -149,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_words_are_those_of_the_kernel_s_documentation() {
-        let words = words(Path::new("/dev/vda3"), &header());
+        let words = words(Path::new("/dev/vda3"), &header(), Damage::Panic);
         let (root, salt) = ("ab".repeat(32), "cd".repeat(32));
         let expected = format!(
             "1 /dev/vda3 /dev/vda3 4096 4096 1676 1677 sha256 {root} {salt} 1 panic_on_corruption"

@@ -1,19 +1,18 @@
 //! The first stage: from the kernel's first file system to the verified root.
 //!
-//! What it trusts came with it in the signed boot image, under `/trust`: the
-//! platform's root keys, the keyring that they signed, the names of product
-//! and board. The loader chose the slot and counted the try; what the first
+//! What it trusts came with it in the signed boot image, under `/trust`
+//! ([`crate::trust`]). The loader chose the slot and counted the try; what the first
 //! stage refuses, it writes down, and the next start takes the other slot.
 
-use crate::mapper;
+use crate::mapper::{self, Damage};
 use crate::state::{State, StateError};
+use crate::trust::{Identity, IdentityError};
 use crate::{command_line, log, partition, state};
 use evenkeel_signing::slot::header::HEADER_LEN;
-use evenkeel_signing::slot::{Event, Header, HeaderError, Reason, Slot};
-use evenkeel_signing::{KeyError, PublicKey, Roots, Trust, TrustError};
+use evenkeel_signing::slot::{Event, Header, HeaderError, Reason, Record, Slot, SlotState};
 use rustix::mount::{MountFlags, mount, mount_move};
 use std::fs::{self, File};
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -21,8 +20,8 @@ use std::process::Command;
 
 /// Where the root is put before it becomes the root.
 const ROOT: &str = "/root";
-/// Largest file of `/trust`, in bytes.
-const TRUST_MAX: u64 = 1 << 20;
+/// Bytes of the root that are read at once.
+const READ: usize = 1 << 20;
 
 /// Why a slot does not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +30,8 @@ enum Stage1Error {
     #[error("cannot {0}")]
     System(&'static str, #[source] io::Error),
     /// What came with the boot image is wrong.
-    #[error("the keys of the boot image cannot be used: {0}")]
-    Trust(String),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// No word of the loader.
     #[error("the loader did not say which slot it started (evenkeel.slot=a or =b)")]
     NoSlot,
@@ -75,7 +74,8 @@ fn start() -> Result<std::convert::Infallible, Stage1Error> {
     }
     log::open();
     load_modules().map_err(|e| Stage1Error::System("load the kernel's modules", e))?;
-    let words = read("/proc/cmdline")?;
+    let words = fs::read_to_string("/proc/cmdline")
+        .map_err(|e| Stage1Error::System("read the command line", e))?;
     let slot = command_line::slot(&words).ok_or(Stage1Error::NoSlot)?;
     let state = State::open(&find(state::PARTITION)?)?;
     let header = judge(slot, state.record().floor)?;
@@ -83,16 +83,37 @@ fn start() -> Result<std::convert::Infallible, Stage1Error> {
     let device = find(&format!("root_{}", slot.letter()))?;
     let unfit =
         |e: io::Error| Stage1Error::Slot { slot, reason: Reason::Root, detail: e.to_string() };
-    let device = mapper::open_verity("root", &device, &header).map_err(unfit)?;
+    if is_doubtful(state.record(), slot) {
+        read_whole(&device, &header).map_err(unfit)?;
+    }
+    let device = mapper::open_verity("root", &device, &header, Damage::Panic).map_err(unfit)?;
     let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID;
     mount(&device, ROOT, "squashfs", flags, None).map_err(|e| unfit(e.into()))?;
     go_over()
 }
 
+/// A system that is new here, or whose last start came to nothing, is read
+/// whole first: damage is then told by its name, instead of a panic some day.
+fn is_doubtful(record: &Record, slot: Slot) -> bool {
+    record.slot(slot).state == SlotState::Trial || record.failed_starts > 1
+}
+
+/// Read every block of the root under its hash tree.
+fn read_whole(device: &Path, header: &Header) -> io::Result<()> {
+    let mapped = mapper::open_verity("check", device, header, Damage::Error)?;
+    let whole = File::open(mapped).and_then(|mut file| {
+        let mut bytes = vec![0; READ];
+        while file.read(&mut bytes)? > 0 {}
+        Ok(())
+    });
+    mapper::close("check")?;
+    whole
+}
+
 /// The slot's header, if it may start here.
 fn judge(slot: Slot, floor: u32) -> Result<Header, Stage1Error> {
     let refused = |reason, detail: String| Stage1Error::Slot { slot, reason, detail };
-    let trust = trust()?;
+    let Identity { product, board, trust } = Identity::load(Path::new("/trust"))?;
     let bytes = read_header(&find(&format!("boot_{}", slot.letter()))?)
         .map_err(|e| refused(Reason::Signature, e.to_string()))?;
     let header = Header::verify(&bytes, trust.trusted()).map_err(|error| {
@@ -100,10 +121,11 @@ fn judge(slot: Slot, floor: u32) -> Result<Header, Stage1Error> {
             if trust.refused().iter().any(|row| row.key.id == *id));
         refused(if revoked { Reason::Revoked } else { Reason::Signature }, error.to_string())
     })?;
-    for (what, found) in [("product", &header.product), ("board", &header.board)] {
-        let wanted = read(&format!("/trust/{what}"))?;
-        if found != wanted.trim() {
-            let detail = format!("its {what} is {found}, this is {}", wanted.trim());
+    for (what, found, wanted) in
+        [("product", &header.product, product), ("board", &header.board, board)]
+    {
+        if *found != wanted {
+            let detail = format!("its {what} is {found}, this is {wanted}");
             return Err(refused(Reason::WrongBoard, detail));
         }
     }
@@ -122,37 +144,6 @@ fn read_header(device: &Path) -> io::Result<[u8; HEADER_LEN]> {
     let mut bytes = [0; HEADER_LEN];
     file.read_exact_at(&mut bytes, at)?;
     Ok(bytes)
-}
-
-/// The keys that came with the boot image: `roots/*.pub`, `threshold`, an
-/// optional `keyring.evkk`; of a development image `development/*.pub`.
-fn trust() -> Result<Trust, Stage1Error> {
-    let wrong = |e: &dyn std::error::Error| Stage1Error::Trust(log::chain(e));
-    let keys = |folder: &str| -> Result<Vec<PublicKey>, Stage1Error> {
-        let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
-        let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-        paths.sort();
-        let read = |path: &PathBuf| PublicKey::read(path);
-        paths.iter().map(read).collect::<Result<_, KeyError>>().map_err(|e| wrong(&e))
-    };
-    let roots = keys("/trust/roots")?;
-    let threshold = read("/trust/threshold")?;
-    let threshold = threshold.trim().parse().map_err(|e: std::num::ParseIntError| wrong(&e))?;
-    let roots = if roots.is_empty() {
-        Roots::none()
-    } else {
-        Roots::new(roots, threshold).map_err(|e: TrustError| wrong(&e))?
-    };
-    let development = keys("/trust/development")?;
-    let mut trust = Trust::new(roots, development.is_empty()).map_err(|e| wrong(&e))?;
-    for key in development {
-        trust.add_development_key(key).map_err(|e| wrong(&e))?;
-    }
-    if let Ok(keyring) = fs::read("/trust/keyring.evkk") {
-        // The date is not known before the network is.
-        trust.accept_keyring(&keyring, None).map_err(|e| wrong(&e))?;
-    }
-    Ok(trust)
 }
 
 /// Modules that a stock kernel needs, in the order of `/modules/order`.
@@ -193,13 +184,4 @@ fn mount_new(kind: &'static str, place: &Path, flags: MountFlags) -> Result<(), 
 
 fn find(name: &str) -> Result<PathBuf, Stage1Error> {
     partition::find(name).map_err(|e| Stage1Error::System("find a partition", e))
-}
-
-fn read(path: &str) -> Result<String, Stage1Error> {
-    let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("{path} is too long"));
-    let text = fs::metadata(path).and_then(|metadata| match metadata.len() {
-        0..=TRUST_MAX => fs::read_to_string(path),
-        _ => Err(too_long()),
-    });
-    text.map_err(|e| Stage1Error::System("read a file of the first stage", e))
 }

@@ -80,11 +80,18 @@ impl State {
     }
 }
 
-/// Keep why the appliance restarts, as well as that is possible.
+/// Keep why the appliance restarts, as well as that is possible. Who asked for
+/// a restart in good order may have said why already.
 pub fn remember(reason: Reason) {
-    let kept = partition::find(PARTITION)
-        .map_err(|e| StateError::Disk("found", e))
-        .and_then(|path| State::open(&path)?.step(Event::Because(reason)));
+    let kept =
+        partition::find(PARTITION).map_err(|e| StateError::Disk("found", e)).and_then(|path| {
+            let mut state = State::open(&path)?;
+            let known = !matches!(state.record().boot_reason, Reason::None | Reason::Power);
+            if reason == Reason::Restart && known {
+                return Ok(());
+            }
+            state.step(Event::Because(reason))
+        });
     if let Err(error) = kept {
         log::say(&format!("the reason of the restart is not kept: {}", log::chain(&error)));
     }

@@ -6,7 +6,7 @@
 //! here can pretend that the appliance protects.
 
 use crate::service::Service;
-use crate::{log, network, partition};
+use crate::{log, network, partition, ports};
 use evenkeel_signing::slot::Reason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -28,7 +28,10 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 /// Users of the root's `/etc/passwd`. The guard becomes its user by itself,
 /// after it has opened its ports; the daemon shares its group, for the socket.
 const GUARD: u32 = 1_000;
-const DAEMON: u32 = 1_001;
+/// User of the daemon, who alone may ask the keeper.
+pub const DAEMON: u32 = 1_001;
+/// The keeper of the slots: this program under another name.
+pub const KEEPER: &str = "/sbin/evenkeel-keeper";
 
 /// A program of the appliance.
 struct Program {
@@ -43,7 +46,7 @@ struct Program {
 }
 
 /// The guard first: it protects while everything else is still away.
-fn programs() -> [Program; 2] {
+fn programs() -> [Program; 3] {
     let program = |name, path, arguments, user, after| Program {
         name,
         path,
@@ -75,6 +78,7 @@ fn programs() -> [Program; 2] {
             DAEMON,
             Some("/run/evenkeel/guard.sock"),
         ),
+        program("keeper", KEEPER, &[], 0, Some("/run/evenkeel/guard.sock")),
     ]
 }
 
@@ -113,6 +117,7 @@ fn prepare() -> io::Result<()> {
         fs::create_dir_all(place)?;
         chown(place, Some(user), Some(GUARD))?;
     }
+    ports::hand_out(&[("guard", GUARD), ("daemon", DAEMON)]);
     // The console's port is for the daemon, which is no root.
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "443")?;
     network::bring_up();

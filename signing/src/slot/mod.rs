@@ -22,6 +22,7 @@
 pub mod header;
 pub mod record;
 pub mod rules;
+pub mod talk;
 
 pub use header::{Header, HeaderError};
 pub use record::{Copies, Record, RecordError, SlotState};

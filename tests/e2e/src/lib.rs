@@ -1,10 +1,11 @@
 //! The whole appliance as a user, a test or the demo sees it: simulated
 //! hardware, guard and daemon as processes in one folder ([`Stack`]), and an
 //! HTTPS client for its API ([`Client`]). A [`Witness`] remembers what was on
-//! the disk.
+//! the disk; a [`machine::Machine`] is the appliance's image in QEMU.
 
 pub mod bundle;
 mod client;
+pub mod machine;
 mod program;
 mod stack;
 mod witness;

@@ -36,7 +36,7 @@ pub enum ProgramError {
     NotReady {
         /// Which program.
         name: String,
-        /// The awaited beginning of a line.
+        /// The awaited words.
         wanted: String,
         /// How long.
         seconds: u64,
@@ -88,11 +88,28 @@ impl Program {
     /// # Errors
     /// When the program ends or is silent for `limit`.
     pub fn await_line(&mut self, wanted: &str, limit: Duration) -> Result<String, ProgramError> {
+        self.await_that(wanted, limit, |line| line.starts_with(wanted))
+    }
+
+    /// Wait for a line that holds `wanted` anywhere; returns the whole line.
+    ///
+    /// # Errors
+    /// When the program ends or is silent for `limit`.
+    pub fn await_words(&mut self, wanted: &str, limit: Duration) -> Result<String, ProgramError> {
+        self.await_that(wanted, limit, |line| line.contains(wanted))
+    }
+
+    fn await_that(
+        &mut self,
+        wanted: &str,
+        limit: Duration,
+        is: impl Fn(&str) -> bool,
+    ) -> Result<String, ProgramError> {
         let deadline = Instant::now() + limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if line.starts_with(wanted) => return Ok(line),
+                Ok(line) if is(&line) => return Ok(line),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => {
                     return Err(ProgramError::NotReady {

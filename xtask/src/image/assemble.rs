@@ -1,8 +1,8 @@
 //! Puts the image together: boot image, root, header, disk, bundle.
 
-use super::Board;
 use super::kernel::Kernel;
 use super::programs::Programs;
+use super::{Board, fresh};
 use crate::run::{AnyError, command, exec};
 use evenkeel_image::archive::{self, Entry};
 use evenkeel_image::{boot::Boot, disk, verity};
@@ -19,8 +19,14 @@ const EPOCH: u32 = 1;
 /// Version of the data that this release writes, and the least that it reads.
 const SCHEMA: (u32, u32) = (1, 1);
 const DISK_LEN: u64 = 512 << 20;
-/// Written on the kernel's first line, so that a hang is seen.
-const COMMAND_LINE: &str = "console=ttyS0 panic=1 quiet loglevel=4";
+/// Largest root and bundle, so that slots keep room for years of releases.
+const ROOT_MAX: u64 = 24 << 20;
+const BUNDLE_MAX: u64 = 32 << 20;
+/// The bundle to try an update with.
+pub const NEXT: &str = "next.evkf";
+/// A kernel that panics starts again after a second; what the appliance says
+/// itself is on the serial console.
+const COMMAND_LINE: &str = "console=ttyS0 panic=1 loglevel=6";
 
 /// What was made, for people.
 #[derive(Debug)]
@@ -52,31 +58,16 @@ pub fn assemble(
     let archive = first_stage(out, board, programs, kernel, &keys)?;
     let boot =
         Boot { kernel: &kernel.image, archive: &archive, command_line: COMMAND_LINE }.pack()?;
-    let squash = root_image(out, programs, plugins, &keys)?;
-    let tree = verity::plant(squash, salt(version), [0; 16]);
-    let header = Header {
-        epoch: EPOCH,
-        development: true,
-        product: PRODUCT.to_owned(),
-        board: board.name().to_owned(),
-        version: version.to_owned(),
-        boot: Digest::of(&boot),
-        boot_len: boot.len() as u64,
-        root: tree.root,
-        salt: salt(version),
-        data_blocks: tree.data_blocks,
-        schema: SCHEMA.0,
-        readable_from: SCHEMA.1,
-    };
-    let header = header.seal(&key)?;
-    let parts = [
-        (FirmwareManifest::BOOT, boot.as_slice()),
-        (FirmwareManifest::ROOT, tree.image.as_slice()),
-        (FirmwareManifest::HEADER, &header[..]),
-    ];
-    let bundle = seal_firmware(manifest(board, version), &parts, &[&key])?;
-    fs::write(out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name())), &bundle)?;
-    write_disk(out, &boot, &tree.image, &header, &data(root, out, programs)?)?;
+    let settings = root.join("image/boards").join(board.name());
+    let squash = root_image(out, board, programs, plugins, &keys, &settings)?;
+    let parts = Parts { boot, squash };
+    let first = parts.release(board, version, &key)?;
+    let bundle = out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name()));
+    fs::write(&bundle, &first.bundle)?;
+    // The same under a later version: to try an update with.
+    fs::write(out.join(NEXT), parts.release(board, &next(version)?, &key)?.bundle)?;
+    fs::write(out.join(evenkeel_e2e::machine::KEY), keys.firmware.to_text())?;
+    write_disk(out, &parts.boot, &first, &data(&settings, out, programs)?)?;
     let len = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
     Ok(Made {
         sizes: vec![
@@ -85,11 +76,64 @@ pub fn assemble(
             ("daemon", len(&programs.daemon)?),
             ("kernel", kernel.image.len() as u64),
             ("first stage, packed", archive.len() as u64),
-            ("boot image", boot.len() as u64),
-            ("root with hash tree", tree.image.len() as u64),
-            ("bundle", bundle.len() as u64),
+            ("boot image", parts.boot.len() as u64),
+            ("root with hash tree", first.root.len() as u64),
+            ("bundle", first.bundle.len() as u64),
         ],
     })
+}
+
+/// What two releases of the same programs share.
+struct Parts {
+    boot: Vec<u8>,
+    squash: Vec<u8>,
+}
+
+/// A release, for a slot and for a bundle.
+struct Release {
+    root: Vec<u8>,
+    header: [u8; HEADER_LEN],
+    bundle: Vec<u8>,
+}
+
+impl Parts {
+    fn release(&self, board: Board, version: &str, key: &SecretKey) -> Result<Release, AnyError> {
+        let tree = verity::plant(self.squash.clone(), salt(version), [0; 16]);
+        if tree.image.len() as u64 > ROOT_MAX {
+            return Err(format!("the root has more than {ROOT_MAX} bytes").into());
+        }
+        let header = Header {
+            epoch: EPOCH,
+            development: true,
+            product: PRODUCT.to_owned(),
+            board: board.name().to_owned(),
+            version: version.to_owned(),
+            boot: Digest::of(&self.boot),
+            boot_len: self.boot.len() as u64,
+            root: tree.root,
+            salt: salt(version),
+            data_blocks: tree.data_blocks,
+            schema: SCHEMA.0,
+            readable_from: SCHEMA.1,
+        };
+        let header = header.seal(key)?;
+        let parts = [
+            (FirmwareManifest::BOOT, self.boot.as_slice()),
+            (FirmwareManifest::ROOT, tree.image.as_slice()),
+            (FirmwareManifest::HEADER, &header[..]),
+        ];
+        let bundle = seal_firmware(manifest(board, version), &parts, &[key])?;
+        if bundle.len() as u64 > BUNDLE_MAX {
+            return Err(format!("the bundle has more than {BUNDLE_MAX} bytes").into());
+        }
+        Ok(Release { root: tree.image, header, bundle })
+    }
+}
+
+/// The version after `version`, as one that was never released.
+fn next(version: &str) -> Result<String, AnyError> {
+    let (begin, patch) = version.rsplit_once('.').ok_or("a version has three numbers")?;
+    Ok(format!("{begin}.{}-next", patch.parse::<u32>()? + 1))
 }
 
 /// Public halves of the development keys.
@@ -116,12 +160,11 @@ fn first_stage(
         ("root".to_owned(), Entry::Folder),
         ("sys".to_owned(), Entry::Folder),
         ("trust".to_owned(), Entry::Folder),
-        ("trust/board".to_owned(), file(board.name())),
-        ("trust/product".to_owned(), file(PRODUCT)),
-        ("trust/threshold".to_owned(), file("1")),
         ("trust/development".to_owned(), Entry::Folder),
-        ("trust/development/firmware.pub".to_owned(), file(&keys.firmware.to_text())),
     ];
+    for (name, text) in identity(board, keys) {
+        entries.push((format!("trust/{name}"), file(&text)));
+    }
     let order: String = kernel.modules.iter().map(|(name, _)| format!("{name}\n")).collect();
     entries.push(("modules/order".to_owned(), file(&order)));
     for (name, content) in &kernel.modules {
@@ -137,12 +180,24 @@ fn first_stage(
     Ok(fs::read(packed)?)
 }
 
+/// What the image is and whom it trusts with its slots, as files.
+fn identity(board: Board, keys: &Keys) -> [(&'static str, String); 4] {
+    [
+        ("board", board.name().to_owned()),
+        ("product", PRODUCT.to_owned()),
+        ("threshold", "1".to_owned()),
+        ("development/firmware.pub", keys.firmware.to_text()),
+    ]
+}
+
 /// The root: programs, plugins, keys, empty folders to mount on.
 fn root_image(
     out: &Path,
+    board: Board,
     programs: &Programs,
     plugins: &[PathBuf],
     keys: &Keys,
+    settings: &Path,
 ) -> Result<Vec<u8>, AnyError> {
     let root = fresh(&out.join("root"))?;
     for folder in ["data", "dev", "etc/evenkeel/trust", "proc", "run", "sbin", "sys", "tmp"] {
@@ -157,10 +212,17 @@ fn root_image(
     ] {
         copy(from, &root.join("sbin").join(name), 0o755)?;
     }
+    std::os::unix::fs::symlink("init", root.join("sbin/evenkeel-keeper"))?;
+    for (name, text) in identity(board, keys) {
+        let path = root.join("etc/evenkeel/firmware").join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&root))?;
+        fs::write(path, text)?;
+    }
     for plugin in plugins {
         copy(plugin, &shelf.join(plugin.file_name().unwrap_or_default()), 0o644)?;
     }
     copy(&keys.plugins, &root.join("etc/evenkeel/trust/plugin.pub"), 0o644)?;
+    copy(&settings.join("ports"), &root.join("etc/evenkeel/ports"), 0o644)?;
     let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n";
     fs::write(root.join("etc/passwd"), users)?;
     fs::write(root.join("etc/group"), "root:x:0:\nguard:x:1000:\n")?;
@@ -174,11 +236,10 @@ fn root_image(
 
 /// The data partition as it leaves the factory: settings of the demonstration
 /// plant, nothing else.
-fn data(root: &Path, out: &Path, programs: &Programs) -> Result<Vec<u8>, AnyError> {
+fn data(from: &Path, out: &Path, programs: &Programs) -> Result<Vec<u8>, AnyError> {
     let data = fresh(&out.join("data"))?;
     fs::create_dir_all(data.join("guard/state"))?;
     fs::create_dir_all(data.join("daemon/store"))?;
-    let from = root.join("image/boards/qemu-x86_64");
     copy(&from.join("guard.toml"), &data.join("guard/guard.toml"), 0o644)?;
     copy(&from.join("network.conf"), &data.join("network.conf"), 0o644)?;
     copy(&from.join("evenkeeld.toml"), &data.join("daemon/evenkeeld.toml"), 0o644)?;
@@ -202,13 +263,8 @@ fn data(root: &Path, out: &Path, programs: &Programs) -> Result<Vec<u8>, AnyErro
     Ok(fs::read(image)?)
 }
 
-fn write_disk(
-    out: &Path,
-    boot: &[u8],
-    root: &[u8],
-    header: &[u8; HEADER_LEN],
-    data: &[u8],
-) -> Result<(), AnyError> {
+fn write_disk(out: &Path, boot: &[u8], release: &Release, data: &[u8]) -> Result<(), AnyError> {
+    let Release { root, header, .. } = release;
     let partitions = disk::layout(DISK_LEN)?;
     let file = File::create(out.join("disk.img"))?;
     file.set_len(DISK_LEN)?;
@@ -261,12 +317,4 @@ fn salt(version: &str) -> [u8; 32] {
 fn copy(from: &Path, to: &Path, mode: u32) -> Result<(), AnyError> {
     fs::copy(from, to).map_err(|error| format!("{}: {error}", from.display()))?;
     Ok(fs::set_permissions(to, fs::Permissions::from_mode(mode))?)
-}
-
-fn fresh(folder: &Path) -> Result<PathBuf, AnyError> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder)?;
-    Ok(folder.to_owned())
 }

@@ -34,7 +34,13 @@ pub struct Kernel {
 pub fn stock(root: &Path) -> Result<Kernel, AnyError> {
     let folder = root.join("target/image/kernel");
     fs::create_dir_all(&folder)?;
-    let package = newest()?;
+    let package = match newest()? {
+        Some(package) => package,
+        None => {
+            crate::debian::update()?;
+            newest()?.ok_or(format!("apt knows no {PACKAGE}"))?
+        }
+    };
     let unpacked = folder.join(&package);
     if !unpacked.exists() {
         println!("   fetching {package}");
@@ -65,13 +71,12 @@ pub fn stock(root: &Path) -> Result<Kernel, AnyError> {
     Ok(Kernel { image, modules })
 }
 
-/// The name of the package with the newest kernel.
-fn newest() -> Result<String, AnyError> {
+/// The name of the package with the newest kernel, if apt's lists have it.
+fn newest() -> Result<Option<String>, AnyError> {
     let output = Command::new("apt-cache").args(["depends", PACKAGE]).output()?;
     let text = String::from_utf8(output.stdout)?;
     let found = text.lines().find_map(|line| line.trim().strip_prefix("Depends: linux-image-"));
-    let release = found.ok_or(format!("apt knows no {PACKAGE}; run `apt-get update`"))?;
-    Ok(format!("linux-image-{release}"))
+    Ok(found.map(|release| format!("linux-image-{release}")))
 }
 
 /// The files of a module and of what it needs, in the order of loading. One

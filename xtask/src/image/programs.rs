@@ -14,8 +14,20 @@ pub struct Programs {
     pub daemon: PathBuf,
 }
 
+/// Where [`build`] puts them.
+pub fn built(root: &Path, board: Board) -> Programs {
+    let folder = root.join("target/image/build").join(board.triple()).join("release");
+    let program = |name: &str| folder.join(name);
+    Programs {
+        init: program("evenkeel-init"),
+        guard: program("evenkeel-guard"),
+        daemon: program("evenkeeld"),
+    }
+}
+
 /// Build them for `board`, in a target folder of their own: static programs
-/// share no library with those of the tests.
+/// share no library with those of the tests. What was built before a command
+/// was cut off is kept.
 pub fn build(root: &Path, board: Board) -> Result<Programs, AnyError> {
     let target = root.join("target/image/build");
     let triple = board.triple();
@@ -24,14 +36,10 @@ pub fn build(root: &Path, board: Board) -> Result<Programs, AnyError> {
     let build = |arguments: &[&str]| {
         let mut cargo = cargo(&["build", "--release", "--target", triple]);
         cargo.args(arguments).env("CARGO_TARGET_DIR", &target).env(&variable, flags);
-        exec(&mut cargo)
+        // Another way to compile would build everything again.
+        exec(cargo.env("CARGO_INCREMENTAL", "0"))
     };
     build(&["--package", "evenkeel-init", "--package", "evenkeel-guard"])?;
     build(&["--package", "evenkeeld", "--bin", "evenkeeld", "--no-default-features"])?;
-    let program = |name: &str| target.join(triple).join("release").join(name);
-    Ok(Programs {
-        init: program("evenkeel-init"),
-        guard: program("evenkeel-guard"),
-        daemon: program("evenkeeld"),
-    })
+    Ok(built(root, board))
 }

@@ -11,7 +11,7 @@ use crate::accounts::rights::Area;
 use crate::clock;
 use crate::trail;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::net::IpAddr;
@@ -20,6 +20,10 @@ use std::time::Duration;
 
 /// Longest time from the first byte of a request's body to its answer.
 const ANSWER_TIME: Duration = Duration::from_secs(20);
+/// Firmware has megabytes and may come over a slow line; whoever falls silent
+/// is given up earlier.
+const UPLOAD: &str = "/api/v1/firmware";
+const UPLOAD_TIME: Duration = Duration::from_secs(900);
 
 /// Where a request comes from; the server sets it for every connection.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +51,9 @@ const HEADERS: [(&str, &str); 9] = [
 
 /// Put the headers on every answer, errors included, and end what takes too long.
 pub async fn set_headers(request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(ANSWER_TIME, next.run(request)).await;
+    let upload = request.method() == Method::POST && request.uri().path() == UPLOAD;
+    let time = if upload { UPLOAD_TIME } else { ANSWER_TIME };
+    let answer = tokio::time::timeout(time, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long")
             .into_response()

@@ -42,6 +42,7 @@ use crate::alarms::Alarms;
 use crate::clock;
 use crate::commands::Switchboard;
 use crate::failure::chain;
+use crate::firmware::Firmware;
 use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::jobs::Automation;
@@ -86,6 +87,7 @@ pub struct Console {
     failed: Mutex<FailedSignIns>,
     remote: remote::Remote,
     telemetry: Telemetry,
+    firmware: Arc<Firmware>,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
     /// Imports of history at the same time: one.
@@ -118,6 +120,8 @@ pub struct Parts {
     pub remote: remote::Remote,
     /// Who may read metrics, and what the store lies on.
     pub telemetry: Telemetry,
+    /// The slots.
+    pub firmware: Arc<Firmware>,
 }
 
 /// Why there is no first user.
@@ -150,6 +154,7 @@ impl Console {
             remote,
             alarms,
             telemetry,
+            firmware,
         } = parts;
         let accounts = Accounts::new(store.clone());
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
@@ -174,6 +179,7 @@ impl Console {
             failed: Mutex::default(),
             remote,
             telemetry,
+            firmware,
             reads: Semaphore::new(READS_MAX),
             imports: Semaphore::new(1),
         });

@@ -2,7 +2,7 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, discharges, history, licence, plugins, strings,
+    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, strings,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, automation_page, commands, gate, metrics,
@@ -191,6 +191,10 @@ pub fn table() -> Vec<Route> {
         see("/api/v1/licence", System, get(licence::licence)),
         write("/api/v1/licence", Of(System, Configure), post(licence::install)),
         write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
+        see("/api/v1/firmware", System, get(firmware::firmware)),
+        // Streamed: its length is bounded by the handler.
+        write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
+        write("/api/v1/firmware/{action}", Of(System, Configure), post(firmware::act)),
         see("/api/v1/plugins", Plugins, get(plugins::list)),
         write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
         see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),

@@ -9,6 +9,7 @@ use crate::accounts::book;
 use crate::alarms::Alarms;
 use crate::caps::meter::Traffic;
 use crate::commands::{Offer, Parameter, Switchboard};
+use crate::firmware::Firmware;
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
@@ -212,7 +213,9 @@ impl Bench {
         let executor =
             Executor::new(orders.clone(), commands.clone(), Arc::new(NoNotifiers), vec![]);
         let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
+        let firmware = Firmware::new(path.join("slots.sock"), hub.clone(), store.clone(), None);
         let parts = Parts {
+            firmware: Arc::new(firmware),
             alarms: Arc::new(alarms),
             hub: hub.clone(),
             store: store.clone(),

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Names of the files in the data directory.
-const CERTIFICATE: &str = "console-certificate.pem";
+/// Name of the certificate's file in the data directory.
+pub const CERTIFICATE: &str = "console-certificate.pem";
+/// The same of its key.
 const KEY: &str = "console-key.pem";
 const VALID_DAYS: u64 = 398;
 /// A certificate with less time than this is made anew.

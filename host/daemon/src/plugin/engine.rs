@@ -93,13 +93,20 @@ fn running() -> Config {
     config()
 }
 
-/// An engine that compiles and never runs.
+/// An engine that compiles and never runs: for the processor of this machine,
+/// or for any that `target`, a triple, names.
 ///
 /// # Errors
-/// [`EngineError`] when the machine lacks what is needed.
+/// [`EngineError`] when the machine lacks what is needed, or there is no
+/// compiler for the target.
 #[cfg(feature = "compiler")]
-pub fn compiling() -> Result<Engine, EngineError> {
+pub fn compiling(target: Option<&str>) -> Result<Engine, EngineError> {
     let mut config = config();
+    if let Some(target) = target {
+        config
+            .target(target)
+            .map_err(|error| EngineError::Build { detail: format!("{error:#}") })?;
+    }
     // A driver waits for its line and computes some 20 µs per poll; compiling
     // is what it costs. Without the optimiser that takes a quarter less, and a
     // poll 10 µs more (`examples/plugin_cost.rs`). The register allocator stays

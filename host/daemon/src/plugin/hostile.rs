@@ -481,7 +481,7 @@ fn mutated(good: &[u8], random: &mut Random) -> Vec<u8> {
 fn malformed_components_by_the_thousand_end_as_refusals() {
     let count = std::env::var("EVENKEEL_MUTATIONS").map_or(2_000, |n| n.parse().expect("a number"));
     let fixture = Fixture::new();
-    let compiling = engine::compiling().expect("an engine");
+    let compiling = engine::compiling(None).expect("an engine");
     let good =
         fixture::driver(&Guest { poll: fixture::PUBLISH, extra: "(table 1 funcref)", ..IDLE });
     let mut random = Random(0x9E37_79B9_7F4A_7C15);

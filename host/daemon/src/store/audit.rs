@@ -325,7 +325,15 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
         Event::LicenceRefused { from, reason } => {
             (from, &String::new(), "install a licence".to_owned(), reason.clone())
         }
+        Event::FirmwareInstalled { version, user, from } => {
+            (user, from, format!("install firmware {version}"), done())
+        }
+        Event::FirmwareRefused { reason, user, from } => {
+            (user, from, "install firmware".to_owned(), reason.clone())
+        }
         Event::SettingsInForce { .. }
+        | Event::FirmwareConfirmed { .. }
+        | Event::FirmwareReturned { .. }
         | Event::DaemonStarted { .. }
         | Event::SettingsRefused { .. }
         | Event::StoreDamaged { .. }

@@ -19,6 +19,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest time of a request: the appliance itself gives up after 20 s, and a
 /// bundle may come to it over a slow line.
 const WHOLE: Duration = Duration::from_secs(90);
+/// Slowest line over which a file is sent, bytes a second.
+const LINE: u64 = 64 << 10;
 /// Longest answer, bytes.
 const ANSWER_MAX: u64 = 8 << 20;
 
@@ -218,6 +220,9 @@ impl Appliance {
     fn send(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Value, ClientError> {
         let url = format!("{}{path}", self.address);
         let request = self.agent.post(url).header("Origin", self.address.base());
+        // A file may come over a slow line.
+        let time = WHOLE + Duration::from_secs(body.len() as u64 / LINE);
+        let request = request.config().timeout_global(Some(time)).build();
         let mut request = request.header("Content-Type", kind);
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie);

@@ -17,10 +17,16 @@ pub const INVALID: u8 = 3;
 /// Exit code: the work could not be begun; the output says why.
 pub const UNABLE: u8 = 4;
 
-/// Compile what `input` holds; the result goes to `output`. Returns the exit
-/// code. The calling process can do nothing else afterwards.
-pub fn run(limits: &Limits, mut input: impl Read, mut output: impl Write) -> u8 {
-    let (code, answer) = match prepared(limits) {
+/// Compile what `input` holds, for `target` or for this machine; the result
+/// goes to `output`. Returns the exit code. The calling process can do nothing
+/// else afterwards.
+pub fn run(
+    limits: &Limits,
+    target: Option<&str>,
+    mut input: impl Read,
+    mut output: impl Write,
+) -> u8 {
+    let (code, answer) = match prepared(limits, target) {
         Ok(engine) => compile(&engine, &mut input),
         Err(text) => (UNABLE, text.into_bytes()),
     };
@@ -30,8 +36,8 @@ pub fn run(limits: &Limits, mut input: impl Read, mut output: impl Write) -> u8 
 }
 
 /// The engine looks at the processor, so it is made before the limits hold.
-fn prepared(limits: &Limits) -> Result<Engine, String> {
-    let engine = engine::compiling().map_err(|error| error.to_string())?;
+fn prepared(limits: &Limits, target: Option<&str>) -> Result<Engine, String> {
+    let engine = engine::compiling(target).map_err(|error| error.to_string())?;
     confine::confine(limits)?;
     Ok(engine)
 }

@@ -38,7 +38,7 @@ fn helper_process() {
     let (memory, cpu) = limits.split_once(',').expect("two numbers");
     let number = |text: &str| text.parse().expect("a number");
     let limits = Limits { memory_bytes: number(memory), cpu_s: number(cpu) };
-    let code = child::run(&limits, std::io::stdin().lock(), std::io::stderr().lock());
+    let code = child::run(&limits, None, std::io::stdin().lock(), std::io::stderr().lock());
     std::process::exit(code.into());
 }
 

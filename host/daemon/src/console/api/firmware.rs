@@ -1,0 +1,290 @@
+//! The appliance's own software over the HTTP API: what runs, taking a bundle
+//! into the other slot piece by piece, and restarting into it.
+
+use super::Answer;
+use crate::console::Console;
+use crate::console::gate::Peer;
+use crate::console::problem::Problem;
+use crate::console::session::Caller;
+use crate::failure::chain;
+use crate::firmware::keeper::KeeperError;
+use crate::firmware::preflight::Hindrance;
+use crate::firmware::{Firmware, FirmwareError, PIECES_MAX};
+use crate::store::StoreError;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use evenkeel_core::events::Event;
+use evenkeel_signing::Kind;
+use evenkeel_signing::slot::talk;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use utoipa::{IntoParams, ToSchema};
+
+/// A sender that says nothing for so long is gone.
+const SILENT_MAX: Duration = Duration::from_secs(60);
+
+/// What runs, and how it stands with the two slots.
+#[derive(Serialize, ToSchema)]
+pub struct FirmwareOut {
+    /// The slot that runs, `A` or `B`.
+    slot: String,
+    /// Its version.
+    version: String,
+    /// Raised by releases that close a hole.
+    epoch: u32,
+    /// Least epoch that may start here.
+    floor: u32,
+    /// Signed with a development key: for a workshop, not for a plant.
+    development: bool,
+    /// Root of the hash tree over what runs.
+    root: String,
+    /// Why the last start happened.
+    started_because: String,
+    /// What runs has not proved itself yet; null: it has.
+    trial: Option<TrialOut>,
+    /// The slot that does not run.
+    other: OtherOut,
+    /// What is being taken in; null: nothing.
+    installing: Option<ProgressOut>,
+    /// What speaks against an update now; empty: nothing.
+    hindrances: Vec<HindranceOut>,
+}
+
+/// A new system that has not proved itself.
+#[derive(Serialize, ToSchema)]
+struct TrialOut {
+    /// Starts that are left to it.
+    tries_left: u8,
+    /// For so long it has been healthy, s.
+    healthy_s: u64,
+    /// What is missing; null: nothing but time.
+    missing: Option<String>,
+}
+
+/// The slot that does not run.
+#[derive(Serialize, ToSchema)]
+struct OtherOut {
+    /// `empty`, `writing`, `ready`, `trial`, `good` or `bad`.
+    state: String,
+    /// Version of what it holds; null: nothing that could start.
+    version: Option<String>,
+    /// Why it is bad or empty.
+    reason: Option<String>,
+}
+
+/// How far an installation is.
+#[derive(Serialize, ToSchema)]
+struct ProgressOut {
+    /// Version of the bundle.
+    version: String,
+    /// Bytes that were taken, checked and written: where the rest goes on.
+    taken: u64,
+    /// Its length, bytes.
+    total: u64,
+}
+
+/// Something that speaks against an update now.
+#[derive(Serialize, ToSchema)]
+struct HindranceOut {
+    /// What, for programs.
+    #[serde(flatten)]
+    what: Hindrance,
+    /// The same, for people.
+    text: String,
+}
+
+/// Where an upload begins.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct InstallIn {
+    /// Byte of the bundle with which the body begins: 0, or `taken`.
+    #[serde(default)]
+    from: u64,
+}
+
+/// What can be done with the slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionIn {
+    /// Restart into what was installed.
+    Activate,
+    /// Restart into the other slot, which proved itself before.
+    GoBack,
+    /// Give up what was installed.
+    Abandon,
+}
+
+/// What runs, and how it stands with the two slots.
+#[utoipa::path(get, path = "/api/v1/firmware", tag = "system", responses(
+    (status = 200, body = FirmwareOut),
+    (status = 404, body = Problem, description = "This is no appliance with slots")))]
+pub async fn firmware(State(console): State<Arc<Console>>) -> Answer<FirmwareOut> {
+    change(&console, |_| Ok(())).await
+}
+
+/// Take a firmware bundle (`.evkf`) into the other slot. The body is the whole
+/// bundle, or what of it is missing when `from` says so; each piece is checked
+/// before it is written. Nothing starts yet.
+#[utoipa::path(post, path = "/api/v1/firmware", tag = "system", params(InstallIn),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
+    (status = 200, body = FirmwareOut),
+    (status = 404, body = Problem, description = "This is no appliance with slots"),
+    (status = 409, body = Problem, description = "Not now, or refused; the detail says why"),
+    (status = 411, body = Problem, description = "No Content-Length"),
+    (status = 413, body = Problem, description = "Too long for firmware")))]
+pub async fn install(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    query: Result<Query<InstallIn>, QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<FirmwareOut> {
+    let Query(InstallIn { from }) =
+        query.map_err(|e| Problem::bad_request(format!("from: {e}")))?;
+    let length = length(&headers)?.saturating_add(from);
+    if length > Kind::Firmware.len_max() as u64 {
+        return Err(Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-long",
+            "This is too long for firmware",
+        ));
+    }
+    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    let firmware = Arc::clone(&console.firmware);
+    let taking = tokio::task::spawn_blocking(move || firmware.install(length, from, pieces));
+    let (mut body, mut sender) = (body.into_data_stream(), Some(sender));
+    // A sender that breaks off leaves a short file, and the keeper says so. Of
+    // a refused file the rest is read too: who still sends hears no answer.
+    while let Ok(Some(Ok(piece))) = timeout(SILENT_MAX, body.next()).await {
+        if let Some(keeper) = &sender
+            && keeper.send(piece.into()).await.is_err()
+        {
+            sender = None;
+        }
+    }
+    drop(sender);
+    let taken = taking.await.map_err(|_| Problem::store(&StoreError::Closed))?;
+    let (user, address) = (caller.user, peer.to_string());
+    match taken {
+        Ok(()) => {
+            let answer = change(&console, |_| Ok(())).await?;
+            let version = answer.0.other.version.clone().unwrap_or_default();
+            console.store.record(Event::FirmwareInstalled { version, user, from: address });
+            Ok(answer)
+        }
+        Err(error) => {
+            let reason = chain(&error);
+            console.store.record(Event::FirmwareRefused { reason, user, from: address });
+            Err(problem(&error))
+        }
+    }
+}
+
+/// Restart into what was installed, or back, or give it up.
+#[utoipa::path(post, path = "/api/v1/firmware/{action}", tag = "system",
+    params(("action" = ActionIn, Path)), responses(
+    (status = 200, body = FirmwareOut),
+    (status = 404, body = Problem, description = "This is no appliance with slots"),
+    (status = 409, body = Problem, description = "Not now, or refused; the detail says why")))]
+pub async fn act(
+    State(console): State<Arc<Console>>,
+    Path(action): Path<ActionIn>,
+) -> Answer<FirmwareOut> {
+    match action {
+        ActionIn::Activate => restart(&console, Firmware::activate).await,
+        ActionIn::GoBack => restart(&console, Firmware::go_back).await,
+        ActionIn::Abandon => change(&console, Firmware::abandon).await,
+    }
+}
+
+/// Do something; the answer is how it stands afterwards.
+async fn change(
+    console: &Console,
+    work: impl FnOnce(&Firmware) -> Result<(), FirmwareError> + Send + 'static,
+) -> Answer<FirmwareOut> {
+    answered(console, move |firmware| {
+        work(firmware)?;
+        firmware.status()
+    })
+    .await
+}
+
+/// Restart; the answer is how it stood before, for afterwards nobody can say.
+async fn restart(
+    console: &Console,
+    work: impl FnOnce(&Firmware) -> Result<(), FirmwareError> + Send + 'static,
+) -> Answer<FirmwareOut> {
+    answered(console, move |firmware| {
+        let status = firmware.status()?;
+        work(firmware)?;
+        Ok(status)
+    })
+    .await
+}
+
+async fn answered(
+    console: &Console,
+    work: impl FnOnce(&Firmware) -> Result<talk::Status, FirmwareError> + Send + 'static,
+) -> Answer<FirmwareOut> {
+    let firmware = Arc::clone(&console.firmware);
+    let done = tokio::task::spawn_blocking(move || Ok((work(&firmware)?, firmware.hindrances())));
+    let done = done.await.map_err(|_| Problem::store(&StoreError::Closed))?;
+    let (status, hindrances) = done.map_err(|error| problem(&error))?;
+    Ok(Json(out(status, hindrances)))
+}
+
+fn length(headers: &HeaderMap) -> Result<u64, Problem> {
+    let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.parse().ok()).ok_or_else(|| {
+        Problem::new(StatusCode::LENGTH_REQUIRED, "no-length", "The length is not said")
+            .detail("send Content-Length; the bundle is not sent in chunks of unknown number")
+    })
+}
+
+fn problem(error: &FirmwareError) -> Problem {
+    let (status, kind) = match error {
+        FirmwareError::Keeper(KeeperError::Absent { .. }) => (StatusCode::NOT_FOUND, "no-slots"),
+        FirmwareError::NotNow(_) => (StatusCode::CONFLICT, "not-now"),
+        FirmwareError::Keeper(KeeperError::Refused(_)) => (StatusCode::CONFLICT, "refused"),
+        FirmwareError::Broken => (StatusCode::CONFLICT, "broken-off"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "keeper"),
+    };
+    Problem::new(status, kind, "The firmware is not changed").detail(chain(error))
+}
+
+fn out(status: talk::Status, hindrances: Vec<Hindrance>) -> FirmwareOut {
+    let talk::Status { slot, version, epoch, floor, development, root, .. } = status;
+    let trial = status.trial.map(|trial| TrialOut {
+        tries_left: trial.tries_left,
+        healthy_s: trial.healthy_s,
+        missing: trial.missing,
+    });
+    let talk::Other { state, version: held, reason } = status.other;
+    let installing = status.installing.map(|progress| ProgressOut {
+        version: progress.version,
+        taken: progress.taken,
+        total: progress.total,
+    });
+    let hindrance = |what: Hindrance| HindranceOut { text: what.to_string(), what };
+    FirmwareOut {
+        slot,
+        version,
+        epoch,
+        floor,
+        development,
+        root,
+        started_because: status.started_because,
+        trial,
+        other: OtherOut { state, version: held, reason },
+        installing,
+        hindrances: hindrances.into_iter().map(hindrance).collect(),
+    }
+}

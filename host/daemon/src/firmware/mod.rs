@@ -1,0 +1,231 @@
+//! The appliance's own software, as the daemon sees it: what runs, what is in
+//! the other slot, how an installation goes, and reports of health to the
+//! keeper, who decides whether a new system has proved itself.
+//!
+//! The daemon judges when an update may happen ([`preflight`]): measuring and
+//! protecting outrank it. What may be installed is judged by the keeper, which
+//! trusts nothing that comes from here.
+
+pub mod keeper;
+pub mod preflight;
+pub mod selfcheck;
+
+use crate::failure::chain;
+use crate::hub::Hub;
+use crate::plugin_status::{PluginList, PluginState};
+use crate::store::Store;
+use evenkeel_core::events::Event;
+use evenkeel_core::time::Nanos;
+use evenkeel_signing::slot::talk::{Answer, Ask, Health, News, PLUGINS_MAX, Status};
+use keeper::{Keeper, KeeperError};
+use preflight::Hindrance;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Time between two reports of health.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// The guard is well when its image is not older than so many of its cycles,
+/// but in any case when it is younger than [`GUARD_MIN`].
+const GUARD_CYCLES: u64 = 4;
+const GUARD_MIN: Nanos = Nanos::from_secs(3);
+/// Pieces of an upload that wait for the keeper: with its 64 KiB or so each,
+/// the sender waits and not our memory.
+pub const PIECES_MAX: usize = 8;
+
+/// Why something about the firmware is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum FirmwareError {
+    /// The keeper.
+    #[error(transparent)]
+    Keeper(#[from] KeeperError),
+    /// Not now.
+    #[error("not now: {}", hindrances(.0))]
+    NotNow(Vec<Hindrance>),
+    /// It answered something that was not asked.
+    #[error("the keeper of the slots answered another question")]
+    Unexpected,
+    /// The sender stopped.
+    #[error("the upload ended early; send the rest with `from` as GET /api/v1/firmware says")]
+    Broken,
+}
+
+/// The firmware.
+pub struct Firmware {
+    socket: PathBuf,
+    hub: Arc<Hub>,
+    store: Arc<Store>,
+    plugins: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    console: AtomicBool,
+}
+
+impl Firmware {
+    /// With the keeper at `socket`.
+    #[must_use]
+    pub fn new(
+        socket: PathBuf,
+        hub: Arc<Hub>,
+        store: Arc<Store>,
+        plugins: Option<Arc<dyn PluginList>>,
+    ) -> Self {
+        let plugins = move || {
+            let all = plugins.iter().flat_map(|plugins| plugins.plugins());
+            let running = all.filter(|plugin| plugin.state == PluginState::Running);
+            running.map(|plugin| plugin.name).take(PLUGINS_MAX).collect()
+        };
+        Self { socket, hub, store, plugins: Arc::new(plugins), console: AtomicBool::new(false) }
+    }
+
+    /// How it stands with the slots.
+    ///
+    /// # Errors
+    /// [`FirmwareError::Keeper`] where there are none.
+    pub fn status(&self) -> Result<Status, FirmwareError> {
+        match Keeper::reach(&self.socket)?.ask(&Ask::Status)? {
+            Answer::Status(status) => Ok(*status),
+            _ => Err(FirmwareError::Unexpected),
+        }
+    }
+
+    /// What speaks against installing or restarting now.
+    #[must_use]
+    pub fn hindrances(&self) -> Vec<Hindrance> {
+        preflight::hindrances(self.hub.whole_plant().as_deref(), &self.hub.query("ups"))
+    }
+
+    /// Take a bundle of `length` bytes in, of which `pieces` are what begins at
+    /// `from`; waits until it is in or refused.
+    ///
+    /// # Errors
+    /// [`FirmwareError`]; after [`FirmwareError::Broken`] the rest may follow.
+    pub fn install(
+        &self,
+        length: u64,
+        from: u64,
+        mut pieces: mpsc::Receiver<Vec<u8>>,
+    ) -> Result<(), FirmwareError> {
+        self.not_hindered()?;
+        let mut keeper = Keeper::reach(&self.socket)?;
+        keeper.say(&Ask::Install { length, from })?;
+        let mut at = from;
+        while let Some(piece) = pieces.blocking_recv() {
+            at += piece.len() as u64;
+            if !keeper.send(&piece) {
+                // It has said why, and no more is wanted.
+                pieces.close();
+                return match keeper.answer() {
+                    Err(error) => Err(error.into()),
+                    Ok(_) => Err(FirmwareError::Unexpected),
+                };
+            }
+        }
+        keeper.end();
+        match keeper.answer() {
+            Ok(Answer::Done) => Ok(()),
+            Ok(_) => Err(FirmwareError::Unexpected),
+            Err(KeeperError::Refused(_)) if at < length => Err(FirmwareError::Broken),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Restart into what was installed.
+    ///
+    /// # Errors
+    /// [`FirmwareError`].
+    pub fn activate(&self) -> Result<(), FirmwareError> {
+        self.not_hindered()?;
+        // What runs now is what must run afterwards.
+        self.report()?;
+        self.done(&Ask::Activate)
+    }
+
+    /// Restart into the other slot, which proved itself before.
+    ///
+    /// # Errors
+    /// [`FirmwareError`].
+    pub fn go_back(&self) -> Result<(), FirmwareError> {
+        self.not_hindered()?;
+        self.done(&Ask::GoBack)
+    }
+
+    /// Give up what was installed and not started.
+    ///
+    /// # Errors
+    /// [`FirmwareError`].
+    pub fn abandon(&self) -> Result<(), FirmwareError> {
+        self.done(&Ask::Abandon)
+    }
+
+    fn done(&self, ask: &Ask) -> Result<(), FirmwareError> {
+        match Keeper::reach(&self.socket)?.ask(ask)? {
+            Answer::Done => Ok(()),
+            _ => Err(FirmwareError::Unexpected),
+        }
+    }
+
+    fn not_hindered(&self) -> Result<(), FirmwareError> {
+        let hindrances = self.hindrances();
+        if hindrances.is_empty() { Ok(()) } else { Err(FirmwareError::NotNow(hindrances)) }
+    }
+
+    /// Report to the keeper for as long as there is one; makes events of what
+    /// it has to tell. `data_dir` is the console's.
+    pub async fn run(self: Arc<Self>, data_dir: PathBuf) {
+        let mut said = String::new();
+        loop {
+            tokio::time::sleep(REPORT_EVERY).await;
+            if !self.socket.exists() {
+                // An appliance without slots has nobody to report to.
+                continue;
+            }
+            self.console.store(selfcheck::answers(&data_dir).await, Ordering::Relaxed);
+            let this = Arc::clone(&self);
+            let told =
+                tokio::task::spawn_blocking(move || this.report().and_then(|()| this.take_news()));
+            if let Ok(Err(error)) = told.await {
+                let text = chain(&error);
+                if text != said {
+                    tracing::warn!("{text}");
+                    said = text;
+                }
+            }
+        }
+    }
+
+    fn report(&self) -> Result<(), FirmwareError> {
+        self.done(&Ask::Health(self.health()))
+    }
+
+    fn health(&self) -> Health {
+        let plant = self.hub.whole_plant();
+        let guard = plant.as_ref().is_some_and(|plant| {
+            let cycle = &plant.snapshot.cycle;
+            let allowed = Nanos(cycle.period.0.saturating_mul(GUARD_CYCLES)).max(GUARD_MIN);
+            plant.connected
+                && cycle.cycles > 0
+                && crate::clock::now().since(cycle.published) <= allowed
+        });
+        let mains = preflight::is_on_mains(plant.as_deref(), &self.hub.query("ups"));
+        let console = self.console.load(Ordering::Relaxed);
+        Health { guard, console, mains, plugins: (self.plugins)() }
+    }
+
+    fn take_news(&self) -> Result<(), FirmwareError> {
+        let Answer::News { news } = Keeper::reach(&self.socket)?.ask(&Ask::News)? else {
+            return Err(FirmwareError::Unexpected);
+        };
+        for news in news {
+            self.store.record(match news {
+                News::Confirmed { version } => Event::FirmwareConfirmed { version },
+                News::Returned { version, reason } => Event::FirmwareReturned { version, reason },
+            });
+        }
+        Ok(())
+    }
+}
+
+fn hindrances(list: &[Hindrance]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,305 @@
+//! The board in QEMU. Its boot loader is played here, with the same rules: it
+//! reads the state record, takes the step, checks the boot image against the
+//! slot's header, and starts kernel and first stage.
+//!
+//! Everything is emulated (TCG): what is measured here is a ratio, not a time
+//! on the board.
+
+use crate::{Program, ProgramError};
+use evenkeel_image::boot::{Boot, BootError};
+use evenkeel_image::disk::{self, TooSmall};
+use evenkeel_signing::slot::header::{HEADER_LEN, Header};
+use evenkeel_signing::slot::record::{COPY_DISTANCE, RECORD_LEN};
+use evenkeel_signing::slot::{Copies, Event, Forbidden, Reason, Record, RecordError, Slot};
+use evenkeel_signing::{Digest, KeyError, Keyring, KeyringError, Origin, PublicKey};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The disk's file in the folder of an image.
+pub const DISK: &str = "disk.img";
+/// Public half of the key that the loader trusts, in the folder of an image.
+pub const KEY: &str = "firmware.pub";
+
+/// What a serial line of the machine is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Nothing.
+    Nothing,
+    /// A serial port of this machine, e.g. a pseudo-terminal of the simulator.
+    Port(PathBuf),
+}
+
+/// A board with its disk.
+#[derive(Debug)]
+pub struct Machine {
+    folder: PathBuf,
+    key: PathBuf,
+    port: u16,
+    lines: [Line; 2],
+    /// What the loader refused, in order.
+    pub refused: Vec<(Slot, Reason)>,
+}
+
+/// What went wrong with the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// A file cannot be used.
+    #[error("{} cannot be used; is the image built (`cargo xtask image`)?", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The disk is none of ours.
+    #[error(transparent)]
+    Disk(#[from] TooSmall),
+    /// No such partition.
+    #[error("the disk has no partition {0}")]
+    Partition(String),
+    /// Both copies of the state record are damaged.
+    #[error("both copies of the state record are damaged: {0}; {1}")]
+    Record(RecordError, RecordError),
+    /// Nothing may start.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// A boot image that is signed and none.
+    #[error("the boot image cannot be taken apart")]
+    Boot(#[from] BootError),
+    /// The loader's key.
+    #[error("the loader's key cannot be used")]
+    Key(#[from] KeyError),
+    /// The loader's key.
+    #[error("the loader's key cannot be used")]
+    Keyring(#[from] KeyringError),
+    /// QEMU.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+}
+
+impl Machine {
+    /// With the disk of the image in `folder`, changed in place. The console
+    /// is forwarded to `port` of this machine; `lines` are the battery bus and
+    /// the UPS.
+    #[must_use]
+    pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Self {
+        let key = folder.join(KEY);
+        Self { folder: folder.to_owned(), key, port, lines, refused: Vec::new() }
+    }
+
+    /// With a copy of the disk of `image` in `folder`, and any free port.
+    ///
+    /// # Errors
+    /// [`MachineError::File`].
+    pub fn copy(image: &Path, folder: &Path, lines: [Line; 2]) -> Result<Self, MachineError> {
+        for name in [DISK, KEY] {
+            let path = image.join(name);
+            let copied = Command::new("cp").arg("--sparse=always").arg(&path).arg(folder).status();
+            let failed = || io::Error::other("cp failed");
+            copied
+                .and_then(|status| status.success().then_some(()).ok_or_else(failed))
+                .map_err(|source| MachineError::File { path, source })?;
+        }
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let port =
+            port.map_err(|source| MachineError::File { path: PathBuf::from("127.0.0.1"), source })?;
+        Ok(Self::new(folder, port.port(), lines))
+    }
+
+    /// Address of the console on this machine.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Play the loader once; gives the slot that starts, whose parts are in the
+    /// machine's folder.
+    ///
+    /// # Errors
+    /// [`MachineError`] when nothing may start.
+    pub fn load(&mut self) -> Result<Slot, MachineError> {
+        let mut event = Event::Start;
+        loop {
+            let slot = self.step(event)?.active;
+            match self.check(slot)? {
+                Ok(image) => {
+                    let boot = Boot::unpack(&image)?;
+                    self.keep("kernel", boot.kernel)?;
+                    self.keep("archive", boot.archive)?;
+                    self.keep("command-line", boot.command_line.as_bytes())?;
+                    return Ok(slot);
+                }
+                Err(reason) => {
+                    self.refused.push((slot, reason));
+                    event = Event::Refused(reason);
+                }
+            }
+        }
+    }
+
+    /// QEMU for the slot that was loaded, with the serial console on the
+    /// terminal.
+    ///
+    /// # Errors
+    /// [`MachineError::File`] when nothing was loaded.
+    pub fn command(&self, slot: Slot) -> Result<Command, MachineError> {
+        let mut qemu = self.hardware(slot)?;
+        qemu.args(["-nographic", "-serial", "mon:stdio"]);
+        self.connect(&mut qemu);
+        Ok(qemu)
+    }
+
+    /// Load, and start in the background; the serial console is the program's
+    /// output. It ends when the appliance restarts.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn start(&mut self) -> Result<(Slot, Program), MachineError> {
+        self.start_after(|_| ())
+    }
+
+    /// [`Self::start`], and do something between the loader and the start.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn start_after(
+        &mut self,
+        meanwhile: impl FnOnce(&Self),
+    ) -> Result<(Slot, Program), MachineError> {
+        let slot = self.load()?;
+        meanwhile(self);
+        let mut qemu = self.hardware(slot)?;
+        qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        self.connect(&mut qemu);
+        let log = self.folder.join("console.log");
+        Ok((slot, Program::start("qemu-system-x86_64", &mut qemu, &log)?))
+    }
+
+    fn hardware(&self, slot: Slot) -> Result<Command, MachineError> {
+        let path = self.folder.join("command-line");
+        let line = fs::read_to_string(&path).map_err(|source| file(&path, source))?;
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args(["-M", "q35", "-m", "256", "-no-reboot", "-kernel"]);
+        qemu.arg(self.folder.join("kernel")).arg("-initrd").arg(self.folder.join("archive"));
+        qemu.args(["-append", &format!("{line} evenkeel.slot={}", slot.letter())]);
+        let disk = self.folder.join(DISK);
+        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+        let forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
+        qemu.args(["-netdev", &forward, "-device", "virtio-net-pci,netdev=n,romfile="]);
+        qemu.args(["-device", "virtio-rng-pci"]);
+        Ok(qemu)
+    }
+
+    fn connect(&self, qemu: &mut Command) {
+        for (at, line) in self.lines.iter().enumerate() {
+            match line {
+                Line::Nothing => qemu.args(["-serial", "null"]),
+                Line::Port(path) => qemu
+                    .arg("-chardev")
+                    .arg(format!("serial,id=line{at},path={}", path.display()))
+                    .args(["-serial", &format!("chardev:line{at}")]),
+            };
+        }
+    }
+
+    /// The state record as it stands.
+    ///
+    /// # Errors
+    /// [`MachineError`] when neither copy can be read.
+    pub fn record(&self) -> Result<Record, MachineError> {
+        Ok(self.copies()?.record)
+    }
+
+    /// Write into a partition, as a fault or somebody with a soldering iron
+    /// does.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn write(&self, partition: &str, at: u64, bytes: &[u8]) -> Result<(), MachineError> {
+        let (start, _) = self.partition(partition)?;
+        self.disk()?.write_all_at(bytes, start + at).map_err(|e| file(&self.path(), e))
+    }
+
+    /// Read from a partition.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn read(&self, partition: &str, at: u64, len: usize) -> Result<Vec<u8>, MachineError> {
+        let (start, _) = self.partition(partition)?;
+        let mut bytes = vec![0; len];
+        self.disk()?.read_exact_at(&mut bytes, start + at).map_err(|e| file(&self.path(), e))?;
+        Ok(bytes)
+    }
+
+    /// Change the state record as `event` says.
+    ///
+    /// # Errors
+    /// [`MachineError::Forbidden`] and others.
+    pub fn step(&self, event: Event) -> Result<Record, MachineError> {
+        let found = self.copies()?;
+        let next = found.record.step(event)?;
+        self.write("state", found.write_to as u64 * COPY_DISTANCE, &next.encode())?;
+        Ok(next)
+    }
+
+    fn copies(&self) -> Result<Copies, MachineError> {
+        let copies = [0, COPY_DISTANCE].map(|at| {
+            let bytes = self.read("state", at, RECORD_LEN).ok()?;
+            <[u8; RECORD_LEN]>::try_from(bytes).ok()
+        });
+        Copies::judge(copies.each_ref().map(Option::as_ref))
+            .map_err(|[a, b]| MachineError::Record(a, b))
+    }
+
+    /// The boot image, if the slot's signed header vouches for it.
+    fn check(&self, slot: Slot) -> Result<Result<Vec<u8>, Reason>, MachineError> {
+        let mut trusted = Keyring::new();
+        trusted.insert_from(PublicKey::read(&self.key)?, Origin::Platform)?;
+        let (_, len) = self.partition(disk::boot(slot))?;
+        let header_at = len - HEADER_LEN as u64;
+        let bytes = self.read(disk::boot(slot), header_at, HEADER_LEN)?;
+        let header = <[u8; HEADER_LEN]>::try_from(bytes).ok();
+        let header = header.and_then(|bytes| Header::verify(&bytes, &trusted).ok());
+        let Some(header) = header else { return Ok(Err(Reason::Signature)) };
+        if header.boot_len > header_at {
+            return Ok(Err(Reason::BootImage));
+        }
+        let image = self.read(disk::boot(slot), 0, header.boot_len as usize)?;
+        let same = Digest::of(&image) == header.boot;
+        Ok(if same { Ok(image) } else { Err(Reason::BootImage) })
+    }
+
+    /// Beginning and length of a partition, in bytes.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub fn partition(&self, name: &str) -> Result<(u64, u64), MachineError> {
+        let len = fs::metadata(self.path()).map_err(|e| file(&self.path(), e))?.len();
+        let found = disk::layout(len)?.into_iter().find(|partition| partition.name == name);
+        let found = found.ok_or_else(|| MachineError::Partition(name.to_owned()))?;
+        Ok((found.start, found.len))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(DISK)
+    }
+
+    fn disk(&self) -> Result<File, MachineError> {
+        let opened = OpenOptions::new().read(true).write(true).open(self.path());
+        opened.map_err(|e| file(&self.path(), e))
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), MachineError> {
+        let path = self.folder.join(name);
+        fs::write(&path, bytes).map_err(|source| file(&path, source))
+    }
+}
+
+fn file(path: &Path, source: io::Error) -> MachineError {
+    MachineError::File { path: path.to_owned(), source }
+}

@@ -1,0 +1,252 @@
+//! The appliance's image in QEMU, with its battery bus on the simulator: it
+//! boots verified, protects, answers, takes an update, proves it, and goes back
+//! when a root is damaged.
+//!
+//! Everything is emulated, so limits of time are generous; what is measured is
+//! printed.
+
+use evenkeel_e2e::machine::{Line, Machine};
+use evenkeel_e2e::{Client, Program};
+use evenkeel_signing::slot::{Reason, Slot, SlotState};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// A start of the machine, to the daemon's answer.
+const BOOT: Duration = Duration::from_secs(120);
+/// A stop in good order.
+const STOP: Duration = Duration::from_secs(60);
+/// Two strings that need no equalizing, and a UPS.
+const SCENARIO: &str = "\
+[[strings]]\nblocks = 32\nfirst_address = 1\ninitial_spread_v = 0.0\n
+[[strings]]\nblocks = 32\nfirst_address = 33\ninitial_spread_v = 0.0\n
+[[devices]]\naddress = 1025\nkind = \"current-50\"\nstring = 0\n
+[[devices]]\naddress = 1026\nkind = \"current-50\"\nstring = 1\n
+[[devices]]\naddress = 1027\nkind = \"aux\"\nstring = 0\n
+[[devices]]\naddress = 1028\nkind = \"aux\"\nstring = 1\n
+[[devices]]\naddress = 1029\nkind = \"panel\"\n
+[[ups]]\nkind = \"online\"\n";
+
+/// The folders of what is built.
+struct Built {
+    programs: PathBuf,
+    image: PathBuf,
+}
+
+impl Built {
+    fn find() -> Self {
+        // target/debug/deps/<test> → target/debug
+        let test = std::env::current_exe().expect("the test has a file");
+        let programs = test.ancestors().nth(2).expect("a folder").to_owned();
+        let image = programs.parent().expect("a folder").join("image/qemu-x86_64");
+        assert!(image.join("disk.img").exists(), "no image; `cargo xtask test` builds it");
+        Self { programs, image }
+    }
+
+    fn bundle(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.image.join(name)).expect("a bundle; `cargo xtask test` builds it")
+    }
+}
+
+/// The machine with simulated hardware, switched on again and again.
+struct Bench {
+    sim: Program,
+    machine: Machine,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(built: &Built) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (hardware, scenario) = (dir.path().join("hw"), dir.path().join("scenario.toml"));
+        std::fs::write(&scenario, SCENARIO).expect("written");
+        let mut sim = Command::new(built.programs.join("evenkeel-sim"));
+        sim.arg("run").arg("--dir").arg(&hardware).arg("--scenario").arg(&scenario);
+        let mut sim =
+            Program::start("evenkeel-sim", &mut sim, &dir.path().join("sim.log")).expect("started");
+        sim.await_line("ready", Duration::from_secs(30)).expect("ready");
+        let lines = ["bus0", "ups0"].map(|name| Line::Port(hardware.join(name)));
+        let machine = Machine::copy(&built.image, dir.path(), lines).expect("a machine");
+        Self { sim, machine, _dir: dir }
+    }
+
+    /// Switch on; gives the slot that the loader chose, QEMU, and when.
+    fn on(&mut self) -> (Slot, Program, Instant) {
+        self.sim.check().expect("the hardware is there");
+        let begun = Instant::now();
+        let (slot, qemu) = self.machine.start().expect("started");
+        (slot, qemu, begun)
+    }
+
+    /// The console, as soon as it answers.
+    fn console(&self, qemu: &mut Program, begun: Instant) -> Client {
+        let client = || Client::unverified(&self.machine.address());
+        while client().get_text("/login", None).is_err() {
+            qemu.check().expect("the machine runs");
+            assert!(begun.elapsed() < BOOT, "no console; the machine said:\n{}", qemu.log());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        println!("boot to console: {:.1} s", begun.elapsed().as_secs_f64());
+        client()
+    }
+}
+
+/// Wait for QEMU's end: the appliance restarts.
+fn off(qemu: &mut Program) {
+    let end = Instant::now() + STOP;
+    while qemu.check().is_ok() {
+        assert!(Instant::now() < end, "no restart; the machine said:\n{}", qemu.log());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// When the guard's first cycle ended, in seconds after `begun`.
+fn first_cycle(client: &mut Client, begun: Instant) -> f64 {
+    let guard = client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() > Some(2));
+    let now = begun.elapsed().as_secs_f64();
+    let ms = |name: &str| guard[name].as_f64().expect("a number");
+    now - (ms("age_ms") + (ms("cycles") - 1.0) * ms("period_ms")) / 1e3
+}
+
+fn events(client: &mut Client, kind: &str) -> Value {
+    let wanted =
+        |events: &Value| events.as_array().is_some_and(|all| all.iter().any(|e| is_kind(e, kind)));
+    let events = client.await_answer("/api/v1/events", wanted);
+    let found = events.as_array().and_then(|all| all.iter().find(|e| is_kind(e, kind)));
+    found.cloned().unwrap_or_default()
+}
+
+fn is_kind(event: &Value, kind: &str) -> bool {
+    event.to_string().contains(&format!("\"{kind}\""))
+}
+
+#[test]
+fn from_the_first_start_over_an_update_to_a_damaged_root() {
+    let built = Built::find();
+    let mut bench = Bench::new(&built);
+    let (slot, mut qemu, begun) = bench.on();
+    assert_eq!(slot, Slot::A);
+    let mut client = bench.console(&mut qemu, begun);
+    let line = qemu.await_words("first password of admin: ", BOOT).expect("a password");
+    let first = line.rsplit(' ').next().expect("words").trim().to_owned();
+    let password = format!("{first}-changed");
+    client.login("admin", &first).expect("in");
+    client.change_password(&first, &password).expect("changed");
+    println!("boot to first cycle of the guard: {:.1} s", first_cycle(&mut client, begun));
+    it_protects(&mut client);
+    let firmware = client.get("/api/v1/firmware").expect("slots");
+    assert_eq!((&firmware["slot"], &firmware["trial"]), (&json!("A"), &Value::Null));
+    assert_eq!(firmware["development"], true, "{firmware:#}");
+
+    update(&built, &mut client);
+    off(&mut qemu);
+    let gone = Instant::now();
+    let (slot, mut qemu, begun) = bench.on();
+    assert_eq!(slot, Slot::B);
+    let mut client = bench.console(&mut qemu, begun);
+    client.login("admin", &password).expect("the data is there");
+    let back = first_cycle(&mut client, gone);
+    println!("from the machine's restart to the guard's first cycle: {back:.1} s");
+    let firmware = client.get("/api/v1/firmware").expect("slots");
+    assert!(firmware["trial"].is_object(), "{firmware:#}");
+    assert_ne!(firmware["version"], env!("CARGO_PKG_VERSION"), "{firmware:#}");
+    client.await_answer("/api/v1/firmware", |firmware| firmware["trial"].is_null());
+    events(&mut client, "firmware_confirmed");
+    let record = bench.machine.record().expect("a record");
+    assert!(record.is_good(Slot::B) && record.is_good(Slot::A), "{record:?}");
+    it_protects(&mut client);
+    qemu.kill();
+    drop(qemu);
+
+    a_damaged_root(&mut bench, &password);
+}
+
+/// The guard cycles over the serial line, the plugin reads the UPS.
+fn it_protects(client: &mut Client) {
+    // Without a licence the second string is over what is shown, and watched.
+    let strings = client.await_answer("/api/v1/strings", |strings| {
+        strings[0]["worst_mv"].is_number() && strings[1]["phase"] == "float"
+    });
+    assert_eq!(strings[0]["name"], "String A", "{strings:#}");
+    let guard = client.get("/api/v1/guard").expect("a guard");
+    let later = guard["cycles"].as_u64().expect("a number") + 3;
+    client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() >= Some(later));
+    client.await_answer("/api/v1/points?prefix=ups.0", |points| {
+        points.as_array().is_some_and(|points| {
+            points.iter().any(|p| p["name"] == "ups.0.input.voltage" && p["quality"] == "good")
+        })
+    });
+}
+
+/// An altered bundle is refused, a whole one is installed and started.
+fn update(built: &Built, client: &mut Client) {
+    let bundle = built.bundle("next.evkf");
+    let mut altered = bundle.clone();
+    let at = altered.len() / 2;
+    altered[at] ^= 1;
+    let refused = client.post_bytes("/api/v1/firmware", &altered).expect_err("refused");
+    assert!(refused.to_string().contains("changed after signing"), "{refused}");
+    let refused = client.post("/api/v1/firmware/activate", &json!({})).expect_err("refused");
+    assert!(refused.to_string().contains("install one first"), "{refused}");
+    let begun = Instant::now();
+    let firmware = client.post_bytes("/api/v1/firmware", &bundle).expect("installed");
+    println!("{} bytes installed in {:.1} s", bundle.len(), begun.elapsed().as_secs_f64());
+    assert_eq!(firmware["other"]["state"], "ready", "{firmware:#}");
+    // Its answer may be lost in the restart.
+    let _ = client.post("/api/v1/firmware/activate", &json!({}));
+}
+
+/// The root that runs is damaged: it goes back to the other, and says why.
+fn a_damaged_root(bench: &mut Bench, password: &str) {
+    // The middle of the root, and its first block, which every start reads.
+    for at in [0, 2 << 20] {
+        bench.machine.write("root_b", at, &[0xff; 4_096]).expect("written");
+    }
+    let begun = Instant::now();
+    let mut slots = Vec::new();
+    let mut qemu = loop {
+        let (slot, mut qemu, _) = bench.on();
+        slots.push(slot);
+        if slot == Slot::A {
+            break qemu;
+        }
+        assert!(slots.len() < 4, "still {slots:?}");
+        off(&mut qemu);
+    };
+    let mut client = bench.console(&mut qemu, begun);
+    println!("fallback after {} starts, {:.1} s", slots.len(), begun.elapsed().as_secs_f64());
+    client.login("admin", password).expect("in");
+    let event = events(&mut client, "firmware_returned");
+    assert!(event.to_string().contains("its file system was altered or damaged"), "{event:#}");
+    let firmware = client.get("/api/v1/firmware").expect("slots");
+    assert_eq!(firmware["other"]["state"], "bad", "{firmware:#}");
+    let record = bench.machine.record().expect("a record");
+    assert_eq!(record.slot(Slot::B).state, SlotState::Bad);
+}
+
+#[test]
+fn a_slot_that_nobody_signed_does_not_start() {
+    let built = Built::find();
+    let dir = tempfile::tempdir().expect("a folder");
+    let lines = [Line::Nothing, Line::Nothing];
+    let mut machine = Machine::copy(&built.image, dir.path(), lines).expect("a machine");
+    // The loader has judged; then somebody changes the header under the first
+    // stage, which judges again.
+    let (slot, mut qemu) = machine.start_after(damage_header).expect("started");
+    assert_eq!(slot, Slot::A);
+    let said = qemu.await_words("slot A is refused", BOOT).expect("a refusal");
+    assert!(said.contains("no key of the platform vouches for it"), "{said}");
+    off(&mut qemu);
+    // It is the only one, and stays the one that a repaired header would start.
+    assert_eq!(machine.record().expect("a record").boot_reason, Reason::Signature);
+    assert!(machine.load().is_err(), "there is nothing else to start");
+}
+
+/// One bit of the signed part of slot A's header.
+fn damage_header(machine: &Machine) {
+    let (_, len) = machine.partition("boot_a").expect("a partition");
+    let at = len - 4_096 + 100;
+    let byte = machine.read("boot_a", at, 1).expect("read")[0];
+    machine.write("boot_a", at, &[byte ^ 1]).expect("written");
+}
