@@ -45,6 +45,11 @@ impl Disk {
         self.tape(|tape| tape.ops.len())
     }
 
+    /// What is on it now.
+    pub fn content(&self) -> Vec<u8> {
+        self.tape(|tape| tape.now.clone())
+    }
+
     /// The record so far.
     pub fn ops(&self) -> Vec<Op> {
         self.tape(|tape| tape.ops.clone())

@@ -87,6 +87,9 @@ impl Run {
             run.round(&store, &mut chance);
         }
         drop(store);
+        // What the store told by itself behind the last acknowledgement.
+        let closed = start(run.dir.path(), &Disk::holding(disk.content()));
+        run.events.extend(closed.events(None, usize::MAX).into_iter().map(|e| (e.id, e)));
         run
     }
 
