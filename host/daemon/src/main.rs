@@ -222,7 +222,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         deliveries: Arc::new(move || notifiers.progress()),
         orders,
         commands,
-        automation,
+        automation: automation.clone(),
         licences,
         alarms,
         data_dir: config.data_dir.clone(),
@@ -246,6 +246,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     keeping.abort();
     judging.abort();
     automating.abort();
+    automation.finish();
+    drop(automation);
     if let Some(notifying) = notifying {
         notifying.abort();
     }
