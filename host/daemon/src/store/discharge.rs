@@ -3,6 +3,7 @@
 //!
 //! Voltages are those of the blocks themselves, whatever their cells.
 
+use super::budget::{self, Room};
 use super::{Shared, Store, StoreError, table};
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
@@ -63,7 +64,7 @@ impl Encoded {
             records.remove(*key)?;
             rows.remove(*key)?;
         }
-        Ok(())
+        budget::trim_discharges(&mut records, &mut rows, Room::Discharges.most())
     }
 }
 
