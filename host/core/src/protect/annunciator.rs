@@ -194,7 +194,7 @@ impl Annunciator {
             Tone::Rare => second % 10 < 1,
             Tone::Steady => true,
         };
-        (on && !muted, !signal.lamp || second % 2 == 0)
+        (on && !muted, !signal.lamp || second.is_multiple_of(2))
     }
 }
 

@@ -6,7 +6,9 @@
 //! below it are lost. Of each table the last commit's rows count; when pages of
 //! them are lost and the commit before it has more, which is the case when the
 //! table's root went bad, those are taken. So a table may be as it was one commit
-//! ago, and never a mixture.
+//! ago, and never a mixture. When the page went bad that says where the tables
+//! are, their roots are looked for in all pages ([`Pages::strays`]); then a table
+//! may be some commits old, which is better than none.
 //!
 //! Rows that belong together and lie in two tables may be torn apart: rows of a
 //! discharge without its record are left behind; a job whose event is lost
@@ -32,6 +34,9 @@ use redb::{
 
 /// Gaps of the audit log that are named one by one.
 const GAPS_MAX: usize = 16;
+
+/// Versions of a stray table that are looked at.
+const STRAYS_MAX: usize = 8;
 
 /// What is in the new file.
 pub struct Salvaged {
@@ -89,13 +94,17 @@ carriers! {
 /// What redb says of the new file.
 pub fn salvage(damaged: &Pages<'_>, new: &Database, all: bool) -> Result<Salvaged, redb::Error> {
     let commits: Vec<_> = damaged.commits().iter().map(|commit| damaged.tables(commit).0).collect();
-    let mut salvaged = Vec::new();
+    let (mut salvaged, mut strays) = (Vec::new(), None);
     for carrier in CARRIERS {
         let name = (carrier.name)();
-        let Some(table) = best(damaged, &commits, &name) else { continue };
+        let table = best(damaged, &commits, &name).or_else(|| {
+            let strays = strays.get_or_insert_with(|| damaged.strays());
+            best_stray(damaged, strays, &name)
+        });
+        let Some(table) = table else { continue };
         let whole = table.tree.map_or(0, |tree| tree.rows);
         let kept = match all || !carrier.is_bulk {
-            true => (carrier.carry)(damaged, table, new)?,
+            true => (carrier.carry)(damaged, &table, new)?,
             false => 0,
         };
         let lost = whole.saturating_sub(kept);
@@ -157,11 +166,7 @@ fn size<K: Key + 'static, V: Value + 'static>(
 }
 
 /// The table as the commit has it that has most of it; of equal ones the newer.
-fn best<'a>(
-    damaged: &Pages<'_>,
-    commits: &'a [Vec<Definition>],
-    name: &str,
-) -> Option<&'a Definition> {
+fn best(damaged: &Pages<'_>, commits: &[Vec<Definition>], name: &str) -> Option<Definition> {
     let named = commits.iter().filter_map(|tables| tables.iter().find(|table| table.name == name));
     let mut best: Option<(u64, &Definition)> = None;
     for table in named {
@@ -173,7 +178,20 @@ fn best<'a>(
             break;
         }
     }
-    best.map(|(_, table)| table)
+    best.map(|(_, table)| table.clone())
+}
+
+/// The stray definition with the most rows; most tables only grow.
+fn best_stray(damaged: &Pages<'_>, strays: &[Definition], name: &str) -> Option<Definition> {
+    let rows = |table: &&Definition| {
+        let Ok(walked) = damaged.rows(table, |_, _| Ok::<_, std::convert::Infallible>(()));
+        walked.rows
+    };
+    let named = strays.iter().filter(|table| table.name == name);
+    // Versions of one definition are many: those that cannot win are not walked.
+    let mut named: Vec<_> = named.collect();
+    named.sort_by_key(|table| std::cmp::Reverse(table.tree.map_or(0, |tree| tree.rows)));
+    named.into_iter().take(STRAYS_MAX).max_by_key(rows).cloned()
 }
 
 /// The rows of a table into the new file; how many.

@@ -199,6 +199,29 @@ impl<'a> Pages<'a> {
         self.definitions(commit.user)
     }
 
+    /// Definitions of tables that no commit leads to: the page with them went bad,
+    /// or they are of an earlier commit and not yet written over. Nothing vouches
+    /// for such a page, but for a definition in it does the root that it names,
+    /// when that has the checksum that it names.
+    pub fn strays(&self) -> Vec<Definition> {
+        let mut strays = Vec::new();
+        // Behind the head, so that a page number is the place less one.
+        for index in 0..(self.size / PAGE).saturating_sub(1).min(REGION_PAGES_MAX) {
+            let Some(page) = self.page(index).filter(|page| page.first() == Some(&1)) else {
+                continue;
+            };
+            let rows = usize::from(u16_at(&page, 2).unwrap_or(0));
+            let found = (0..rows).filter_map(|row| {
+                let (name, definition) = leaf_row(&page, rows, row, Widths::default())?;
+                let table = Definition::parse(name, definition)?;
+                let Tree { page, checksum, .. } = table.tree?;
+                self.node(page, checksum, table.widths).is_some().then_some(table)
+            });
+            strays.extend(found);
+        }
+        strays
+    }
+
     /// Give every row of a table that can be had to `visit`, in order.
     ///
     /// # Errors
