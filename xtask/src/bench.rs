@@ -5,6 +5,7 @@
 
 mod figures;
 mod gateway;
+mod history;
 mod hostile;
 mod plugins;
 
@@ -53,6 +54,8 @@ enum Part {
     Rules,
     /// Seconds until strings are equalized, in virtual time.
     Balance,
+    /// What history costs, in bytes, flash and time (only when asked for: takes minutes).
+    History,
     /// Size of a daemon without the compiler (only when asked for: a build of its own).
     Lean,
     /// Plugins in the interpreter (only when asked for: a build of its own).
@@ -73,6 +76,11 @@ impl Part {
         Self::Rules,
         Self::Balance,
     ];
+
+    /// Whether the programs and plugins have to be built for it.
+    const fn needs_programs(self) -> bool {
+        !matches!(self, Self::Rules | Self::Balance | Self::History)
+    }
 }
 
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
@@ -80,7 +88,11 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         [] => &Part::USUAL[..],
         only => only,
     };
-    let bundles = if arguments.no_build { plugins::built(root)? } else { build(root)? };
+    let bundles = match () {
+        () if !parts.iter().any(|part| part.needs_programs()) => Vec::new(),
+        () if arguments.no_build => plugins::built(root)?,
+        () => build(root)?,
+    };
     let mut figures = Figures::default();
     for part in parts {
         let name = part.to_possible_value();
@@ -95,6 +107,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             Part::Gateway => gateway::measure(root, &mut figures)?,
             Part::Rules => rules()?,
             Part::Balance => balance()?,
+            Part::History => history::run(root)?,
             Part::Lean => plugins::lean(root, &mut figures)?,
             Part::Interpreter => plugins::interpreter(root, &mut figures)?,
             Part::Mutations => plugins::mutations(&mut figures)?,

@@ -258,9 +258,9 @@ impl Alarms {
         let battery = |place: &Place| sight::battery(&batteries, place);
         let (mut replay, mut values) = (preview::Replay::new(&thresholds, battery), 0);
         let from_ms = clock::unix_ms().saturating_sub(PAST_MS);
-        let cells = |string: u16, block: u16| sight.cells(string, block);
+        let of_block = |string: u16, block: u16| sight.known(string, block);
         self.store
-            .each_past(from_ms, &cells, &mut |past| {
+            .each_past(from_ms, &of_block, &mut |past| {
                 values += 1;
                 replay.push(&past);
             })

@@ -4,6 +4,7 @@
 //! battery noticing: the guard neither waits for the daemon nor shares memory
 //! that the daemon can write.
 
+pub mod accounts;
 pub mod alarms;
 pub mod caps;
 pub mod clock;

@@ -15,35 +15,12 @@
 //! decides (facts/radius-syslog-smtp.md §5, §6).
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 
 /// Most authenticators.
 pub const AUTHENTICATORS_MAX: usize = 4;
-
-/// What somebody who is signed in may do. Ordered: later may more.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// See everything and change nothing.
-    Viewer,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// The word in configuration, API and page.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// Who else decides, and what their words mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,14 +31,14 @@ pub struct LoginSettings {
     pub authenticators: Vec<String>,
     /// Words of authenticators (RADIUS: `Filter-Id`, `Class`, …) and the role
     /// that each gives. No word here: no entry.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, String>,
 }
 
 impl LoginSettings {
-    /// The role of somebody with these words: the one that may most.
+    /// The roles of somebody with these words.
     #[must_use]
-    pub fn role(&self, words: &[String]) -> Option<Role> {
-        words.iter().filter_map(|word| self.roles.get(word)).max().copied()
+    pub fn roles(&self, words: &[String]) -> BTreeSet<String> {
+        words.iter().filter_map(|word| self.roles.get(word)).cloned().collect()
     }
 
     /// What is wrong with it, where `plugins` are the configured ones.
@@ -154,16 +131,17 @@ mod tests {
     }
 
     #[test]
-    fn the_word_that_may_most_counts_and_no_word_is_no_role() {
+    fn every_word_gives_its_role_and_no_word_is_no_role() {
         let settings = settings("[roles]\nops = \"admin\"\nall = \"viewer\"");
-        let role =
-            |words: &[&str]| settings.role(&words.iter().map(|w| (*w).into()).collect::<Vec<_>>());
-        assert_eq!(role(&["all", "ops", "x"]), Some(Role::Admin));
-        assert_eq!(role(&["x", "all"]), Some(Role::Viewer));
+        let roles = |words: &[&str]| {
+            let roles = settings.roles(&words.iter().map(|w| (*w).into()).collect::<Vec<_>>());
+            roles.into_iter().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(roles(&["all", "ops", "x"]), "admin viewer");
+        assert_eq!(roles(&["x", "all"]), "viewer");
         for none in [&[][..], &[""], &["Ops"], &["ops "], &["admin"]] {
-            assert_eq!(role(none), None, "{none:?}");
+            assert_eq!(roles(none), "", "{none:?}");
         }
-        assert!(toml::from_str::<LoginSettings>("[roles]\nops = \"root\"").is_err());
     }
 
     #[test]

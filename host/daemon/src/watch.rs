@@ -5,6 +5,7 @@
 
 use crate::clock;
 mod bench;
+mod recorder;
 mod strings;
 
 use crate::hub::Hub;
@@ -12,10 +13,11 @@ use crate::plant::{Plant, number};
 use crate::store::{Store, recent};
 use bench::Bench;
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
-use evenkeel_core::history::{Sample, Spread};
+use evenkeel_core::history::Spread;
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
 use evenkeel_core::points::{Point, Quality, Value};
 use evenkeel_core::time::Nanos;
+use recorder::Recording;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,8 +70,8 @@ pub async fn run(
 ) {
     let mut watch = Watch::new(subtrees);
     let mut changes = hub.changes();
-    let (mut sampled, mut spread_at) = (clock::now(), Nanos(0));
-    let history_period = Nanos(history_period.as_nanos() as u64);
+    let mut recording = Recording::new(store.clone(), Nanos(history_period.as_nanos() as u64));
+    let mut spread_at = Nanos(0);
     loop {
         // The sender lives in the hub, which this task holds.
         let _ = tokio::time::timeout(TICK, changes.changed()).await;
@@ -88,10 +90,7 @@ pub async fn run(
                     store.recent().push(index, spread);
                 }
             }
-            if now.since(sampled) >= history_period {
-                sampled = now;
-                store.append(clock::unix_ms(), samples(&plant));
-            }
+            recording.step(&plant, clock::unix_ms(), now);
         }
         tokio::time::sleep(SPACING).await;
     }
@@ -247,20 +246,11 @@ fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
     plant.snapshot.strings.iter().enumerate().filter_map(of).collect()
 }
 
-fn samples(plant: &Plant) -> Vec<(u16, Sample)> {
-    let strings = plant.snapshot.strings.iter().enumerate();
-    strings
-        .map(|(s, string)| {
-            let blocks = plant.snapshot.blocks_of(s);
-            (number(s), Sample::of(string, blocks, |b| plant.quality(b)))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plant::testing;
+    use evenkeel_core::history::Record;
     use evenkeel_core::image::{Snapshot, StringRecord};
     use evenkeel_core::points::{Name, Unit};
 
@@ -396,9 +386,11 @@ mod tests {
         let task = tokio::spawn(run(hub, store.clone(), Duration::from_millis(1), vec![]));
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            let past = store.history(1, 1, 0..=u64::MAX, 9).expect("readable");
-            if let [sample, ..] = &past[..] {
-                assert_eq!(sample.block.voltage_mv, 13_700);
+            let mut past = Vec::new();
+            let visit = |_: &_, record: &Record| past.push(*record);
+            store.each_record(1, 1, 0..=u64::MAX, visit).expect("readable");
+            if let [record, ..] = &past[..] {
+                assert_eq!(record.voltage_mv.map(|span| span.mean), Some(13_700));
                 assert_eq!(store.recent().of(0)[0].width_mv(), 100);
                 task.abort();
                 return;

@@ -1,8 +1,9 @@
-//! Kill -9 while events and a plugin's values are being written: every
+//! Kill -9 while events, a plugin's values and history are being written: every
 //! acknowledged one is there afterwards (DESIGN.md "Power may fail at any
 //! instruction").
 
 use evenkeel_core::events::Event;
+use evenkeel_core::history::{Head, Record, Row, Sheet};
 use evenkeeld::store::{Limits, ShelfChange, Store};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -21,6 +22,10 @@ fn victim() {
         let value = Some(id.to_le_bytes().to_vec());
         let change = ShelfChange::Put { key: "last".into(), value, wear: vec![1] };
         store.change_shelf("plugin/", change).wait().expect("acknowledged");
+        // A row every three hours: each eighth ends a day.
+        let head = Head { unix_ms: id * 10_800_000, ..Head::default() };
+        let row = Row { head, blocks: vec![Record::default(); 3] };
+        store.append(vec![(1, Sheet::from(&row))]).wait().expect("acknowledged");
         println!("\nacknowledged {id}");
     }
 }
@@ -58,6 +63,14 @@ fn what_was_acknowledged_survives_kill_9() {
         let kept = store.kept("plugin/", "last").expect("readable").expect("set before");
         let kept = u64::from_le_bytes(kept.try_into().expect("8 bytes"));
         assert!((last..=ids.len() as u64).contains(&kept), "round {round}: {kept} of {last}");
+        // Killed between an event and its row, the row of that event is missing.
+        let mut rows = Vec::new();
+        let visit = |head: &Head, _: &Record| rows.push(head.unix_ms / 10_800_000);
+        store.each_record(1, 2, 0..=u64::MAX, visit).expect("readable");
+        rows.dedup();
+        let lost = (1..=last).filter(|id| !rows.contains(id)).count();
+        assert!(lost < round, "round {round}: {lost} of {last} rows are lost");
+        assert!(rows.is_sorted() && rows.len() as u64 >= last - lost as u64);
     }
     assert!(last > 50);
 }

@@ -11,6 +11,7 @@
 pub mod appliance;
 pub mod audit;
 pub mod battery_file;
+pub mod history;
 pub mod manage;
 pub mod replay;
 pub mod summary;

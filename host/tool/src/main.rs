@@ -5,8 +5,9 @@
 //! plugins of an appliance. Results go to standard output, everything for
 //! people to standard error.
 //!
-//! `evenkeel audit verify FILE --key KEY` says whether an exported audit log is
-//! as the appliance wrote it, or what was done to it.
+//! `evenkeel history …` looks into an exported history; `evenkeel audit verify
+//! FILE --key KEY` says whether an exported audit log is as the appliance wrote
+//! it, or what was done to it.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -17,11 +18,14 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use evenkeel::audit;
 use evenkeel::battery_file::ReplayBattery;
+use evenkeel::history::{self, Wanted};
 use evenkeel::manage;
 use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
 use evenkeel::trace::{Sample, Trace};
 use evenkeel_core::estimate::StringEstimate;
+use evenkeel_core::history::Level;
+use evenkeel_core::history::csv::Utc;
 use evenkeel_core::scan::Phase;
 
 /// The user's tool of the Evenkeel battery monitor.
@@ -42,6 +46,9 @@ enum Action {
     /// Look at an audit log that was exported from an appliance.
     #[command(subcommand)]
     Audit(AuditAction),
+    /// Look into a history that was exported from an appliance.
+    #[command(subcommand)]
+    History(HistoryAction),
 }
 
 #[derive(Subcommand)]
@@ -54,6 +61,46 @@ enum AuditAction {
         #[arg(long, value_name = "HEX")]
         key: Option<String>,
     },
+}
+
+#[derive(Subcommand)]
+enum HistoryAction {
+    /// Say what is in it: a line per level and string.
+    Inspect {
+        /// The exported file.
+        file: PathBuf,
+    },
+    /// Look at every check sum, and name what is damaged.
+    Verify {
+        /// The exported file.
+        file: PathBuf,
+    },
+    /// Write what is whole of a damaged file into a new one.
+    Salvage {
+        /// The exported file.
+        file: PathBuf,
+        /// The new file.
+        to: PathBuf,
+    },
+    /// Print records as CSV.
+    Export {
+        /// The exported file.
+        file: PathBuf,
+        /// Only this string, counted from 1.
+        #[arg(long)]
+        string: Option<u16>,
+        /// Only this block of each string, counted from 1.
+        #[arg(long)]
+        block: Option<u16>,
+        /// records, hours or days.
+        #[arg(long, default_value = "records", value_parser = level)]
+        level: Level,
+    },
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    let level = Level::ALL.into_iter().find(|level| level.word() == word);
+    level.ok_or_else(|| "one of: records, hours, days".to_owned())
 }
 
 #[derive(Args)]
@@ -74,14 +121,12 @@ struct ReplayArguments {
 const REPLAY_HELP: &str = include_str!("replay_help.txt");
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Action::Replay(arguments) => report(replay(&arguments)),
-        Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
-        Action::Audit(AuditAction::Verify { file, key }) => report(verify(&file, key.as_deref())),
-    }
-}
-
-fn report(done: Result<(), Box<dyn Error>>) -> ExitCode {
+    let done = match Arguments::parse().command {
+        Action::Plugin(arguments) => return report_plugin(manage::run(*arguments)),
+        Action::Replay(arguments) => replay(&arguments),
+        Action::Audit(AuditAction::Verify { file, key }) => verify(&file, key.as_deref()),
+        Action::History(action) => look(&action),
+    };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads has seen enough.
@@ -116,6 +161,76 @@ fn verify(file: &Path, key: Option<&str>) -> Result<(), Box<dyn Error>> {
     let verdict = audit::run(file, key)?;
     io::stdout().lock().write_all(verdict.as_bytes())?;
     Ok(())
+}
+
+fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
+    let (HistoryAction::Inspect { file: path }
+    | HistoryAction::Verify { file: path }
+    | HistoryAction::Salvage { file: path, .. }
+    | HistoryAction::Export { file: path, .. }) = action;
+    let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let file = BufReader::new(File::open(path).map_err(|e| named(&e))?);
+    let mut out = BufWriter::new(io::stdout().lock());
+    match action {
+        HistoryAction::Inspect { .. } => {
+            for ((level, string), of) in history::inspect(file).map_err(|e| named(&e))? {
+                print_summary(&mut out, level, string, &of)?;
+            }
+        }
+        HistoryAction::Verify { .. } => {
+            let verdict = history::verify(file).map_err(|e| named(&e))?;
+            print_verdict(&mut out, &verdict)?;
+            match verdict.broken {
+                Some(broken) => return Err(named(&broken).into()),
+                None if !verdict.bad.is_empty() => return Err(named(&"damaged").into()),
+                None => {}
+            }
+        }
+        HistoryAction::Salvage { to, .. } => {
+            let new = File::create_new(to).map_err(|e| format!("{}: {e}", to.display()))?;
+            let mut new = BufWriter::new(new);
+            let verdict = history::salvage(file, &mut new).map_err(|e| named(&e))?;
+            new.flush()?;
+            print_verdict(&mut out, &verdict)?;
+            if let Some(broken) = verdict.broken {
+                writeln!(out, "{}", named(&broken))?;
+            }
+        }
+        HistoryAction::Export { string, block, level, .. } => {
+            let wanted = Wanted { string: *string, block: *block, level: *level };
+            let tell = |key, damage| eprintln!("evenkeel: {}: {damage}", history::name(key));
+            match history::export(file, wanted, &mut out, tell) {
+                Err(history::HistoryError::File(error)) => return Err(named(&error).into()),
+                other => other?,
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn print_summary(
+    out: &mut impl Write,
+    level: Level,
+    string: u16,
+    of: &history::Summary,
+) -> io::Result<()> {
+    let (first, last) = of.span.unwrap_or_default();
+    let per_record = of.bytes as f64 / of.records.max(1) as f64;
+    let (first, last, level) = (Utc(first), Utc(last), level.word());
+    let history::Summary { sheets, rows, blocks, bytes, .. } = of;
+    writeln!(
+        out,
+        "string {string}, {level}: {rows} rows of {blocks} blocks in {sheets} sheets, {first} to \
+         {last}, {bytes} bytes, {per_record:.2} bytes per record"
+    )
+}
+
+fn print_verdict(out: &mut impl Write, verdict: &history::Verdict) -> io::Result<()> {
+    for (key, damage) in &verdict.bad {
+        writeln!(out, "{}: {damage}", history::name(*key))?;
+    }
+    writeln!(out, "{} columns are whole, {} damaged", verdict.good, verdict.bad.len())?;
+    out.flush()
 }
 
 fn replay(arguments: &ReplayArguments) -> Result<(), Box<dyn Error>> {

@@ -1,5 +1,7 @@
 //! The program as a user meets it: files in, CSV and exit code out.
 
+use evenkeel_core::history::file::FileWriter;
+use evenkeel_core::history::{Head, Key, Level, Place, Record, Row, Sheet, Span};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -118,4 +120,65 @@ fn help_is_enough_to_write_a_battery_file() {
     ] {
         assert!(text.contains(word), "{word}");
     }
+}
+
+/// Two days of two blocks, a row an hour.
+fn exported_history(folder: &Path) -> PathBuf {
+    let mut out = Vec::new();
+    let mut writer = FileWriter::new(&mut out);
+    for day in 20_000..20_002u32 {
+        let mut sheet = Sheet::default();
+        for hour in 0..24u64 {
+            let unix_ms = (u64::from(day) * 24 + hour) * 3_600_000;
+            let voltage_mv = Some(Span::of(13_600 + hour as i32));
+            let record = Record { voltage_mv, ..Record::default() };
+            sheet.push(&Row { head: Head { unix_ms, ..Head::default() }, blocks: vec![record; 2] });
+        }
+        let place = Place { level: Level::Raw, period: day, string: 1, part: 0 };
+        for (block, column) in (0..).zip(sheet.encode(place)) {
+            writer.column(&mut out, Key { place, block }, &column);
+        }
+    }
+    writer.finish(&mut out);
+    let path = folder.join("history.evkhist");
+    fs::write(&path, out).expect("written");
+    path
+}
+
+#[test]
+fn an_exported_history_is_inspected_verified_printed_and_salvaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = exported_history(folder.path());
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let history = |words: &[&str]| {
+        let output = evenkeel(&[&["history"], words].concat());
+        let said = [output.stdout, output.stderr].map(|b| String::from_utf8(b).expect("UTF-8"));
+        (output.status.code(), said[0].clone(), said[1].clone())
+    };
+    let (code, out, _) = history(&["inspect", &text(&path)]);
+    assert!(code == Some(0) && out.starts_with("string 1, records: 48 rows of 2 blocks"), "{out}");
+    let (code, out, _) = history(&["verify", &text(&path)]);
+    assert_eq!((code, out.as_str()), (Some(0), "6 columns are whole, 0 damaged\n"));
+    let (code, out, _) = history(&["export", &text(&path), "--block", "2"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 1 + 48), "{out}");
+    assert!(out.contains("\r\n2024-10-04T05:00:00.000Z,1,2,13.605,"), "{out}");
+
+    let mut bytes = fs::read(&path).expect("there");
+    let in_the_last_block = bytes.len() - 15 - 2;
+    bytes[in_the_last_block] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let (code, out, err) = history(&["verify", &text(&path)]);
+    assert!(code == Some(1) && err.contains("history.evkhist"), "{err}");
+    assert!(
+        out.starts_with("string 1, records from 2024-10-05, part 1, block 2: its check"),
+        "{out}"
+    );
+    let whole = folder.path().join("whole.evkhist");
+    let (code, out, _) = history(&["salvage", &text(&path), &text(&whole)]);
+    assert!(code == Some(0) && out.contains("5 columns are whole, 1 damaged"), "{out}");
+    assert_eq!(history(&["verify", &text(&whole)]).0, Some(0));
+    let (code, _, err) = history(&["salvage", &text(&path), &text(&whole)]);
+    assert!(code == Some(1) && err.contains("whole.evkhist"), "nothing is written over: {err}");
+    let (code, _, err) = history(&["export", &text(&path), "--level", "years"]);
+    assert!(code == Some(2) && err.contains("records, hours, days"), "{err}");
 }

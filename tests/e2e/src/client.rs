@@ -121,6 +121,27 @@ impl Client {
         self.body("GET", path, answer)
     }
 
+    /// GET a file as it is, to the end of what the appliance sends.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get_bytes(&mut self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(cookie) = &self.cookie {
+            request = request.header("Cookie", cookie);
+        }
+        let transport =
+            |source| ClientError::Transport { method: "GET", path: path.to_owned(), source };
+        let mut answer = request.call().map_err(transport)?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().read_to_vec().map_err(transport)?;
+        if !(200..300).contains(&status) {
+            let body = String::from_utf8_lossy(&body).into_owned();
+            return Err(ClientError::Status { method: "GET", path: path.to_owned(), status, body });
+        }
+        Ok(body)
+    }
+
     /// GET a JSON document again and again until `wanted` holds of it; the
     /// answer in which it does. A daemon that is just starting is asked again.
     ///

@@ -132,11 +132,11 @@ fn people_sign_in_by_freeradius_and_the_local_administrator_without() {
     let begun = Instant::now();
     let (mut ada, who) = enter(&stack, "ada", "analytical engine").expect("accepted");
     println!("sign-in by RADIUS took {:?}", begun.elapsed());
-    assert_eq!((&who["role"], &who["origin"]), (&json!("admin"), &json!("radius")));
+    assert_eq!((&who["roles"], &who["origin"]), (&json!(["admin"]), &json!("radius")));
     ada.post("/api/v1/orders", &json!({"order": "mute"})).expect("an administrator may");
 
     let (mut eve, who) = enter(&stack, "eve", "nobody listens").expect("accepted");
-    assert_eq!((&who["role"], &who["origin"]), (&json!("viewer"), &json!("radius")));
+    assert_eq!((&who["roles"], &who["origin"]), (&json!(["viewer"]), &json!("radius")));
     eve.get("/api/v1/points").expect("a viewer may look");
     let order = eve.post("/api/v1/orders", &json!({"order": "mute"}));
     assert!(matches!(order, Err(ClientError::Status { status: 403, .. })), "{order:?}");
@@ -149,7 +149,7 @@ fn people_sign_in_by_freeradius_and_the_local_administrator_without() {
     let (mut grace, asked) = enter(&stack, "grace", "cobol 1959").expect("challenged");
     assert_eq!(asked, json!({"challenge": "Code of your token"}));
     let answer = grace.post("/api/v1/login/answer", &json!({"answer": "123456"}));
-    assert_eq!(answer.expect("accepted")["role"], "admin");
+    assert_eq!(answer.expect("accepted")["roles"], json!(["admin"]));
     grace.get("/api/v1/points").expect("signed in");
 
     drop(server);

@@ -32,6 +32,7 @@ pub mod live;
 pub mod module;
 pub mod noise;
 pub mod plant;
+pub mod recorded;
 pub mod scenario;
 pub mod table;
 pub mod ups;

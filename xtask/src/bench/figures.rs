@@ -37,7 +37,7 @@ impl Figures {
     /// others nothing is taken.
     pub fn take(&mut self, of: &str, text: &str, budgets: &[(&str, f64)]) {
         for line in text.lines() {
-            let figure = line.split_once(": ").and_then(|(name, rest)| {
+            let figure = line.rsplit_once(": ").and_then(|(name, rest)| {
                 let (value, unit) = rest.split_once(' ')?;
                 Some((name, value.parse::<f64>().ok()?, unit))
             });
@@ -68,7 +68,11 @@ mod tests {
     fn lines_become_figures_with_their_verdict() {
         let mut figures = Figures::default();
         figures.begin("plugins");
-        figures.take("megatec", "noise\nlink: 12 µs\nall: 60000 µs\nx: y z\n", &[("all", 5e4)]);
+        figures.take(
+            "megatec",
+            "noise\nlink: 12 µs\ncold: all: 60000 µs\nx: y z\n",
+            &[("cold: all", 5e4)],
+        );
         let rows: Value = serde_json::from_str(&figures.json()).expect("JSON");
         assert_eq!(rows.as_array().map(Vec::len), Some(2));
         assert_eq!((&rows[0]["name"], &rows[0]["kept"]), (&json!("megatec, link"), &Value::Null));

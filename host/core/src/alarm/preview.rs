@@ -59,8 +59,8 @@ pub fn now<'a>(thresholds: &Thresholds, readings: impl Iterator<Item = Reading<'
     count(worst)
 }
 
-/// What would have been told of. `past`: by time; `battery` names the type of a
-/// block.
+/// What would have been told of. `past`: of each place by time; `battery` names
+/// the type of a block.
 pub fn past<'a>(
     thresholds: &Thresholds,
     battery: impl Fn(&Place) -> Option<&'a str>,
@@ -93,7 +93,7 @@ impl<'a, 't, F: Fn(&Place) -> Option<&'a str>> Replay<'t, F> {
         Self { thresholds, battery, lives: BTreeMap::new(), worst: BTreeMap::new() }
     }
 
-    /// The next value.
+    /// The next value of some place.
     pub fn push(&mut self, past: &Past) {
         if !past.value.is_finite() {
             return;

@@ -1,6 +1,7 @@
 //! What the alarms see of the hub: the whole plant, whatever the licence shows,
 //! and the UPSes that somebody configured.
 
+use super::past::Known;
 use crate::hub::Hub;
 use crate::plant::{Plant, number};
 use crate::store::Store;
@@ -76,11 +77,16 @@ impl Sight {
         readings
     }
 
-    /// Cells of a block (both from 1), if it is there.
-    pub fn cells(&self, string: u16, block: u16) -> Option<u8> {
+    /// What is known of a block (both from 1), if it is there.
+    pub fn known(&self, string: u16, block: u16) -> Option<Known> {
         let index = |n: u16| usize::from(n).checked_sub(1);
-        let strings = &self.plant.as_deref()?.snapshot.strings;
-        Some(strings.get(index(string)?)?.blocks.get(index(block)?)?.cells)
+        let string = self.plant.as_deref()?.snapshot.strings.get(index(string)?)?;
+        let health = string.health.blocks.get(index(block)?);
+        let baseline_mohm = health.map(|health| f64::from(health.baseline.mohm));
+        Some(Known {
+            cells: string.blocks.get(index(block)?)?.cells,
+            baseline_mohm: baseline_mohm.filter(|mohm| *mohm > 0.0),
+        })
     }
 }
 

@@ -4,9 +4,12 @@ use super::*;
 use crate::plant::testing;
 use crate::store::Limits as StoreLimits;
 use evenkeel_core::alarm::book::State as AlarmState;
-use evenkeel_core::history::Sample;
+use evenkeel_core::events::Severity;
+use evenkeel_core::history::Row;
+use evenkeel_core::image::BlockRecord;
 use evenkeel_core::licence::Limits;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::scan::Phase;
 use std::path::Path;
 
 struct Bench {
@@ -133,23 +136,30 @@ async fn thresholds_of_a_ups_and_of_a_battery_type() {
 async fn a_preview_counts_now_and_the_past_and_changes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut bench = Bench::new(dir.path());
-    let plant = testing::plant(&[13.6, 13.6, 13.6]);
+    let mut plant = testing::plant(&[13.6, 13.6, 13.6]);
+    plant.snapshot.strings[0].health.blocks[2].baseline.mohm = 4.0;
     bench.hub.set_plant(plant.clone());
     bench.run(2);
     let mut string = plant.snapshot.strings[0].clone();
+    (string.phase, string.blocks[2].resistance) = (Phase::Float, Some((5.0, Nanos(1))));
     string.blocks[0].temperature_dc = 310;
     let now = clock::unix_ms();
     for (ago_ms, warm) in [(31 * 24 * 3_600_000, true), (3_600_000, true), (1_000, false)] {
         string.blocks[1].temperature_dc = if warm { 330 } else { 240 };
-        let sample = Sample::of(&string, &string.blocks, |block| block.quality);
-        bench.store.append(now - ago_ms, vec![(1, sample)]);
+        let seen = |block: &BlockRecord| (block.quality, block.temperature_quality);
+        let row = Row::of(now - ago_ms, &string, &string.blocks, seen);
+        bench.store.append(vec![(1, (&row).into())]).done().await.expect("on the disk");
     }
-    bench.store.record_acknowledged(Event::GuardBack).done().await.expect("after the samples");
     let wish = rules(&WARM.replace("25.0", "30.0\nalarm = 32.0"));
     let preview = bench.alarms.preview(wish).expect("read");
     assert_eq!((preview.now.alarm, preview.now.warning), (0, 0));
     assert_eq!((preview.past.alarm, preview.past.warning), (1, 1), "{:?}", preview.past);
-    assert_eq!(preview.values, 2 * 3 * 3, "two samples of three blocks, three quantities");
+    // Of three blocks voltage, deviation, temperature, of one the resistance, and
+    // the string's voltage.
+    assert_eq!(preview.values, 2 * (3 * 3 + 1 + 1));
+    let worn = WARM.replace("block-temperature", "block-resistance");
+    let worn = bench.alarms.preview(rules(&worn.replace("25.0", "20.0"))).expect("read");
+    assert_eq!(worn.past.places, [(Place::Block(1, 3), Severity::Warning)], "a quarter more");
     assert!(bench.alarms.thresholds().rules().is_empty());
     bench.run(2);
     assert!(bench.kinds().is_empty());

@@ -13,12 +13,12 @@ use super::gate::{self, Peer};
 use super::password::{self, HashError};
 use super::problem::Problem;
 use super::remote::{self, CHALLENGE_COOKIE, Visitor};
-use super::session::{Account, Caller, Token};
+use super::session::{Account, Caller, Shown, Token};
 use super::{Console, ConsoleError, page};
+use crate::accounts::rights::{Area, Level};
+use crate::accounts::user::User;
 use crate::clock;
 use crate::files::write_private;
-use crate::login::Role;
-use crate::store::StoreError;
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{Extension, Form, Json, State};
 use axum::http::header::SET_COOKIE;
@@ -26,6 +26,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use evenkeel_core::events::Event;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -72,19 +73,27 @@ pub struct NewPassword {
 pub struct SignedIn {
     /// User name.
     user: String,
-    /// What they may do.
-    role: Role,
+    /// The roles that give what they may do; a local user's groups give more.
+    roles: BTreeSet<String>,
+    /// What they may do, by area; areas that are not here do not exist for them.
+    rights: BTreeMap<Area, Level>,
     /// Who keeps the account: `local`, or the authenticator.
     origin: String,
     /// The password must be changed before anything else is reachable.
     must_change_password: bool,
 }
 
-impl From<&Account> for SignedIn {
-    fn from(account: &Account) -> Self {
+impl SignedIn {
+    fn of(console: &Console, account: &Account) -> Self {
+        let local = || console.accounts.user(&account.user).ok().flatten();
+        let roles = match &account.via {
+            Some(_) => account.roles.clone(),
+            None => local().map(|user| user.roles).unwrap_or_default(),
+        };
         Self {
             user: account.user.clone(),
-            role: account.role,
+            roles,
+            rights: console.rights(account).unwrap_or_default().by_name(),
             origin: account.origin().to_owned(),
             must_change_password: account.must_change,
         }
@@ -139,15 +148,6 @@ impl Entry {
     }
 }
 
-/// What is kept of a user.
-#[derive(Serialize, Deserialize)]
-struct User {
-    /// argon2id, in PHC form.
-    hash: String,
-    must_change: bool,
-    changed_unix_ms: u64,
-}
-
 /// A `Set-Cookie` header.
 pub type Cookie = AppendHeaders<[(HeaderName, String); 1]>;
 
@@ -164,8 +164,8 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
     let path = console.data_dir.join(FIRST_PASSWORD);
     let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
     write_private(&path, format!("{first}\n")).map_err(|e| failed(&e))?;
-    let user = User { hash, must_change: true, changed_unix_ms: clock::unix_ms() };
-    keep(console, FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
+    let user = User::first(hash, clock::unix_ms());
+    console.accounts.keep(FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
     tracing::info!("first user is {FIRST_USER:?}, its password is in {}", path.display());
     Ok(())
 }
@@ -244,7 +244,7 @@ pub async fn password(
     let Json(wish) = body.map_err(bad_json)?;
     let cookie = change(&console, from, &caller, wish).await?;
     let account = Account { must_change: false, ..caller.account };
-    Ok((cookie, Json(SignedIn::from(&account))))
+    Ok((cookie, Json(SignedIn::of(&console, &account))))
 }
 
 /// The same from the page's form.
@@ -267,8 +267,12 @@ pub async fn password_form(
 /// Who is signed in. Asking is no activity: it does not prolong the session.
 #[utoipa::path(get, path = "/api/v1/session", tag = "access",
     responses((status = 200, body = SignedIn), (status = 401, body = Problem)))]
-pub async fn session(Extension(caller): Extension<Caller>) -> Json<SignedIn> {
-    Json(SignedIn::from(&caller.account))
+pub async fn session(
+    State(console): State<Arc<Console>>,
+    Extension(caller): Extension<Caller>,
+) -> Json<SignedIn> {
+    let rights = caller.rights.by_name();
+    Json(SignedIn { rights, ..SignedIn::of(&console, &caller.account) })
 }
 
 /// Sign out; ends the session and its streams.
@@ -339,6 +343,8 @@ async fn decide(console: &Console, from: IpAddr, login: Login) -> Result<Entry, 
     let local = local.filter(|_| name == account);
     let hash = local.as_ref().map(|u| u.hash.clone());
     let right = verified(console, &account, from, password, hash).await?;
+    let now = clock::unix_ms();
+    let local = local.filter(|user| user.is_active(now) && user.password_counts(now));
     let (true, Some(user)) = (right, local) else {
         // People type passwords into name fields.
         let known = if known(console, &account) { &account } else { UNKNOWN };
@@ -368,16 +374,19 @@ async fn change(
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", "The new password is refused")
             .detail(weak.to_string())
     })?;
-    let hash = user(console, name)?.map(|u| u.hash);
+    let before = user(console, name)?;
     admit(console, name, from)?;
-    if !verified(console, name, from, wish.old, hash).await? {
+    let hash = before.as_ref().map(|u| u.hash.clone());
+    let right = verified(console, name, from, wish.old, hash).await?;
+    let (true, Some(before)) = (right, before) else {
         console.sign_in_failed(name, from, None);
         return Err(wrong("The present password is wrong"));
-    }
+    };
     console.throttle().succeeded(name, from, clock::now());
     let hash = console.hasher.hash(wish.new).await.map_err(hash_problem)?;
-    let user = User { hash, must_change: false, changed_unix_ms: clock::unix_ms() };
-    keep(console, name, &user).await.map_err(|e| Problem::store(&e))?;
+    let (changed_unix_ms, first_until_unix_ms) = (clock::unix_ms(), None);
+    let user = User { hash, must_change: false, changed_unix_ms, first_until_unix_ms, ..before };
+    console.accounts.keep(name, &user).await.map_err(|e| Problem::store(&e))?;
     if name == FIRST_USER {
         // Already gone after the first change.
         let _ = std::fs::remove_file(console.data_dir.join(FIRST_PASSWORD));
@@ -418,7 +427,9 @@ fn sign_out(
     from: IpAddr,
     caller: Caller,
 ) -> AppendHeaders<[(HeaderName, String); 2]> {
-    console.sessions().end(caller.session);
+    if let Shown::Session(session) = caller.shown {
+        console.sessions().end(session);
+    }
     console.store.record(Event::Logout { user: caller.user, from: from.to_string() });
     let clear = (HeaderName::from_static("clear-site-data"), "\"cache\", \"storage\"".to_owned());
     AppendHeaders([(SET_COOKIE, Token::clear_cookie()), clear])
@@ -430,7 +441,7 @@ pub(super) fn begin(
     account: Account,
     from: IpAddr,
 ) -> Result<(Cookie, SignedIn), Problem> {
-    let signed_in = SignedIn::from(&account);
+    let signed_in = SignedIn::of(console, &account);
     let (user, via) = (account.user.clone(), account.via.clone());
     let cookie = open(console, account)?;
     console.store.record(Event::Login { user, from: from.to_string(), via });
@@ -448,23 +459,12 @@ pub(super) fn token() -> Result<Token, Problem> {
     Token::random().map_err(|e| hash_problem(HashError::Failed(e.to_string())))
 }
 
-/// Accounts that are kept here are administrators.
 fn local_account(user: String, must_change: bool) -> Account {
-    Account { user, role: Role::Admin, via: None, must_change }
+    Account { user, roles: BTreeSet::new(), via: None, must_change }
 }
 
 fn user(console: &Console, name: &str) -> Result<Option<User>, Problem> {
-    let record = console.store.user(name).map_err(|e| Problem::store(&e))?;
-    let parse = |bytes: Vec<u8>| {
-        serde_json::from_slice(&bytes)
-            .map_err(|_| Problem::store(&StoreError::Record { what: "user" }))
-    };
-    record.map(parse).transpose()
-}
-
-async fn keep(console: &Console, name: &str, user: &User) -> Result<(), StoreError> {
-    let record = serde_json::to_vec(user).map_err(|_| StoreError::Record { what: "user" })?;
-    console.store.put_user(name, record).done().await
+    console.accounts.user(name).map_err(|e| Problem::store(&e))
 }
 
 fn known(console: &Console, name: &str) -> bool {

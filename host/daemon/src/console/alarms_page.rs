@@ -10,8 +10,8 @@ use super::page::{self, VERSION, render};
 use super::problem::Problem;
 use super::session::Caller;
 use super::{Console, clock};
+use crate::accounts::rights::{Area, Level};
 use crate::alarms::Shown;
-use crate::login::Role;
 use crate::words::{AlarmWords, Lang, words};
 use askama::Template;
 use axum::extract::rejection::{FormRejection, PathRejection};
@@ -106,7 +106,7 @@ pub async fn alarms(
         version: &VERSION,
         user: &caller.user,
         lang,
-        may_act: caller.account.role >= Role::Admin,
+        may_act: caller.may(Area::Alarms, Level::Operate),
         full,
         unkept: unkept.is_some(),
         rows: alarms.iter().map(|shown| Row::of(lang, shown)).collect(),

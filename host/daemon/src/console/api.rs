@@ -1,11 +1,13 @@
 //! The read side of the HTTP API: what the hub, the store and the plugin host
 //! know, as JSON. Every value carries its quality, its time and its age.
 
+pub mod accounts;
 pub mod alarms;
 pub mod audit;
 pub mod automation;
 pub mod bench;
 pub mod discharges;
+pub mod history;
 pub mod licence;
 pub mod plugins;
 pub mod store;
@@ -15,7 +17,7 @@ use super::Console;
 use super::problem::Problem;
 use crate::clock;
 use crate::plant::Plant;
-use crate::store::{PastBlock, StoreError, StoredEvent};
+use crate::store::{StoreError, StoredEvent};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -27,7 +29,6 @@ use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 const EVENTS_MAX: usize = 1_000;
-const SAMPLES_MAX: usize = 20_000;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -141,29 +142,6 @@ pub struct EventOut {
     data: evenkeel_core::events::Event,
 }
 
-/// The past of one block, column by column.
-#[derive(Default, Serialize, ToSchema)]
-pub struct HistoryOut {
-    /// String, counted from 1.
-    string: u16,
-    /// Block, counted from 1.
-    block: u16,
-    /// When, ms since 1970.
-    unix_ms: Vec<u64>,
-    /// How long ago the newest sample was taken, ms.
-    age_ms: Option<u64>,
-    /// Voltage, mV; null when there was no usable one.
-    voltage_mv: Vec<Option<u16>>,
-    /// Temperature, °C.
-    temperature_c: Vec<Option<f64>>,
-    /// Commanded bypass, 0 … 1.
-    duty: Vec<f64>,
-    /// What the reading was worth.
-    quality: Vec<QualityOut>,
-    /// Target of the string, mV.
-    target_mv: Vec<Option<u32>>,
-}
-
 /// Which points.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -183,21 +161,6 @@ pub struct EventsQuery {
     after: Option<u64>,
     /// At most so many, 1 … 1000; 100 when not given.
     limit: Option<usize>,
-}
-
-/// Which samples.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct HistoryQuery {
-    /// String, counted from 1.
-    string: u16,
-    /// Block, counted from 1.
-    block: u16,
-    /// From when, ms since 1970.
-    from: Option<u64>,
-    /// Until when, ms since 1970.
-    to: Option<u64>,
 }
 
 /// Points: the present value of everything.
@@ -237,39 +200,6 @@ pub async fn events(
     let events = off_thread(&console, move || store.events(query.after, limit)).await?;
     let now = clock::unix_ms();
     Ok(Json(events.into_iter().map(|event| event_out(event, now)).collect()))
-}
-
-/// Samples of one block, oldest first.
-#[utoipa::path(get, path = "/api/v1/history", params(HistoryQuery), tag = "records",
-    responses((status = 200, body = HistoryOut),
-        (status = 403, body = Problem, description = "The block is over the licence")))]
-pub async fn history(
-    State(console): State<Arc<Console>>,
-    query: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Answer<HistoryOut> {
-    let Query(query) = query.map_err(bad_query)?;
-    let index = usize::from(query.block).checked_sub(1);
-    let index = index.ok_or_else(|| Problem::bad_request("blocks are counted from 1"))?;
-    let first_over = first_over(&console, query.string);
-    if index >= first_over {
-        return Err(licence::over());
-    }
-    let (from, to) = (query.from.unwrap_or(0), query.to.unwrap_or(u64::MAX));
-    let (string, store) = (query.string, console.store.clone());
-    let read = move || store.history(string, index, from..=to, SAMPLES_MAX);
-    let past = off_thread(&console, read).await?.map_err(|e| Problem::store(&e))?;
-    let mut out = HistoryOut { string, block: query.block, ..HistoryOut::default() };
-    for PastBlock { unix_ms, target_mv, block } in past {
-        let usable = block.quality != Quality::Bad;
-        out.unix_ms.push(unix_ms);
-        out.voltage_mv.push(usable.then_some(block.voltage_mv));
-        out.temperature_c.push(usable.then(|| f64::from(block.temperature_dc) / 10.0));
-        out.duty.push(f64::from(block.duty) / f64::from(u16::MAX));
-        out.quality.push(block.quality.into());
-        out.target_mv.push(target_mv);
-    }
-    out.age_ms = out.unix_ms.last().map(|newest| clock::unix_ms().saturating_sub(*newest));
-    Ok(Json(out))
 }
 
 /// The first block over the licence of a string (from 1), counted from 0.

@@ -6,7 +6,9 @@ use super::gate::Peer;
 use super::page::{self, VERSION, render};
 use super::problem::Problem;
 use super::session::Caller;
+use super::who::Who;
 use super::{Console, clock};
+use crate::accounts::rights::{Area, Level};
 use crate::jobs::status::Status;
 use askama::Template;
 use axum::Json;
@@ -21,10 +23,9 @@ use std::sync::Arc;
 #[template(path = "automation.html")]
 struct AutomationPage<'a> {
     version: &'a str,
-    user: &'a str,
+    who: Who<'a>,
     status: &'a Status,
     toml: &'a str,
-    may_act: bool,
 }
 
 /// The document, changed.
@@ -45,9 +46,9 @@ pub async fn automation(
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         return page::refused(&Problem::new(status, "render", "The page cannot be shown"));
     };
-    let may_act = caller.account.role >= crate::login::Role::Admin;
-    let (version, user) = (&VERSION, &caller.user);
-    render(StatusCode::OK, &AutomationPage { version, user, status: &status, toml: &toml, may_act })
+    let who = Who::of(&caller, Area::Automation, Level::Configure);
+    let page = AutomationPage { version: &VERSION, who, status: &status, toml: &toml };
+    render(StatusCode::OK, &page)
 }
 
 /// The form was sent.

@@ -4,10 +4,11 @@
 
 use super::problem::Problem;
 use super::routes::Permission;
-use super::session::{self, Caller, Token};
+use super::session::{self, Account, Caller, Shown, Token};
+use super::who::Who;
 use super::{Console, page};
+use crate::accounts::rights::Area;
 use crate::clock;
-use crate::login::Role;
 use crate::trail;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -65,7 +66,10 @@ pub async fn check_request(request: Request, next: Next) -> Response {
         return Problem::bad_request("one valid Host header is needed").into_response();
     };
     let write = !matches!(request.method().as_str(), "GET" | "HEAD");
-    if write && !same_origin(request.headers(), &host) {
+    // A browser adds cookies by itself, but never a token: who sends one is not
+    // led by another site, and their cookies do not count.
+    let by_token = request.headers().contains_key(header::AUTHORIZATION);
+    if write && !by_token && !same_origin(request.headers(), &host) {
         return Problem::new(
             StatusCode::FORBIDDEN,
             "cross-site",
@@ -86,35 +90,40 @@ pub async fn permit(
     if permission == Permission::Public {
         return next.run(request).await;
     }
-    let by_token = permission == Permission::Metrics && has_token(&console, request.headers());
-    if by_token {
+    if permission == Permission::Metrics && has_token(&console, request.headers()) {
         return next.run(request).await;
     }
-    let active = !matches!(permission, Permission::SignedInPassive | Permission::Metrics);
     let is_api = request.uri().path().starts_with("/api/") || permission == Permission::Metrics;
-    let Some(caller) = caller(&console, request.headers(), active) else {
-        return match is_api {
-            true => Problem::unauthorized().into_response(),
-            false => Redirect::to("/login").into_response(),
-        };
+    let refuse = |problem: Problem, to: Option<&str>| match (is_api, to) {
+        (true, _) => problem.into_response(),
+        (false, Some(to)) => Redirect::to(to).into_response(),
+        (false, None) => page::refused(&problem),
     };
-    if caller.must_change && !matches!(permission, Permission::Session | Permission::Leave) {
-        return match is_api {
-            true => must_change().into_response(),
-            false => Redirect::to("/password").into_response(),
-        };
+    let Some(caller) = caller(&console, request.headers(), permission) else {
+        return refuse(Problem::unauthorized(), Some("/login"));
+    };
+    let personal = matches!(permission, Permission::Session | Permission::Leave);
+    if caller.must_change && !personal {
+        return refuse(must_change(), Some("/password"));
     }
-    let write = !matches!(request.method().as_str(), "GET" | "HEAD");
+    if matches!(caller.shown, Shown::Token(_)) && (personal || !is_api) {
+        return for_people().into_response();
+    }
     let from = request.extensions().get().map(|Peer(from)| from.to_string()).unwrap_or_default();
     let (method, path) = (request.method().as_str(), request.uri().path());
+    let write = !matches!(method, "GET" | "HEAD");
     let user = caller.user.clone();
     let trail = trail::Request::new(&user, from, method, path);
-    let for_admins = write && permission != Permission::Leave;
-    if (for_admins || permission == Permission::Administrator) && caller.account.role < Role::Admin
+    if let Some((area, level)) =
+        permission.needs().filter(|(area, level)| !caller.may(*area, *level))
     {
-        trail.refused(&console.store, "refused: not an administrator");
-        let problem = Problem::viewer(&caller.user);
-        return if is_api { problem.into_response() } else { page::refused(&problem) };
+        if write || area == Area::Audit {
+            trail.refused(&console.store, &format!("refused: needs {level} in {area}"));
+        }
+        // Who signs in is led to the live page: there may be another for them.
+        let menu = Who::of(&caller, area, level).menu();
+        let first = menu.first().map(|(address, _)| *address).filter(|_| path == "/");
+        return refuse(Problem::not_allowed(&caller.user, area, level), first);
     }
     request.extensions_mut().insert(caller);
     if !write {
@@ -154,10 +163,16 @@ fn for_whom(uri: &Uri, problem: Problem) -> Response {
     }
 }
 
-/// Who sent these headers, if they are signed in.
-pub fn caller(console: &Console, headers: &HeaderMap, active: bool) -> Option<Caller> {
+/// Who sent these headers: by their token when there is one, and by the cookie
+/// of their session otherwise, never by both (SEC-048).
+fn caller(console: &Console, headers: &HeaderMap, permission: Permission) -> Option<Caller> {
+    if let Some(header) = headers.get(header::AUTHORIZATION) {
+        let bearer = console.accounts.bearer(header.to_str().ok()?)?;
+        return Some(console.sessions().program(bearer.id, bearer.owner, bearer.rights));
+    }
     let token = token(headers, session::COOKIE)?;
-    console.sessions().find(&token, active, clock::now())
+    let rights = |account: &Account| console.rights(account);
+    console.sessions().find(&token, permission.is_activity(), clock::now(), rights)
 }
 
 /// The secret in the cookie of this name.
@@ -169,6 +184,11 @@ pub fn token(headers: &HeaderMap, cookie: &str) -> Option<Token> {
 fn must_change() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "password-change", "The first password must be changed")
         .detail("POST old, new and again to /api/v1/password")
+}
+
+fn for_people() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "token", "This is for people who are signed in")
+        .detail("a token is for the API's values, orders and settings alone")
 }
 
 /// The one host that a request names, in HTTP/1.1 or HTTP/2.

@@ -10,6 +10,7 @@
 //! Follows facts/console-ux.md and facts/appliance-security.md §2.1 – §2.6.
 
 pub mod access;
+mod accounts_page;
 mod alarms_page;
 pub mod api;
 mod automation_page;
@@ -33,7 +34,10 @@ pub mod stream;
 pub(crate) mod throttle;
 pub mod tls;
 pub mod view;
+mod who;
 
+use crate::accounts::Accounts;
+use crate::accounts::rights::Rights;
 use crate::alarms::Alarms;
 use crate::clock;
 use crate::commands::Switchboard;
@@ -71,6 +75,7 @@ pub struct Console {
     automation: Arc<Automation>,
     licences: Arc<Licences>,
     alarms: Arc<Alarms>,
+    accounts: Accounts,
     data_dir: PathBuf,
     notices: Vec<view::Row>,
     sessions: Mutex<Sessions>,
@@ -83,6 +88,8 @@ pub struct Console {
     telemetry: Telemetry,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
+    /// Imports of history at the same time: one.
+    imports: Semaphore,
 }
 
 /// What a console is made of.
@@ -144,6 +151,7 @@ impl Console {
             alarms,
             telemetry,
         } = parts;
+        let accounts = Accounts::new(store.clone());
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -155,6 +163,7 @@ impl Console {
             automation,
             licences,
             alarms,
+            accounts,
             data_dir,
             notices: notices.collect(),
             sessions: Mutex::default(),
@@ -166,6 +175,7 @@ impl Console {
             remote,
             telemetry,
             reads: Semaphore::new(READS_MAX),
+            imports: Semaphore::new(1),
         });
         if let Err(e) = access::ensure_first_user(&console).await {
             tracing::error!("{}; nobody can sign in until it works", chain(&e));
@@ -192,6 +202,16 @@ impl Console {
     fn tell_failed_sign_ins(&self) {
         let told = lock(&self.failed).over(clock::now());
         told.into_iter().for_each(|event| self.store.record(event));
+    }
+
+    /// What an account may do now; `None`: not even be signed in.
+    fn rights(&self, account: &session::Account) -> Option<Rights> {
+        match &account.via {
+            None => self.accounts.rights_of_user(&account.user),
+            Some(_) => {
+                Some(self.accounts.rights_of_roles(&account.roles)).filter(|r| *r != Rights::NONE)
+            }
+        }
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

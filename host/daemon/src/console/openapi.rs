@@ -13,7 +13,7 @@ pub static TEXT: LazyLock<String> =
 
 /// What the appliance knows, orders to it, and signing in. All times are ms since 1970
 /// (UTC), all ages ms. Errors are problem+json. Sign in first; the session is
-/// the `__Host-sid` cookie.
+/// the `__Host-sid` cookie. Programs send a token instead: `Authorization: Bearer`.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Evenkeel", version = "1"),
@@ -23,6 +23,20 @@ pub static TEXT: LazyLock<String> =
         access::password,
         access::logout,
         access::session,
+        api::accounts::users,
+        api::accounts::add_user,
+        api::accounts::put_user,
+        api::accounts::act_on_user,
+        api::accounts::roles,
+        api::accounts::preview,
+        api::accounts::put_role,
+        api::accounts::delete_role,
+        api::accounts::groups,
+        api::accounts::put_group,
+        api::accounts::delete_group,
+        api::accounts::tokens,
+        api::accounts::add_token,
+        api::accounts::delete_token,
         sign_in_settings::get,
         sign_in_settings::put,
         api::points,
@@ -62,7 +76,10 @@ pub static TEXT: LazyLock<String> =
         api::alarms::put_thresholds,
         api::alarms::preview,
         api::events,
-        api::history,
+        api::history::history,
+        api::history::export,
+        api::history::check,
+        api::history::import,
         api::guard,
         api::store::store,
         api::audit::audit,

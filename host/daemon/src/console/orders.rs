@@ -6,6 +6,7 @@ use super::gate::Peer;
 use super::problem::Problem;
 use super::session::Caller;
 use super::{Console, page};
+use crate::accounts::rights::{Area, Level};
 use crate::failure::chain;
 use crate::guard::OrderError;
 use axum::Json;
@@ -153,6 +154,15 @@ impl From<OrderIn> for Order {
 }
 
 impl OrderIn {
+    /// What is needed for it in [`Area::Battery`]: who changes addresses changes
+    /// how the battery is set up.
+    const fn level(self) -> Level {
+        match self {
+            Self::Address { .. } | Self::Swap { .. } => Level::Configure,
+            _ => Level::Operate,
+        }
+    }
+
     /// The order in words, for the event.
     fn text(self) -> String {
         match self {
@@ -238,6 +248,10 @@ async fn give(
     from: IpAddr,
     order: OrderIn,
 ) -> Result<(), Problem> {
+    let (area, level) = (Area::Battery, order.level());
+    if !caller.may(area, level) {
+        return Err(Problem::not_allowed(&caller.user, area, level));
+    }
     let done = console.orders.give(order.into()).await;
     let refused = done.as_ref().err().map(ToString::to_string);
     let (user, from) = (caller.user.clone(), from.to_string());

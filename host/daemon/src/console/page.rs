@@ -5,7 +5,8 @@ use super::Console;
 use super::problem::Problem;
 use super::session::Caller;
 use super::view::View;
-use crate::login::Role;
+use super::who::Who;
+use crate::accounts::rights::{Area, Level};
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -32,9 +33,7 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
 #[template(path = "live.html")]
 struct LivePage<'a> {
     version: &'a str,
-    user: &'a str,
-    origin: &'a str,
-    may_act: bool,
+    who: Who<'a>,
     view: &'a View,
 }
 
@@ -78,9 +77,8 @@ pub async fn live(
     Extension(caller): Extension<Caller>,
 ) -> Response {
     let view = View::of(&console);
-    let may_act = caller.account.role >= Role::Admin;
-    let (user, origin) = (caller.user.as_str(), caller.account.origin());
-    render(StatusCode::OK, &LivePage { version: &VERSION, user, origin, may_act, view: &view })
+    let who = Who::of(&caller, Area::Battery, Level::Operate);
+    render(StatusCode::OK, &LivePage { version: &VERSION, who, view: &view })
 }
 
 /// The sign-in page.

@@ -13,11 +13,11 @@ use super::plugins_form::{self, GrantField, InstallForm};
 use super::problem::Problem;
 use super::session::Caller;
 use super::settings_form::{self, Input, SettingField, Texts};
-use super::sign_in_settings::{self, SignInOut};
+use super::who::Who;
 use super::{Console, clock};
+use crate::accounts::rights::{Area, Level};
 use crate::caps::log::Said;
 use crate::config::PluginGrant;
-use crate::login::Role;
 use crate::plugin::permission::{self, Danger};
 use crate::plugin_admin::{BundleInfo, PluginDetail};
 use crate::plugin_status::{PluginState, PluginStatus};
@@ -30,18 +30,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Who looks at a page.
-struct Who<'a> {
-    user: &'a str,
-    may_act: bool,
-}
-
-impl<'a> Who<'a> {
-    fn of(caller: &'a Caller) -> Self {
-        Self { user: &caller.user, may_act: caller.account.role >= Role::Admin }
-    }
-}
-
 #[derive(Template)]
 #[template(path = "plugins.html")]
 struct PluginsPage<'a> {
@@ -49,7 +37,6 @@ struct PluginsPage<'a> {
     who: Who<'a>,
     plugins: Vec<PluginStatus>,
     bundles: Vec<BundleInfo>,
-    sign_in: SignInOut,
 }
 
 #[derive(Template)]
@@ -105,9 +92,9 @@ pub async fn plugins(
         Ok(bundles) => bundles,
         Err(problem) => return page::refused(&problem),
     };
-    let (who, plugins) = (Who::of(&caller), console.plugins.plugins());
-    let sign_in = sign_in_settings::present(&console);
-    render(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles, sign_in })
+    let (who, plugins) =
+        (Who::of(&caller, Area::Plugins, Level::Configure), console.plugins.plugins());
+    render(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles })
 }
 
 /// One plugin.
@@ -134,7 +121,7 @@ pub async fn plugin(
         let name = &detail.plugin.name;
         bundles.iter().find(|b| b.shipped && b.name == *name).map(|b| b.digest.clone())
     });
-    let who = Who::of(&caller);
+    let who = Who::of(&caller, Area::Plugins, Level::Configure);
     render(StatusCode::OK, &PluginPage { version: &VERSION, who, detail: &detail, actions, digest })
 }
 
@@ -285,7 +272,7 @@ fn form_page(
     let error = |field: &str| errors.get(field).cloned().unwrap_or_default();
     let page = BundlePage {
         version: &VERSION,
-        who: Who::of(caller),
+        who: Who::of(caller, Area::Plugins, Level::Configure),
         installed: before.is_some(),
         publishes: plugins_form::publishes(bundle),
         grants: plugins_form::grant_fields(bundle, &form.fields, &errors),

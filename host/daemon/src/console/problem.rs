@@ -1,5 +1,6 @@
 //! Errors of the HTTP API: `application/problem+json` (RFC 9457).
 
+use crate::accounts::rights::{Area, Level};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -57,11 +58,14 @@ impl Problem {
             .detail("POST user and password to /api/v1/login and send the cookie it sets")
     }
 
-    /// Somebody who may only look wants to change something.
+    /// Somebody wants what none of their roles allows.
     #[must_use]
-    pub fn viewer(user: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "viewer", "This account may only look")
-            .detail(format!("{user} is a viewer; ask an administrator to do it"))
+    pub fn not_allowed(user: &str, area: Area, level: Level) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-allowed", "This account may not do that").detail(
+            format!(
+                "it needs {level} in {area}, which no role of {user} has; ask an administrator"
+            ),
+        )
     }
 
     /// The store failed.

@@ -9,6 +9,7 @@ use super::access::{self, Entry};
 use super::problem::Problem;
 use super::session::{Account, SessionId, Token};
 use super::{Console, lock};
+use crate::accounts::rights::Rights;
 use crate::caps::one_line;
 use crate::clock;
 use crate::login::{Attempt, Authenticators, LoginSettings, Unavailable, Verdict};
@@ -260,16 +261,17 @@ fn let_in(
 ) -> Result<Entry, Problem> {
     let Visitor { name, account, from } = visitor;
     let user = name.clone();
-    let Some(role) = console.remote.settings().role(words) else {
+    let roles = console.remote.settings().roles(words);
+    if console.accounts.rights_of_roles(&roles) == Rights::NONE {
         if lock(&console.remote.told).no_role.spend(clock::now()) {
             let words = words.iter().take(8).map(|word| one_line(word, 64)).collect();
             let from = from.to_string();
             console.store.record(Event::LoginWithoutRole { user, from, via, words });
         }
         return Err(access::wrong_password());
-    };
+    }
     console.throttle().succeeded(account, *from, clock::now());
-    let account = Account { user, role, via: Some(via), must_change: false };
+    let account = Account { user, roles, via: Some(via), must_change: false };
     access::begin(console, account, *from).map(|(cookie, who)| Entry::In(cookie, who))
 }
 

@@ -1,11 +1,14 @@
 //! Every path of the console with the permission it needs. A path that is not
 //! here does not exist; a row without a permission does not compile.
 
-use super::api::{alarms, automation, bench, discharges, licence, plugins, strings};
-use super::{
-    Console, access, alarms_page, api, automation_page, commands, gate, metrics, openapi, orders,
-    page, plugins_page, sign_in_settings, stream,
+use super::api::{
+    accounts, alarms, automation, bench, discharges, history, licence, plugins, strings,
 };
+use super::{
+    Console, access, accounts_page, alarms_page, api, automation_page, commands, gate, metrics,
+    openapi, orders, page, plugins_page, sign_in_settings, stream,
+};
+use crate::accounts::rights::{Area, Level};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
@@ -26,26 +29,44 @@ const KEYRING_MAX: usize = 1 << 20;
 /// The same of a list of thresholds.
 const THRESHOLDS_MAX: usize = 1 << 20;
 
-/// Who may use a route. Writes are for administrators, whatever the row says,
-/// but for [`Permission::Public`] and [`Permission::Leave`].
+/// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// Everybody.
     Public,
     /// Whoever holds a session, even before the first password was changed.
     Session,
-    /// Whoever is signed in and has their own password.
-    SignedIn,
-    /// The same, and the request is no activity: a page left open does not
-    /// keep a session alive.
-    SignedInPassive,
-    /// Administrators, reading too.
-    Administrator,
-    /// Whoever is signed in, and monitoring systems that hold the token.
-    Metrics,
-    /// Whoever holds a session, to end it. The one write for which no
-    /// administrator is needed.
+    /// Whoever holds a session, to end it.
     Leave,
+    /// Whoever is signed in and has their own password, whatever their rights.
+    /// Asking is no activity: a page left open does not keep a session alive.
+    SignedIn,
+    /// Whoever has this level in this area.
+    Of(Area, Level),
+    /// Whoever may see this area; no activity.
+    Watch(Area),
+    /// Whoever may see [`Area::System`], and monitoring systems that hold the
+    /// token of the configuration; no activity.
+    Metrics,
+}
+
+impl Permission {
+    /// What somebody needs for it, beyond being signed in.
+    #[must_use]
+    pub const fn needs(self) -> Option<(Area, Level)> {
+        match self {
+            Self::Public | Self::Session | Self::Leave | Self::SignedIn => None,
+            Self::Of(area, level) => Some((area, level)),
+            Self::Watch(area) => Some((area, Level::View)),
+            Self::Metrics => Some((Area::System, Level::View)),
+        }
+    }
+
+    /// Whether a person causes such a request: their session lasts on.
+    #[must_use]
+    pub const fn is_activity(self) -> bool {
+        !matches!(self, Self::SignedIn | Self::Watch(_) | Self::Metrics)
+    }
 }
 
 /// One row of the table.
@@ -62,118 +83,166 @@ pub struct Route {
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    use Permission::{Administrator, Leave, Metrics, Public, Session, SignedIn, SignedInPassive};
+    use Area::{
+        Accounts, Alarms, Audit, Automation, Battery, Devices, Events, History, Plugins, System,
+    };
+    use Level::{Configure, Operate, View};
+    use Permission::{Leave, Metrics, Of, Public, Session, SignedIn, Watch};
     let row = |method, path, permission, handler| Route { method, path, permission, handler };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
+    let see = |path, area, handler| read(path, Of(area, View), handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
     vec![
-        read("/", SignedIn, get(page::live)),
+        see("/", Battery, get(page::live)),
         read("/login", Public, get(page::login)),
         write("/login", Public, post(access::login_form)),
         write("/login/answer", Public, post(access::answer_form)),
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
         write("/logout", Leave, post(access::logout_form)),
-        write("/orders", SignedIn, post(orders::order_form)),
-        read("/alarms", SignedIn, get(alarms_page::alarms)),
-        write("/alarms/{id}", SignedIn, post(alarms_page::act)),
-        read("/plugins", SignedIn, get(plugins_page::plugins)),
-        read("/plugins/{id}", SignedIn, get(plugins_page::plugin)),
-        write("/plugins/{id}", SignedIn, post(plugins_page::act)),
-        read("/bundles/{digest}", SignedIn, get(plugins_page::bundle)),
-        write("/bundles/{digest}", SignedIn, post(plugins_page::install)),
+        write("/orders", Of(Battery, Operate), post(orders::order_form)),
+        see("/alarms", Alarms, get(alarms_page::alarms)),
+        write("/alarms/{id}", Of(Alarms, Operate), post(alarms_page::act)),
+        see("/plugins", Plugins, get(plugins_page::plugins)),
+        see("/plugins/{id}", Plugins, get(plugins_page::plugin)),
+        write("/plugins/{id}", Of(Plugins, Configure), post(plugins_page::act)),
+        see("/bundles/{digest}", Plugins, get(plugins_page::bundle)),
+        write("/bundles/{digest}", Of(Plugins, Configure), post(plugins_page::install)),
         write(
             "/bundles",
-            SignedIn,
+            Of(Plugins, Configure),
             post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
-        read("/automation", SignedIn, get(automation_page::automation)),
+        see("/automation", Automation, get(automation_page::automation)),
         write(
             "/automation",
-            SignedIn,
+            Of(Automation, Configure),
             post(automation_page::change).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
-        write("/sign-in", SignedIn, post(sign_in_settings::put_form)),
+        see("/accounts", Accounts, get(accounts_page::accounts)),
+        write("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
+        see("/api/v1/users", Accounts, get(accounts::users)),
+        write("/api/v1/users", Of(Accounts, Configure), post(accounts::add_user)),
+        write("/api/v1/users/{name}", Of(Accounts, Configure), post(accounts::put_user)),
+        write(
+            "/api/v1/users/{name}/{action}",
+            Of(Accounts, Configure),
+            post(accounts::act_on_user),
+        ),
+        see("/api/v1/roles", Accounts, get(accounts::roles)),
+        see("/api/v1/roles/{name}/preview", Accounts, get(accounts::preview)),
+        write("/api/v1/roles/{name}", Of(Accounts, Configure), post(accounts::put_role)),
+        write("/api/v1/roles/{name}/delete", Of(Accounts, Configure), post(accounts::delete_role)),
+        see("/api/v1/groups", Accounts, get(accounts::groups)),
+        write("/api/v1/groups/{name}", Of(Accounts, Configure), post(accounts::put_group)),
+        write(
+            "/api/v1/groups/{name}/delete",
+            Of(Accounts, Configure),
+            post(accounts::delete_group),
+        ),
+        see("/api/v1/tokens", Accounts, get(accounts::tokens)),
+        write("/api/v1/tokens", Of(Accounts, Configure), post(accounts::add_token)),
+        write("/api/v1/tokens/{id}/delete", Of(Accounts, Configure), post(accounts::delete_token)),
+        write("/sign-in", Of(Accounts, Configure), post(sign_in_settings::put_form)),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
         write("/api/v1/logout", Leave, post(access::logout)),
-        read("/api/v1/session", SignedInPassive, get(access::session)),
-        read("/api/v1/sign-in", SignedIn, get(sign_in_settings::get)),
-        write("/api/v1/sign-in", SignedIn, post(sign_in_settings::put)),
-        read("/api/v1/points", SignedIn, get(api::points)),
-        read("/api/v1/strings", SignedIn, get(strings::strings)),
-        read("/api/v1/devices", SignedIn, get(bench::devices)),
-        read("/api/v1/buses", SignedIn, get(bench::buses)),
-        read("/api/v1/tests", SignedIn, get(bench::tests)),
-        read("/api/v1/discharges", SignedIn, get(discharges::discharges)),
-        read("/api/v1/discharges/{id}", SignedIn, get(discharges::discharge)),
-        read("/api/v1/discharges/{id}/rows", SignedIn, get(discharges::rows)),
-        write("/api/v1/orders", SignedIn, post(orders::order)),
-        read("/api/v1/commands", SignedIn, get(commands::commands)),
-        write("/api/v1/commands", SignedIn, post(commands::command)),
-        read("/api/v1/alarms", SignedIn, get(alarms::alarms)),
-        write("/api/v1/alarms/{id}/{action}", SignedIn, post(alarms::act)),
-        read("/api/v1/thresholds", SignedIn, get(alarms::thresholds)),
+        read("/api/v1/session", SignedIn, get(access::session)),
+        see("/api/v1/sign-in", Accounts, get(sign_in_settings::get)),
+        write("/api/v1/sign-in", Of(Accounts, Configure), post(sign_in_settings::put)),
+        see("/api/v1/points", Devices, get(api::points)),
+        see("/api/v1/strings", Battery, get(strings::strings)),
+        see("/api/v1/devices", Battery, get(bench::devices)),
+        see("/api/v1/buses", Battery, get(bench::buses)),
+        see("/api/v1/tests", Battery, get(bench::tests)),
+        see("/api/v1/discharges", History, get(discharges::discharges)),
+        see("/api/v1/discharges/{id}", History, get(discharges::discharge)),
+        see("/api/v1/discharges/{id}/rows", History, get(discharges::rows)),
+        write("/api/v1/orders", Of(Battery, Operate), post(orders::order)),
+        see("/api/v1/commands", Devices, get(commands::commands)),
+        write("/api/v1/commands", Of(Devices, Operate), post(commands::command)),
+        see("/api/v1/alarms", Alarms, get(alarms::alarms)),
+        write("/api/v1/alarms/{id}/{action}", Of(Alarms, Operate), post(alarms::act)),
+        see("/api/v1/thresholds", Alarms, get(alarms::thresholds)),
         write(
             "/api/v1/thresholds",
-            SignedIn,
+            Of(Alarms, Configure),
             post(alarms::put_thresholds).layer(DefaultBodyLimit::max(THRESHOLDS_MAX)),
         ),
         write(
             "/api/v1/thresholds/preview",
-            SignedIn,
+            Of(Alarms, View),
             post(alarms::preview).layer(DefaultBodyLimit::max(THRESHOLDS_MAX)),
         ),
-        read("/api/v1/automation", SignedIn, get(automation::automation)),
+        see("/api/v1/automation", Automation, get(automation::automation)),
         write(
             "/api/v1/automation",
-            SignedIn,
+            Of(Automation, Configure),
             post(automation::put).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
         write(
             "/api/v1/automation/rehearsal",
-            SignedIn,
+            Of(Automation, View),
             post(automation::rehearse).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
-        read("/api/v1/automation/status", SignedIn, get(automation::status)),
-        read("/api/v1/licence", SignedIn, get(licence::licence)),
-        write("/api/v1/licence", SignedIn, post(licence::install)),
-        write("/api/v1/licence/{name}/delete", SignedIn, post(licence::remove)),
-        read("/api/v1/plugins", SignedIn, get(plugins::list)),
-        write("/api/v1/plugins", SignedIn, post(plugins::put)),
-        read("/api/v1/plugins/{id}", SignedIn, get(plugins::detail)),
-        write("/api/v1/plugins/{id}/{action}", SignedIn, post(plugins::act)),
-        read("/api/v1/bundles", SignedIn, get(plugins::bundles)),
+        see("/api/v1/automation/status", Automation, get(automation::status)),
+        see("/api/v1/licence", System, get(licence::licence)),
+        write("/api/v1/licence", Of(System, Configure), post(licence::install)),
+        write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
+        see("/api/v1/plugins", Plugins, get(plugins::list)),
+        write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
+        see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),
+        write("/api/v1/plugins/{id}/{action}", Of(Plugins, Configure), post(plugins::act)),
+        see("/api/v1/bundles", Plugins, get(plugins::bundles)),
         write(
             "/api/v1/bundles",
-            SignedIn,
+            Of(Plugins, Configure),
             post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
         write(
             "/api/v1/bundles/inspect",
-            SignedIn,
+            Of(Plugins, Configure),
             post(plugins::inspect).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
-        write("/api/v1/bundles/{digest}/delete", SignedIn, post(plugins::delete_bundle)),
-        read("/api/v1/plugin-keys", SignedIn, get(plugins::keys)),
-        write("/api/v1/plugin-keys", SignedIn, post(plugins::add_key)),
-        write("/api/v1/plugin-keys/{id}/withdraw", SignedIn, post(plugins::withdraw_key)),
-        write("/api/v1/plugin-keys/{id}/restore", SignedIn, post(plugins::restore_key)),
+        write(
+            "/api/v1/bundles/{digest}/delete",
+            Of(Plugins, Configure),
+            post(plugins::delete_bundle),
+        ),
+        see("/api/v1/plugin-keys", Plugins, get(plugins::keys)),
+        write("/api/v1/plugin-keys", Of(Plugins, Configure), post(plugins::add_key)),
+        write(
+            "/api/v1/plugin-keys/{id}/withdraw",
+            Of(Plugins, Configure),
+            post(plugins::withdraw_key),
+        ),
+        write(
+            "/api/v1/plugin-keys/{id}/restore",
+            Of(Plugins, Configure),
+            post(plugins::restore_key),
+        ),
         write(
             "/api/v1/plugin-keyring",
-            SignedIn,
+            Of(Plugins, Configure),
             post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
         ),
-        read("/api/v1/events", SignedIn, get(api::events)),
-        read("/api/v1/history", SignedIn, get(api::history)),
-        read("/api/v1/guard", SignedIn, get(api::guard)),
-        read("/api/v1/store", SignedIn, get(api::store::store)),
-        read("/api/v1/audit", Administrator, get(api::audit::audit)),
-        read("/api/v1/audit/export", Administrator, get(api::audit::export)),
+        see("/api/v1/events", Events, get(api::events)),
+        see("/api/v1/history", History, get(history::history)),
+        see("/api/v1/history/export", History, get(history::export)),
+        see("/api/v1/history/check", History, get(history::check)),
+        write(
+            "/api/v1/history/import",
+            Of(History, Configure),
+            post(history::import).layer(DefaultBodyLimit::disable()),
+        ),
+        see("/api/v1/guard", System, get(api::guard)),
+        see("/api/v1/store", System, get(api::store::store)),
+        see("/api/v1/audit", Audit, get(api::audit::audit)),
+        see("/api/v1/audit/export", Audit, get(api::audit::export)),
         read("/metrics", Metrics, get(metrics::metrics)),
-        read("/api/v1/stream", SignedInPassive, get(stream::stream)),
+        read("/api/v1/stream", Watch(Battery), get(stream::stream)),
         read("/api/v1/openapi.json", SignedIn, get(openapi::document)),
     ]
 }

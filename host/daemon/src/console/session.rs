@@ -2,10 +2,10 @@
 //! function of (state, token, now). Sessions live in memory: after a restart
 //! everybody signs in again.
 
-use crate::login::Role;
+use crate::accounts::rights::{Area, Level, Rights};
 use evenkeel_core::time::Nanos;
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
@@ -32,8 +32,9 @@ pub struct SessionId([u8; 32]);
 pub struct Account {
     /// Who.
     pub user: String,
-    /// What they may do.
-    pub role: Role,
+    /// The roles that an authenticator's words gave; a local account's are kept
+    /// with it.
+    pub roles: BTreeSet<String>,
     /// The authenticator that vouches for them; `None`: the account is kept here.
     pub via: Option<String>,
     /// The password is the first one and must be changed before anything else.
@@ -48,15 +49,26 @@ impl Account {
     }
 }
 
-/// Somebody who is signed in.
+/// How somebody showed who they are.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// By the cookie of a session.
+    Session(SessionId),
+    /// By the token of this id.
+    Token(String),
+}
+
+/// Somebody who is signed in, or a program with a token.
 #[derive(Clone)]
 pub struct Caller {
     /// Who.
     pub user: String,
     /// The whole account.
     pub account: Account,
-    /// Their session.
-    pub session: SessionId,
+    /// Their session or token.
+    pub shown: Shown,
+    /// What they may do.
+    pub rights: Rights,
     /// The password is the first one and must be changed before anything else.
     pub must_change: bool,
     /// Slots for streams of this session.
@@ -67,14 +79,36 @@ pub struct Caller {
 
 /// All sessions.
 #[derive(Default)]
-pub struct Sessions(HashMap<SessionId, Session>);
+pub struct Sessions {
+    people: HashMap<SessionId, Session>,
+    programs: HashMap<String, Streams>,
+}
 
 struct Session {
     account: Account,
     begun: Nanos,
     used: Nanos,
-    streams: Arc<Semaphore>,
+    streams: Streams,
+}
+
+/// What bounds the streams of a session or token, and ends them with it.
+struct Streams {
+    slots: Arc<Semaphore>,
     ended: watch::Sender<()>,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { slots: Arc::new(Semaphore::new(STREAMS)), ended: watch::Sender::new(()) }
+    }
+}
+
+impl Caller {
+    /// True when they may do this.
+    #[must_use]
+    pub fn may(&self, area: Area, level: Level) -> bool {
+        self.rights.allow(area, level)
+    }
 }
 
 impl Token {
@@ -137,60 +171,87 @@ impl Sessions {
     /// Begin a session.
     pub fn begin(&mut self, token: &Token, account: Account, now: Nanos) {
         let user = &account.user;
-        self.0.retain(|_, s| s.alive(now));
-        while self.0.values().filter(|s| s.account.user == *user).count() >= PER_USER {
-            let own = self.0.iter().filter(|(_, s)| s.account.user == *user);
+        self.people.retain(|_, s| s.alive(now));
+        while self.people.values().filter(|s| s.account.user == *user).count() >= PER_USER {
+            let own = self.people.iter().filter(|(_, s)| s.account.user == *user);
             let Some(oldest) = own.min_by_key(|(_, s)| s.used).map(|(id, _)| *id) else { break };
-            self.0.remove(&oldest);
+            self.people.remove(&oldest);
         }
-        let session = Session {
-            account,
-            begun: now,
-            used: now,
-            streams: Arc::new(Semaphore::new(STREAMS)),
-            ended: watch::Sender::new(()),
-        };
-        self.0.insert(token.id(), session);
+        let session = Session { account, begun: now, used: now, streams: Streams::default() };
+        self.people.insert(token.id(), session);
     }
 
-    /// Who holds this token. `active`: a person caused the request, so the
-    /// idle time starts again.
-    pub fn find(&mut self, token: &Token, active: bool, now: Nanos) -> Option<Caller> {
+    /// Who holds this token, where `rights` tells what an account may do now;
+    /// one that may not even be signed in ends with it. `active`: a person
+    /// caused the request, so the idle time starts again.
+    pub fn find(
+        &mut self,
+        token: &Token,
+        active: bool,
+        now: Nanos,
+        rights: impl FnOnce(&Account) -> Option<Rights>,
+    ) -> Option<Caller> {
         let id = token.id();
         if !self.alive(id, now) {
             return None;
         }
-        let session = self.0.get_mut(&id)?;
+        let session = self.people.get_mut(&id)?;
+        let Some(rights) = rights(&session.account) else {
+            self.people.remove(&id);
+            return None;
+        };
         if active {
             session.used = now;
         }
         Some(Caller {
             user: session.account.user.clone(),
             account: session.account.clone(),
-            session: id,
+            shown: Shown::Session(id),
+            rights,
             must_change: session.account.must_change,
-            streams: session.streams.clone(),
-            ended: session.ended.subscribe(),
+            streams: session.streams.slots.clone(),
+            ended: session.streams.ended.subscribe(),
         })
+    }
+
+    /// A program that acts in the name of `owner`.
+    pub fn program(&mut self, id: String, owner: String, rights: Rights) -> Caller {
+        let streams = self.programs.entry(id.clone()).or_default();
+        let (slots, ended) = (streams.slots.clone(), streams.ended.subscribe());
+        let (roles, via, must_change) = (BTreeSet::new(), None, false);
+        Caller {
+            user: owner.clone(),
+            account: Account { user: owner, roles, via, must_change },
+            shown: Shown::Token(id),
+            rights,
+            must_change,
+            streams: slots,
+            ended,
+        }
     }
 
     /// True while the session goes on; ends it when its time is over.
     pub fn alive(&mut self, id: SessionId, now: Nanos) -> bool {
-        let alive = self.0.get(&id).is_some_and(|s| s.alive(now));
+        let alive = self.people.get(&id).is_some_and(|s| s.alive(now));
         if !alive {
-            self.0.remove(&id);
+            self.people.remove(&id);
         }
         alive
     }
 
     /// End one session, and its streams.
     pub fn end(&mut self, id: SessionId) {
-        self.0.remove(&id);
+        self.people.remove(&id);
     }
 
     /// End every session of a user.
     pub fn end_all(&mut self, user: &str) {
-        self.0.retain(|_, s| s.account.user != user);
+        self.people.retain(|_, s| s.account.user != user);
+    }
+
+    /// End the streams of a token that counts no more.
+    pub fn end_program(&mut self, id: &str) {
+        self.programs.remove(id);
     }
 }
 
@@ -210,9 +271,13 @@ mod tests {
 
     fn begin(sessions: &mut Sessions, user: &str, now: Nanos) -> Token {
         let token = Token::random().expect("random numbers");
-        let (user, role) = (user.to_owned(), Role::Admin);
-        sessions.begin(&token, Account { user, role, via: None, must_change: false }, now);
+        let (user, roles) = (user.to_owned(), BTreeSet::new());
+        sessions.begin(&token, Account { user, roles, via: None, must_change: false }, now);
         token
+    }
+
+    fn find(sessions: &mut Sessions, token: &Token, active: bool, now: Nanos) -> Option<Caller> {
+        sessions.find(token, active, now, |_| Some(Rights::ALL))
     }
 
     #[test]
@@ -232,32 +297,52 @@ mod tests {
     fn idle_and_absolute_time_end_it() {
         let mut sessions = Sessions::default();
         let token = begin(&mut sessions, "a", minute(0));
-        assert!(sessions.find(&token, true, minute(14)).is_some());
-        assert!(sessions.find(&token, false, minute(28)).is_some());
-        assert!(sessions.find(&token, true, minute(29)).is_none(), "a stream is no activity");
+        assert!(find(&mut sessions, &token, true, minute(14)).is_some());
+        assert!(find(&mut sessions, &token, false, minute(28)).is_some());
+        assert!(find(&mut sessions, &token, true, minute(29)).is_none(), "a stream is no activity");
         let token = begin(&mut sessions, "a", minute(0));
         for m in (0..720).step_by(10) {
-            assert!(sessions.find(&token, true, minute(m)).is_some());
+            assert!(find(&mut sessions, &token, true, minute(m)).is_some());
         }
-        assert!(sessions.find(&token, true, minute(720)).is_none());
+        assert!(find(&mut sessions, &token, true, minute(720)).is_none());
     }
 
     #[test]
     fn the_end_reaches_the_streams() {
         let mut sessions = Sessions::default();
         let (a, b) = (begin(&mut sessions, "a", minute(0)), begin(&mut sessions, "b", minute(0)));
-        let caller = sessions.find(&a, true, minute(0)).expect("signed in");
+        let caller = find(&mut sessions, &a, true, minute(0)).expect("signed in");
         assert!(caller.ended.has_changed().is_ok());
         sessions.end_all("a");
         assert!(caller.ended.has_changed().is_err(), "closed");
-        assert!(sessions.find(&b, true, minute(0)).is_some());
+        assert!(find(&mut sessions, &b, true, minute(0)).is_some());
     }
 
     #[test]
     fn a_sixth_session_ends_the_least_used() {
         let mut sessions = Sessions::default();
         let tokens: Vec<_> = (0..6).map(|n| begin(&mut sessions, "a", minute(n))).collect();
-        assert!(sessions.find(&tokens[0], true, minute(6)).is_none());
-        assert!(tokens[1..].iter().all(|t| sessions.find(t, true, minute(6)).is_some()));
+        assert!(find(&mut sessions, &tokens[0], true, minute(6)).is_none());
+        assert!(tokens[1..].iter().all(|t| find(&mut sessions, t, true, minute(6)).is_some()));
+    }
+
+    #[test]
+    fn an_account_that_may_not_be_signed_in_is_signed_out() {
+        let mut sessions = Sessions::default();
+        let token = begin(&mut sessions, "a", minute(0));
+        let caller = find(&mut sessions, &token, true, minute(0)).expect("signed in");
+        assert!(sessions.find(&token, true, minute(1), |_| None).is_none());
+        assert!(caller.ended.has_changed().is_err(), "its streams end");
+        assert!(find(&mut sessions, &token, true, minute(1)).is_none());
+    }
+
+    #[test]
+    fn the_streams_of_a_token_are_bounded_together_and_end_with_it() {
+        let mut sessions = Sessions::default();
+        let mut call = || sessions.program("1".into(), "a".into(), Rights::NONE);
+        let (first, second) = (call(), call());
+        assert!(Arc::ptr_eq(&first.streams, &second.streams));
+        sessions.end_program("1");
+        assert!(first.ended.has_changed().is_err() && second.ended.has_changed().is_err());
     }
 }

@@ -1,5 +1,5 @@
 //! Which authenticators decide about the accounts that are not kept here, and
-//! which roles their words give: over the HTTP API and on the plugins page.
+//! which roles their words give: over the HTTP API and on the accounts page.
 //!
 //! `[login]` of the configuration file comes first; where it names nobody, what
 //! is decided here holds at once and is kept in the store.
@@ -11,7 +11,7 @@ use super::page;
 use super::problem::Problem;
 use super::remote::Remote;
 use super::session::Caller;
-use crate::login::{LoginSettings, Role};
+use crate::login::LoginSettings;
 use crate::store::{Store, StoreError};
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{Extension, Form, Json, State};
@@ -36,7 +36,7 @@ pub struct SignInOut {
     /// Plugins by their ids, in the order in which they are asked.
     pub authenticators: Vec<String>,
     /// Words of authenticators and the role that each gives.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, String>,
     /// The configuration file says so: it cannot be changed here.
     pub by_file: bool,
     /// The authenticators that are installed.
@@ -51,7 +51,7 @@ pub struct SignInIn {
     /// accounts that are kept here decide alone.
     pub authenticators: Vec<String>,
     /// Words of authenticators and the role that each gives.
-    pub roles: BTreeMap<String, Role>,
+    pub roles: BTreeMap<String, String>,
 }
 
 /// The form for it.
@@ -102,7 +102,7 @@ pub async fn put_form(
         change(&console, &caller, from, form.wanted().map_err(Problem::bad_request)?).await
     };
     match attempt.await {
-        Ok(()) => Redirect::to("/plugins").into_response(),
+        Ok(()) => Redirect::to("/accounts").into_response(),
         Err(problem) => page::refused(&problem),
     }
 }
@@ -137,10 +137,13 @@ impl SignInForm {
         let names = names.filter(|name| !name.is_empty()).map(str::to_owned).collect();
         let lines = self.roles.lines().map(str::trim).filter(|line| !line.is_empty());
         let role = |line: &str| {
-            let wrong = || format!("{line:?} is not like word = admin, or word = viewer");
+            let wrong = || format!("{line:?} is not like word = admin, with one of the roles");
             let (word, role) = line.rsplit_once('=').ok_or_else(wrong)?;
-            let role = [Role::Admin, Role::Viewer].into_iter().find(|r| r.as_str() == role.trim());
-            Ok((word.trim().to_owned(), role.ok_or_else(wrong)?))
+            let (word, role) = (word.trim(), role.trim());
+            match word.is_empty() || role.is_empty() {
+                true => Err(wrong()),
+                false => Ok((word.to_owned(), role.to_owned())),
+            }
         };
         let roles = lines.map(role).collect::<Result<_, String>>()?;
         Ok(SignInIn { authenticators: names, roles })
@@ -158,14 +161,14 @@ async fn change(
         "" => "let the accounts that are kept here decide alone about sign-ins".to_owned(),
         names => format!("let {} decide about sign-ins", crate::caps::one_line(names, 200)),
     };
-    let done = accept(console, wanted).await;
+    let done = accept(console, caller, wanted).await;
     let (user, from) = (caller.user.clone(), from.to_string());
     let refused = done.as_ref().err().map(Problem::text);
     console.store.record(Event::Ordered { user, from, order, refused });
     done
 }
 
-async fn accept(console: &Console, wanted: SignInIn) -> Result<(), Problem> {
+async fn accept(console: &Console, caller: &Caller, wanted: SignInIn) -> Result<(), Problem> {
     let refused = |kind, detail: String| {
         Problem::new(StatusCode::CONFLICT, kind, "The sign-in is as it was").detail(detail)
     };
@@ -182,6 +185,19 @@ async fn accept(console: &Console, wanted: SignInIn) -> Result<(), Problem> {
     let installed = installed(console);
     let installed: Vec<&str> = installed.iter().map(String::as_str).collect();
     settings.check(&installed).map_err(|why| refused("refused", why))?;
+    let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
+    for (word, role) in &settings.roles {
+        let Some(rights) = book.role(role) else {
+            return Err(refused(
+                "refused",
+                format!("{word:?} gives the role {role:?}, which does not exist"),
+            ));
+        };
+        if !caller.rights.include(&rights) {
+            let why = format!("{word:?} gives the role {role}, which may more than you");
+            return Err(refused("refused", why));
+        }
+    }
     let text = serde_json::to_string(&settings).expect("text keys and plain values");
     let kept = console.store.keep_settings(DOCUMENT, &text).done().await;
     kept.map_err(|e| Problem::store(&e))?;
@@ -202,9 +218,9 @@ mod tests {
         let read = wanted("radius, second", "CN=ops,OU=a = admin\r\n\r\nall=viewer").expect("good");
         assert_eq!(read.authenticators, ["radius", "second"]);
         let roles: Vec<_> = read.roles.into_iter().collect();
-        let ops = ("CN=ops,OU=a".to_owned(), Role::Admin);
-        assert_eq!(roles, [ops, ("all".to_owned(), Role::Viewer)]);
-        for line in ["ops", "ops = root", "ops ="] {
+        let ops = ("CN=ops,OU=a".to_owned(), "admin".to_owned());
+        assert_eq!(roles, [ops, ("all".to_owned(), "viewer".to_owned())]);
+        for line in ["ops", "= admin", "ops ="] {
             assert!(wanted("", line).expect_err(line).contains("word = admin"));
         }
     }

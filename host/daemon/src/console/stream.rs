@@ -11,8 +11,9 @@
 
 use super::Console;
 use super::problem::Problem;
-use super::session::{Caller, SessionId};
+use super::session::{Caller, Shown};
 use super::view::View;
+use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -107,8 +108,8 @@ pub async fn stream(
     console.live.bell.notify_one();
     let viewer = Viewer {
         console,
-        session: caller.session,
-        ended: caller.ended,
+        ended: caller.ended.clone(),
+        caller,
         frames,
         last: None,
         over: false,
@@ -124,7 +125,7 @@ pub async fn stream(
 /// One stream.
 struct Viewer {
     console: Arc<Console>,
-    session: SessionId,
+    caller: Caller,
     ended: watch::Receiver<()>,
     frames: watch::Receiver<Option<Arc<Frame>>>,
     last: Option<u64>,
@@ -133,6 +134,23 @@ struct Viewer {
 }
 
 impl Viewer {
+    fn may_go_on(&self) -> bool {
+        let console = &self.console;
+        let rights = match &self.caller.shown {
+            Shown::Session(id) => {
+                let alive = console.sessions().alive(*id, clock::now());
+                console.rights(&self.caller.account).filter(|_| alive)
+            }
+            // A token that is withdrawn ends its streams; its owner's rights
+            // may have changed since.
+            Shown::Token(_) => console
+                .accounts
+                .rights_of_user(&self.caller.user)
+                .map(|rights| rights.and(self.caller.rights)),
+        };
+        rights.is_some_and(|rights| rights.allow(Area::Battery, Level::View))
+    }
+
     async fn next(&mut self) -> Option<Event> {
         if self.over {
             return None;
@@ -141,7 +159,7 @@ impl Viewer {
             _ = self.ended.changed() => None,
             fresh = timeout(HEARTBEAT, self.frames.changed()) => Some(fresh.is_ok()),
         };
-        let alive = self.console.sessions().alive(self.session, clock::now());
+        let alive = self.may_go_on();
         let Some(fresh) = fresh.filter(|_| alive) else {
             self.over = true;
             return Some(Event::default().event("end").data("session ended"));

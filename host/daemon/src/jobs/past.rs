@@ -1,28 +1,37 @@
-//! The past as a dry run goes through it: the log of events, and the samples of
-//! the blocks that rules read.
+//! The past as a dry run goes through it: the log of events, and what the
+//! history keeps of the strings and blocks that rules read.
 
-use crate::store::{Store, StoreError};
+use super::runner::NotTaken;
+use crate::plant::words;
+use crate::store::Store;
+use crate::store::history::Whose;
 use evenkeel_core::events::Event;
+use evenkeel_core::history::{Head, Level, Record, Span};
 use evenkeel_core::points::{Name, Quality, Value};
 use evenkeel_core::rehearsal::Frame;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-/// Most samples of a block that are read.
-const SAMPLES_MAX: usize = 20_000;
+/// Most values that are read: 25 MB of memory, a month of 170 blocks.
+const VALUES_MAX: usize = 400_000;
 /// Events that are read at once.
 const BATCH: usize = 1_000;
 
+/// Takes a value out of what was kept.
+type Take = fn(&Head, &Record) -> Option<Value>;
+/// Points of one block, or of one string.
+type Points<'a> = Vec<(&'a Name, Take)>;
+
 /// What happened in `times` (ms since 1970), oldest first. Of the points in
-/// `inputs` those that history keeps: voltage and temperature of blocks.
+/// `inputs` those that history keeps.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or holds more than [`VALUES_MAX`] values of it.
 pub fn frames(
     store: &Store,
     inputs: &[Name],
     times: RangeInclusive<u64>,
-) -> Result<Vec<Frame>, StoreError> {
+) -> Result<Vec<Frame>, NotTaken> {
     let mut frames: BTreeMap<u64, Frame> = BTreeMap::new();
     let mut after = 0;
     loop {
@@ -36,42 +45,79 @@ pub fn frames(
             }
         }
     }
-    let mut blocks: BTreeMap<(u16, u16), Vec<(&Name, bool)>> = BTreeMap::new();
+    let mut kept: BTreeMap<(u16, Option<usize>), Points<'_>> = BTreeMap::new();
     for name in inputs {
-        if let Some((string, block, is_voltage)) = kept(name.as_str()) {
-            blocks.entry((string, block)).or_default().push((name, is_voltage));
+        if let Some((whose, take)) = kept_as(name.as_str()) {
+            kept.entry((whose.string, whose.block)).or_default().push((name, take));
         }
     }
-    for ((string, block), points) in blocks {
-        let index = usize::from(block.saturating_sub(1));
-        for sample in store.history(string, index, times.clone(), SAMPLES_MAX)? {
-            let usable = sample.block.quality < Quality::Stale;
-            let value = |is_voltage| match is_voltage {
-                true => f64::from(sample.block.voltage_mv) / 1e3,
-                false => f64::from(sample.block.temperature_dc) / 10.0,
-            };
-            let set = points.iter().map(|(name, is_voltage)| {
-                ((*name).clone(), usable.then(|| Value::Number(value(*is_voltage))))
-            });
-            frame(&mut frames, sample.unix_ms).points.extend(set);
-        }
+    let mut values = 0;
+    for ((string, block), points) in kept {
+        let whose = Whose { string, block };
+        store.past(whose, Level::Raw, times.clone(), |head, record| {
+            values += points.len();
+            if values <= VALUES_MAX {
+                let set = points.iter().map(|(name, take)| ((*name).clone(), take(head, record)));
+                frame(&mut frames, head.unix_ms).points.extend(set);
+            }
+        })?;
     }
-    Ok(frames.into_values().collect())
+    match values > VALUES_MAX {
+        true => Err(NotTaken::TooMuchPast { values, most: VALUES_MAX }),
+        false => Ok(frames.into_values().collect()),
+    }
 }
 
 fn frame(frames: &mut BTreeMap<u64, Frame>, unix_ms: u64) -> &mut Frame {
     frames.entry(unix_ms).or_insert_with(|| Frame { unix_ms, ..Frame::default() })
 }
 
-/// `string.1.block.2.voltage`: string, block, and that it is the voltage.
-fn kept(name: &str) -> Option<(u16, u16, bool)> {
-    let parts: Vec<&str> = name.splitn(6, '.').collect();
-    match parts[..] {
-        ["string", string, "block", block, what @ ("voltage" | "temperature")] => {
-            Some((string.parse().ok()?, block.parse().ok()?, what == "voltage"))
-        }
-        _ => None,
+/// `string.1.block.2.voltage`: whose it is, and how to get it; `None` for what
+/// history does not keep.
+fn kept_as(name: &str) -> Option<(Whose, Take)> {
+    let (string, what) = name.strip_prefix("string.")?.split_once('.')?;
+    let string = string.parse().ok()?;
+    let Some((block, what)) = what.strip_prefix("block.").and_then(|rest| rest.split_once('.'))
+    else {
+        return Some((Whose { string, block: None }, of_string(what)?));
+    };
+    let block = Some(block.parse::<usize>().ok()?.checked_sub(1)?);
+    Some((Whose { string, block }, of_block(what)?))
+}
+
+fn of_string(what: &str) -> Option<Take> {
+    Some(match what {
+        "ambient" => |head, _| mean(head.ambient_dc, 10.0),
+        "current" => |head, _| mean(head.current_ma, 1e3),
+        "phase" => |head, _| Some(Value::Text(words::phase(head.phase.phase()).to_owned())),
+        "target" => |head, _| mean(head.target_mv, 1e3),
+        "voltage.measured" => |head, _| mean(head.string_mv, 1e3),
+        _ => return None,
+    })
+}
+
+fn of_block(what: &str) -> Option<Take> {
+    fn over(value: Option<u32>, by: f64) -> Option<Value> {
+        value.map(|value| Value::Number(f64::from(value) / by))
     }
+    Some(match what {
+        "bypass.commanded" => |_, record| mean(Some(record.duty_hp), 2.0),
+        "capacity" => |_, record| over(record.capacity_cah, 100.0),
+        "charge" => |_, record| over(record.charge_pm, 10.0),
+        "resistance" => |_, record| over(record.resistance_uohm, 1e3),
+        "temperature" => |_, record| {
+            mean(record.temperature_dc, 10.0)
+                .filter(|_| record.temperature_quality < Quality::Stale)
+        },
+        "voltage" => {
+            |_, record| mean(record.voltage_mv, 1e3).filter(|_| record.quality < Quality::Stale)
+        }
+        _ => return None,
+    })
+}
+
+fn mean(span: Option<Span>, by: f64) -> Option<Value> {
+    span.map(|span| Value::Number(f64::from(span.mean) / by))
 }
 
 const fn is_ours(event: &Event) -> bool {
@@ -92,13 +138,49 @@ const fn is_ours(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_core::history::{PhaseCode, Row};
 
     #[test]
     fn what_history_keeps_is_found_by_name() {
-        assert_eq!(kept("string.2.block.17.voltage"), Some((2, 17, true)));
-        assert_eq!(kept("string.2.block.17.temperature"), Some((2, 17, false)));
-        for other in ["string.2.voltage", "string.2.block.17.voltage.x", "ups.0.ups.load", ""] {
-            assert_eq!(kept(other), None, "{other}");
+        let whose = |name| kept_as(name).map(|(whose, _)| (whose.string, whose.block));
+        assert_eq!(whose("string.2.block.17.voltage"), Some((2, Some(16))));
+        assert_eq!(whose("string.2.block.17.bypass.commanded"), Some((2, Some(16))));
+        assert_eq!(whose("string.2.voltage.measured"), Some((2, None)));
+        let others = ["string.2.voltage", "string.2.block.17.voltage.x", "ups.0.ups.load", ""];
+        for other in others.into_iter().chain(["string.2.block.0.voltage", "string.2.block.1"]) {
+            assert_eq!(whose(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn points_get_the_values_they_had() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Default::default()).expect("a store");
+        let record = |quality, mv| Record {
+            voltage_mv: Some(Span::of(mv)),
+            resistance_uohm: Some(4_100),
+            charge_pm: Some(995),
+            quality,
+            ..Record::default()
+        };
+        for (unix_ms, quality) in [(1_000, Quality::Good), (2_000, Quality::Stale)] {
+            let current_ma = Some(Span::of(-12_500));
+            let head = Head { unix_ms, current_ma, phase: PhaseCode(3), ..Head::default() };
+            let blocks = vec![record(quality, 13_600), record(quality, 13_700)];
+            store.append(vec![(1, (&Row { head, blocks }).into())]).wait().expect("on the disk");
+        }
+        let names = ["block.2.voltage", "block.2.resistance", "block.2.charge", "current", "phase"];
+        let names = names.map(|name| Name::parse(&format!("string.1.{name}")).expect("a name"));
+        let frames = frames(&store, &names, 0..=u64::MAX).expect("readable");
+        let value = |n: usize, name: &Name| {
+            let found = frames[n].points.iter().find(|(of, _)| of == name);
+            found.unwrap_or_else(|| panic!("{name:?} in {frames:?}")).1.clone()
+        };
+        let number = |number| Some(Value::Number(number));
+        assert_eq!(frames.iter().map(|f| f.unix_ms).collect::<Vec<_>>(), [1_000, 2_000]);
+        assert_eq!([value(0, &names[0]), value(1, &names[0])], [number(13.7), None], "stale");
+        assert_eq!([value(0, &names[1]), value(0, &names[2])], [number(4.1), number(99.5)]);
+        assert_eq!(value(1, &names[3]), number(-12.5));
+        assert_eq!(value(1, &names[4]), Some(Value::Text("discharge".into())));
     }
 }

@@ -64,6 +64,17 @@ pub enum NotTaken {
         /// The webhook.
         webhook: String,
     },
+    /// The past is too long for what the rules read.
+    #[error(
+        "the rules read {values} values of that past, and {most} fit: choose a shorter time, or \
+         rules of fewer points"
+    )]
+    TooMuchPast {
+        /// Values that there are.
+        values: usize,
+        /// Most that are read.
+        most: usize,
+    },
     /// The store did not keep it.
     #[error("it cannot be kept")]
     Store(#[from] StoreError),

@@ -1,12 +1,17 @@
 //! Discharge records on the disk: what a record says, and its rows apart from
 //! it, because a list of records needs no rows.
 //!
-//! Voltages are those of the blocks themselves, whatever their cells.
+//! Voltages are those of the blocks themselves, whatever their cells. Those of
+//! the rows are written as groups of the history's codec, which needs a fifth of
+//! the bytes.
 
 use super::budget::{self, Room};
 use super::{Shared, Store, StoreError, table};
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
+use evenkeel_core::history::codec::GROUP_RECORDS_MAX;
+use evenkeel_core::history::{Head, Record, Sheet, Span};
+use evenkeel_core::points::Quality;
 use redb::{ReadableTable as _, WriteTransaction};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// Most records of a string; the oldest goes first.
 pub const PER_STRING: usize = 50;
 /// First byte of what is stored: another version is left out.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// A record that is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +36,62 @@ pub struct PastDischarge {
     pub record: DischargeRecord,
 }
 
+const ROWS: &str = "discharge record";
+
+/// Rows as they are written.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    /// Without voltages that are in the groups.
+    rows: RecordRows,
+    groups: Vec<Vec<u8>>,
+}
+
+impl Packed {
+    fn of(rows: &RecordRows) -> Self {
+        let blocks = rows.mv.len().checked_div(rows.heads.len()).unwrap_or(0);
+        if blocks == 0 || blocks * rows.heads.len() != rows.mv.len() {
+            return Self { rows: rows.clone(), groups: Vec::new() };
+        }
+        let most = (GROUP_RECORDS_MAX / blocks).max(1) * blocks;
+        let groups = rows.mv.chunks(most).map(|part| sheet(part, blocks).to_group(0)).collect();
+        let rows = RecordRows { id: rows.id, heads: rows.heads.clone(), mv: Vec::new() };
+        Self { rows, groups }
+    }
+
+    /// `None` when a group is damaged.
+    fn rows(self) -> Option<RecordRows> {
+        let mut rows = self.rows;
+        for group in &self.groups {
+            let (_, sheet) = Sheet::from_group(group).ok()?;
+            for row in 0..sheet.heads.len() {
+                rows.mv.extend(sheet.blocks.iter().map(|block| {
+                    let span = block.get(row).and_then(|record| record.voltage_mv);
+                    span.and_then(|span| u16::try_from(span.mean).ok()).unwrap_or(0)
+                }));
+            }
+        }
+        Some(rows)
+    }
+}
+
+/// Voltages of `blocks` blocks, row after row.
+fn sheet(mv: &[u16], blocks: usize) -> Sheet {
+    let record = |mv: u16| Record {
+        voltage_mv: (mv != 0).then(|| Span::of(mv.into())),
+        quality: Quality::Good,
+        ..Record::default()
+    };
+    let head = |(row, mv): (usize, &[u16])| {
+        let read = mv.iter().filter(|mv| **mv != 0);
+        let sum: i32 = read.clone().map(|mv| i32::from(*mv)).sum();
+        let mean = sum.checked_div(i32::try_from(read.count()).unwrap_or(i32::MAX));
+        Head { unix_ms: row as u64, blocks_mv: mean.map(Span::of), ..Head::default() }
+    };
+    let heads = mv.chunks(blocks).enumerate().map(head).collect();
+    let column = |block| mv.iter().skip(block).step_by(blocks).map(|mv| record(*mv)).collect();
+    Sheet { heads, blocks: (0..blocks).map(column).collect() }
+}
+
 /// A record and its rows, as bytes.
 pub struct Encoded {
     key: (u16, u64),
@@ -42,7 +103,7 @@ impl Encoded {
     /// `None` when there is no memory for it.
     pub fn of(past: &PastDischarge, rows: &RecordRows) -> Option<Self> {
         let key = (past.string, past.begun_unix_ms);
-        Some(Self { key, record: encode(past)?, rows: encode(rows)? })
+        Some(Self { key, record: encode(past)?, rows: encode(&Packed::of(rows))? })
     }
 
     /// Bytes of both.
@@ -108,7 +169,9 @@ impl Store {
         string: u16,
         begun_unix_ms: u64,
     ) -> Result<Option<RecordRows>, StoreError> {
-        self.one(table::DISCHARGE_ROWS, (string, begun_unix_ms))
+        let packed: Option<Packed> = self.one(table::DISCHARGE_ROWS, (string, begun_unix_ms))?;
+        let rows = packed.map(|packed| packed.rows().ok_or(StoreError::Record { what: ROWS }));
+        rows.transpose()
     }
 
     fn one<T: DeserializeOwned>(
@@ -156,6 +219,25 @@ mod tests {
         let (current_a, part) = (f32::NAN, Part::Discharge);
         let head = RowHead { offset_ms: -1_000, current_a, temperature_c: 25.0, scans: 1, part };
         RecordRows { heads: vec![head], mv: vec![12_345, 0], ..RecordRows::default() }
+    }
+
+    #[test]
+    fn voltages_are_packed_and_come_back() {
+        let (part, current_a) = (Part::Discharge, -10.0);
+        let head = RowHead { offset_ms: 0, current_a, temperature_c: 25.0, scans: 1, part };
+        let heads: Vec<_> = (0..600).map(|s| RowHead { offset_ms: 1_000 * s, ..head }).collect();
+        let mv = (0..600 * 32u32).map(|n| match n {
+            77 => 0,
+            _ => (12_900 - n / 100 + n.wrapping_mul(2_654_435_761) % 5 + 20 * (n % 32)) as u16,
+        });
+        let rows = RecordRows { heads, mv: mv.collect(), ..RecordRows::default() };
+        let bytes: usize = Packed::of(&rows).groups.iter().map(Vec::len).sum();
+        assert!(bytes < 600 * 32 * 5 / 8, "{bytes} bytes: five bits a voltage");
+        let packed = encode(&Packed::of(&rows)).expect("memory");
+        let back: Packed = postcard::from_bytes(&packed[1..]).expect("just written");
+        assert_eq!(back.rows(), Some(rows));
+        let ragged = RecordRows { heads: vec![head; 2], mv: vec![1; 3], ..RecordRows::default() };
+        assert_eq!(Packed::of(&ragged).rows(), Some(ragged));
     }
 
     #[test]

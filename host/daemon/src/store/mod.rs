@@ -13,7 +13,7 @@
 //!   start: events stay in memory and are written when it works again
 //!   ([`writer`]); users and the newest events are read from memory.
 //! - What another version wrote does not stop it either: an event that cannot
-//!   be read is [`Event::Unknown`], a sample that cannot is left out.
+//!   be read is [`Event::Unknown`], history that cannot is left out.
 //!
 //! Follows DESIGN.md "Store".
 
@@ -22,10 +22,10 @@ mod budget;
 mod discharge;
 mod document;
 mod fault;
+pub mod history;
 mod jobs;
 mod kv;
 mod open;
-mod past;
 #[cfg(test)]
 mod power_cut;
 pub mod recent;
@@ -45,12 +45,11 @@ pub use wear::{Class, Counts, Daily, Wear};
 
 use crate::guard::RecordRows;
 use evenkeel_core::events::{Category, Event};
-use evenkeel_core::history::{BlockSample, Ring, Sample, SampleView};
+use evenkeel_core::history::Ring;
 use evenkeel_signing::audit::Entry;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -69,7 +68,7 @@ const PROMPT_MAX: Duration = Duration::from_secs(2);
 /// Newest events kept in memory, for the live page.
 const LATEST_MAX: usize = 64;
 
-/// How many are kept; the oldest goes first. How many bytes is said in
+/// How much is kept; the oldest goes first. The bytes of all kinds are said in
 /// [`budget`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -77,8 +76,8 @@ pub struct Limits {
     pub events: u64,
     /// Most events about access: a flood of either kind leaves the other.
     pub access: u64,
-    /// Most history samples, of all strings together.
-    pub samples: u64,
+    /// Most bytes of history, of all strings together.
+    pub history_bytes: u64,
     /// Most revisions of a settings document.
     pub revisions: u64,
     /// Most entries of the audit log, seals among them.
@@ -87,7 +86,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 20_000, access: 10_000, samples: 100_000, revisions: 50, audit: 30_000 }
+        Self {
+            events: 20_000,
+            access: 10_000,
+            history_bytes: Room::History.most(),
+            revisions: 50,
+            audit: 30_000,
+        }
     }
 }
 
@@ -111,17 +116,6 @@ pub struct Revision {
     pub unix_ms: u64,
     /// The document.
     pub text: String,
-}
-
-/// One block of a history sample.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PastBlock {
-    /// When, ms since 1970.
-    pub unix_ms: u64,
-    /// Target of its string, mV.
-    pub target_mv: Option<u32>,
-    /// The block.
-    pub block: BlockSample,
 }
 
 /// Why the store did not do it.
@@ -211,6 +205,7 @@ struct Shared {
     meter: Arc<wear::Meter>,
     wear: Mutex<Wear>,
     counted: budget::Counted,
+    newest: history::Newest,
     /// Events that found the queue full, not yet reported.
     dropped: Mutex<u64>,
     /// A record that cannot be read was met, and the log says so.
@@ -225,13 +220,14 @@ enum Job {
         unix_ms: u64,
         ack: Option<oneshot::Sender<Result<u64, StoreError>>>,
     },
-    Samples {
-        unix_ms: u64,
-        samples: Vec<(u16, Sample)>,
+    History {
+        change: history::Change,
+        ack: oneshot::Sender<Result<(), StoreError>>,
     },
     User {
         name: String,
-        record: Vec<u8>,
+        /// `None`: forget them.
+        record: Option<Vec<u8>>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Settings {
@@ -290,6 +286,7 @@ impl Store {
             meter: Arc::default(),
             wear: Mutex::default(),
             counted: budget::Counted::default(),
+            newest: history::Newest::default(),
             dropped: Mutex::new(0),
             unreadable: AtomicBool::new(false),
             changed: watch::Sender::new(0),
@@ -339,18 +336,28 @@ impl Store {
         Ack(done)
     }
 
-    /// Append one history sample per string (counted from 1).
-    pub fn append(&self, unix_ms: u64, samples: Vec<(u16, Sample)>) {
-        if let Err(e) = self.send(Job::Samples { unix_ms, samples }) {
-            tracing::warn!("history sample lost: {e}");
-        }
-    }
-
     /// Keep a user's record.
     pub fn put_user(&self, name: &str, record: Vec<u8>) -> Ack<()> {
+        self.change_user(name, Some(record))
+    }
+
+    /// Forget a user.
+    pub fn forget_user(&self, name: &str) -> Ack<()> {
+        self.change_user(name, None)
+    }
+
+    fn change_user(&self, name: &str, record: Option<Vec<u8>>) -> Ack<()> {
         let (ack, done) = oneshot::channel();
         self.send_or_refuse(Job::User { name: name.to_owned(), record, ack });
         Ack(done)
+    }
+
+    /// All users' records, from memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] while the file could not be opened yet.
+    pub fn users(&self) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        lock(&self.shared.users).clone().ok_or(StoreError::Closed)
     }
 
     /// A user's record, from memory.
@@ -451,46 +458,6 @@ impl Store {
     #[must_use]
     pub fn latest(&self, limit: usize) -> Vec<StoredEvent> {
         lock(&self.shared.latest).iter().rev().take(limit).cloned().collect()
-    }
-
-    /// The past of one block (counted from 0) of a string (counted from 1),
-    /// oldest first, at most `limit` samples: the newest ones.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn history(
-        &self,
-        string: u16,
-        block: usize,
-        times: RangeInclusive<u64>,
-        limit: usize,
-    ) -> Result<Vec<PastBlock>, StoreError> {
-        if times.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut past = self.shared.read(|read| {
-            let Some(table) = table::open(read, table::SAMPLES)? else { return Ok(Vec::new()) };
-            let mut past = Vec::new();
-            for row in table.range((*times.start(), 0)..=(*times.end(), u16::MAX))?.rev() {
-                let (key, value) = row?;
-                let (unix_ms, of) = key.value();
-                if of != string {
-                    continue;
-                }
-                let Ok(sample) = SampleView::parse(value.value()) else {
-                    self.shared.say_unreadable("a history sample");
-                    continue;
-                };
-                let Some(block) = sample.block(block) else { continue };
-                past.push(PastBlock { unix_ms, target_mv: sample.target_mv(), block });
-                if past.len() >= limit {
-                    break;
-                }
-            }
-            Ok(past)
-        })?;
-        past.reverse();
-        Ok(past)
     }
 
     /// How the store is doing.
@@ -633,20 +600,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::image::{BlockRecord, StringRecord};
 
     fn started(version: u32) -> Event {
         Event::DaemonStarted { version: version.to_string() }
     }
 
-    fn sample(target_v: f64) -> Sample {
-        let mut string = StringRecord::new(vec![BlockRecord::default()]);
-        string.equalize.target_v = target_v;
-        Sample::of(&string, &string.blocks, |b| b.quality)
-    }
-
     fn open(dir: &Path) -> Store {
-        let limits = Limits { events: 10, access: 5, samples: 5, revisions: 3, audit: 99 };
+        let limits =
+            Limits { events: 10, access: 5, history_bytes: 1 << 20, revisions: 3, audit: 99 };
         Store::open(dir, limits).expect("a store")
     }
 
@@ -657,7 +618,6 @@ mod tests {
         assert!(store.no_users().expect("readable"));
         let id = store.record_acknowledged(started(1)).wait().expect("on the disk");
         store.put_user("admin", b"{}".to_vec()).wait().expect("on the disk");
-        store.append(1_000, vec![(1, sample(13.6)), (2, sample(13.7))]);
         drop(store);
 
         let store = open(dir.path());
@@ -666,8 +626,6 @@ mod tests {
         assert!(!store.no_users().expect("readable"));
         assert_eq!(store.user("admin").expect("readable").as_deref(), Some(&b"{}"[..]));
         assert_eq!(store.user("root").expect("readable"), None);
-        let past = store.history(2, 0, 0..=u64::MAX, 9).expect("readable");
-        assert_eq!(past[0].target_mv, Some(13_700));
         let next = store.record_acknowledged(started(2)).wait().expect("on the disk");
         assert!(next > id, "ids count on");
     }
@@ -678,20 +636,12 @@ mod tests {
         let store = open(dir.path());
         for n in 0..25 {
             store.record_acknowledged(started(n)).wait().expect("on the disk");
-            store.append(u64::from(n), vec![(1, sample(13.6))]);
         }
         store.record_acknowledged(started(25)).wait().expect("on the disk");
         let ids: Vec<_> = store.events(None, 99).into_iter().map(|e| e.id).collect();
         assert_eq!(ids, (17..=26).collect::<Vec<_>>());
         let after = store.events(Some(20), 2);
         assert_eq!(after.iter().map(|e| e.id).collect::<Vec<_>>(), [21, 22]);
-        let past = store.history(1, 0, 0..=99, 99).expect("readable");
-        let times: Vec<_> = past.iter().map(|s| s.unix_ms).collect();
-        assert_eq!(times, [20, 21, 22, 23, 24]);
-        assert_eq!(store.history(1, 0, 0..=22, 2).expect("readable").len(), 2);
-        #[expect(clippy::reversed_empty_ranges, reason = "a client may ask for it")]
-        let backwards = store.history(1, 0, 22..=0, 2).expect("readable");
-        assert_eq!(backwards, [], "no panic");
     }
 
     #[test]
@@ -730,8 +680,6 @@ mod tests {
             let mut events = write.open_table(table::EVENTS[0]).expect("a table");
             events.insert(7, &br#"{"unix_ms": 5, "event": [1, 2]}"#[..]).expect("inserted");
             events.insert(8, &b"\xff"[..]).expect("inserted");
-            let mut samples = write.open_table(table::SAMPLES).expect("a table");
-            samples.insert((5, 1), &[9; 99][..]).expect("inserted");
         }
         write.commit().expect("committed");
         drop(database);
@@ -742,7 +690,6 @@ mod tests {
         let events = store.events(None, 9);
         assert_eq!(events[0], StoredEvent { id: 7, unix_ms: 5, event: Event::Unknown });
         assert_eq!((events[1].id, &events[1].event), (8, &Event::Unknown));
-        assert_eq!(store.history(1, 0, 0..=u64::MAX, 9).expect("readable"), []);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! [`RESERVE_BYTES`] that is good for nothing, given up when the disk is full
 //! and made again when there is room.
 
-use super::table;
+use super::{history, table};
 use redb::{Database, ReadableTableMetadata as _};
 use std::fs;
 use std::io::{self, Write as _};
@@ -20,8 +20,8 @@ const SHARE: u64 = 4;
 /// What was dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// History samples.
-    pub samples: u64,
+    /// Of the history: records' rows, and bytes.
+    pub history: history::Gone,
     /// Discharge records.
     pub discharges: u64,
 }
@@ -29,7 +29,7 @@ pub struct Dropped {
 impl Dropped {
     /// True when there was nothing to drop.
     pub const fn is_nothing(&self) -> bool {
-        self.samples == 0 && self.discharges == 0
+        self.history.bytes == 0 && self.discharges == 0
     }
 }
 
@@ -38,11 +38,8 @@ pub fn drop_oldest(database: &Database) -> Result<Dropped, redb::Error> {
     let mut dropped = Dropped::default();
     let write = database.begin_write()?;
     {
-        let mut samples = write.open_table(table::SAMPLES)?;
-        for _ in 0..samples.len()?.div_ceil(SHARE) {
-            dropped.samples += u64::from(samples.pop_first()?.is_some());
-        }
-        if dropped.samples == 0 {
+        dropped.history = history::drop_oldest(&write, SHARE)?;
+        if dropped.history.bytes == 0 {
             let mut records = write.open_table(table::DISCHARGES)?;
             let mut rows = write.open_table(table::DISCHARGE_ROWS)?;
             for _ in 0..records.len()?.div_ceil(SHARE) {
@@ -105,8 +102,8 @@ mod tests {
     use super::super::{FILE, Limits, Store, StoreError, lock};
     use super::*;
     use evenkeel_core::events::Event;
-    use evenkeel_core::history::Sample;
-    use evenkeel_core::image::{BlockRecord, StringRecord};
+    use evenkeel_core::history::level::HOUR_MS;
+    use evenkeel_core::history::{Head, Record, Row, Span};
     use redb::StorageBackend;
     use redb::backends::FileBackend;
     use std::collections::BTreeSet;
@@ -170,24 +167,49 @@ mod tests {
         Store::start(store, Limits::default(), opener).expect("a store")
     }
 
+    /// Rows of each string.
+    const ROWS: u64 = 150;
+
+    /// A row every eight hours that hardly can be compressed.
+    fn noisy(n: u64) -> Row {
+        let mut seed = n;
+        let mut noise = || {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 40) as i32
+        };
+        let blocks = (0..200).map(|_| Record {
+            voltage_mv: Some(Span::of(noise() % 16_000)),
+            temperature_dc: Some(Span::of(noise() % 1_000)),
+            ..Record::default()
+        });
+        let blocks = blocks.collect();
+        Row { head: Head { unix_ms: 8 * HOUR_MS * n, ..Head::default() }, blocks }
+    }
+
     #[test]
     fn on_a_full_disk_history_goes_and_events_stay() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join(FILE);
-        let store = start(&file, 8 << 20);
-        let string = StringRecord::new(vec![BlockRecord::default(); 400]);
-        let sample = Sample::of(&string, &string.blocks, |block| block.quality);
+        let store = start(&file, 4 << 20);
         let mut ids = Vec::new();
-        for n in 0..300 {
-            store.append(n, (1..=16).map(|string| (string, sample.clone())).collect());
+        for n in 0..ROWS {
+            let rows = (1..=16).map(|string| (string, (&noisy(n)).into()));
+            // Whether there was room is seen below.
+            drop(store.append(rows.collect()));
             let order = format!("{n}");
             let (user, from) = ("admin".to_owned(), "::1".to_owned());
             let event = Event::Ordered { user, from, order, refused: None };
             ids.push(store.record_acknowledged(event).wait().expect("never refused"));
         }
-        let past = store.history(1, 0, 0..=u64::MAX, usize::MAX).expect("readable");
-        assert!(past.first().is_some_and(|oldest| oldest.unix_ms > 0), "the oldest went");
-        assert_eq!(past.last().map(|newest| newest.unix_ms), Some(299), "the newest is there");
+        let mut past = Vec::new();
+        let visit = |head: &Head, record: &Record| past.push((head.unix_ms, *record));
+        store.each_record(1, 0, 0..=u64::MAX, visit).expect("readable");
+        let first = past.first().expect("some of it is left").0 / (8 * HOUR_MS);
+        assert!(first > 0, "the oldest went");
+        let whole = (first..ROWS).map(|n| (8 * HOUR_MS * n, noisy(n).blocks[0]));
+        assert_eq!(past, whole.collect::<Vec<_>>(), "and nothing else");
         let events = store.events(None, usize::MAX);
         let kept: Vec<_> = events.iter().map(|event| event.id).collect();
         assert!(ids.iter().all(|id| kept.contains(id)), "no event went");

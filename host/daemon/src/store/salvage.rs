@@ -11,8 +11,8 @@
 //! may be some commits old, which is better than none.
 //!
 //! Rows that belong together and lie in two tables may be torn apart: rows of a
-//! discharge without its record are left behind; a job whose event is lost
-//! stays; of the audit log each part that hangs together verifies, and an entry
+//! discharge without its record are left behind; a column of the history that is
+//! lost is missing, and the others are read; a job whose event is lost stays; of the audit log each part that hangs together verifies, and an entry
 //! tells of the break ([`super::audit`]).
 //!
 //! The new file takes the place of the damaged one in one step, when it is whole
@@ -24,7 +24,7 @@ pub mod pages;
 #[cfg(test)]
 mod tests;
 
-use super::table;
+use super::{history, table};
 use evenkeel_core::events::SalvagedTable;
 use pages::{Definition, Pages};
 use redb::{
@@ -84,7 +84,11 @@ carriers! {
     false table::WEAR;
     true table::DISCHARGES;
     true table::DISCHARGE_ROWS;
-    true table::SAMPLES;
+    true history::OPEN;
+    true history::COLUMNS[2];
+    true history::COLUMNS[1];
+    true history::COLUMNS[0];
+    true history::SIZES;
 }
 
 /// Carry everything that can be had into `new`, which holds nothing yet. With
@@ -98,8 +102,10 @@ pub fn salvage(damaged: &Pages<'_>, new: &Database, all: bool) -> Result<Salvage
     for carrier in CARRIERS {
         let name = (carrier.name)();
         let table = best(damaged, &commits, &name).or_else(|| {
+            // The newest rows become columns: older ones would tell the same twice.
+            let is_replaced = name == history::OPEN.name();
             let strays = strays.get_or_insert_with(|| damaged.strays());
-            best_stray(damaged, strays, &name)
+            if is_replaced { None } else { best_stray(damaged, strays, &name) }
         });
         let Some(table) = table else { continue };
         let whole = table.tree.map_or(0, |tree| tree.rows);
@@ -111,6 +117,7 @@ pub fn salvage(damaged: &Pages<'_>, new: &Database, all: bool) -> Result<Salvage
         salvaged.push(SalvagedTable { table: name, kept, lost });
     }
     leave_rows_without_record(new)?;
+    history::recount(new)?;
     Ok(Salvaged { tables: salvaged, audit_gaps: audit_gaps(new)? })
 }
 

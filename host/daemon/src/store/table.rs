@@ -33,9 +33,6 @@ pub const KV: TableDefinition<(&str, &str), &[u8]> = TableDefinition::new("kv");
 pub const KV_WEAR: TableDefinition<&str, &[u8]> = TableDefinition::new("kv_wear");
 /// What jobs wait, see [`super::jobs`] → JSON.
 pub const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
-/// (ms since 1970, string counted from 1) → [`Sample`](super::Sample). Time
-/// first, so that the oldest sample of all is the first row.
-pub const SAMPLES: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");
 
 /// Which of [`EVENTS`].
 pub const fn of(category: Category) -> usize {

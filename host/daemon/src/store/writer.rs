@@ -16,15 +16,12 @@ use super::open::Opened;
 use super::wear::{Book, Class, Counts, Meter};
 use super::{
     Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, audit, document,
-    fault, jobs, kv, lock, relief, table,
+    fault, history, jobs, kv, lock, relief, table,
 };
 use crate::clock;
 use crate::failure::chain;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::Sample;
-use redb::{
-    Database, Durability, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction,
-};
+use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -76,8 +73,8 @@ pub struct Writer {
 #[derive(Default)]
 struct Group {
     events: VecDeque<StoredEvent>,
-    samples: Vec<(u64, u16, Sample)>,
-    users: Vec<(String, Vec<u8>)>,
+    history: Vec<history::Change>,
+    users: Vec<(String, Option<Vec<u8>>)>,
     settings: Vec<(String, u64, String)>,
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
@@ -185,8 +182,9 @@ impl Writer {
                 let id = self.add(event, unix_ms, group);
                 group.event_acks.extend(ack.map(|ack| (id, ack)));
             }
-            Job::Samples { unix_ms, samples } => {
-                group.samples.extend(samples.into_iter().map(|(s, sample)| (unix_ms, s, sample)));
+            Job::History { change, ack } => {
+                group.history.push(change);
+                group.acks.push(ack);
             }
             Job::User { name, record, ack } => {
                 group.users.push((name, record));
@@ -261,7 +259,15 @@ impl Writer {
                 self.ledger.written(audit);
                 *lock(&self.shared.health) = Health::default();
                 if let Some(users) = lock(&self.shared.users).as_mut() {
-                    users.extend(group.users);
+                    for (name, record) in group.users {
+                        match record {
+                            Some(record) => users.insert(name, record),
+                            None => users.remove(&name),
+                        };
+                    }
+                }
+                if !group.history.is_empty() {
+                    self.shared.remember_newest();
                 }
                 for (id, ack) in group.event_acks {
                     let _ = ack.send(Ok(id));
@@ -303,10 +309,13 @@ impl Writer {
             .and_then(|database| relief::drop_oldest(&database).map_err(|e| e.to_string()));
         match dropped {
             Ok(dropped) if !dropped.is_nothing() => {
-                let relief::Dropped { samples, discharges } = dropped;
-                let result = format!("the disk is full; {samples} samples, {discharges} records");
+                let relief::Dropped { history, discharges } = dropped;
+                let (rows, bytes) = (history.rows, history.bytes);
+                let result = format!(
+                    "the disk is full; {rows} samples ({bytes} bytes), {discharges} records"
+                );
                 self.ledger.enter(audit::own("drop the oldest history", &result));
-                self.samples_lost += samples;
+                self.samples_lost += rows;
                 self.relieved = true;
                 true
             }
@@ -352,7 +361,7 @@ impl Writer {
         for change in std::mem::take(&mut group.documents) {
             let _ = change.ack.send(Err(StoreError::Write(told.clone())));
         }
-        self.samples_lost += group.samples.len() as u64;
+        self.samples_lost += group.history.iter().map(history::Change::rows).sum::<u64>();
         if !was_failing {
             tracing::error!("store cannot be written: {reason}");
             let event = Event::StoreFailed { reason: reason.to_owned() };
@@ -377,7 +386,7 @@ impl Writer {
         write.set_durability(Durability::Immediate)?;
         let mut sizes = self.sizes;
         write_events(&write, group, &self.limits, &mut sizes, &mut payload)?;
-        write_samples(&write, group, self.limits.samples, &mut payload)?;
+        history::write(&write, &group.history, self.limits.history_bytes, &mut payload)?;
         write_small(&write, group, &mut payload)?;
         let documents = group.documents.iter().map(|change| {
             payload.add(Class::State, change.bytes.as_ref().map_or(0, Vec::len));
@@ -450,6 +459,7 @@ impl Writer {
         let audit = audit::At::read(&self.shared)?;
         self.ledger.opened(audit);
         self.book.opened(&self.shared)?;
+        self.shared.remember_newest();
         let newest = self.shared.stored_events(None, LATEST_MAX)?;
         let mut latest = lock(&self.shared.latest);
         if latest.iter().len() == 0 {
@@ -507,8 +517,14 @@ fn write_small(
     payload: &mut Counts,
 ) -> Result<(), redb::Error> {
     for (name, record) in &group.users {
-        payload.add(Class::Settings, record.len());
-        write.open_table(table::USERS)?.insert(name.as_str(), record.as_slice())?;
+        let mut table = write.open_table(table::USERS)?;
+        match record {
+            Some(record) => {
+                payload.add(Class::Settings, record.len());
+                table.insert(name.as_str(), record.as_slice())?;
+            }
+            None => drop(table.remove(name.as_str())?),
+        }
     }
     for (notifier, last) in &group.told {
         payload.add(Class::State, size_of::<u64>());
@@ -598,26 +614,6 @@ fn write_settings(
 
 fn json(record: &impl serde::Serialize) -> Result<Vec<u8>, redb::Error> {
     serde_json::to_vec(record).map_err(|e| redb::Error::Io(e.into()))
-}
-
-fn write_samples(
-    write: &WriteTransaction,
-    group: &Group,
-    most: u64,
-    payload: &mut Counts,
-) -> Result<(), redb::Error> {
-    if group.samples.is_empty() {
-        return Ok(());
-    }
-    let mut table = write.open_table(table::SAMPLES)?;
-    for (unix_ms, string, sample) in &group.samples {
-        payload.add(Class::History, sample.as_bytes().len());
-        table.insert((*unix_ms, *string), sample.as_bytes())?;
-    }
-    while table.len()? > most {
-        table.pop_first()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

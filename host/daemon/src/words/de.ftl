@@ -84,7 +84,11 @@ table-kv-wear = Schreibguthaben der Plugins
 table-wear = Flash-Zähler
 table-discharges = Entladungen
 table-discharge-rows = Messreihen der Entladungen
-table-samples = Verlauf
+table-history-open = neuester Verlauf
+table-history-records = Verlauf
+table-history-hours = Verlauf nach Stunden
+table-history-days = Verlauf nach Tagen
+table-history-sizes = Größen des Verlaufs
 event-store-failed = Der Speicher lässt sich nicht beschreiben, Ereignisse bleiben im Arbeitsspeicher: { $reason }
 event-store-recovered = { $samples_lost ->
     [0] Der Speicher lässt sich wieder beschreiben; kein Messwertsatz ging verloren

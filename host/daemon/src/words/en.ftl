@@ -85,7 +85,11 @@ table-kv-wear = write allowances of plugins
 table-wear = flash counters
 table-discharges = discharge records
 table-discharge-rows = rows of discharge records
-table-samples = history
+table-history-open = newest history
+table-history-records = history
+table-history-hours = history by hours
+table-history-days = history by days
+table-history-sizes = sizes of the history
 event-store-failed = Store cannot be written, events are kept in memory: { $reason }
 event-store-recovered = { $samples_lost ->
     [0] Store can be written again; no history sample was lost

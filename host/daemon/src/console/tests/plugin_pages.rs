@@ -6,6 +6,7 @@ use crate::caps::Services;
 use crate::plugin::Supervisor;
 use crate::plugin::fixture::{self, Fixture, Kept};
 use crate::plugin::supervisor::RosterStore as _;
+use std::collections::BTreeSet;
 
 /// A console over a plugin host, and what is kept of its plugins.
 struct Host {
@@ -45,8 +46,8 @@ async fn host() -> Host {
 impl Host {
     fn viewer(&self) -> String {
         let token = Token::random().expect("random numbers");
-        let (user, role) = ("eve".to_owned(), Role::Viewer);
-        let account = Account { user, role, via: None, must_change: false };
+        let (user, roles) = ("eve".to_owned(), BTreeSet::from(["viewer".to_owned()]));
+        let account = Account { user, roles, via: Some("radius".into()), must_change: false };
         self.bench.console.sessions().begin(&token, account, crate::clock::now());
         token.set_cookie().split(';').next().expect("a pair").to_owned()
     }
@@ -125,7 +126,9 @@ async fn a_viewer_sees_no_button_and_a_page_with_a_way_out() {
     }
     let refused = host.bench.form("/plugins/megatec", &viewer, "action=remove").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    assert!(refused.body.contains("eve is a viewer") && refused.body.contains("href=\"/\""));
+    assert!(
+        refused.body.contains("needs configure in plugins") && refused.body.contains("href=\"/\"")
+    );
     let nothing = host.bench.get("/no/such/page", &viewer).await;
     assert_eq!(nothing.status, StatusCode::NOT_FOUND);
     assert!(nothing.body.contains("href=\"/\""), "{}", nothing.body);

@@ -112,7 +112,6 @@ impl Run {
                     self.ids.insert(n, id);
                 }
                 Answer::Plain(ack) => ack.wait().expect("on the disk"),
-                Answer::None => {}
             }
         }
         self.acknowledged.push((self.disk.count(), self.steps.len()));

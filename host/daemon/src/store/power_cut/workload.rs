@@ -6,14 +6,21 @@ use super::disk::Chance;
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::Sample;
-use evenkeel_core::image::{BlockRecord, StringRecord};
+use evenkeel_core::history::level::HOUR_MS;
+use evenkeel_core::history::{Head, Record, Row, Span};
 use evenkeel_signing::audit::verify;
 use std::collections::BTreeMap;
 
 /// Small, so that the oldest goes while power fails.
 pub const LIMITS: Limits =
-    Limits { events: 60, access: 30, samples: 25, revisions: 3, audit: 9_999 };
+    Limits { events: 60, access: 30, history_bytes: 24 << 10, revisions: 3, audit: 9_999 };
+/// So many of the newest samples are looked at: there is room for more, and not
+/// for all.
+const SAMPLES: usize = 8;
+/// Blocks of a sample.
+const BLOCKS: usize = 40;
+/// Between two jobs, ms: samples lie on different days, so that each ends one.
+const JOB_MS: u64 = 7 * HOUR_MS;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -34,7 +41,7 @@ pub enum Step {
     Shelf(&'static str, &'static str, Option<Vec<u8>>),
     /// A discharge record that began then.
     Discharge(u64),
-    /// A history sample at that time; nothing acknowledges it.
+    /// A history sample at that many times [`JOB_MS`].
     Sample(u64),
 }
 
@@ -44,8 +51,6 @@ pub enum Answer {
     Event(u64, Ack<u64>),
     /// Without.
     Plain(Ack<()>),
-    /// It is certain when a later job is acknowledged.
-    None,
 }
 
 /// What the store holds beside events.
@@ -70,7 +75,7 @@ impl Step {
         let large = 1 + chance.below(most);
         let bytes = vec![n as u8; large];
         let maybe = (chance.below(4) > 0).then(|| bytes.clone());
-        match chance.below(10) {
+        match chance.below(12) {
             0..=3 => Self::Event(n),
             4 => Self::User(name, bytes),
             5 => Self::Settings(name, format!("{n}").repeat(1 + chance.below(40))),
@@ -98,10 +103,7 @@ impl Step {
                 let (past, rows) = discharge(begun);
                 store.keep_discharge(&past, &rows)
             }
-            Self::Sample(at) => {
-                store.append(at, vec![(1, sample(at))]);
-                return Answer::None;
-            }
+            Self::Sample(at) => store.append(vec![(1, (&sample(at)).into())]),
         })
     }
 }
@@ -127,8 +129,7 @@ impl State {
             Step::Discharge(begun) => next.discharges.push(begun),
             Step::Sample(at) => {
                 next.samples.push(at);
-                let surplus = next.samples.len().saturating_sub(LIMITS.samples as usize);
-                next.samples.drain(..surplus);
+                newest(&mut next.samples);
             }
         }
         next
@@ -156,9 +157,15 @@ impl State {
             assert_eq!((&past, rows.as_ref()), (&whole.0, Some(&whole.1)));
             state.discharges.push(past.begun_unix_ms);
         }
-        for past in store.history(1, 0, 0..=u64::MAX, usize::MAX)? {
-            assert_eq!(past.target_mv, Some(target_mv(past.unix_ms)));
-            state.samples.push(past.unix_ms);
+        for block in [0, BLOCKS - 1] {
+            state.samples.clear();
+            store.each_record(1, block, 0..=u64::MAX, |head, record| {
+                let whole = sample(head.unix_ms / JOB_MS);
+                assert_eq!((head, record), (&whole.head, &whole.blocks[block]));
+                state.samples.push(head.unix_ms / JOB_MS);
+            })?;
+            assert!(state.samples.is_sorted(), "block {block}: {:?}", state.samples);
+            newest(&mut state.samples);
         }
         for line in store.audit_lines(Some(0), usize::MAX)? {
             let line: serde_json::Value = serde_json::from_slice(&line).expect("whole");
@@ -195,12 +202,16 @@ fn discharge(begun_unix_ms: u64) -> (PastDischarge, RecordRows) {
     (past, RecordRows { mv, ..RecordRows::default() })
 }
 
-fn sample(at: u64) -> Sample {
-    let mut string = StringRecord::new(vec![BlockRecord::default(); 40]);
-    string.equalize.target_v = f64::from(target_mv(at)) / 1e3;
-    Sample::of(&string, &string.blocks, |block| block.quality)
+fn sample(at: u64) -> Row {
+    let record = |block: usize| Record {
+        voltage_mv: Some(Span::of(13_000 + (at as i32 * 31 + block as i32 * 57) % 1_000)),
+        ..Record::default()
+    };
+    let target_mv = Some(Span::of(13_000 + at as i32));
+    let head = Head { unix_ms: at * JOB_MS, target_mv, ..Head::default() };
+    Row { head, blocks: (0..BLOCKS).map(record).collect() }
 }
 
-fn target_mv(at: u64) -> u32 {
-    13_000 + at as u32 % 1_000
+fn newest(samples: &mut Vec<u64>) {
+    samples.drain(..samples.len().saturating_sub(SAMPLES));
 }

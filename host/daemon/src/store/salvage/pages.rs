@@ -318,7 +318,7 @@ impl<'a> Pages<'a> {
         let page = self.page(number)?;
         let count = usize::from(u16_at(&page, 2)?);
         let last = count.checked_sub(1)?;
-        let (end, node): (usize, fn(Vec<u8>, usize) -> Node) = match page.first()? {
+        let (end, node): (usize, Make) = match page.first()? {
             1 => (value_end(&page, count, last, widths)?, Node::Leaf),
             2 => (branch_end(&page, count, widths)?, |page, keys| Node::Branch(page, keys + 1)),
             _ => return None,
@@ -349,9 +349,14 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// What is done with a row.
+type Visit<'v, E> = dyn FnMut(&[u8], &[u8]) -> Result<(), E> + 'v;
+/// Of a page's bytes and count.
+type Make = fn(Vec<u8>, usize) -> Node;
+
 struct Walk<'v, E> {
     widths: Widths,
-    visit: &'v mut dyn FnMut(&[u8], &[u8]) -> Result<(), E>,
+    visit: &'v mut Visit<'v, E>,
     walked: Walked,
 }
 

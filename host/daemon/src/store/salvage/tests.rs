@@ -7,8 +7,7 @@ use super::*;
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::Sample;
-use evenkeel_core::image::{BlockRecord, StringRecord};
+use evenkeel_core::history::{Head, Record, Sheet, Span};
 use evenkeel_signing::audit::verify;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -46,6 +45,14 @@ fn count(tables: &[Rows]) -> usize {
     tables.iter().map(Rows::len).sum()
 }
 
+fn row(n: i32, string: u16) -> Sheet {
+    let mv = |block: i32| 13_000 + (n * 31 + block * 57 + i32::from(string)) % 1_000;
+    let record = |block| Record { voltage_mv: Some(Span::of(mv(block))), ..Record::default() };
+    let unix_ms = 1_700_000_000_000 + n as u64 * 1_200_000;
+    let head = Head { unix_ms, target_mv: Some(Span::of(13_650)), ..Head::default() };
+    Sheet { heads: vec![head], blocks: (0..24).map(|block| vec![record(block)]).collect() }
+}
+
 fn fill(store: &Store) {
     let user = |n: usize| format!("user{n}");
     for n in 0..400_usize {
@@ -58,10 +65,8 @@ fn fill(store: &Store) {
             ShelfChange::Put { key: user(n), value: Some(vec![n as u8; n]), wear: vec![1] };
         let _ = store.change_shelf("plugin/", change);
         let _ = store.keep_jobs(vec![(format!("i/{n}"), Some(vec![7; 60]))]);
-        let mut string = StringRecord::new(vec![BlockRecord::default(); 24]);
-        string.equalize.target_v = n as f64 / 1e3;
-        let sample = Sample::of(&string, &string.blocks, |block| block.quality);
-        store.append(n as u64, (1..4).map(|string| (string, sample.clone())).collect());
+        // Every 20 minutes, of three strings: most of it is folded into columns.
+        let _ = store.append((1..4).map(|string| (string, row(n as i32, string))).collect());
         if n % 40 == 0 {
             let _ = store.put_user(&user(n), vec![b'u'; 200]);
             let _ = store.keep_settings("config", &"a = 1\n".repeat(n));
@@ -124,21 +129,28 @@ fn start(bytes: &[u8]) -> Outcome {
 
 /// Every row is one that was written, and what is not there was told.
 fn judge(outcome: &Outcome, truth: &[Rows]) {
-    for (rows, truth) in outcome.rows.iter().zip(truth) {
-        for (key, value) in rows {
+    for ((rows, truth), carrier) in outcome.rows.iter().zip(truth).zip(CARRIERS) {
+        let table = (carrier.name)();
+        let is_counted_again = table == "history_sizes" && outcome.told.is_some();
+        for (key, value) in rows.iter().filter(|_| !is_counted_again) {
             assert!(truth.get(key) == Some(value), "a row that nobody wrote");
         }
     }
-    let lost = count(truth) - count(&outcome.rows);
+    let lost = count(truth).saturating_sub(count(&outcome.rows));
     match &outcome.told {
         None => assert_eq!(lost, 0, "nothing was told"),
-        Some(Event::StoreDamaged { .. }) => assert_eq!(count(&outcome.rows), 0),
+        Some(Event::StoreDamaged { .. }) => {
+            let sizes = 3;
+            assert!(count(&outcome.rows) <= sizes, "there was something");
+        }
         Some(Event::StoreSalvaged { tables, .. }) => {
             for (carrier, rows) in CARRIERS.iter().zip(&outcome.rows) {
                 let name = (carrier.name)();
                 let kept = tables.iter().find(|table| table.table == name).map_or(0, |t| t.kept);
-                // Rows of discharges without their record are left behind.
-                assert!(kept == rows.len() as u64 || name == "discharge_rows", "{name}: {kept}");
+                // Rows of discharges without their record are left behind, and
+                // sizes are counted again.
+                let is_made_anew = ["discharge_rows", "history_sizes"].contains(&name.as_str());
+                assert!(kept == rows.len() as u64 || is_made_anew, "{name}: {kept}");
             }
         }
         Some(other) => panic!("{other:?}"),
@@ -164,7 +176,8 @@ fn every_table_has_its_carrier() {
         }
     }
     let carried: Vec<_> = CARRIERS.iter().map(|carrier| (carrier.name)()).collect();
-    names.retain(|name| !carried.contains(name));
+    // History in an old form is dropped when it is met.
+    names.retain(|name| !carried.contains(name) && name != "samples");
     assert!(carried.len() >= 14 && names.is_empty(), "would be lost: {names:?}");
 }
 
@@ -186,7 +199,9 @@ fn a_whole_file_is_whole_and_can_be_read_without_redb() {
             };
             let Ok(walked) = pages.rows(table, visit);
             assert_eq!(walked.rows, table.tree.map_or(0, |tree| tree.rows));
-            assert!(rows == *truth && !rows.is_empty(), "{name}");
+            // Days are made of whole weeks.
+            let may_be_empty = name == "history_days";
+            assert!(rows == *truth && (may_be_empty || !rows.is_empty()), "{name}");
         }
         let outcome = start(bytes);
         assert!(outcome.told.is_none() && outcome.rows == EXAMPLE.truth);

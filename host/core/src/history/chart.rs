@@ -1,0 +1,165 @@
+//! Few points out of many rows, with every minimum and maximum.
+
+use super::level::{head_of, record_of};
+use super::record::{Head, Record, Span, rounded};
+
+/// Most points of a chart: wider than any screen.
+pub const POINTS_MAX: usize = 4_000;
+
+/// Collects rows into points of equal width. Rows may come in any order of
+/// time within what was asked for; memory is that of the points.
+#[derive(Clone, Debug)]
+pub struct Chart {
+    from_ms: u64,
+    width_ms: u64,
+    points: Vec<Option<Point>>,
+}
+
+/// A point: the rows between its time and the next point's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Of the string; its time is that of the first row.
+    pub head: Head,
+    /// Of the block; nothing is known in a chart of the string alone.
+    pub record: Record,
+    /// How many rows.
+    pub rows: u32,
+    /// Sums of the means with their numbers, by [`fields`].
+    sums: [(i64, i64); FIELDS],
+}
+
+/// Spans of a head and a record.
+const FIELDS: usize = 9;
+
+impl Chart {
+    /// `wanted` points, 1 … [`POINTS_MAX`], from `from_ms` to `to_ms`.
+    #[must_use]
+    pub fn new(from_ms: u64, to_ms: u64, wanted: usize) -> Self {
+        let wanted = wanted.clamp(1, POINTS_MAX);
+        let span_ms = to_ms.saturating_sub(from_ms).saturating_add(1);
+        let width_ms = span_ms.div_ceil(wanted as u64).max(1);
+        let points = usize::try_from(span_ms.div_ceil(width_ms)).unwrap_or(wanted).min(wanted);
+        Self { from_ms, width_ms, points: vec![None; points] }
+    }
+
+    /// Width of a point, ms: which level to read.
+    #[must_use]
+    pub const fn width_ms(&self) -> u64 {
+        self.width_ms
+    }
+
+    /// A row; one outside the span is left out.
+    pub fn push(&mut self, head: &Head, record: &Record) {
+        let Some(after) = head.unix_ms.checked_sub(self.from_ms) else { return };
+        let at = usize::try_from(after / self.width_ms).unwrap_or(usize::MAX);
+        let Some(point) = self.points.get_mut(at) else { return };
+        match point {
+            Some(point) => point.add(head, record),
+            None => {
+                let sums = fields(*head, *record).map(|span| span.map_or((0, 0), one));
+                *point = Some(Point { head: *head, record: *record, rows: 1, sums });
+            }
+        }
+    }
+
+    /// The points that hold something, oldest first.
+    #[must_use]
+    pub fn finish(self) -> Vec<Point> {
+        self.points.into_iter().flatten().collect()
+    }
+}
+
+impl Point {
+    fn add(&mut self, head: &Head, record: &Record) {
+        self.rows = self.rows.saturating_add(1);
+        for ((sum, count), span) in self.sums.iter_mut().zip(fields(*head, *record)) {
+            let (more, one) = span.map_or((0, 0), one);
+            (*sum, *count) = (*sum + more, *count + one);
+        }
+        // Two at a time give the right extremes; the means are those of all.
+        self.head = head_of(&[self.head, *head]);
+        self.record = record_of(&[self.record, *record]);
+        let spans = fields_mut(&mut self.head, &mut self.record);
+        for (span, (sum, count)) in spans.into_iter().zip(self.sums) {
+            if let Some(span) = span {
+                // The mean of i32 is one.
+                span.mean = rounded(sum, count.max(1)) as i32;
+            }
+        }
+    }
+}
+
+fn one(span: Span) -> (i64, i64) {
+    (span.mean.into(), 1)
+}
+
+fn fields(mut head: Head, mut record: Record) -> [Option<Span>; FIELDS] {
+    fields_mut(&mut head, &mut record).map(|span| span.copied())
+}
+
+fn fields_mut<'a>(head: &'a mut Head, record: &'a mut Record) -> [Option<&'a mut Span>; FIELDS] {
+    [
+        head.blocks_mv.as_mut(),
+        head.blocks_dc.as_mut(),
+        head.target_mv.as_mut(),
+        head.current_ma.as_mut(),
+        head.string_mv.as_mut(),
+        head.ambient_dc.as_mut(),
+        record.voltage_mv.as_mut(),
+        record.temperature_dc.as_mut(),
+        Some(&mut record.duty_hp),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(unix_ms: u64, mv: i32) -> (Head, Record) {
+        let voltage_mv = Some(Span::of(mv));
+        (Head { unix_ms, ..Head::default() }, Record { voltage_mv, ..Record::default() })
+    }
+
+    #[test]
+    fn a_point_has_the_mean_of_all_its_rows() {
+        let mut chart = Chart::new(1_000, 1_999, 2);
+        assert_eq!(chart.width_ms(), 500);
+        for (at, mv) in [(1_000, 1), (1_100, 2), (1_499, 6), (1_500, 9), (999, 0), (2_000, 0)] {
+            let (head, record) = row(at, mv);
+            chart.push(&head, &record);
+        }
+        let points = chart.finish();
+        let mv = points.iter().map(|p| (p.rows, p.record.voltage_mv)).collect::<Vec<_>>();
+        assert_eq!(mv, [(3, Some(Span { min: 1, mean: 3, max: 6 })), (1, Some(Span::of(9)))]);
+    }
+
+    proptest! {
+        #[test]
+        fn extremes_survive_and_points_are_few(
+            rows in proptest::collection::vec((0u64..10_000, -50i32..50), 1..300),
+            wanted in 0usize..20,
+        ) {
+            let mut chart = Chart::new(0, 9_999, wanted);
+            for (at, mv) in &rows {
+                let (head, record) = row(*at, *mv);
+                chart.push(&head, &record);
+            }
+            let points = chart.finish();
+            prop_assert!(points.len() <= wanted.max(1));
+            let spans = || points.iter().filter_map(|p| p.record.voltage_mv);
+            prop_assert_eq!(spans().map(|s| s.min).min(), rows.iter().map(|r| r.1).min());
+            prop_assert_eq!(spans().map(|s| s.max).max(), rows.iter().map(|r| r.1).max());
+            let count: u32 = points.iter().map(|p| p.rows).sum();
+            prop_assert_eq!(count as usize, rows.len());
+        }
+
+        #[test]
+        fn any_span_is_a_chart(from: u64, to: u64, wanted: usize, at: u64) {
+            let mut chart = Chart::new(from, to, wanted);
+            let (head, record) = row(at, 1);
+            chart.push(&head, &record);
+            prop_assert!(chart.finish().len() <= 1);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What is kept: of a string at one instant a [`Head`], of each of its blocks
+//! a [`Record`]; of several instants the same, with lowest, mean and highest.
+//!
+//! Resolutions, within which everything comes back as it was: voltage 1 mV,
+//! temperature 0.1 °C, current 1 mA, bypass duty ½ %, resistance 1 µΩ, state of
+//! charge 1/1000, capacity 0.01 Ah, time 1 ms. Finer means nothing: a module reads
+//! to ±0.5 % (facts/battery-science.md §1.1, §2.10), and the control law makes of a
+//! mV of noise some percent of duty.
+
+use crate::image::{BlockRecord, Fault, StringRecord};
+use crate::points::Quality;
+use crate::scan::Phase;
+
+/// The last time that can be written, ms since 1970: beyond the year 10,000.
+pub const TIME_MAX: u64 = 1 << 48;
+
+/// A duty that is fully on, half percents.
+pub const DUTY_FULL: i32 = 200;
+
+/// Lowest, mean and highest of a value; the same three of a single reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Lowest.
+    pub min: i32,
+    /// Mean, rounded.
+    pub mean: i32,
+    /// Highest.
+    pub max: i32,
+}
+
+impl Span {
+    /// One reading.
+    #[must_use]
+    pub const fn of(value: i32) -> Self {
+        Self { min: value, mean: value, max: value }
+    }
+
+    /// In order: the mean is never outside of the others.
+    #[must_use]
+    pub fn new(min: i32, mean: i32, max: i32) -> Self {
+        Self { min: min.min(mean), mean, max: max.max(mean) }
+    }
+
+    /// True for a single reading, or equal ones.
+    #[must_use]
+    pub const fn is_flat(self) -> bool {
+        self.min == self.mean && self.mean == self.max
+    }
+}
+
+/// What a row says of the whole string.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// When, ms since 1970 UTC; of a summary, when its first record was taken.
+    /// May go back from one row to the next: somebody set the clock.
+    pub unix_ms: u64,
+    /// Lowest, mean and highest usable block voltage, mV.
+    pub blocks_mv: Option<Span>,
+    /// The same of the usable block temperatures, 0.1 °C.
+    pub blocks_dc: Option<Span>,
+    /// Target of the blocks, mV.
+    pub target_mv: Option<Span>,
+    /// String current, mA, positive into the batteries.
+    pub current_ma: Option<Span>,
+    /// Voltage of the string by an input of its own, mV.
+    pub string_mv: Option<Span>,
+    /// Air temperature, 0.1 °C.
+    pub ambient_dc: Option<Span>,
+    /// What the string was doing.
+    pub phase: PhaseCode,
+    /// Why it was not equalized ([`crate::equalize::Inhibits`]), as bits; of a summary, any of
+    /// its records.
+    pub inhibits: u32,
+}
+
+/// What a row says of one block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Voltage, mV; `None` when there was no usable reading.
+    pub voltage_mv: Option<Span>,
+    /// Temperature, 0.1 °C.
+    pub temperature_dc: Option<Span>,
+    /// Commanded bypass in half percents, 200 = fully on; of a summary, the mean.
+    pub duty_hp: Span,
+    /// Internal resistance as last measured, µΩ.
+    pub resistance_uohm: Option<u32>,
+    /// State of charge, 1/1000.
+    pub charge_pm: Option<u32>,
+    /// Capacity at the rated time and 25 °C, 0.01 Ah.
+    pub capacity_cah: Option<u32>,
+    /// Of the voltage; of a summary, the worst.
+    pub quality: Quality,
+    /// Of the temperature.
+    pub temperature_quality: Quality,
+    /// Fault code of the process image; of a summary, the last one.
+    pub fault: u8,
+    /// Flags of the module ([`crate::bus::wire::Flags`]); of a summary, all that were set.
+    pub flags: u8,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            voltage_mv: None,
+            temperature_dc: None,
+            duty_hp: Span::default(),
+            resistance_uohm: None,
+            charge_pm: None,
+            capacity_cah: None,
+            quality: Quality::Bad,
+            temperature_quality: Quality::Bad,
+            fault: Fault::NeverSeen as u8,
+            flags: 0,
+        }
+    }
+}
+
+/// A [`Phase`] as it is written; a number that this program does not know is
+/// kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseCode(pub u8);
+
+impl PhaseCode {
+    /// The phase.
+    #[must_use]
+    pub const fn phase(self) -> Phase {
+        match self.0 {
+            1 => Phase::Float,
+            2 => Phase::Boost,
+            3 => Phase::Discharge,
+            4 => Phase::Recharge,
+            _ => Phase::Unknown,
+        }
+    }
+
+    /// The word used in tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self.phase() {
+            Phase::Unknown => "unknown",
+            Phase::Float => "float",
+            Phase::Boost => "boost",
+            Phase::Discharge => "discharge",
+            Phase::Recharge => "recharge",
+        }
+    }
+}
+
+impl From<Phase> for PhaseCode {
+    fn from(phase: Phase) -> Self {
+        Self(match phase {
+            Phase::Unknown => 0,
+            Phase::Float => 1,
+            Phase::Boost => 2,
+            Phase::Discharge => 3,
+            Phase::Recharge => 4,
+        })
+    }
+}
+
+/// A string at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Of the whole string.
+    pub head: Head,
+    /// Of each block, in its order.
+    pub blocks: Vec<Record>,
+}
+
+impl Row {
+    /// What a process image says of a string. `quality` is the quality of
+    /// (voltage, temperature) as a reader should see it now.
+    #[must_use]
+    pub fn of(
+        unix_ms: u64,
+        string: &StringRecord,
+        blocks: &[BlockRecord],
+        quality: impl Fn(&BlockRecord) -> (Quality, Quality),
+    ) -> Self {
+        let estimates = string.estimate.blocks.iter().map(Some).chain(core::iter::repeat(None));
+        let blocks: Vec<Record> = blocks
+            .iter()
+            .zip(estimates)
+            .map(|(block, estimate)| {
+                let (quality, temperature_quality) = quality(block);
+                Record {
+                    voltage_mv: usable(quality).then(|| Span::of(block.voltage_mv.into())),
+                    temperature_dc: usable(temperature_quality)
+                        .then(|| Span::of(block.temperature_dc.into())),
+                    duty_hp: Span::of(half_percent(block.duty.0)),
+                    resistance_uohm: block
+                        .resistance
+                        .and_then(|(mohm, _)| whole(f64::from(mohm) * 1e3)),
+                    charge_pm: estimate.and_then(|e| whole(f64::from(e.soc) * 1e3)),
+                    capacity_cah: estimate.and_then(|e| whole(f64::from(e.capacity_ah) * 1e2)),
+                    quality,
+                    temperature_quality,
+                    fault: block.fault as u8,
+                    flags: block.flags.0,
+                }
+            })
+            .collect();
+        let scaled = |value: f64, by: f64| {
+            let value = (value * by).round();
+            (value.abs() < f64::from(i32::MAX)).then(|| Span::of(value as i32))
+        };
+        let head = Head {
+            unix_ms: unix_ms.min(TIME_MAX),
+            blocks_mv: over(blocks.iter().filter_map(|b| b.voltage_mv)),
+            blocks_dc: over(blocks.iter().filter_map(|b| b.temperature_dc)),
+            target_mv: scaled(string.equalize.target_v, 1e3),
+            current_ma: string.current_a.and_then(|a| scaled(a, 1e3)),
+            string_mv: string.voltage_v.and_then(|v| scaled(v, 1e3)),
+            ambient_dc: string.ambient_c.and_then(|c| scaled(c, 10.0)),
+            phase: string.phase.into(),
+            inhibits: string.equalize.inhibits.bits(),
+        };
+        Self { head, blocks }
+    }
+}
+
+/// Several rows of a string, each block's records together: what is written
+/// and read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sheet {
+    /// Of the whole string, in the order in which they were taken.
+    pub heads: Vec<Head>,
+    /// Per block as many records as there are heads.
+    pub blocks: Vec<Vec<Record>>,
+}
+
+impl Sheet {
+    /// Append a row. A row with another number of blocks is not taken: `false`.
+    pub fn push(&mut self, row: &Row) -> bool {
+        if self.heads.is_empty() {
+            self.blocks = vec![Vec::new(); row.blocks.len()];
+        }
+        if self.blocks.len() != row.blocks.len() {
+            return false;
+        }
+        self.heads.push(row.head);
+        for (block, record) in self.blocks.iter_mut().zip(&row.blocks) {
+            block.push(*record);
+        }
+        true
+    }
+
+    /// Append the rows of another sheet; `false` as with [`push`](Self::push).
+    pub fn append(&mut self, other: &Self) -> bool {
+        if self.heads.is_empty() {
+            self.blocks = vec![Vec::new(); other.blocks.len()];
+        }
+        if self.blocks.len() != other.blocks.len() {
+            return false;
+        }
+        self.heads.extend_from_slice(&other.heads);
+        for (block, more) in self.blocks.iter_mut().zip(&other.blocks) {
+            block.extend_from_slice(more);
+        }
+        true
+    }
+
+    /// Rows times blocks.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.heads.len() * self.blocks.len()
+    }
+}
+
+/// Lowest, mean and highest of several; `None` of none.
+pub(super) fn over(spans: impl Iterator<Item = Span>) -> Option<Span> {
+    let (mut min, mut max, mut sum, mut count) = (i32::MAX, i32::MIN, 0i64, 0i64);
+    for span in spans {
+        (min, max) = (min.min(span.min), max.max(span.max));
+        sum += i64::from(span.mean);
+        count += 1;
+    }
+    // The mean of i32 is one.
+    (count > 0).then(|| Span { min, mean: rounded(sum, count) as i32, max })
+}
+
+/// `sum` / `count` to the nearest, halves up.
+pub(super) const fn rounded(sum: i64, count: i64) -> i64 {
+    (2 * sum + count).div_euclid(2 * count)
+}
+
+const fn usable(quality: Quality) -> bool {
+    !matches!(quality, Quality::Bad)
+}
+
+/// 65535 is fully on.
+fn half_percent(duty: u16) -> i32 {
+    (i32::from(duty) * DUTY_FULL + 32_767) / 65_535
+}
+
+/// A number that can be kept: finite, not negative, below 2³².
+fn whole(value: f64) -> Option<u32> {
+    let value = value.round();
+    (0.0..f64::from(u32::MAX)).contains(&value).then_some(value as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::wire::Duty;
+    use crate::time::Nanos;
+
+    #[test]
+    fn a_row_says_what_the_image_says() {
+        let block = |mv, quality| BlockRecord {
+            voltage_mv: mv,
+            temperature_dc: -101,
+            duty: Duty(u16::MAX),
+            quality,
+            temperature_quality: Quality::Good,
+            fault: Fault::None,
+            resistance: Some((4.1234, Nanos(1))),
+            ..BlockRecord::default()
+        };
+        let blocks =
+            [block(13_615, Quality::Good), block(13_600, Quality::Stale), block(9, Quality::Bad)];
+        let mut string = StringRecord::new(blocks.to_vec());
+        (string.equalize.target_v, string.phase) = (13.62, Phase::Float);
+        string.current_a = Some(-0.0126);
+        string.estimate.blocks[0].soc = 0.9996;
+        let row = Row::of(7, &string, &blocks, |b| (b.quality, b.temperature_quality));
+        assert_eq!(row.head.blocks_mv, Some(Span { min: 13_600, mean: 13_608, max: 13_615 }));
+        assert_eq!(row.head.target_mv, Some(Span::of(13_620)));
+        assert_eq!(row.head.current_ma, Some(Span::of(-13)));
+        assert_eq!((row.head.string_mv, row.head.phase.phase()), (None, Phase::Float));
+        let [first, second, third] = &row.blocks[..] else { panic!("three blocks") };
+        assert_eq!((first.duty_hp, first.resistance_uohm), (Span::of(DUTY_FULL), Some(4_123)));
+        assert_eq!((first.charge_pm, second.charge_pm), (Some(1_000), None));
+        assert_eq!(first.temperature_dc, Some(Span::of(-101)));
+        assert_eq!((second.quality, third.voltage_mv), (Quality::Stale, None));
+    }
+
+    #[test]
+    fn a_sheet_takes_rows_of_its_width_only() {
+        let row = |blocks| Row { blocks: vec![Record::default(); blocks], ..Row::default() };
+        let mut sheet = Sheet::default();
+        assert!(sheet.push(&row(2)) && sheet.push(&row(2)) && !sheet.push(&row(3)));
+        assert_eq!((sheet.records(), sheet.blocks[1].len()), (4, 2));
+        let whole = sheet.clone();
+        assert!(sheet.append(&whole) && sheet.records() == 8);
+    }
+
+    #[test]
+    fn means_are_rounded_to_the_nearest() {
+        assert_eq!((rounded(3, 2), rounded(-3, 2), rounded(-4, 3)), (2, -1, -1));
+        assert_eq!(over([Span::of(1), Span::of(2)].into_iter()).map(|s| s.mean), Some(2));
+        assert_eq!(over(core::iter::empty()), None);
+    }
+}

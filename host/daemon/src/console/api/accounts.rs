@@ -1,0 +1,678 @@
+//! Users, groups, roles and tokens over the API. Nobody gives or takes more
+//! than they have themselves, and somebody who may do everything always stays
+//! ([`crate::accounts::book`]).
+
+use super::super::access::bad_json;
+use super::super::gate::Peer;
+use super::super::problem::Problem;
+use super::super::routes::{self, Permission};
+use super::super::session::Caller;
+use super::super::{Console, password};
+use crate::accounts::book::{BUILT_IN, Refusal};
+use crate::accounts::rights::{Area, Level, Rights};
+use crate::accounts::{AccountError, Wanted, WantedToken};
+use crate::caps::one_line;
+use crate::clock;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Extension, Json, Path, State};
+use axum::http::StatusCode;
+use evenkeel_core::events::Event;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A first password that somebody else knows counts for so long (SEC-006), ms.
+pub const FIRST_PASSWORD_MS: u64 = 15 * 60 * 1_000;
+
+/// A local user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserOut {
+    /// Name.
+    pub name: String,
+    /// Roles of their own.
+    pub roles: BTreeSet<String>,
+    /// Groups.
+    pub groups: BTreeSet<String>,
+    /// What all of them allow.
+    pub rights: BTreeMap<Area, Level>,
+    /// They may not sign in.
+    pub disabled: bool,
+    /// They may not sign in from then on.
+    pub expires_unix_ms: Option<u64>,
+    /// They have a first password, and must change it.
+    pub must_change_password: bool,
+    /// When the password was set last.
+    pub password_unix_ms: u64,
+}
+
+/// What a user is to be.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserIn {
+    /// Roles of their own.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// Groups.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// They may not sign in.
+    #[serde(default)]
+    pub disabled: bool,
+    /// They may not sign in from then on.
+    #[serde(default)]
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A new user.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUserIn {
+    /// Name: 1 to 64 of a-z, 0-9, '.', '_', '-'.
+    pub name: String,
+    /// Roles of their own.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// Groups.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// They may not sign in from then on.
+    #[serde(default)]
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A password to be told to its user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FirstPassword {
+    /// Name of the user.
+    pub user: String,
+    /// Shown once; they must change it at their first sign-in.
+    pub first_password: String,
+    /// It counts until then.
+    pub until_unix_ms: u64,
+}
+
+/// A role.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoleOut {
+    /// Name.
+    pub name: String,
+    /// It comes with the appliance and stays as it is.
+    pub built_in: bool,
+    /// What it allows.
+    pub rights: BTreeMap<Area, Level>,
+}
+
+/// What a role is to allow.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleIn {
+    /// The levels; an area that is left out is not allowed.
+    pub rights: BTreeMap<Area, Level>,
+}
+
+/// A path that a role opens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeenOut {
+    /// `GET` or `POST`.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The area that it belongs to.
+    pub area: Area,
+    /// The level that it needs there.
+    pub level: Level,
+}
+
+/// A group.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GroupOut {
+    /// Name.
+    pub name: String,
+    /// Roles of its members.
+    pub roles: BTreeSet<String>,
+    /// Its members.
+    pub members: Vec<String>,
+}
+
+/// What a group is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupIn {
+    /// Roles of its members.
+    pub roles: BTreeSet<String>,
+}
+
+/// A token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenOut {
+    /// Id; the second part of the token.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// The local user in whose name it acts.
+    pub owner: String,
+    /// What it may do, as far as its owner may.
+    pub scopes: BTreeMap<Area, Level>,
+    /// When it was made.
+    pub created_unix_ms: u64,
+    /// From when it counts no more.
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A new token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenIn {
+    /// What it is for: 1 to 64 characters.
+    pub name: String,
+    /// The local user in whose name it acts; left out: who asks for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// What it may do, as far as its owner may.
+    pub scopes: BTreeMap<Area, Level>,
+    /// From when it counts no more.
+    #[serde(default)]
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A token for its holder.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewTokenOut {
+    /// Id.
+    pub id: String,
+    /// The token, shown once; send it as `Authorization: Bearer …`.
+    pub token: String,
+}
+
+type Named = Result<Path<String>, PathRejection>;
+
+/// All local users.
+#[utoipa::path(get, path = "/api/v1/users", tag = "accounts",
+    responses((status = 200, body = Vec<UserOut>)))]
+pub async fn users(State(console): State<Arc<Console>>) -> Result<Json<Vec<UserOut>>, Problem> {
+    users_of(&console).map(Json)
+}
+
+/// Add a user; the answer has their first password, which counts for 15
+/// minutes and must be changed.
+#[utoipa::path(post, path = "/api/v1/users", request_body = NewUserIn, tag = "accounts", responses(
+    (status = 201, body = FirstPassword),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn add_user(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<NewUserIn>, JsonRejection>,
+) -> Result<(StatusCode, Json<FirstPassword>), Problem> {
+    let Json(wanted) = body.map_err(bad_json)?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.add_user(wanted).await.map(|first| (StatusCode::CREATED, Json(first)))
+}
+
+/// Change what a user may do. Their sessions end.
+#[utoipa::path(post, path = "/api/v1/users/{name}", request_body = UserIn, tag = "accounts",
+    params(("name" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn put_user(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    name: Named,
+    body: Result<Json<UserIn>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let (name, Json(wanted)) = (named(name)?, body.map_err(bad_json)?);
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.put_user(&name, wanted).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Remove a user (`delete`), or give them another first password (`reset`).
+#[utoipa::path(post, path = "/api/v1/users/{name}/{action}", tag = "accounts",
+    params(("name" = String, Path), ("action" = String, Path)), responses(
+    (status = 200, body = FirstPassword, description = "After `reset`"),
+    (status = 204, description = "After `delete`"),
+    (status = 404, body = Problem, description = "There is no such action"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn act_on_user(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<axum::response::Response, Problem> {
+    use axum::response::IntoResponse as _;
+    let Path((name, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    match action.as_str() {
+        "delete" => by.remove_user(&name).await.map(|()| StatusCode::NO_CONTENT.into_response()),
+        "reset" => by.reset_password(&name).await.map(|first| Json(first).into_response()),
+        _ => Err(super::super::gate::nothing_here()),
+    }
+}
+
+/// All roles.
+#[utoipa::path(get, path = "/api/v1/roles", tag = "accounts",
+    responses((status = 200, body = Vec<RoleOut>)))]
+pub async fn roles(State(console): State<Arc<Console>>) -> Result<Json<Vec<RoleOut>>, Problem> {
+    roles_of(&console).map(Json)
+}
+
+/// Every path that a role opens: what whoever has it can see and do.
+#[utoipa::path(get, path = "/api/v1/roles/{name}/preview", tag = "accounts",
+    params(("name" = String, Path)), responses((status = 200, body = Vec<SeenOut>),
+    (status = 409, body = Problem, description = "There is no such role")))]
+pub async fn preview(
+    State(console): State<Arc<Console>>,
+    name: Named,
+) -> Result<Json<Vec<SeenOut>>, Problem> {
+    let name = named(name)?;
+    let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
+    let rights = book.role(&name).ok_or(Refusal::Unknown { what: "role", name });
+    Ok(Json(seen(&rights.map_err(|refusal| refused(&refusal))?)))
+}
+
+/// Make or change a role. It holds at once for everybody who has it.
+#[utoipa::path(post, path = "/api/v1/roles/{name}", request_body = RoleIn, tag = "accounts",
+    params(("name" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn put_role(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    name: Named,
+    body: Result<Json<RoleIn>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let (name, Json(RoleIn { rights })) = (named(name)?, body.map_err(bad_json)?);
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.put_role(&name, &rights).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Forget a role that nobody has.
+#[utoipa::path(post, path = "/api/v1/roles/{name}/delete", tag = "accounts",
+    params(("name" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn delete_role(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    name: Named,
+) -> Result<StatusCode, Problem> {
+    let name = named(name)?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.remove_role(&name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// All groups.
+#[utoipa::path(get, path = "/api/v1/groups", tag = "accounts",
+    responses((status = 200, body = Vec<GroupOut>)))]
+pub async fn groups(State(console): State<Arc<Console>>) -> Result<Json<Vec<GroupOut>>, Problem> {
+    groups_of(&console).map(Json)
+}
+
+/// Make or change a group. It holds at once for its members.
+#[utoipa::path(post, path = "/api/v1/groups/{name}", request_body = GroupIn, tag = "accounts",
+    params(("name" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn put_group(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    name: Named,
+    body: Result<Json<GroupIn>, JsonRejection>,
+) -> Result<StatusCode, Problem> {
+    let (name, Json(GroupIn { roles })) = (named(name)?, body.map_err(bad_json)?);
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.put_group(&name, roles).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Forget a group without members.
+#[utoipa::path(post, path = "/api/v1/groups/{name}/delete", tag = "accounts",
+    params(("name" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn delete_group(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    name: Named,
+) -> Result<StatusCode, Problem> {
+    let name = named(name)?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.remove_group(&name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// All tokens, without their secrets.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "accounts",
+    responses((status = 200, body = Vec<TokenOut>)))]
+pub async fn tokens(State(console): State<Arc<Console>>) -> Result<Json<Vec<TokenOut>>, Problem> {
+    tokens_of(&console).map(Json)
+}
+
+/// Make a token for a program; it is shown in the answer alone.
+#[utoipa::path(post, path = "/api/v1/tokens", request_body = TokenIn, tag = "accounts", responses(
+    (status = 201, body = NewTokenOut),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+pub async fn add_token(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    body: Result<Json<TokenIn>, JsonRejection>,
+) -> Result<(StatusCode, Json<NewTokenOut>), Problem> {
+    let Json(wanted) = body.map_err(bad_json)?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.add_token(wanted).await.map(|made| (StatusCode::CREATED, Json(made)))
+}
+
+/// Withdraw a token: it counts no more, and its streams end.
+#[utoipa::path(post, path = "/api/v1/tokens/{id}/delete", tag = "accounts",
+    params(("id" = String, Path)), responses(
+    (status = 204, description = "Done"),
+    (status = 409, body = Problem, description = "There is no such token")))]
+pub async fn delete_token(
+    State(console): State<Arc<Console>>,
+    Extension(Peer(from)): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
+    id: Named,
+) -> Result<StatusCode, Problem> {
+    let id = named(id)?;
+    let by = By { console: &console, caller: &caller, from: from.to_string() };
+    by.remove_token(&id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Somebody who changes accounts. Whatever they try is told by an event.
+pub struct By<'a> {
+    /// Where.
+    pub console: &'a Console,
+    /// Who.
+    pub caller: &'a Caller,
+    /// From which address.
+    pub from: String,
+}
+
+impl By<'_> {
+    /// Add a user.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn add_user(&self, wanted: NewUserIn) -> Result<FirstPassword, Problem> {
+        let NewUserIn { name, roles, groups, expires_unix_ms } = wanted;
+        let what = format!("add the user {} with {}", one_line(&name, 64), listed(&roles, &groups));
+        let (first, hash, until) = self.first_password(&name).await?;
+        let wanted = Wanted { roles, groups, disabled: false, expires_unix_ms };
+        let rights = &self.caller.rights;
+        let done = self.console.accounts.add_user(&name, wanted, hash, until, rights).await;
+        self.told(what, done).await.map(|()| first)
+    }
+
+    /// Change what a user may do.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn put_user(&self, name: &str, wanted: UserIn) -> Result<(), Problem> {
+        let UserIn { roles, groups, disabled, expires_unix_ms } = wanted;
+        let able = if disabled { ", disabled" } else { "" };
+        let what =
+            format!("let the user {} have {}{able}", one_line(name, 64), listed(&roles, &groups));
+        let wanted = Wanted { roles, groups, disabled, expires_unix_ms };
+        let done = self.console.accounts.change_user(name, wanted, &self.caller.rights).await;
+        self.told(what, done).await?;
+        self.console.sessions().end_all(name);
+        Ok(())
+    }
+
+    /// Give a user another first password.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn reset_password(&self, name: &str) -> Result<FirstPassword, Problem> {
+        let what = format!("give the user {} another first password", one_line(name, 64));
+        let (first, hash, until) = self.first_password(name).await?;
+        let rights = &self.caller.rights;
+        let done = self.console.accounts.reset_password(name, hash, until, rights).await;
+        self.told(what, done).await?;
+        self.console.sessions().end_all(name);
+        Ok(first)
+    }
+
+    /// Forget a user.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn remove_user(&self, name: &str) -> Result<(), Problem> {
+        let tokens = self.console.accounts.book().map_err(|e| Problem::store(&e))?;
+        let what = format!("remove the user {}", one_line(name, 64));
+        let done = self.console.accounts.remove_user(name, &self.caller.rights).await;
+        self.told(what, done).await?;
+        let mut sessions = self.console.sessions();
+        sessions.end_all(name);
+        let theirs = tokens.tokens.iter().filter(|(_, token)| token.owner == name);
+        theirs.for_each(|(id, _)| sessions.end_program(id));
+        Ok(())
+    }
+
+    /// Make or change a role.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn put_role(
+        &self,
+        name: &str,
+        levels: &BTreeMap<Area, Level>,
+    ) -> Result<(), Problem> {
+        let words: Vec<_> = levels.iter().map(|(area, level)| format!("{area} {level}")).collect();
+        let what = format!("let the role {} allow {}", one_line(name, 32), words.join(", "));
+        let by = &self.caller.rights;
+        let done = self.console.accounts.change(|book, _| book.put_role(name, levels, by)).await;
+        self.told(what, done).await
+    }
+
+    /// Forget a role.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn remove_role(&self, name: &str) -> Result<(), Problem> {
+        // A word of an authenticator may give it.
+        let words = self.console.remote.settings().roles;
+        let done = match words.iter().find(|(_, role)| *role == name) {
+            Some((word, _)) => {
+                let by = format!("the word {word:?} of the authenticators");
+                Err(Refusal::InUse { name: name.to_owned(), by }.into())
+            }
+            None => self.console.accounts.change(|book, users| book.remove_role(name, users)).await,
+        };
+        self.told(format!("remove the role {}", one_line(name, 32)), done).await
+    }
+
+    /// Make or change a group.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn put_group(&self, name: &str, roles: BTreeSet<String>) -> Result<(), Problem> {
+        let none = BTreeSet::new();
+        let what = format!("let the group {} have {}", one_line(name, 32), listed(&roles, &none));
+        let by = &self.caller.rights;
+        let change = |book: &mut crate::accounts::book::Book, users: &_| {
+            book.put_group(name, roles, users, by)
+        };
+        let done = self.console.accounts.change(change).await;
+        self.told(what, done).await
+    }
+
+    /// Forget a group.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn remove_group(&self, name: &str) -> Result<(), Problem> {
+        let done = self.console.accounts.change(|book, users| book.remove_group(name, users)).await;
+        self.told(format!("remove the group {}", one_line(name, 32)), done).await
+    }
+
+    /// Make a token.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn add_token(&self, wanted: TokenIn) -> Result<NewTokenOut, Problem> {
+        let TokenIn { name, owner, scopes, expires_unix_ms } = wanted;
+        let owner = owner.unwrap_or_else(|| self.caller.user.clone());
+        let what = format!("make the token {} of {}", one_line(&name, 64), one_line(&owner, 64));
+        let wanted = WantedToken { name, owner, scopes, expires_unix_ms };
+        let done = self.console.accounts.add_token(wanted, &self.caller.rights).await;
+        let fresh = self.told(what, done).await?;
+        Ok(NewTokenOut { id: fresh.id, token: fresh.text })
+    }
+
+    /// Withdraw a token.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn remove_token(&self, id: &str) -> Result<(), Problem> {
+        let gone = |book: &mut crate::accounts::book::Book, _: &_| match book.tokens.remove(id) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::Unknown { what: "token", name: one_line(id, 64) }),
+        };
+        let done = self.console.accounts.change(gone).await;
+        self.told(format!("withdraw the token {}", one_line(id, 64)), done).await?;
+        self.console.sessions().end_program(id);
+        Ok(())
+    }
+
+    /// A new password, its hash, and until when it counts.
+    async fn first_password(&self, user: &str) -> Result<(FirstPassword, String, u64), Problem> {
+        let failed = |e: &dyn ToString| {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "hash", "No password could be made").detail(e.to_string())
+        };
+        let first_password = password::random().map_err(|e| failed(&e))?;
+        let hash = self.console.hasher.hash(first_password.clone()).await;
+        let hash = hash.map_err(|e| failed(&e).retry_after(5))?;
+        let until_unix_ms = clock::unix_ms() + FIRST_PASSWORD_MS;
+        let first = FirstPassword { user: user.to_owned(), first_password, until_unix_ms };
+        Ok((first, hash, until_unix_ms))
+    }
+
+    /// Tell what was tried and what came of it.
+    async fn told<T>(&self, order: String, done: Result<T, AccountError>) -> Result<T, Problem> {
+        let done = done.map_err(|error| problem(&error));
+        let refused = done.as_ref().err().map(Problem::text);
+        let (user, from) = (self.caller.user.clone(), self.from.clone());
+        let told = Event::Ordered { user, from, order, refused };
+        self.console.store.record_promptly(told).await;
+        done
+    }
+}
+
+/// All local users, for API and page.
+///
+/// # Errors
+/// [`Problem`].
+pub fn users_of(console: &Console) -> Result<Vec<UserOut>, Problem> {
+    let read = || Ok((console.accounts.book()?, console.accounts.users()?));
+    let (book, users) = read().map_err(|e| Problem::store(&e))?;
+    let out = users.into_iter().map(|(name, user)| UserOut {
+        name,
+        rights: book.rights(&user).by_name(),
+        roles: user.roles,
+        groups: user.groups,
+        disabled: user.disabled,
+        expires_unix_ms: user.expires_unix_ms,
+        must_change_password: user.must_change,
+        password_unix_ms: user.changed_unix_ms,
+    });
+    Ok(out.collect())
+}
+
+/// All roles, those that come with the appliance first.
+///
+/// # Errors
+/// [`Problem`].
+pub fn roles_of(console: &Console) -> Result<Vec<RoleOut>, Problem> {
+    let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
+    let names = BUILT_IN.into_iter().chain(book.roles.keys().map(String::as_str));
+    let role = |name: &str| RoleOut {
+        name: name.to_owned(),
+        built_in: BUILT_IN.contains(&name),
+        rights: book.role(name).unwrap_or_default().by_name(),
+    };
+    Ok(names.map(role).collect())
+}
+
+/// All groups.
+///
+/// # Errors
+/// [`Problem`].
+pub fn groups_of(console: &Console) -> Result<Vec<GroupOut>, Problem> {
+    let read = || Ok((console.accounts.book()?, console.accounts.users()?));
+    let (book, users) = read().map_err(|e| Problem::store(&e))?;
+    let group = |(name, roles): (&String, &BTreeSet<String>)| {
+        let members = users.iter().filter(|(_, user)| user.groups.contains(name));
+        let members = members.map(|(user, _)| user.clone()).collect();
+        GroupOut { name: name.clone(), roles: roles.clone(), members }
+    };
+    Ok(book.groups.iter().map(group).collect())
+}
+
+/// All tokens.
+///
+/// # Errors
+/// [`Problem`].
+pub fn tokens_of(console: &Console) -> Result<Vec<TokenOut>, Problem> {
+    let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
+    let out = book.tokens.iter().map(|(id, token)| TokenOut {
+        id: id.clone(),
+        name: token.name.clone(),
+        owner: token.owner.clone(),
+        scopes: token.scopes.clone(),
+        created_unix_ms: token.created_unix_ms,
+        expires_unix_ms: token.expires_unix_ms,
+    });
+    Ok(out.collect())
+}
+
+/// Every path that these rights open.
+fn seen(rights: &Rights) -> Vec<SeenOut> {
+    let row = |route: routes::Route| {
+        let (area, level) = match route.permission {
+            // Whoever holds the token of the configuration sees it, too.
+            Permission::Metrics => (Area::System, Level::View),
+            permission => permission.needs()?,
+        };
+        let (method, path) = (route.method.to_string(), route.path.to_owned());
+        rights.allow(area, level).then_some(SeenOut { method, path, area, level })
+    };
+    routes::table().into_iter().filter_map(row).collect()
+}
+
+fn named(path: Named) -> Result<String, Problem> {
+    path.map(|Path(name)| name).map_err(|e| Problem::bad_request(e.body_text()))
+}
+
+fn listed(roles: &BTreeSet<String>, groups: &BTreeSet<String>) -> String {
+    let names = |names: &BTreeSet<String>| {
+        one_line(&names.iter().cloned().collect::<Vec<_>>().join(", "), 200)
+    };
+    match (roles.is_empty(), groups.is_empty()) {
+        (false, true) => format!("the roles {}", names(roles)),
+        (true, false) => format!("the groups {}", names(groups)),
+        (false, false) => format!("the roles {} and the groups {}", names(roles), names(groups)),
+        (true, true) => "no role".to_owned(),
+    }
+}
+
+fn problem(error: &AccountError) -> Problem {
+    match error {
+        AccountError::Refused(refusal) => refused(refusal),
+        AccountError::Store(e) => Problem::store(e),
+        AccountError::Random(_) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "random", "No secret could be made").detail(error.to_string())
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "refused", "The accounts are as they were")
+        .detail(refusal.to_string())
+}

@@ -1,0 +1,275 @@
+//! The store's history from outside: what was acknowledged is there, levels
+//! agree, the ring holds, damage is left out, an export comes back.
+
+use super::super::{FILE, Limits, Store};
+use super::transfer::ImportError;
+use super::*;
+use evenkeel_core::history::level::{DAY_MS, HOUR_MS};
+use evenkeel_core::history::{Damage, Row, Span};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _};
+use std::io::Cursor;
+use std::path::Path;
+
+const DAY: u64 = 20_000;
+
+fn open(dir: &Path, history_bytes: u64) -> Store {
+    Store::open(dir, Limits { history_bytes, ..Limits::default() }).expect("a store")
+}
+
+/// `blocks` blocks whose voltage says which they are and when.
+fn row(unix_ms: u64, blocks: usize) -> Sheet {
+    let record = |block: usize| {
+        let mv = 13_000 + 100 * block as i32 + (unix_ms / HOUR_MS % 24) as i32;
+        Record { voltage_mv: Some(Span::of(mv)), ..Record::default() }
+    };
+    let blocks: Vec<Record> = (0..blocks).map(record).collect();
+    let head = Head { unix_ms, blocks_mv: blocks[0].voltage_mv, ..Head::default() };
+    Sheet::from(&Row { head, blocks })
+}
+
+/// Two appliances recorded the same string on one day: the one that was
+/// replaced, and the new one.
+#[test]
+fn a_day_of_two_appliances_is_the_day_of_both() {
+    let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let (old, new) = (open(here.path(), 32 << 20), open(there.path(), 32 << 20));
+    let at = |hour: u64| DAY * DAY_MS + hour * HOUR_MS;
+    (0..9).for_each(|n| old.append(vec![(1, row(at(n), 2))]).wait().expect("on the disk"));
+    (9..24).for_each(|n| new.append(vec![(1, row(at(n), 2))]).wait().expect("on the disk"));
+    let mut file = Vec::new();
+    let sink = |piece: Vec<u8>| {
+        file.extend(piece);
+        true
+    };
+    old.export(&(0..=u64::MAX), sink).expect("readable");
+    // Once while the day goes on, and once when it is over.
+    for end in [at(0), at(24)] {
+        new.append(vec![(2, row(end, 1))]).wait().expect("on the disk");
+        let done = new.import(Cursor::new(&file)).expect("taken");
+        assert_eq!((done.added, done.present), if end == at(0) { (1, 0) } else { (0, 1) });
+        let mut all = times(&new, 1, 1, Level::Raw);
+        all.sort_unstable();
+        assert_eq!(all, (0..24).map(at).collect::<Vec<_>>());
+    }
+    let done = old.import(Cursor::new(&file)).expect("taken");
+    assert_eq!((done.added, done.present), (0, 1), "its own");
+}
+
+/// Every 20 minutes of these days, two strings.
+fn fill(store: &Store, days: core::ops::Range<u64>) {
+    for day in days {
+        for slot in 0..72 {
+            let at = day * DAY_MS + slot * 1_200_000;
+            store.append(vec![(1, row(at, 3)), (2, row(at, 2))]).wait().expect("on the disk");
+        }
+    }
+}
+
+fn times(store: &Store, string: u16, block: usize, level: Level) -> Vec<u64> {
+    let mut times = Vec::new();
+    let whose = Whose { string, block: Some(block) };
+    store.past(whose, level, 0..=u64::MAX, |head, _| times.push(head.unix_ms)).expect("readable");
+    times
+}
+
+#[test]
+fn rows_come_back_from_today_and_from_days_before() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    fill(&store, DAY..DAY + 3);
+    drop(store);
+    let store = open(dir.path(), 32 << 20);
+    let all: Vec<u64> = (0..3 * 72).map(|slot| DAY * DAY_MS + slot * 1_200_000).collect();
+    assert_eq!(times(&store, 1, 2, Level::Raw), all);
+    assert_eq!(times(&store, 2, 1, Level::Raw), all);
+    assert!(times(&store, 2, 2, Level::Raw).is_empty(), "no such block");
+    assert!(times(&store, 3, 0, Level::Raw).is_empty(), "no such string");
+    let mut seen = Vec::new();
+    let span = DAY * DAY_MS + HOUR_MS..=DAY * DAY_MS + 2 * HOUR_MS;
+    store
+        .each_record(1, 1, span, |_, record| seen.extend(record.voltage_mv.map(|s| s.mean)))
+        .expect("readable");
+    assert_eq!(seen, [13_101, 13_101, 13_101, 13_102]);
+}
+
+#[test]
+fn levels_agree_and_what_they_lack_is_read_finer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    // 20,000 is the beginning of eight days, and in the middle of 128.
+    fill(&store, DAY..DAY + 20);
+    for level in Level::ALL {
+        let (mut least, mut most, mut rows) = (i32::MAX, i32::MIN, 0);
+        let whose = Whose { string: 1, block: Some(0) };
+        let visit = |_: &Head, record: &Record| {
+            let span = record.voltage_mv.expect("read");
+            (least, most, rows) = (least.min(span.min), most.max(span.max), rows + 1);
+        };
+        store.past(whose, level, 0..=u64::MAX, visit).expect("readable");
+        assert_eq!((least, most), (13_000, 13_023), "{level:?}");
+        let expected = match level {
+            Level::Raw => 20 * 72,
+            // Two periods are complete, four days are not.
+            Level::Hour | Level::Day => 16 * 24 + 4 * 72,
+        };
+        assert_eq!(rows, expected, "{level:?}");
+    }
+    let chart = store.chart(Whose { string: 1, block: Some(0) }, 0..=u64::MAX, 20);
+    let chart = chart.expect("readable");
+    assert!((18..=20).contains(&chart.len()), "{}", chart.len());
+    assert!(chart.iter().any(|p| p.record.voltage_mv.is_some_and(|s| s.max == 13_023)));
+    let string = store.chart(Whose { string: 1, block: None }, 0..=u64::MAX, 20).expect("readable");
+    assert_eq!(string[0].head.blocks_mv.map(|s| s.min), Some(13_000));
+}
+
+#[test]
+fn days_are_made_of_hours() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    let begins = DAY / 128 * 128;
+    for day in begins..begins + 140 {
+        let rows = (0..3).map(|n| (1, row(day * DAY_MS + n * 8 * HOUR_MS, 1))).collect();
+        store.append(rows).wait().expect("on the disk");
+    }
+    let days = times(&store, 1, 0, Level::Day);
+    assert_eq!(days.iter().filter(|at| **at < (begins + 128) * DAY_MS).count(), 128);
+    assert_eq!(days.len(), 128 + 12 * 3, "and of the twelve days since, records");
+}
+
+#[test]
+fn the_oldest_records_go_and_their_hours_stay() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 12 << 10);
+    fill(&store, DAY..DAY + 64);
+    let records = times(&store, 1, 0, Level::Raw);
+    assert!(records[0] > (DAY + 8) * DAY_MS, "{}", records[0] / DAY_MS - DAY);
+    assert_eq!(*records.last().expect("some"), (DAY + 63) * DAY_MS + 71 * 1_200_000);
+    assert!(times(&store, 1, 0, Level::Hour)[0] < records[0]);
+    drop(store);
+    let database = Database::create(dir.path().join(FILE)).expect("a database");
+    let read = database.begin_read().expect("readable");
+    let sizes = read.open_table(SIZES).expect("a table");
+    for level in Level::ALL {
+        let size = sizes.get(level.code()).expect("readable").map_or(0, |size| size.value());
+        assert!(size <= (12 << 10) / 100 * SHARES[level as usize], "{level:?}: {size}");
+        let table = read.open_table(COLUMNS[level as usize]).expect("a table");
+        let real: u64 = table
+            .iter()
+            .expect("readable")
+            .map(|row| row.expect("a row").1.value().len() as u64 + ENTRY_BYTES)
+            .sum();
+        assert_eq!(real, size, "{level:?}: what is counted is what is there");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    let jumps = [DAY, DAY + 1, 3, DAY + 1, DAY, DAY + 40, DAY + 1, DAY + 41, u64::MAX / DAY_MS];
+    for (n, day) in jumps.into_iter().enumerate() {
+        let at = (day * DAY_MS + n as u64).min(evenkeel_core::history::record::TIME_MAX);
+        store.append(vec![(1, row(at, 1))]).wait().expect("on the disk");
+    }
+    assert_eq!(times(&store, 1, 0, Level::Raw).len(), jumps.len());
+    for level in [Level::Hour, Level::Day] {
+        assert!(times(&store, 1, 0, level).len() >= 6, "{level:?}");
+    }
+}
+
+#[test]
+fn other_blocks_and_very_many_rows_are_other_sheets() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    let at = DAY * DAY_MS;
+    let mut fast = Sheet::default();
+    (0..200).for_each(|s| assert!(fast.append(&row(at + s * 1_000, 512))));
+    store.append(vec![(1, fast)]).wait().expect("on the disk");
+    store.append(vec![(1, row(at + HOUR_MS, 3))]).wait().expect("on the disk");
+    store.append(vec![(1, row(at + 2 * HOUR_MS, 3))]).wait().expect("on the disk");
+    assert_eq!(times(&store, 1, 511, Level::Raw).len(), 200);
+    assert_eq!(times(&store, 1, 0, Level::Raw).len(), 202);
+}
+
+#[test]
+fn a_damaged_column_is_left_out() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    fill(&store, DAY..DAY + 3);
+    drop(store);
+    let database = Database::create(dir.path().join(FILE)).expect("a database");
+    let write = database.begin_write().expect("writable");
+    {
+        let mut table = write.open_table(COLUMNS[0]).expect("a table");
+        let key = (DAY as u32, 1, 0, 2);
+        let mut column = table.get(key).expect("readable").expect("there").value().to_vec();
+        column[3] ^= 1;
+        table.insert(key, column.as_slice()).expect("inserted");
+    }
+    write.commit().expect("committed");
+    drop(database);
+    let store = open(dir.path(), 32 << 20);
+    let checked = store.check_history().expect("readable");
+    let place = Place { level: Level::Raw, period: DAY as u32, string: 1, part: 0 };
+    // Two days of strings of three blocks and of two, with their heads; today's rows.
+    assert_eq!((checked.columns, checked.groups, checked.damaged), (2 * 7, 2 * 72, 1));
+    assert_eq!(checked.first, [(Key { place, block: 2 }, Damage::Crc)]);
+    assert_eq!(times(&store, 1, 1, Level::Raw).len(), 2 * 72);
+    assert_eq!(times(&store, 1, 0, Level::Raw).len(), 3 * 72);
+    fill(&store, DAY + 3..DAY + 10);
+    assert_eq!(times(&store, 1, 1, Level::Raw).len(), 9 * 72, "it stops nothing");
+}
+
+#[test]
+fn an_export_is_the_same_history_elsewhere() {
+    let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let (store, other) = (open(here.path(), 32 << 20), open(there.path(), 32 << 20));
+    fill(&store, DAY..DAY + 10);
+    let mut file = Vec::new();
+    let done = store.export(&(0..=u64::MAX), |piece| {
+        file.extend(piece);
+        true
+    });
+    assert_eq!(done.expect("readable"), Exported::Whole);
+    let mut damaged = file.clone();
+    damaged[60] ^= 1;
+    let refused = other.import(Cursor::new(damaged)).expect_err("damaged");
+    assert!(matches!(refused, ImportError::File(_) | ImportError::Damaged { .. }), "{refused}");
+    assert!(times(&other, 1, 0, Level::Raw).is_empty(), "nothing of it was taken");
+    let done = other.import(Cursor::new(&file)).expect("taken");
+    // Ten days and eight of hours, of two strings.
+    assert_eq!((done.added, done.present), (22, 0));
+    for string in [1, 2] {
+        assert_eq!(times(&other, string, 1, Level::Raw), times(&store, string, 1, Level::Raw));
+    }
+    assert_eq!(other.import(Cursor::new(&file)).expect("taken").present, 22, "once is enough");
+    assert_eq!(store.import(Cursor::new(&file)).expect("taken").present, 22, "of today, too");
+    assert_eq!(times(&store, 1, 0, Level::Raw).len(), 10 * 72, "nothing is there twice");
+    let checked = other.check_history().expect("readable");
+    assert_eq!((checked.damaged, checked.columns), (0, done.columns));
+    let stopped = store.export(&(0..=u64::MAX), |_| false).expect("readable");
+    assert_eq!(stopped, Exported::Stopped);
+    let mut text = Vec::new();
+    let sink = |piece: Vec<u8>| {
+        text.extend(piece);
+        true
+    };
+    store.export_csv(2, 0..usize::MAX, Level::Raw, &(0..=u64::MAX), sink).expect("readable");
+    assert_eq!(String::from_utf8(text).expect("text").lines().count(), 1 + 2 * 10 * 72);
+}
+
+#[test]
+fn history_in_the_old_form_goes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let database = Database::create(dir.path().join(FILE)).expect("a database");
+    let write = database.begin_write().expect("writable");
+    write.open_table(OLD).expect("a table").insert((5, 1), &[9; 99][..]).expect("inserted");
+    write.commit().expect("committed");
+    drop(database);
+    let store = open(dir.path(), 32 << 20);
+    store.append(vec![(1, row(DAY * DAY_MS, 1))]).wait().expect("on the disk");
+    drop(store);
+    let database = Database::create(dir.path().join(FILE)).expect("a database");
+    let read = database.begin_read().expect("readable");
+    assert!(read.open_table(OLD).is_err(), "gone");
+}

@@ -1,0 +1,110 @@
+//! The history of a running appliance: recorded, charted, exported over HTTPS,
+//! read by the tool without the appliance, and taken in by another one.
+
+use evenkeel_e2e::{Client, ClientError, Options, Stack};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const BLOCK: &str = "/api/v1/history?string=1&block=2";
+
+/// An appliance that records every second.
+struct Bench {
+    stack: Stack,
+    programs: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut options = Options::for_test(dir.path()).expect("built");
+        (options.history_period_s, options.seed) = (Some(1), seed);
+        let programs = options.programs.clone();
+        Self { stack: Stack::start(options).expect("a running stack"), programs, dir }
+    }
+
+    fn signed_in(&mut self) -> Client {
+        self.stack.sign_in().expect("signed in")
+    }
+
+    /// `evenkeel history …`.
+    fn tool(&self, words: &[&str], file: &Path) -> Output {
+        let mut command = Command::new(self.programs.join("evenkeel"));
+        let (what, options) = words.split_first().expect("what to do");
+        command.args(["history", what]).arg(file).args(options).output().expect("it runs")
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::write(&path, content).expect("written");
+        path
+    }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).expect("text")
+}
+
+fn rows(history: &Value) -> usize {
+    history["unix_ms"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn an_export_is_read_by_the_tool_and_taken_by_another_appliance() {
+    let (mut old, mut new) = (Bench::new(1), Bench::new(2));
+    let (mut client, mut other) = (old.signed_in(), new.signed_in());
+    client.await_answer(BLOCK, |history| rows(history) >= 5);
+    let exported = client.get_bytes("/api/v1/history/export").expect("an export");
+    let file = old.file("history.evkhist", &exported);
+
+    let verdict = old.tool(&["verify"], &file);
+    assert!(verdict.status.success(), "{verdict:?}");
+    let summary = text(old.tool(&["inspect"], &file).stdout);
+    assert!(
+        summary.contains("string 1, records: ") && summary.contains("of 32 blocks"),
+        "{summary}"
+    );
+    let printed = text(old.tool(&["export", "--string", "1", "--block", "2"], &file).stdout);
+    assert!(printed.lines().count() > 5, "{printed}");
+    // The appliance prints the same lines, and those that came since.
+    let csv = "/api/v1/history/export?format=csv&string=1";
+    let whole = client.get_text(&format!("{csv}&block=2"), None).expect("CSV");
+    assert!(whole.starts_with(&printed), "{printed}\nis not the beginning of\n{whole}");
+    let all = client.get_text(csv, None).expect("CSV");
+    assert!(all.lines().count() >= 32 * printed.lines().count() - 32, "of all 32 blocks");
+    assert_eq!(client.get("/api/v1/history/check").expect("checked")["whole"], true);
+
+    let mut damaged = exported.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x10;
+    let refused = other.post_bytes("/api/v1/history/import", &damaged);
+    assert!(matches!(refused, Err(ClientError::Status { status: 422, .. })), "{refused:?}");
+    let done = other.post_bytes("/api/v1/history/import", &exported).expect("taken");
+    // A day of two strings, or around midnight two.
+    assert!(done["sheets_added"].as_u64() >= Some(2) && done["sheets_present"] == 0, "{done}");
+    let taken = other.get_text(&format!("{csv}&block=2"), None).expect("CSV");
+    let lines: Vec<&str> = taken.lines().collect();
+    assert!(printed.lines().all(|line| lines.contains(&line)), "{taken}");
+    let again = other.post_bytes("/api/v1/history/import", &exported).expect("known");
+    assert_eq!(again["sheets_present"], done["sheets_added"], "nothing is there twice");
+}
+
+#[test]
+fn rows_outlive_a_kill_and_a_chart_is_as_small_as_asked() {
+    let mut bench = Bench::new(3);
+    let mut client = bench.signed_in();
+    let before = client.await_answer(BLOCK, |history| rows(history) >= 3);
+    bench.stack.daemon.kill();
+    bench.stack.restart_daemon().expect("the daemon starts again");
+    let mut client = bench.signed_in();
+    let after = client.get(BLOCK).expect("a chart");
+    let times = |history: &Value| history["unix_ms"].as_array().cloned().unwrap_or_default();
+    let kept = times(&after);
+    // The first point of a chart begins with its first row.
+    assert_eq!(kept.first(), times(&before).first());
+    assert!(rows(&after) >= rows(&before), "{before}\n{after}");
+    let small = client.get(&format!("{BLOCK}&points=2")).expect("a chart");
+    assert!((1..=2).contains(&rows(&small)), "{small}");
+}
