@@ -11,7 +11,7 @@
 
 use crate::events::Event;
 use crate::jobs::{Danger, JOBS_MAX, Job, Outcome, Planner, SEQUENCES_MAX, Sequence, Task};
-use crate::rules::{Edge, Machine, Moment, Program, Reading, Rule, RuleError};
+use crate::rules::{Edge, KeptRule, Machine, Moment, Program, Reading, Rule, RuleError};
 use crate::schedule::{Calendar, ENTRIES_MAX, Entry, Local, Zone};
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
@@ -241,11 +241,14 @@ impl Engine {
         }
     }
 
-    /// Another plan from now on: rules begin anew, what is planned goes on as
-    /// far as its jobs are still there.
-    pub fn change(&mut self, plan: &Plan) {
+    /// Another plan from now on: rules that are the same go on, the others begin
+    /// anew; what is planned goes on as far as its jobs are still there.
+    pub fn change(&mut self, plan: &Plan, now: Nanos) {
         let document = &plan.document;
-        self.machine = Machine::new(plan.program.clone());
+        let before = core::mem::replace(&mut self.machine, Machine::new(plan.program.clone()));
+        for (name, kept) in before.kept() {
+            self.machine.resume(name, &kept, Some(Nanos::default()), now);
+        }
         // What is planned anew has missed nothing.
         let same = |name: &String| {
             self.calendar.entries().iter().any(|e| e.name == *name && document.schedule.contains(e))
@@ -260,6 +263,11 @@ impl Engine {
     #[must_use]
     pub const fn machine(&self) -> &Machine {
         &self.machine
+    }
+
+    /// Go on with a rule as it was kept ([`Machine::resume`]).
+    pub fn resume_rule(&mut self, name: &str, kept: &KeptRule, off: Option<Nanos>, now: Nanos) {
+        self.machine.resume(name, kept, off, now);
     }
 
     /// The calendar.

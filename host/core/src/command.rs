@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guard answers only its own.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Longest encoded message: a chunk of a discharge record, or a welcome with
 /// 32 names of 60 characters.
 pub const MESSAGE_MAX: usize = 40 * 1024;
@@ -17,6 +17,24 @@ pub const MESSAGE_MAX: usize = 40 * 1024;
 pub const PAUSE_MAX_S: u32 = 7 * 24 * 3600;
 /// Longest time that a lamp may say "here I am", seconds.
 pub const LOCATE_MAX_S: u8 = 250;
+
+/// Longest time that a signal lasts, seconds: the guard ends it by itself.
+pub const SIGNAL_MAX_S: u16 = 3_600;
+
+/// How the buzzer sounds in a [`Order::Signal`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// Not at all.
+    Silent,
+    /// 2 s on, 2 s off.
+    #[default]
+    Slow,
+    /// 1 s in every 10 s.
+    Rare,
+    /// Without a pause.
+    Steady,
+}
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +121,17 @@ pub enum Order {
         string: u16,
         /// First row wanted.
         from: u32,
+    },
+    /// Sound the buzzer and let the lamp of the box blink, for what is no alarm
+    /// of protection. While an alarm stands, both are protection's; muting
+    /// silences a signal, too; another signal takes the place of this one.
+    Signal {
+        /// How the buzzer sounds.
+        tone: Tone,
+        /// The lamp blinks, in the colour that it has.
+        lamp: bool,
+        /// 1 … [`SIGNAL_MAX_S`]; 0 ends it.
+        seconds: u16,
     },
 }
 
@@ -284,6 +313,7 @@ mod tests {
             Request::Hello { version: VERSION },
             Request::Order(Order::Pause { string: 2, seconds: 3_600 }),
             Request::Order(Order::Commission(Commission::Swap { bus: 1, address: 17 })),
+            Request::Order(Order::Signal { tone: Tone::Rare, lamp: true, seconds: 600 }),
         ] {
             let bytes = encode(&request).expect("short message");
             let (prefix, body) = bytes.split_first_chunk::<2>().expect("a prefix");

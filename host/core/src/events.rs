@@ -43,6 +43,17 @@ pub enum Category {
     Access,
 }
 
+/// What became of a table of a damaged store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalvagedTable {
+    /// Its name in the file.
+    pub table: String,
+    /// Rows that are in the new store.
+    pub kept: u64,
+    /// Rows that are lost.
+    pub lost: u64,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -342,6 +353,19 @@ pub enum Event {
         moved_to: String,
         /// What was wrong with it.
         reason: String,
+    },
+    /// The store was damaged; what could be had of it is in a new one.
+    StoreSalvaged {
+        /// Where the damaged file is now.
+        moved_to: String,
+        /// What was wrong with it.
+        reason: String,
+        /// What became of each table that it had.
+        tables: Vec<SalvagedTable>,
+        /// Numbers of the entries that the audit log lacks between others,
+        /// `<from> to <to>`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        audit_gaps: Vec<String>,
     },
     /// The store could not be written; events are kept in memory.
     StoreFailed {
@@ -660,6 +684,7 @@ impl Event {
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
             | Self::StoreDamaged { .. }
+            | Self::StoreSalvaged { .. }
             | Self::StoreFailed { .. }
             | Self::EventsDropped { .. }
             | Self::EditionChanged { less: true, .. }
@@ -858,6 +883,13 @@ impl fmt::Display for Event {
             }
             Self::StoreDamaged { moved_to, reason } => {
                 write!(f, "store was damaged ({reason}); kept as {moved_to}, a new one begun")
+            }
+            Self::StoreSalvaged { moved_to, reason, tables, .. } => {
+                write!(f, "store was damaged ({reason}); kept as {moved_to}, salvaged:")?;
+                for SalvagedTable { table, kept, lost } in tables {
+                    write!(f, " {table} {kept} rows, {lost} lost;")?;
+                }
+                Ok(())
             }
             Self::StoreFailed { reason } => {
                 write!(f, "store cannot be written, events are kept in memory: {reason}")
@@ -1067,6 +1099,8 @@ pub struct Budget {
     most: u32,
     interval: Nanos,
     filled: Nanos,
+    /// What counts towards the next one of the time before `filled`.
+    carried: Nanos,
 }
 
 impl Budget {
@@ -1074,19 +1108,39 @@ impl Budget {
     #[must_use]
     pub const fn new(most: u32, interval: Nanos) -> Self {
         let interval = if interval.0 == 0 { Nanos(1) } else { interval };
-        Self { left: most, most, interval, filled: Nanos(0) }
+        Self { left: most, most, interval, filled: Nanos(0), carried: Nanos(0) }
+    }
+
+    /// How many are left, and the whole ms towards one more; `None` when it is
+    /// full.
+    #[must_use]
+    pub fn kept(&self, now: Nanos) -> Option<(u32, u64)> {
+        let passed = now.since(self.filled) + self.carried;
+        let gained = passed.0 / self.interval.0;
+        let missing = self.most - self.left;
+        (gained < u64::from(missing)).then(|| {
+            let rest = passed - Nanos(gained * self.interval.0);
+            (self.left + gained as u32, rest.as_millis())
+        })
+    }
+
+    /// Go on from `now` as it was [`kept`](Self::kept).
+    pub fn resume(&mut self, left: u32, carried: Nanos, now: Nanos) {
+        self.left = left.min(self.most);
+        (self.filled, self.carried) = (now, Nanos(carried.0.min(self.interval.0 - 1)));
     }
 
     /// Spend one; false when there is none at `now`.
     pub fn spend(&mut self, now: Nanos) -> bool {
-        let gained = now.since(self.filled).0 / self.interval.0;
+        let passed = now.since(self.filled) + self.carried;
+        let gained = passed.0 / self.interval.0;
         if gained >= u64::from(self.most - self.left) {
-            self.left = self.most;
-            self.filled = self.filled.max(now);
+            (self.left, self.carried) = (self.most, Nanos(0));
         } else {
             self.left += gained as u32;
-            self.filled = self.filled + Nanos(gained * self.interval.0);
+            self.carried = passed - Nanos(gained * self.interval.0);
         }
+        self.filled = self.filled.max(now);
         let some = self.left > 0;
         self.left -= u32::from(some);
         some

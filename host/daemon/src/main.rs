@@ -250,7 +250,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         deliveries: Arc::new(move || notifiers.progress()),
         orders,
         commands,
-        automation,
+        automation: automation.clone(),
         licences,
         alarms,
         data_dir: config.data_dir.clone(),
@@ -275,6 +275,8 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     judging.abort();
     automating.abort();
     reporting.abort();
+    automation.finish();
+    drop(automation);
     if let Some(notifying) = notifying {
         notifying.abort();
     }

@@ -65,6 +65,13 @@ fn words(path: &Path, report: &Report) -> String {
              the appliance, or give that one with --key."
         ),
     };
+    for (from, to) in &report.missing {
+        let _ = writeln!(
+            text,
+            "entries {from} to {to} are MISSING: the appliance itself does not have them; an \
+             entry behind them says when its store was damaged"
+        );
+    }
     if *first > 1 {
         let _ =
             writeln!(text, "entries 1 to {} are older than what the appliance keeps", first - 1);

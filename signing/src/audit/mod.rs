@@ -19,6 +19,11 @@
 //! away from the middle. The store keeps entries and seals; the first line and
 //! the last one are made for each export, and the last one is signed: an
 //! export without it was cut off.
+//!
+//! A store that was damaged and salvaged may lack entries in the middle. Its
+//! export has several *parts* then, each with a first and a last line, all of the
+//! same time, and an entry of the appliance behind the gap names it
+//! ([`lost_entries`]). Entries that are missing without that were removed.
 
 mod chain;
 mod verify;
@@ -31,6 +36,22 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use std::fmt;
 
 use crate::hex;
+
+/// What the appliance did in an entry that names gaps.
+pub const SALVAGE: &str = "salvage the damaged store";
+const LOST: (&str, &str) = ("entries ", " of this log are lost");
+
+/// The result of that entry, for gaps as `<from> to <to>`.
+#[must_use]
+pub fn lost_entries(gaps: &[String]) -> String {
+    format!("{}{}{}", LOST.0, gaps.join(", "), LOST.1)
+}
+
+/// Whether that result names this gap.
+fn names_gap(result: &str, (from, to): (u64, u64)) -> bool {
+    let gaps = result.strip_prefix(LOST.0).and_then(|rest| rest.strip_suffix(LOST.1));
+    gaps.is_some_and(|gaps| gaps.split(", ").any(|gap| gap == format!("{from} to {to}")))
+}
 
 /// What stands between an entry and its hash.
 const HASH: &str = ",\"hash\":\"";

@@ -1,6 +1,6 @@
 //! Reading: is the log whole, and who vouches for it up to where?
 
-use super::{AuditKey, HASH_LEN, Head, end_message, hash, seal_message};
+use super::{AuditKey, HASH_LEN, Head, SALVAGE, end_message, hash, names_gap, seal_message};
 use crate::Digest;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -19,6 +19,9 @@ pub struct Report {
     pub last_unix_ms: u64,
     /// Entries that are seals.
     pub seals: u64,
+    /// Entries between the first and the last that the appliance itself does not
+    /// have (from, to): its store was damaged, as an entry behind them says.
+    pub missing: Vec<(u64, u64)>,
     /// When it was exported, ms since 1970.
     pub exported_unix_ms: u64,
     /// The key that sealed it.
@@ -166,6 +169,8 @@ pub fn verify(log: &[u8], key: Option<AuditKey>) -> Result<Report, Fault> {
         return Err(Fault::OtherKey { found: Box::new(found) });
     }
     let before = opening.first.checked_sub(1).ok_or(Fault::NoLog)?;
+    let mut missing = Vec::new();
+    let mut first = opening.first;
     let mut walk = Walk {
         log,
         key: found,
@@ -173,17 +178,39 @@ pub fn verify(log: &[u8], key: Option<AuditKey>) -> Result<Report, Fault> {
         sealed: before,
         unix_ms: 0,
         seals: 0,
+        exported: None,
+        told: Vec::new(),
     };
     while let Some((index, line)) = lines.next() {
-        let Some(exported_unix_ms) = walk.line(index + 1, line, opening.first)? else { continue };
-        if let Some((index, _)) = lines.next() {
+        let Some(exported_unix_ms) = walk.line(index + 1, line, first)? else { continue };
+        if walk.exported.is_some_and(|other| other != exported_unix_ms) {
             return Err(Fault::BehindEnd { line: index + 1 });
+        }
+        if let Some((index, line)) = lines.next() {
+            // The parts of a log with a gap are of one export and one key.
+            let next = self::opening(line).filter(|next| next.key == opening.key);
+            let gap = next.as_ref().and_then(|next| {
+                let (from, to) = (walk.head.seq.checked_add(1)?, next.first.checked_sub(1)?);
+                (from <= to).then_some((from, to))
+            });
+            let (next, gap) = next.zip(gap).ok_or(Fault::BehindEnd { line: index + 1 })?;
+            missing.push(gap);
+            first = next.first;
+            walk.head = Head { seq: gap.1, hash: next.before };
+            walk.sealed = gap.1;
+            walk.exported = Some(exported_unix_ms);
+            continue;
+        }
+        let unsaid = missing.iter().find(|gap| !walk.is_told(**gap));
+        if let Some(&(from, to)) = unsaid {
+            return Err(Fault::Removed { from, to });
         }
         return Ok(Report {
             first: opening.first,
             last: walk.head.seq,
             last_unix_ms: walk.unix_ms,
             seals: walk.seals,
+            missing,
             exported_unix_ms,
             key: found,
             key_is_known: key.is_some(),
@@ -200,6 +227,10 @@ struct Walk<'a> {
     sealed: u64,
     unix_ms: u64,
     seals: u64,
+    /// When the part before this one was exported.
+    exported: Option<u64>,
+    /// Entries about gaps: their numbers and results.
+    told: Vec<(u64, String)>,
 }
 
 impl Walk<'_> {
@@ -209,9 +240,13 @@ impl Walk<'_> {
         let Some(whole) = line.strip_suffix(b"\n") else {
             return Err(Fault::Truncated { last: self.head.seq, sealed: self.sealed });
         };
+        let mut told = None;
         let (seq, unix_ms, seal) =
             match serde_json::from_slice(whole).map_err(|_| no_entry.clone())? {
-                Line::Entry { seq, unix_ms, .. } => (seq, unix_ms, None),
+                Line::Entry { seq, unix_ms, who, what, result, .. } => {
+                    told = (who == "appliance" && what == SALVAGE).then_some((seq, result));
+                    (seq, unix_ms, None)
+                }
                 Line::Seal { seq, unix_ms, seal, .. } => (seq, unix_ms, Some(seal)),
                 Line::End { end, unix_ms, signature } => {
                     let message = end_message(first, &self.head, unix_ms);
@@ -232,8 +267,14 @@ impl Walk<'_> {
             }
             (self.sealed, self.seals) = (seq, self.seals + 1);
         }
+        self.told.extend(told);
         (self.head, self.unix_ms) = (now, unix_ms);
         Ok(None)
+    }
+
+    /// Whether an entry behind a gap names it.
+    fn is_told(&self, gap: (u64, u64)) -> bool {
+        self.told.iter().any(|(seq, result)| *seq > gap.1 && names_gap(result, gap))
     }
 
     fn in_order(&self, found: u64) -> Result<(), Fault> {
@@ -266,7 +307,7 @@ fn numbers(log: &[u8]) -> BTreeSet<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Entry, SealKey};
+    use super::super::{Entry, SealKey, lost_entries};
     use super::*;
     use proptest::prelude::*;
 
@@ -343,6 +384,44 @@ mod tests {
         assert_eq!(added, Fault::BehindEnd { line: 20 });
         let garbage = with(&|lines| lines[2] = "{}".to_owned());
         assert_eq!(garbage, Fault::NoEntry { line: 3, after: 1 });
+    }
+
+    #[test]
+    fn a_gap_that_the_device_vouches_for_is_told_and_two_exports_are_not_one() {
+        let first = log(Head::default());
+        let unsaid = [first.clone(), log(Head { seq: 20, hash: Digest([9; 32]) })].concat();
+        assert_eq!(judged(&unsaid), Err(Fault::Removed { from: 18, to: 20 }));
+        let later = |gap: &str| {
+            let before = Head { seq: 20, hash: Digest([9; 32]) };
+            let (mut head, mut lines) = (before, vec![before.opening(&key().public())]);
+            let result = lost_entries(&["3 to 4".to_owned(), gap.to_owned()]);
+            let who = "appliance".to_owned();
+            lines.push(head.append(&Entry { who, what: SALVAGE.to_owned(), result, ..entry(1) }));
+            lines.extend((2..=15).map(|n| head.append(&entry(n))));
+            lines.push(head.seal(&key(), 16));
+            lines.push(head.append(&entry(17)));
+            lines.push(head.ending(21, &key(), 99));
+            lines
+        };
+        let other_gap = [first.clone(), later("18 to 21")].concat();
+        assert_eq!(judged(&other_gap), Err(Fault::Removed { from: 18, to: 20 }));
+        let later = later("18 to 20");
+        let report = judged(&[first.clone(), later.clone()].concat()).expect("two parts");
+        assert_eq!((report.first, report.last, report.seals), (1, 37, 4));
+        assert_eq!(report.missing, [(18, 20)]);
+        let mut other_time = later.clone();
+        let head = Head::of_line(37, later[17].as_bytes()).expect("a line");
+        other_time[18] = head.ending(21, &key(), 100);
+        let spliced = judged(&[first.clone(), other_time].concat());
+        assert_eq!(spliced, Err(Fault::BehindEnd { line: 38 }));
+        let twice = judged(&[first.clone(), first.clone()].concat());
+        assert_eq!(twice, Err(Fault::BehindEnd { line: 20 }));
+        let cut = judged(&[first.clone(), later[..5].to_vec()].concat());
+        assert_eq!(cut, Err(Fault::Truncated { last: 24, sealed: 20 }));
+        // Between the parts one is left out.
+        let mut removed = [first, later].concat();
+        removed.drain(15..19);
+        assert!(matches!(judged(&removed), Err(Fault::NoEntry { .. })));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::Control;
 use super::pause::UserPause;
 use crate::bus::wire::DEVICE_MAX;
-use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal};
-use crate::protect::Hands;
+use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal, SIGNAL_MAX_S};
+use crate::protect::{Hands, Signal};
 use crate::settings::ChannelIndex;
 use crate::time::Nanos;
 
@@ -34,6 +34,10 @@ impl Control {
             Order::Mute => self.hands.mute = true,
             Order::AlarmRelay { healthy } => {
                 self.hands = Hands { open_relay: !healthy, close_relay: healthy, ..self.hands };
+            }
+            Order::Signal { tone, lamp, seconds } => {
+                range("a signal's time in seconds", seconds.into(), 0, SIGNAL_MAX_S.into())?;
+                self.hands.signal = Some(Signal { tone, lamp, seconds });
             }
             Order::Output { device, output, on } => self.output(device, output, on)?,
             Order::Locate { bus, address, seconds } => {

@@ -13,6 +13,12 @@
 //! only_if_still_true = true
 //! action = { do = "output", device = 3, output = 2, on = true }
 //! undo = { do = "output", device = 3, output = 2, on = false }
+//!
+//! [[job]]
+//! name = "door"
+//! when = { kind = "rule_raised", fields = { rule = "door-open-long" } }
+//! action = { do = "signal", tone = "rare", seconds = 1800 }
+//! undo = { do = "signal", seconds = 0 }
 //! ```
 //!
 //! # Terms
@@ -50,7 +56,7 @@ pub use matching::{Fields, Pattern, When, fields};
 pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
 
-use crate::command::Order;
+use crate::command::{Order, Tone};
 use crate::danger::danger_of;
 use crate::events::Severity;
 use crate::rules::is_name;
@@ -149,6 +155,19 @@ pub enum Action {
     },
     /// Silence the buzzer until something new happens.
     Mute {},
+    /// Sound the buzzer of the box and let its lamp blink, for what is no alarm:
+    /// until the time is over, somebody mutes it, or a signal of 0 seconds ends
+    /// it, as a counter-job does. While an alarm stands both are protection's.
+    Signal {
+        /// How it sounds: `silent`, `slow`, `rare`, `steady`.
+        #[serde(default)]
+        tone: Tone,
+        /// The lamp blinks.
+        #[serde(default = "yes")]
+        lamp: bool,
+        /// For how long, s, 1 … 3600; 0 ends it.
+        seconds: u16,
+    },
     /// Let the lamp of a module or device blink.
     Lamp {
         /// The bus, counted from 1.
@@ -194,6 +213,10 @@ pub enum Action {
         /// Its name.
         sequence: String,
     },
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn info() -> Severity {
@@ -242,6 +265,7 @@ impl Action {
             Self::Output { device, output, on } => Some(Order::Output { device, output, on }),
             Self::AlarmRelay { healthy } => Some(Order::AlarmRelay { healthy }),
             Self::Mute {} => Some(Order::Mute),
+            Self::Signal { tone, lamp, seconds } => Some(Order::Signal { tone, lamp, seconds }),
             Self::Lamp { bus, address, seconds } => Some(Order::Locate { bus, address, seconds }),
             _ => None,
         }
@@ -261,6 +285,7 @@ impl Action {
             }
             Self::Notify { plugin: name } | Self::Webhook { to: name } => word(name),
             Self::Lamp { seconds, .. } => *seconds <= crate::command::LOCATE_MAX_S,
+            Self::Signal { seconds, .. } => *seconds <= crate::command::SIGNAL_MAX_S,
             Self::Sequence { sequence } => {
                 let known = sequences.iter().any(|known| known.name == *sequence);
                 return known.then_some(()).ok_or(format!("there is no sequence {sequence:?}"));
@@ -283,6 +308,11 @@ impl fmt::Display for Action {
             Self::AlarmRelay { healthy: true } => f.write_str("pick the alarm relay up"),
             Self::AlarmRelay { healthy: false } => f.write_str("let the alarm relay drop"),
             Self::Mute {} => f.write_str("mute the buzzer"),
+            Self::Signal { seconds: 0, .. } => f.write_str("end the signal of the box"),
+            Self::Signal { tone: Tone::Silent, seconds, .. } => {
+                write!(f, "let the lamp of the box blink for {seconds} s")
+            }
+            Self::Signal { seconds, .. } => write!(f, "sound the buzzer for {seconds} s"),
             Self::Lamp { bus, address, .. } => {
                 write!(f, "light the lamp of address {address} on bus {bus}")
             }

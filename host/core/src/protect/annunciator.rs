@@ -6,9 +6,15 @@
 //! also when power or the guard is gone, because nobody energises it then.
 //! Opened by hand it stays open until a restart, until an alarm clears, or
 //! until it is closed by hand; closing it by hand hides no alarm.
+//!
+//! **A signal** is what people want to hear besides: buzzer and lamp for some
+//! time, ordered by a job. Buzzer and lamp are protection's while an alarm stands,
+//! sounding or muted; a signal is heard before and after it, never instead. The
+//! mute button silences a signal, and it ends by itself.
 
 use super::condition::Level;
 use super::report::Report;
+use crate::command::{SIGNAL_MAX_S, Tone};
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +72,17 @@ impl General {
     }
 }
 
+/// A signal that begins, or with 0 seconds ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// How the buzzer sounds.
+    pub tone: Tone,
+    /// The lamp blinks.
+    pub lamp: bool,
+    /// For so long, at most [`SIGNAL_MAX_S`].
+    pub seconds: u16,
+}
+
 /// What people did to it since the last scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hands {
@@ -75,6 +92,8 @@ pub struct Hands {
     pub open_relay: bool,
     /// The relay was closed by hand.
     pub close_relay: bool,
+    /// A signal was ordered.
+    pub signal: Option<Signal>,
 }
 
 /// What the outputs shall be.
@@ -100,6 +119,15 @@ pub struct Annunciator {
     muted: bool,
     mute_was_down: bool,
     last: General,
+    signal: Option<Sounding>,
+}
+
+/// A signal under way.
+#[derive(Clone, Copy, Debug)]
+struct Sounding {
+    signal: Signal,
+    began: Nanos,
+    muted: bool,
 }
 
 impl Annunciator {
@@ -114,6 +142,7 @@ impl Annunciator {
             muted: false,
             mute_was_down: false,
             last: General::default(),
+            signal: None,
         }
     }
 
@@ -127,18 +156,45 @@ impl Annunciator {
         self.opened_by_hand &= !(cleared || hands.close_relay);
         // Only the press mutes: a button that is held or stuck silences no
         // alarm that begins later.
-        self.muted |= hands.mute && !self.mute_was_down;
+        let pressed = hands.mute && !self.mute_was_down;
+        self.muted |= pressed;
         self.mute_was_down = hands.mute;
+        let (tone, lit) = self.signal(now, hands.signal, pressed);
         if !alarm || general.raised != self.last.raised {
             self.muted = false;
         }
         self.last = general;
         Annunciation {
             relay: self.picked_up && !alarm && !self.opened_by_hand,
-            buzzer: self.settings.buzzer && alarm && !self.muted,
-            red: matches!(general.level, Level::Warning | Level::Alarm),
-            green: general.level < Level::Alarm,
+            buzzer: if alarm { self.settings.buzzer && !self.muted } else { tone },
+            red: alarm || general.level == Level::Warning && lit,
+            green: !alarm && lit,
         }
+    }
+
+    /// Whether a signal sounds now, and whether the lamp is lit.
+    fn signal(&mut self, now: Nanos, ordered: Option<Signal>, pressed: bool) -> (bool, bool) {
+        if let Some(sounding) = &mut self.signal {
+            sounding.muted |= pressed;
+        }
+        if let Some(signal) = ordered {
+            // Who mutes in the same scan meant what they heard.
+            self.signal = Some(Sounding { signal, began: now, muted: false });
+        }
+        let lasts = |s: &Sounding| {
+            let seconds = s.signal.seconds.min(SIGNAL_MAX_S);
+            now.since(s.began) < Nanos::from_secs(seconds.into())
+        };
+        self.signal = self.signal.filter(lasts);
+        let Some(Sounding { signal, began, muted }) = self.signal else { return (false, true) };
+        let second = now.since(began).as_millis() / 1_000;
+        let on = match signal.tone {
+            Tone::Silent => false,
+            Tone::Slow => second % 4 < 2,
+            Tone::Rare => second % 10 < 1,
+            Tone::Steady => true,
+        };
+        (on && !muted, !signal.lamp || second.is_multiple_of(2))
     }
 }
 
@@ -146,7 +202,7 @@ impl Annunciator {
 mod tests {
     use super::*;
 
-    const CALM: Hands = Hands { mute: false, open_relay: false, close_relay: false };
+    const CALM: Hands = Hands { mute: false, open_relay: false, close_relay: false, signal: None };
     const MUTE: Hands = Hands { mute: true, ..CALM };
     const OPEN: Hands = Hands { open_relay: true, ..CALM };
     const CLOSE: Hands = Hands { close_relay: true, ..CALM };
@@ -209,6 +265,52 @@ mod tests {
         assert!(!it.step(Level::Ok, 2, CALM).buzzer);
         assert!(it.step(Level::Alarm, 3, CALM).buzzer);
         assert!(!it.step(Level::Warning, 3, CALM).buzzer, "warnings are silent");
+    }
+
+    fn signal(tone: Tone, lamp: bool, seconds: u16) -> Hands {
+        Hands { signal: Some(Signal { tone, lamp, seconds }), ..CALM }
+    }
+
+    #[test]
+    fn a_signal_sounds_blinks_and_ends_by_itself() {
+        let mut it = Box::started();
+        let mut heard = vec![it.step(Level::Ok, 0, signal(Tone::Slow, true, 8))];
+        heard.extend((0..10).map(|_| it.step(Level::Ok, 0, CALM)));
+        let sounds: Vec<_> = heard.iter().map(|now| u8::from(now.buzzer)).collect();
+        assert_eq!(sounds, [1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 0]);
+        let lit: Vec<_> = heard.iter().map(|now| u8::from(now.green)).collect();
+        assert_eq!(lit, [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1]);
+        assert!(heard.iter().all(|now| now.relay && !now.red), "it is no alarm");
+        assert!(it.step(Level::Warning, 0, signal(Tone::Steady, false, 9)).buzzer);
+        assert!(!it.step(Level::Warning, 0, signal(Tone::Steady, false, 0)).buzzer, "ended");
+        // Whatever is ordered, the guard ends it.
+        it.step(Level::Ok, 0, signal(Tone::Steady, false, u16::MAX));
+        let long = (0..4_000).filter(|_| it.step(Level::Ok, 0, CALM).buzzer).count();
+        assert_eq!(long, usize::from(SIGNAL_MAX_S) - 1);
+    }
+
+    #[test]
+    fn a_signal_is_muted_and_another_one_is_heard() {
+        let mut it = Box::started();
+        assert!(it.step(Level::Ok, 0, signal(Tone::Steady, true, 60)).buzzer);
+        assert!(!it.step(Level::Ok, 0, MUTE).buzzer);
+        assert!(!it.step(Level::Ok, 0, CALM).buzzer, "it stays muted");
+        assert!(it.step(Level::Ok, 0, signal(Tone::Steady, true, 60)).buzzer);
+    }
+
+    #[test]
+    fn protection_wins_over_a_signal() {
+        let mut it = Box::started();
+        it.step(Level::Ok, 0, signal(Tone::Rare, true, 60));
+        let alarm: Vec<_> = (0..12).map(|_| it.step(Level::Alarm, 1, CALM)).collect();
+        assert!(alarm.iter().all(|now| now.buzzer && now.red && !now.green && !now.relay));
+        // Muted: a signal does not sound through it, nor ends what is muted.
+        assert!(!it.step(Level::Alarm, 1, MUTE).buzzer);
+        assert!(!it.step(Level::Alarm, 1, signal(Tone::Steady, true, 60)).buzzer);
+        assert!(!it.step(Level::Alarm, 1, signal(Tone::Steady, true, 0)).buzzer);
+        assert!(it.step(Level::Alarm, 2, CALM).buzzer, "a new alarm is heard");
+        it.step(Level::Alarm, 2, signal(Tone::Steady, true, 60));
+        assert!(it.step(Level::Ok, 2, CALM).buzzer, "what was ordered meanwhile is heard after it");
     }
 
     #[test]

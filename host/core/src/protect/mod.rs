@@ -72,7 +72,7 @@ pub mod string;
 mod tests;
 mod thermometer;
 
-pub use annunciator::{Annunciation, Annunciator, AnnunciatorSettings, General, Hands};
+pub use annunciator::{Annunciation, Annunciator, AnnunciatorSettings, General, Hands, Signal};
 pub use breaker::{BreakerSettings, BreakerState, Contact, Drive};
 pub use condition::{Condition, Conditions, Findings, Level};
 pub use float_current::Learned;

@@ -6,6 +6,10 @@
 //!                                 memory of timers, latches, counters, hysteresis
 //! ```
 
+mod kept;
+
+pub use kept::{KeptRule, OFF_MAX};
+
 use super::Unknown;
 use super::expr::{Match, Op, Operand, Slot};
 use super::lex::Relation;
@@ -82,6 +86,8 @@ struct Memory {
     /// Output of a timer, latch or comparison; last known input of an edge.
     held: Tri,
     since: Option<Nanos>,
+    /// What counts of the time before `since`.
+    before: Nanos,
     count: u32,
 }
 
@@ -94,6 +100,8 @@ pub struct Machine {
     values: Vec<RuleValue>,
     told: Vec<bool>,
     budgets: Vec<Budget>,
+    /// When the last evaluation was.
+    last: Nanos,
 }
 
 impl Machine {
@@ -108,6 +116,7 @@ impl Machine {
             values: vec![RuleValue::default(); rules],
             told: vec![false; rules],
             budgets: vec![Budget::new(EDGES, EDGE_EVERY); rules],
+            last: Nanos::default(),
         }
     }
 
@@ -126,6 +135,7 @@ impl Machine {
     /// One evaluation: `readings` in the order of [`Program::inputs`]; those
     /// that are missing are unknown. `edges` gets what is to be told.
     pub fn step(&mut self, readings: &[Reading<'_>], at: Moment, edges: &mut Vec<Edge>) {
+        self.last = self.last.max(at.now);
         let mut outputs = self.program.outputs.iter().peekable();
         for (n, op) in self.program.ops.iter().enumerate() {
             let scan = Scan { slots: &self.slots, values: &self.values, readings, at };
@@ -250,17 +260,17 @@ impl Memory {
     fn ton(&mut self, input: Tri, delay: Nanos, now: Nanos) -> Tri {
         match input {
             None => {
-                self.since = None;
+                self.stop();
                 None
             }
             Some(false) => {
-                self.since = None;
+                self.stop();
                 self.held = Some(false);
                 Some(false)
             }
             Some(true) => {
-                let since = *self.since.get_or_insert(now);
-                if now.since(since) >= delay {
+                self.since.get_or_insert(now);
+                if self.ran(now).is_some_and(|ran| ran >= delay) {
                     self.held = Some(true);
                 }
                 self.held.or(Some(false))
@@ -279,13 +289,22 @@ impl Memory {
     /// IEC 61131-3 TP: a rise begins a pulse that nothing cuts short.
     fn pulse(&mut self, input: Tri, length: Nanos, now: Nanos) -> bool {
         let rose = self.edge(input, true) == Some(true);
-        self.since = match self.since {
-            Some(since) if now.since(since) < length => Some(since),
+        match self.ran(now) {
+            Some(ran) if ran < length => {}
             // A rise in the evaluation in which the pulse ends begins none.
-            Some(_) => None,
-            None => (rose && length > Nanos(0)).then_some(now),
-        };
+            Some(_) => self.stop(),
+            None => self.since = (rose && length > Nanos(0)).then_some(now),
+        }
         self.since.is_some()
+    }
+
+    /// For how long the timer runs.
+    fn ran(&self, now: Nanos) -> Option<Nanos> {
+        self.since.map(|since| now.since(since) + self.before)
+    }
+
+    fn stop(&mut self) {
+        (self.since, self.before) = (None, Nanos::default());
     }
 
     fn latch(&mut self, set: Tri, reset: Tri, set_wins: bool) -> bool {

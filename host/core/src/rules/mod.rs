@@ -51,8 +51,11 @@
 //! pass over the list, without allocation, in bounded time ([`RULES_MAX`],
 //! [`OPS_MAX`]). Rules that read each other in a circle are refused by name.
 //!
-//! Timers, latches and counters begin anew when the daemon does, or when the
-//! rules change; what is true at the first evaluation is no edge.
+//! # What is remembered
+//! Timers, latches and counters outlive the daemon and an edit of other rules
+//! ([`KeptRule`]); a rule whose expression was edited begins anew. Time while
+//! nobody looks counts for no timer; an interruption of more than [`OFF_MAX`] is
+//! a gap. At the very beginning what is true is no edge.
 
 mod expr;
 mod lex;
@@ -61,7 +64,7 @@ mod near;
 mod program;
 
 pub use expr::ExprError;
-pub use machine::{Edge, Machine, Moment, Reading, RuleValue};
+pub use machine::{Edge, KeptRule, Machine, Moment, OFF_MAX, Reading, RuleValue};
 pub use program::{Program, RuleError};
 
 use crate::events::Severity;

@@ -18,6 +18,7 @@
 //! that was in force is a revision.
 
 pub mod execute;
+mod memory;
 mod past;
 pub mod runner;
 pub mod status;

@@ -6,6 +6,7 @@
 //! be kept in [`KEEP_MAX`] is done anyway, and said once.
 
 use super::execute::Executor;
+use super::memory::Memory;
 use super::status::LastOutcome;
 use super::zone::Named;
 use super::{DOCUMENT, past};
@@ -114,6 +115,7 @@ pub(super) struct State {
     published: Option<Nanos>,
     names: Vec<Name>,
     keep_failed: bool,
+    memory: Memory,
     pub(super) last: BTreeMap<String, LastOutcome>,
 }
 
@@ -137,6 +139,8 @@ impl State {
             self.kept_calendar = self.engine.calendar().seen().clone();
             rows.push(("calendar".to_owned(), Some(json(&self.kept_calendar))));
         }
+        let machine = self.engine.machine();
+        rows.extend(self.memory.rows(machine, clock::now(), clock::unix_ms(), false));
         let far = self.place.saturating_sub(self.kept_place) >= PLACE_EVERY;
         if (far || !rows.is_empty()) && self.place != self.kept_place {
             self.kept_place = self.place;
@@ -146,7 +150,7 @@ impl State {
     }
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     // Plain data: each of its maps has texts for keys.
     serde_json::to_vec(value).expect("what is kept can be written as JSON")
 }
@@ -237,6 +241,7 @@ impl Automation {
         for event in events {
             tracing::info!("{event}");
             self.store.record(event);
+            state.memory.told();
         }
         self.confirm_inherited(state, clock);
     }
@@ -337,8 +342,20 @@ impl Automation {
             state.engine.planner.unkept(names);
             state.kept_place = 0;
             state.kept_calendar.clear();
+            state.memory.lost();
         }
         state.keep_failed = failed.is_some();
+    }
+
+    /// The last of it, when the circle has stopped: what the rules remember. The
+    /// store writes it before it closes.
+    pub fn finish(&self) {
+        let mut state = self.state();
+        let State { engine, memory, .. } = &mut *state;
+        let rows = memory.rows(engine.machine(), clock::now(), clock::unix_ms(), true);
+        if !rows.is_empty() {
+            drop(self.store.keep_jobs(rows));
+        }
     }
 
     fn carry_out(&self, task: Task, outcomes: mpsc::Sender<(String, Outcome)>) {
@@ -369,7 +386,7 @@ impl Automation {
     fn take(&self, plan: Plan, zone: Named) {
         let mut state = self.state();
         state.names = names(&plan);
-        state.engine.change(&plan);
+        state.engine.change(&plan, clock::now());
         (state.plan, state.zone) = (plan, zone);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
@@ -458,12 +475,13 @@ fn begin(ready: Ready, store: &Store) -> State {
         Vec::new()
     });
     let (mut episodes, mut instances) = (BTreeMap::new(), BTreeMap::new());
-    let (mut place, mut seen) = (None, BTreeMap::new());
+    let (mut place, mut seen, mut rules) = (None, BTreeMap::new(), BTreeMap::new());
     for (name, bytes) in rows {
         match name.split_once('/') {
             Some(("e", id)) => {
                 drop(read(&bytes).map(|episode| episodes.insert(id.to_owned(), episode)))
             }
+            Some(("r", rule)) => drop(rules.insert(rule.to_owned(), bytes)),
             Some(("i", id)) => drop(read(&bytes).map(|i| instances.insert(id.to_owned(), i))),
             _ if name == "place" => place = read(&bytes),
             _ if name == "calendar" => seen = read(&bytes).unwrap_or_default(),
@@ -475,6 +493,7 @@ fn begin(ready: Ready, store: &Store) -> State {
     let place = place.map_or(newest, |place: u64| place.min(newest));
     let Ready { plan, zone } = ready;
     let mut engine = Engine::new(&plan, seen.clone());
+    let memory = Memory::restore(rules, &mut engine, clock::now(), clock::unix_ms());
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
     engine.planner.resume(episodes, instances, base_ms + clock::now().as_millis());
     let inherited = engine.planner.standing();
@@ -493,6 +512,7 @@ fn begin(ready: Ready, store: &Store) -> State {
         began: clock::now(),
         published: None,
         keep_failed: false,
+        memory,
         last,
     }
 }

@@ -11,14 +11,15 @@
 //! at the first start. A log that is empty although there is a key was taken
 //! away, and begins with an entry that says so.
 
+use super::budget::{Room, Size};
 use super::wear::{Class, Counts};
 use super::{Ack, Job, Shared, Store, StoreError, lock, table};
 use crate::{clock, files};
 use evenkeel_core::events::{Category, Event};
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::Digest;
-use evenkeel_signing::audit::{AuditKey, Entry, Head, SealKey};
-use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+use evenkeel_signing::audit::{AuditKey, Entry, Head, SALVAGE, SealKey, lost_entries};
+use redb::{ReadableTable as _, WriteTransaction};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,11 +53,28 @@ pub struct Ledger {
     had_key: bool,
 }
 
+/// Entries of which none is missing; a log that was salvaged has several.
+struct Part {
+    before: Head,
+    last: Head,
+    lines: Vec<u8>,
+}
+
+impl Part {
+    fn push(&mut self, seq: u64, line: &[u8]) {
+        self.lines.extend(line);
+        self.lines.push(b'\n');
+        self.last = head_of(seq, line);
+    }
+}
+
 /// Where the log ends on the disk.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct At {
     head: Head,
     unsealed: u64,
+    /// Bytes of the log.
+    size: Size,
     /// When the first of them was written.
     since: Option<Nanos>,
 }
@@ -104,30 +122,38 @@ impl Store {
     /// When the store cannot be read, or there is no key to sign the end with.
     pub fn audit_export(&self) -> Result<Vec<u8>, StoreError> {
         let key = self.shared.seal_key().ok_or(StoreError::Closed)?;
-        let (before, lines) = self.shared.read(|read| {
-            let mut before = Head::default();
-            let mut lines = Vec::new();
-            let Some(table) = table::open(read, table::AUDIT)? else { return Ok((before, lines)) };
+        let parts = self.shared.read(|read| {
+            let mut parts: Vec<Part> = Vec::new();
+            let Some(table) = table::open(read, table::AUDIT)? else { return Ok(parts) };
             for row in table.iter()? {
                 let (seq, line) = row?;
-                // The oldest row is kept for its hash alone, unless it is the first ever.
-                if lines.is_empty() && before == Head::default() && seq.value() > 1 {
-                    before = head_of(seq.value(), line.value());
-                    continue;
+                let (seq, line) = (seq.value(), line.value());
+                match parts.last_mut().filter(|part| part.last.seq + 1 == seq) {
+                    Some(part) => part.push(seq, line),
+                    // The row in front of a part is kept for its hash alone,
+                    // unless it is the first ever.
+                    None => {
+                        let before = if seq > 1 { head_of(seq, line) } else { Head::default() };
+                        let mut part = Part { before, last: before, lines: Vec::new() };
+                        if seq <= 1 {
+                            part.push(seq, line);
+                        }
+                        parts.push(part);
+                    }
                 }
-                lines.push((seq.value(), line.value().to_vec()));
             }
-            Ok((before, lines))
+            Ok(parts)
         })?;
-        let last = lines.last().map_or(before, |(seq, line)| head_of(*seq, line));
-        let mut log = before.opening(&key.public()).into_bytes();
-        for (_, line) in lines {
+        let unix_ms = clock::unix_ms();
+        let mut log = Vec::new();
+        let empty = Part { before: Head::default(), last: Head::default(), lines: Vec::new() };
+        for part in if parts.is_empty() { vec![empty] } else { parts } {
+            log.extend(part.before.opening(&key.public()).bytes());
             log.push(b'\n');
-            log.extend(line);
+            log.extend(part.lines);
+            log.extend(part.last.ending(part.before.seq + 1, &key, unix_ms).bytes());
+            log.push(b'\n');
         }
-        log.push(b'\n');
-        log.extend(last.ending(before.seq + 1, &key, clock::unix_ms()).bytes());
-        log.push(b'\n');
         Ok(log)
     }
 
@@ -220,18 +246,18 @@ impl Ledger {
             let line = at.head.append(entry);
             payload.add(Class::Audit, line.len());
             table.insert(at.head.seq, line.as_bytes())?;
+            at.size.add(line.len());
             at.unsealed += 1;
             at.since.get_or_insert(clock::now());
         }
         if let Some(key) = key.filter(|_| at.unsealed >= SEAL_ENTRIES || now && at.unsealed > 0) {
             let line = at.head.seal(key, clock::unix_ms());
             table.insert(at.head.seq, line.as_bytes())?;
+            at.size.add(line.len());
             (at.unsealed, at.since) = (0, None);
         }
         // One more, for its hash.
-        while table.len()? > most.saturating_add(1) {
-            table.pop_first()?;
-        }
+        at.size.trim(&mut table, most.saturating_add(1))?;
         Ok(at)
     }
 
@@ -243,23 +269,31 @@ impl Ledger {
     }
 }
 
+impl Default for At {
+    fn default() -> Self {
+        let (head, unsealed, since) = Default::default();
+        Self { head, unsealed, size: Size::of(Room::Audit), since }
+    }
+}
+
 impl At {
     /// The end of the log in the file.
     pub fn read(shared: &Shared) -> Result<Self, StoreError> {
         shared.read(|read| {
             let Some(table) = table::open(read, table::AUDIT)? else { return Ok(Self::default()) };
-            let mut at = Self::default();
+            let (mut at, mut is_sealed) = (Self::default(), false);
             for (index, row) in table.iter()?.rev().enumerate() {
                 let (seq, line) = row?;
                 let (seq, line) = (seq.value(), line.value());
                 if index == 0 {
                     at.head = head_of(seq, line);
                 }
-                if is_seal(line) {
-                    break;
+                at.size.add(line.len());
+                is_sealed = is_sealed || is_seal(line);
+                if !is_sealed {
+                    at.unsealed += 1;
+                    at.since = Some(clock::now());
                 }
-                at.unsealed += 1;
-                at.since = Some(clock::now());
             }
             Ok(at)
         })
@@ -344,6 +378,18 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
         | Event::PluginRolledBack { .. }
         | Event::PluginQuarantined { .. } => {
             return Some(at(own(&event.to_string(), "done"), unix_ms));
+        }
+        Event::StoreSalvaged { tables, audit_gaps, .. } => {
+            // In the log itself, behind the break: without it, entries that are
+            // missing were removed.
+            let log = tables.iter().find(|table| table.table == "audit");
+            let result = match log {
+                _ if !audit_gaps.is_empty() => lost_entries(audit_gaps),
+                Some(log) if log.lost == 0 => done(),
+                Some(log) => format!("{} entries of this log are lost", log.lost),
+                None => "this log is lost".to_owned(),
+            };
+            return Some(at(own(SALVAGE, &result), unix_ms));
         }
         _ if event.category() == Category::Access => {
             return Some(at(own(&event.to_string(), "done"), unix_ms));
@@ -441,7 +487,7 @@ mod tests {
         let untouched = change(&|_| {});
         assert!(untouched.is_ok(), "{untouched:?}");
         let removed = change(&|table| drop(table.remove(20).expect("removed")));
-        assert_eq!(removed, Err(Fault::Removed { from: 20, to: 20 }));
+        assert_eq!(removed, Err(Fault::Removed { from: 20, to: 21 }));
         let altered = change(&|table| {
             let line = table.get(7).expect("read").expect("there").value().to_vec();
             let line = String::from_utf8(line).expect("text").replace("admin", "nobody");

@@ -5,6 +5,7 @@
 //! the rows are written as groups of the history's codec, which needs a fifth of
 //! the bytes.
 
+use super::budget::{self, Room};
 use super::{Shared, Store, StoreError, table};
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
@@ -124,7 +125,7 @@ impl Encoded {
             records.remove(*key)?;
             rows.remove(*key)?;
         }
-        Ok(())
+        budget::trim_discharges(&mut records, &mut rows, Room::Discharges.most())
     }
 }
 

@@ -6,6 +6,7 @@
 //! written again, which spares the flash; but one that grows is written again
 //! with every change, so what changes often is kept small or in several.
 
+use super::budget::Room;
 use super::{Ack, Job, Store, StoreError, table};
 use redb::{ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 use tokio::sync::oneshot;
@@ -28,7 +29,7 @@ pub struct Change {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
     Done,
-    /// There are [`COUNT_MAX`] others.
+    /// There are [`COUNT_MAX`] others, or they have as many bytes as may be.
     NoRoom,
 }
 
@@ -36,7 +37,7 @@ impl Store {
     /// Keep a document under `name`, instead of the one that was there; `None`
     /// forgets it. Names are 1 to [`NAME_MAX`] of a-z, 0-9, '.', '-' and '_';
     /// a document has at most [`BYTES_MAX`] bytes, and there are at most
-    /// [`COUNT_MAX`]: beyond that the acknowledgement is
+    /// [`COUNT_MAX`] with 1 MiB together: beyond that the acknowledgement is
     /// [`StoreError::Document`], and what was there stays.
     pub fn keep_document(&self, name: &str, bytes: Option<Vec<u8>>) -> Ack<()> {
         let (ack, done) = oneshot::channel();
@@ -75,7 +76,9 @@ impl Change {
     pub fn acknowledge(self, written: Written) {
         let answer = match written {
             Written::Done => Ok(()),
-            Written::NoRoom => Err(refused(&self.name, "there are 64 others; forget one first")),
+            Written::NoRoom => {
+                Err(refused(&self.name, "there are 64 others, or 1 MiB; forget one first"))
+            }
         };
         // Nobody may wait for it.
         let _ = self.ack.send(answer);
@@ -95,6 +98,14 @@ pub fn write(write: &WriteTransaction, change: &Change) -> Result<Written, redb:
         Some(true) => return Ok(Written::Done),
         None if table.len()? >= COUNT_MAX => return Ok(Written::NoRoom),
         _ => {}
+    }
+    let mut others = 0;
+    for row in table.iter()? {
+        let (other, bytes) = row?;
+        others += if other.value() == name { 0 } else { bytes.value().len() as u64 };
+    }
+    if others + bytes.len() as u64 > Room::Documents.most() {
+        return Ok(Written::NoRoom);
     }
     table.insert(name, bytes.as_slice())?;
     Ok(Written::Done)
@@ -149,6 +160,11 @@ mod tests {
         assert!(kept.iter().all(Result::is_ok), "{kept:?}");
         assert!(matches!(last, Err(StoreError::Document { .. })), "{last:?}");
         store.keep_document("a", Some(vec![2])).wait().expect("replaced, however many there are");
+        for name in ["d0", "d1", "d2"] {
+            store.keep_document(name, Some(vec![0; BYTES_MAX])).wait().expect("there is room");
+        }
+        let whole = store.keep_document("d3", Some(vec![0; BYTES_MAX])).wait();
+        assert!(matches!(whole, Err(StoreError::Document { .. })), "more than all may have");
         store.keep_document("a", None).wait().expect("forgotten");
         store.keep_document("b", Some(vec![3])).wait().expect("there is room again");
     }

@@ -21,6 +21,7 @@
 
 mod check;
 mod read;
+mod recount;
 mod transfer;
 mod write;
 
@@ -30,6 +31,7 @@ mod figures;
 mod tests;
 
 pub use check::Checked;
+pub use recount::recount;
 pub use transfer::{Exported, ImportError, Imported};
 pub use write::{Gone, drop_oldest, write};
 
@@ -40,17 +42,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 /// (period, string, part, block; block 0: the heads) → a column.
-type ColumnKey = (u32, u16, u16, u16);
+pub(super) type ColumnKey = (u32, u16, u16, u16);
 /// By [`Level`].
-const COLUMNS: [TableDefinition<ColumnKey, &[u8]>; 3] = [
+pub(super) const COLUMNS: [TableDefinition<ColumnKey, &[u8]>; 3] = [
     TableDefinition::new("history_records"),
     TableDefinition::new("history_hours"),
     TableDefinition::new("history_days"),
 ];
 /// Counts up → a group of rows whose day is not over.
-const OPEN: TableDefinition<u64, &[u8]> = TableDefinition::new("history_open");
+pub(super) const OPEN: TableDefinition<u64, &[u8]> = TableDefinition::new("history_open");
 /// Level → bytes of its table; [`GENERATION`] → counts the changes of [`OPEN`].
-const SIZES: TableDefinition<u8, u64> = TableDefinition::new("history_sizes");
+pub(super) const SIZES: TableDefinition<u8, u64> = TableDefinition::new("history_sizes");
 const GENERATION: u8 = 0xff;
 /// History as it was kept before; dropped when it is met.
 const OLD: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");

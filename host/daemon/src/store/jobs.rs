@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `e/<episode>` | [`Episode`](evenkeel_core::jobs::Episode) |
 //! | `i/<instance>` | [`Instance`](evenkeel_core::jobs::Instance) |
+//! | `r/<rule>` | what a rule remembers ([`KeptRule`](evenkeel_core::rules::KeptRule)) |
 //! | `place` | id of the last event that was given in |
 //! | `calendar` | up to when each entry of the calendar was looked at, s since 1970 |
 

@@ -7,8 +7,8 @@
 //!   killed, at any instruction.
 //! - Nobody waits for the disk who does not ask to: jobs go through a bounded
 //!   queue, and whatever waits there is committed as one group.
-//! - A damaged file is never silently replaced: it is moved aside, and an
-//!   event says so ([`open`]).
+//! - A damaged file is never silently replaced: what can be had goes into a new
+//!   one, it is kept aside, and an event says what was lost ([`salvage`]).
 //! - A disk that is full or failing does not stop the daemon, not even at its
 //!   start: events stay in memory and are written when it works again
 //!   ([`writer`]); users and the newest events are read from memory.
@@ -18,6 +18,7 @@
 //! Follows DESIGN.md "Store".
 
 mod audit;
+mod budget;
 mod discharge;
 mod document;
 mod fault;
@@ -29,10 +30,12 @@ mod open;
 mod power_cut;
 pub mod recent;
 mod relief;
+mod salvage;
 mod table;
 mod wear;
 mod writer;
 
+pub use budget::{FILE_BYTES, NEEDED_BYTES, ROWS_BYTES, Room, Usage};
 pub use discharge::PastDischarge;
 pub use document::BYTES_MAX as DOCUMENT_BYTES_MAX;
 pub use jobs::Row as JobRow;
@@ -65,10 +68,8 @@ const PROMPT_MAX: Duration = Duration::from_secs(2);
 /// Newest events kept in memory, for the live page.
 const LATEST_MAX: usize = 64;
 
-/// The reference's ring (facts/battery-science.md §1.4).
-const HISTORY_BYTES: u64 = 32 << 20;
-
-/// How much is kept; the oldest goes first.
+/// How much is kept; the oldest goes first. The bytes of all kinds are said in
+/// [`budget`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Most events that are not about access.
@@ -88,7 +89,7 @@ impl Default for Limits {
         Self {
             events: 20_000,
             access: 10_000,
-            history_bytes: HISTORY_BYTES,
+            history_bytes: Room::History.most(),
             revisions: 50,
             audit: 30_000,
         }
@@ -203,6 +204,7 @@ struct Shared {
     keyhole: audit::Keyhole,
     meter: Arc<wear::Meter>,
     wear: Mutex<Wear>,
+    counted: budget::Counted,
     newest: history::Newest,
     /// Events that found the queue full, not yet reported.
     dropped: Mutex<u64>,
@@ -261,8 +263,8 @@ enum Job {
 }
 
 impl Store {
-    /// Open the store in `dir`, or begin one. A damaged file is moved aside; a
-    /// disk that fails is tried again later ([`health`](Self::health)).
+    /// Open the store in `dir`, or begin one. Of a damaged file what can be
+    /// had is kept; a disk that fails is tried again later ([`health`](Self::health)).
     ///
     /// # Errors
     /// [`StoreError::InUse`], or no thread could be started.
@@ -283,6 +285,7 @@ impl Store {
             keyhole: audit::Keyhole::default(),
             meter: Arc::default(),
             wear: Mutex::default(),
+            counted: budget::Counted::default(),
             newest: history::Newest::default(),
             dropped: Mutex::new(0),
             unreadable: AtomicBool::new(false),

@@ -1,19 +1,25 @@
-//! Opening the store's file, and what to do when it is damaged: move it aside
-//! under a name that says so, begin a new one, and tell it in an event.
+//! Opening the store's file, and what to do when it is damaged: carry what can
+//! be had into a new one ([`super::salvage`]), keep the damaged one beside it
+//! for those who want to know why, and tell it in an event.
 //!
-//! After a kill or a power cut redb walks all pages by itself while it opens
-//! the file. After a panic in the use of the file every page is read here;
-//! after a panic in that, the file is taken for damaged ([`super::fault`]).
-//! A file that was never begun, because the disk was full or the power failed,
-//! holds nothing and is begun again.
+//! At every start each page is held against its checksum before redb sees the
+//! file: redb does so only when it was not closed, and by itself it would hand
+//! out what a worn flash made of a page, or panic over it. A file that redb
+//! opens with a panic nevertheless is taken for damaged, and one that it
+//! panicked over in use is walked by redb, too ([`super::fault`]). A file that
+//! was never begun, because the disk was full or the power failed, holds nothing
+//! and is begun again.
 
 use super::StoreError;
 use super::fault::{self, Stage};
+use super::relief;
+use super::salvage::pages::Pages;
+use super::salvage::{self, Salvaged};
 use super::wear::{Meter, Metered};
 use evenkeel_core::events::Event;
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, StorageError};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,13 +64,71 @@ pub fn open(path: &Path, meter: &Arc<Meter>) -> Result<Opened, StoreError> {
         Err(e) if !is_damage(&e) => return Err(error(path, e)),
         Err(e) => e.to_string(),
     };
-    let aside = free_name(path);
-    tracing::error!("store {} is damaged: {damage}; moved to {}", path.display(), aside.display());
-    std::fs::rename(path, &aside).map_err(|e| error(path, StorageError::Io(e).into()))?;
+    let opened = rescue(path, meter, damage).map_err(|e| match e {
+        redb::Error::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
+        e => StoreError::Open { path: path.to_owned(), source: Box::new(e) },
+    })?;
     fault::forget(path);
-    let database = create(path, meter).map_err(|e| error(path, e))?;
+    Ok(opened)
+}
+
+/// A new file with what can be had from the damaged one, in its place. Until
+/// then the damaged one stays where it is, and the next start tries again.
+fn rescue(path: &Path, meter: &Arc<Meter>, reason: String) -> Result<Opened, redb::Error> {
+    let (aside, fresh) = (with_suffix(path, ".damaged"), with_suffix(path, ".salvaged"));
+    // Of an earlier damage; one is enough, and its room is needed.
+    let _ = std::fs::remove_file(&aside);
+    relief::release(path);
+    let file = locked(path)?;
+    let pages = Pages::of(&file)?;
+    let attempt = |all| {
+        // Half a file of an attempt that was cut off, or of the one before.
+        let _ = std::fs::remove_file(&fresh);
+        let database = create(&fresh, meter)?;
+        let salvaged = salvage::salvage(&pages, &database, all)?;
+        Ok::<_, redb::Error>((database, salvaged))
+    };
+    let (database, Salvaged { tables, audit_gaps }) = match attempt(true) {
+        Err(e) if relief::is_full(&e) => attempt(false)?,
+        other => other?,
+    };
+    // Two names for the damaged file, and then one name for the new one: at no
+    // time is there no store.
+    std::fs::hard_link(path, &aside)?;
+    std::fs::rename(&fresh, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
     let moved_to = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Opened { database, damaged: Some(Event::StoreDamaged { moved_to, reason: damage }) })
+    let event = match tables.iter().any(|table| table.kept > 0) {
+        true => {
+            let audit_gaps = audit_gaps.iter().map(|(from, to)| format!("{from} to {to}"));
+            Event::StoreSalvaged { moved_to, reason, tables, audit_gaps: audit_gaps.collect() }
+        }
+        false => Event::StoreDamaged { moved_to, reason },
+    };
+    tracing::error!("{event}");
+    Ok(Opened { database, damaged: Some(event) })
+}
+
+/// The file, when nobody else has it: redb takes this lock, too.
+fn locked(path: &Path) -> Result<File, DatabaseError> {
+    let file = File::options().read(true).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DatabaseError::DatabaseAlreadyOpen),
+        Err(TryLockError::Error(e)) => Err(e.into()),
+    }
+}
+
+/// Hold every page against its checksum. Whoever opens the file between this
+/// and redb's own opening is found there.
+fn check(path: &Path) -> Result<(), DatabaseError> {
+    let file = match locked(path) {
+        Err(DatabaseError::Storage(StorageError::Io(e))) if e.kind() == io::ErrorKind::NotFound => {
+            return Ok(());
+        }
+        file => file?,
+    };
+    Pages::of(&file)?.check().map_err(|damage| StorageError::Corrupted(damage).into())
 }
 
 fn create(path: &Path, meter: &Arc<Meter>) -> Result<Database, DatabaseError> {
@@ -79,6 +143,7 @@ fn create(path: &Path, meter: &Arc<Meter>) -> Result<Database, DatabaseError> {
 fn guarded(path: &Path, meter: &Arc<Meter>, every_page: bool) -> Result<Database, DatabaseError> {
     let work = || {
         let _doing = fault::doing(path, Stage::Opening);
+        check(path)?;
         let mut database = create(path, meter)?;
         if every_page && !database.check_integrity()? {
             tracing::warn!("store {} was repaired", path.display());
@@ -122,12 +187,6 @@ fn is_damage(error: &DatabaseError) -> bool {
     }
 }
 
-/// `<path>.damaged-<n>` for the first free n.
-fn free_name(path: &Path) -> PathBuf {
-    let name = |n: u32| with_suffix(path, &format!(".damaged-{n}"));
-    (1..u32::MAX).map(name).find(|p| !p.exists()).unwrap_or_else(|| name(u32::MAX))
-}
-
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -162,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_moved_aside_and_told() {
+    fn a_file_of_which_nothing_is_left_is_kept_aside_and_told() {
         let (dir, file) = filled();
         std::fs::write(&file, b"this is no database, it is a line of text").expect("written");
         let mut last = 200;
-        for n in 1..=2 {
+        for _ in 0..2 {
             let store = Store::open(dir.path(), Limits::default()).expect("a new store");
             let told = store.record_acknowledged(Event::GuardBack).wait().expect("on the disk");
             assert!(told > last, "ids are never used twice: {told}, {last}");
@@ -175,7 +234,8 @@ mod tests {
             let Event::StoreDamaged { moved_to, .. } = &events[0].event else {
                 panic!("{:?} tells nothing", events[0]);
             };
-            assert_eq!(moved_to, &format!("{FILE}.damaged-{n}"));
+            assert_eq!(moved_to, &format!("{FILE}.damaged"));
+            assert_eq!(files(dir.path()), 2, "one is kept");
             assert!(dir.path().join(moved_to).exists());
             drop(store);
             std::fs::write(&file, [0xff; 9_000]).expect("written");
@@ -183,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_in_use_has_the_file_checked_and_one_in_opening_moved_aside() {
+    fn a_panic_in_use_has_the_file_checked_and_one_in_opening_written_anew() {
         let (dir, file) = filled();
-        for (stage, kept) in [(Stage::Using, true), (Stage::Opening, false)] {
+        for (stage, names) in [(Stage::Using, 1), (Stage::Opening, 2)] {
             let thread = std::thread::spawn({
                 let file = file.clone();
                 move || {
@@ -196,9 +256,20 @@ mod tests {
             assert!(thread.join().is_err());
             assert_eq!(fault::last(&file), Some(stage));
             let store = Store::open(dir.path(), Limits::default()).expect("a store");
-            assert_eq!(store.events(None, 300).len() >= 200, kept);
+            assert!(store.events(None, 300).len() >= 200);
             assert_eq!(fault::last(&file), None);
+            assert_eq!(files(dir.path()), names);
         }
+    }
+
+    #[test]
+    fn a_file_in_use_is_not_judged() {
+        let (dir, file) = filled();
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        // In the middle of a commit it would look damaged.
+        assert!(matches!(check(&file), Err(DatabaseError::DatabaseAlreadyOpen)));
+        drop(store);
+        check(&file).expect("whole");
     }
 
     #[test]

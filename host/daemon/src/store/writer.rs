@@ -11,6 +11,7 @@
 //! A disk that is full fails only when there is no history to drop
 //! ([`relief`]).
 
+use super::budget::{Room, Size};
 use super::open::Opened;
 use super::wear::{Book, Class, Counts, Meter};
 use super::{
@@ -20,9 +21,7 @@ use super::{
 use crate::clock;
 use crate::failure::chain;
 use evenkeel_core::events::Event;
-use redb::{
-    Database, Durability, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction,
-};
+use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -47,6 +46,10 @@ const GROUP_MAX: usize = 256;
 const RETRY: Duration = Duration::from_secs(5);
 /// Events kept in memory while the disk fails; then the oldest go.
 const UNSAVED_MAX: usize = 2_000;
+/// Most bytes of all revisions of one settings document; there are five.
+const SETTINGS_BYTES: u64 = Room::Settings.most() / 5;
+/// Tables of events of which nothing is known yet.
+const EMPTY: [Size; 2] = [Size::of(Room::Events), Size::of(Room::Access)];
 /// How often history is dropped for one commit.
 const RELIEFS_MAX: usize = 8;
 
@@ -62,6 +65,8 @@ pub struct Writer {
     relieved: bool,
     ledger: audit::Ledger,
     book: Book,
+    /// Of the tables of events.
+    sizes: [Size; 2],
 }
 
 /// What one commit writes.
@@ -109,6 +114,7 @@ impl Writer {
             relieved: false,
             ledger,
             book: Book::default(),
+            sizes: EMPTY,
         }
     }
 
@@ -248,7 +254,8 @@ impl Writer {
             outcome = self.attempt(&group);
         }
         match outcome {
-            Ok(Committed { revisions, documents, audit }) => {
+            Ok(Committed { revisions, documents, audit, sizes }) => {
+                self.sizes = sizes;
                 self.ledger.written(audit);
                 *lock(&self.shared.health) = Health::default();
                 if let Some(users) = lock(&self.shared.users).as_mut() {
@@ -377,7 +384,8 @@ impl Writer {
         let mut payload = Counts::default();
         let mut write = database.begin_write()?;
         write.set_durability(Durability::Immediate)?;
-        write_events(&write, group, &self.limits, &mut payload)?;
+        let mut sizes = self.sizes;
+        write_events(&write, group, &self.limits, &mut sizes, &mut payload)?;
         history::write(&write, &group.history, self.limits.history_bytes, &mut payload)?;
         write_small(&write, group, &mut payload)?;
         let documents = group.documents.iter().map(|change| {
@@ -396,7 +404,7 @@ impl Writer {
         self.book.write(&self.shared, &write, group.last)?;
         write.commit()?;
         self.shared.committed(&payload, begun);
-        Ok(Committed { revisions, documents, audit })
+        Ok(Committed { revisions, documents, audit, sizes })
     }
 
     /// The database, opened again when a disk error closed it.
@@ -429,7 +437,7 @@ impl Writer {
 
     /// Users and newest events into memory; the last id in the file.
     fn load(&mut self) -> Result<u64, StoreError> {
-        let (last, users) = self.shared.read(|read| {
+        let (last, users, sizes) = self.shared.read(|read| {
             let users = match table::open(read, table::USERS)? {
                 None => Ok(Default::default()),
                 Some(table) => table
@@ -437,8 +445,16 @@ impl Writer {
                     .map(|row| row.map(|(k, v)| (k.value().to_owned(), v.value().to_vec())))
                     .collect(),
             };
-            Ok((table::last_id(read)?, users?))
+            let mut sizes = EMPTY;
+            for (size, table) in sizes.iter_mut().zip(table::EVENTS) {
+                let Some(table) = table::open(read, table)? else { continue };
+                for row in table.iter()? {
+                    size.add(row?.1.value().len());
+                }
+            }
+            Ok((table::last_id(read)?, users?, sizes))
         })?;
+        self.sizes = sizes;
         *lock(&self.shared.users) = Some(users);
         let audit = audit::At::read(&self.shared)?;
         self.ledger.opened(audit);
@@ -490,6 +506,8 @@ struct Committed {
     documents: Vec<document::Written>,
     /// Where the audit log ends.
     audit: audit::At,
+    /// Of the tables of events.
+    sizes: [Size; 2],
 }
 
 /// Users, told marks, discharges and shelves.
@@ -536,6 +554,7 @@ fn write_events(
     write: &WriteTransaction,
     group: &Group,
     most: &Limits,
+    sizes: &mut [Size; 2],
     payload: &mut Counts,
 ) -> Result<(), redb::Error> {
     for (index, most) in [most.events, most.access].into_iter().enumerate() {
@@ -549,10 +568,9 @@ fn write_events(
             let bytes = json(event)?;
             payload.add(Class::Events, bytes.len());
             table.insert(event.id, bytes.as_slice())?;
+            sizes[index].add(bytes.len());
         }
-        while table.len()? > most {
-            table.pop_first()?;
-        }
+        sizes[index].trim(&mut table, most)?;
     }
     Ok(())
 }
@@ -579,7 +597,17 @@ fn write_settings(
     let document = json(&Revision { revision, unix_ms, text: text.to_owned() })?;
     payload.add(Class::Settings, document.len());
     table.insert((what, revision), document.as_slice())?;
-    let oldest = (revision + 1).saturating_sub(most);
+    let mut oldest = (revision + 1).saturating_sub(most);
+    let mut bytes = 0;
+    for row in table.range((what, oldest)..=(what, revision))?.rev() {
+        let (key, value) = row?;
+        bytes += value.value().len() as u64;
+        // A document is never without its last revision.
+        if bytes > SETTINGS_BYTES && key.value().1 < revision {
+            oldest = key.value().1 + 1;
+            break;
+        }
+    }
     table.retain_in((what, 0)..(what, oldest), |_, _| false)?;
     Ok(Some(revision))
 }

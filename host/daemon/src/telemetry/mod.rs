@@ -20,7 +20,7 @@ pub mod text;
 use crate::clock;
 use crate::hub::Hub;
 use crate::plugin_status::{PluginState, PluginStatus};
-use crate::store::{Class, Store};
+use crate::store::{Class, Room, Store};
 use evenkeel_core::points::Quality;
 use settings::FlashSettings;
 use text::Page;
@@ -121,6 +121,20 @@ fn store(page: &mut Page, store: &Store, flash: &FlashSettings) {
     if let Some(years) = wear.years(now, flash.capacity_bytes(), flash.endurance_cycles()) {
         gauge("flash_life", "years", "until the flash is worn by the store alone", years);
     }
+    if let Ok(usage) = store.usage() {
+        let fits = f64::from(u8::from(usage.fits()));
+        gauge("fits", "", "the data partition is large enough for a full store", fits);
+        for (room, bytes) in usage.rooms {
+            let labels = [("kind", room.word())];
+            let help = "keys and values, by kind";
+            page.gauge("evenkeel_store_room", "bytes", help, &labels, bytes as f64);
+        }
+        for room in Room::ALL {
+            let labels = [("kind", room.word())];
+            let help = "most bytes of keys and values, by kind";
+            page.gauge("evenkeel_store_room_most", "bytes", help, &labels, room.most() as f64);
+        }
+    }
     let help = "commits since the counts began";
     page.counter("evenkeel_store_commits", "", help, &[], wear.commits as f64);
     let help = "time that commits took";
@@ -165,6 +179,7 @@ mod tests {
             "evenkeel_guard_connected 1",
             "evenkeel_string_info{name=\"String \\\"2\\\"\",string=\"2\"} 1",
             "evenkeel_store_failing 0",
+            "evenkeel_store_room_most_bytes{kind=\"audit\"} 5242880",
             "# TYPE evenkeel_store_commits counter",
             "# TYPE process_resident_memory_bytes gauge",
             "# EOF",

@@ -66,6 +66,29 @@ event-daemon-started = Evenkeel { $version } gestartet
 event-settings-in-force = { $what }: Stand { $revision } gilt
 event-settings-refused = { $what } abgelehnt, der letzte gute Stand gilt: { $reason }
 event-store-damaged = Der Speicher war beschädigt ({ $reason }); aufgehoben als { $moved_to }, ein neuer begonnen
+event-store-salvaged = Der Speicher war beschädigt ({ $reason }); aufgehoben als { $moved_to }; im neuen sind: { $tables }
+salvaged-table = { $lost ->
+    [0] { $what } { VALUE($kept) }
+   *[other] { $what } { VALUE($kept) } ({ VALUE($lost) } verloren)
+  }
+table-users = Benutzer
+table-settings = Einstellungen
+table-audit = Prüfprotokoll
+table-events = Ereignisse
+table-events-access = Ereignisse zum Zugang
+table-told = Merker der Melder
+table-documents = Alarme und Zustände
+table-jobs = Aufträge
+table-kv = Werte der Plugins
+table-kv-wear = Schreibguthaben der Plugins
+table-wear = Flash-Zähler
+table-discharges = Entladungen
+table-discharge-rows = Messreihen der Entladungen
+table-history-open = neuester Verlauf
+table-history-records = Verlauf
+table-history-hours = Verlauf nach Stunden
+table-history-days = Verlauf nach Tagen
+table-history-sizes = Größen des Verlaufs
 event-store-failed = Der Speicher lässt sich nicht beschreiben, Ereignisse bleiben im Arbeitsspeicher: { $reason }
 event-store-recovered = { $samples_lost ->
     [0] Der Speicher lässt sich wieder beschreiben; kein Messwertsatz ging verloren

@@ -67,6 +67,29 @@ event-daemon-started = Evenkeel { $version } started
 event-settings-in-force = { $what }: revision { $revision } is in force
 event-settings-refused = { $what } refused, the last good copy is in force: { $reason }
 event-store-damaged = Store was damaged ({ $reason }); kept as { $moved_to }, a new one begun
+event-store-salvaged = Store was damaged ({ $reason }); kept as { $moved_to }; in the new one: { $tables }
+salvaged-table = { $lost ->
+    [0] { $what } { VALUE($kept) }
+   *[other] { $what } { VALUE($kept) } ({ VALUE($lost) } lost)
+  }
+table-users = users
+table-settings = settings
+table-audit = audit log
+table-events = events
+table-events-access = events about access
+table-told = marks of notifiers
+table-documents = alarms and states
+table-jobs = jobs
+table-kv = values of plugins
+table-kv-wear = write allowances of plugins
+table-wear = flash counters
+table-discharges = discharge records
+table-discharge-rows = rows of discharge records
+table-history-open = newest history
+table-history-records = history
+table-history-hours = history by hours
+table-history-days = history by days
+table-history-sizes = sizes of the history
 event-store-failed = Store cannot be written, events are kept in memory: { $reason }
 event-store-recovered = { $samples_lost ->
     [0] Store can be written again; no history sample was lost

@@ -9,7 +9,7 @@
 
 use super::{Lang, Words, number};
 use evenkeel_core::alarm::{AlarmEvent, Kind};
-use evenkeel_core::events::{Event, IN_BAND_MV, Ranges};
+use evenkeel_core::events::{Event, IN_BAND_MV, Ranges, SalvagedTable};
 use evenkeel_core::image;
 use fluent_bundle::FluentArgs;
 use serde_json::Value;
@@ -53,7 +53,24 @@ pub fn event(words: &Words, lang: Lang, event: &Event) -> String {
             Value::Null | Value::Object(_) => {}
         }
     }
+    if let Event::StoreSalvaged { tables, .. } = event {
+        args.set("tables", salvaged(words, lang, tables));
+    }
     words.message(lang, &format!("event-{kind}"), &args)
+}
+
+/// Tables with their rows; one that this version has no word for by its name.
+fn salvaged(words: &Words, lang: Lang, tables: &[SalvagedTable]) -> String {
+    let told = tables.iter().filter(|table| table.kept > 0 || table.lost > 0).map(|table| {
+        let name = format!("table-{}", table.table.replace('_', "-"));
+        let is_known = words.has(Lang::En, &name, None);
+        let mut args = FluentArgs::new();
+        args.set("what", if is_known { words.word(lang, &name) } else { table.table.clone() });
+        args.set("kept", table.kept);
+        args.set("lost", table.lost);
+        words.message(lang, "salvaged-table", &args)
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn of_alarm(words: &Words, lang: Lang, event: &AlarmEvent) -> String {

@@ -3,7 +3,7 @@
 use super::*;
 use evenkeel_core::alarm::{AlarmEvent, Book, Now, Standing};
 use evenkeel_core::battery_test::{Cause, Verdict};
-use evenkeel_core::events::Severity;
+use evenkeel_core::events::{SalvagedTable, Severity};
 use evenkeel_core::protect::{Condition, Level, TripCause};
 use std::collections::BTreeSet;
 
@@ -140,6 +140,16 @@ fn examples() -> Vec<Event> {
             value: None,
             refused: Some("busy".into()),
         },
+        Event::StoreSalvaged {
+            moved_to: "evenkeel.redb.damaged".into(),
+            reason: "worn".into(),
+            tables: vec![
+                SalvagedTable { table: "events".into(), kept: 2_950, lost: 50 },
+                SalvagedTable { table: "users".into(), kept: 2, lost: 0 },
+                SalvagedTable { table: "later".into(), kept: 0, lost: 7 },
+            ],
+            audit_gaps: vec![],
+        },
         Event::Unknown,
     ]
 }
@@ -175,6 +185,14 @@ fn events_are_said_whole_in_every_language() {
     assert_eq!(
         say(Lang::De, &examples()[11]),
         "Wächter: Arbeitsspeicher des Wächters nicht festgehalten"
+    );
+    let salvaged = examples().iter().rev().nth(1).map(|event| say(Lang::De, event));
+    assert_eq!(
+        salvaged.as_deref(),
+        Some(
+            "Der Speicher war beschädigt (worn); aufgehoben als evenkeel.redb.damaged; im neuen \
+             sind: Ereignisse 2950 (50 verloren), Benutzer 2, later 0 (7 verloren)"
+        )
     );
     assert_eq!(
         say(Lang::En, &examples()[13]),

@@ -1,7 +1,7 @@
 //! Orders over the socket, carried out by the cycle thread; and two buses.
 
 use crate::common::{Client, Guard, Hardware, eventually};
-use evenkeel_core::command::{Answer, Commission, Order};
+use evenkeel_core::command::{Answer, Commission, Order, Tone};
 use evenkeel_core::equalize::Inhibits;
 use evenkeel_core::image::{BusWork, Condition, Snapshot};
 use evenkeel_core::points::Quality;
@@ -191,6 +191,10 @@ fn refuse_nonsense(orders: &mut Orders) {
         (Order::Measure { string: 2, block: 3 }, "string 2 has no block 3"),
         (Order::Measure { string: 2, block: 0 }, "string 2 has no block 0"),
         (
+            Order::Signal { tone: Tone::Slow, lamp: true, seconds: 3_601 },
+            "a signal's time in seconds is 0 to 3600, not 3601",
+        ),
+        (
             Order::Locate { bus: 1, address: 1, seconds: 251 },
             "a lamp's time in seconds is 0 to 250, not 251",
         ),
@@ -224,6 +228,14 @@ fn every_order_is_done_or_says_why_not() {
     guard.until("the relay has dropped", |s| !s.annunciation.relay);
     orders.done(Order::AlarmRelay { healthy: true });
     guard.until("and picks up", |s| s.annunciation.relay);
+    let signal = |seconds| Order::Signal { tone: Tone::Steady, lamp: true, seconds };
+    orders.done(signal(600));
+    guard.until("a signal sounds", |s| s.annunciation.buzzer && s.annunciation.relay);
+    orders.done(signal(0));
+    guard.until("and ends", |s| !s.annunciation.buzzer);
+    orders.done(signal(2));
+    guard.until("another sounds", |s| s.annunciation.buzzer);
+    guard.until("and ends by itself", |s| !s.annunciation.buzzer);
 
     let work = |s: &Snapshot| s.buses[0].work;
     orders.done(Order::Commission(Commission::Discover { bus: 1 }));

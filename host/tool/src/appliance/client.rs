@@ -21,6 +21,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const WHOLE: Duration = Duration::from_secs(90);
 /// Slowest line over which a file is sent, bytes a second.
 const LINE: u64 = 64 << 10;
+const COOKIE: &str = "Cookie";
+const AUTHORIZATION: &str = "Authorization";
 /// Longest answer, bytes.
 const ANSWER_MAX: u64 = 8 << 20;
 
@@ -31,7 +33,19 @@ pub struct Appliance {
     address: Address,
     wanted: Option<Fingerprint>,
     seen: Seen,
-    cookie: Option<String>,
+    proof: Option<Proof>,
+}
+
+/// By what the appliance knows who asks: one header, which it shows to nobody.
+struct Proof {
+    header: &'static str,
+    value: String,
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.header)
+    }
 }
 
 /// What came of an attempt to sign in.
@@ -128,7 +142,7 @@ impl Appliance {
             .build();
         let connector = TcpConnector::default().chain(tls);
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
-        Ok(Self { agent, address, wanted, seen, cookie: None })
+        Ok(Self { agent, address, wanted, seen, proof: None })
     }
 
     /// Where it is.
@@ -148,6 +162,13 @@ impl Appliance {
             (None, Err(source)) => Err(self.unreachable(source)),
             (None, Ok(_)) => Err(self.strange("it showed no certificate")),
         }
+    }
+
+    /// Ask with this token of a program, without a session.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        let proof = Proof { header: AUTHORIZATION, value: format!("Bearer {token}") };
+        Self { proof: Some(proof), ..self }
     }
 
     /// Sign in.
@@ -173,9 +194,9 @@ impl Appliance {
     /// # Errors
     /// [`ClientError`]; the appliance ends it after a quarter of an hour then.
     pub fn sign_out(&mut self) -> Result<(), ClientError> {
-        if self.cookie.is_some() {
+        if self.proof.as_ref().is_some_and(|proof| proof.header == COOKIE) {
             self.post("/api/v1/logout", &Value::Null)?;
-            self.cookie = None;
+            self.proof = None;
         }
         Ok(())
     }
@@ -186,8 +207,8 @@ impl Appliance {
     /// [`ClientError`].
     pub fn get(&mut self, path: &str) -> Result<Value, ClientError> {
         let mut request = self.agent.get(format!("{}{path}", self.address));
-        if let Some(cookie) = &self.cookie {
-            request = request.header("Cookie", cookie);
+        if let Some(Proof { header, value }) = &self.proof {
+            request = request.header(*header, value);
         }
         let answer = request.call();
         self.read(answer)
@@ -224,8 +245,8 @@ impl Appliance {
         let time = WHOLE + Duration::from_secs(body.len() as u64 / LINE);
         let request = request.config().timeout_global(Some(time)).build();
         let mut request = request.header("Content-Type", kind);
-        if let Some(cookie) = &self.cookie {
-            request = request.header("Cookie", cookie);
+        if let Some(Proof { header, value }) = &self.proof {
+            request = request.header(*header, value);
         }
         let answer = request.send(body);
         self.read(answer)
@@ -235,7 +256,8 @@ impl Appliance {
         let mut answer = answer.map_err(|source| self.unreachable(source))?;
         let cookies = answer.headers().get_all("set-cookie").iter();
         if let Some(cookie) = cookies.filter_map(|c| c.to_str().ok()).next_back() {
-            self.cookie = cookie.split(';').next().map(str::to_owned);
+            let pair = cookie.split(';').next().map(str::to_owned);
+            self.proof = pair.map(|value| Proof { header: COOKIE, value });
         }
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();

@@ -28,6 +28,10 @@ pub struct Access {
     /// Without it you are asked.
     #[arg(long, global = true, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    /// File with a token of the appliance in its first line, instead of user and
+    /// password; "-" is standard input.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["password_file", "user"])]
+    token_file: Option<PathBuf>,
 }
 
 impl Access {
@@ -44,6 +48,9 @@ impl Access {
             None => known(&address)?,
         };
         let mut appliance = Appliance::new(address, Some(fingerprint))?;
+        if let Some(path) = &self.token_file {
+            return Ok(appliance.with_token(terminal::line_of(path)?.trim()));
+        }
         let password = self.password(&appliance)?;
         let mut entry = appliance.sign_in(&self.user, &password)?;
         for _ in 0..QUESTIONS_MAX {

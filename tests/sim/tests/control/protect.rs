@@ -4,7 +4,7 @@
 
 use crate::rig::{PANEL, Rig, aux, scenario, settings};
 use evenkeel_core::bus::wire::{Decoder, Outputs, Request, panel};
-use evenkeel_core::command::{Order, Refusal};
+use evenkeel_core::command::{Order, Refusal, Tone};
 use evenkeel_core::protect::{BreakerState, Condition, Level, TripCause};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
@@ -243,6 +243,26 @@ fn the_alarm_relay_drops_on_an_alarm_and_when_the_guard_dies() {
     assert_eq!(rig.order(Order::Mute), Ok(()));
     rig.cycle();
     assert_eq!(rig.outputs(PANEL), panel::RED);
+}
+
+#[test]
+fn a_signal_is_heard_until_an_alarm_stands() {
+    let mut rig = settled();
+    let healthy = panel::ALARM_RELAY | panel::GREEN;
+    let signal = |seconds| Order::Signal { tone: Tone::Steady, lamp: false, seconds };
+    assert!(matches!(rig.order(signal(3_601)), Err(Refusal::Range { high: 3_600, .. })));
+    assert_eq!(rig.order(signal(3_600)), Ok(()));
+    rig.run(5);
+    assert_eq!(rig.outputs(PANEL), healthy | panel::BUZZER);
+    heat(&mut rig);
+    assert_eq!(rig.outputs(PANEL), panel::BUZZER | panel::RED);
+    assert_eq!(rig.order(signal(0)), Ok(()));
+    rig.run(5);
+    assert_eq!(rig.outputs(PANEL), panel::BUZZER | panel::RED, "the alarm sounds on");
+    assert_eq!(rig.order(Order::Mute), Ok(()));
+    assert_eq!(rig.order(signal(600)), Ok(()));
+    rig.run(5);
+    assert_eq!(rig.outputs(PANEL), panel::RED, "what is muted stays so");
 }
 
 #[test]

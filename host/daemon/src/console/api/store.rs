@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::console::Console;
-use crate::store::{Class, Counts};
+use crate::store::{Class, Counts, FILE_BYTES, NEEDED_BYTES, ROWS_BYTES, Room, Usage};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -27,9 +27,56 @@ pub struct StoreOut {
     longest_commit_us: u64,
     /// What it costs the flash.
     flash: FlashOut,
+    /// What may lie in the store and what does; null while it cannot be read.
+    room: Option<RoomOut>,
     /// The public key by which `evenkeel audit verify` checks the audit log;
     /// null while it cannot be kept.
     audit_key: Option<String>,
+}
+
+/// What may lie in the store and what does, bytes of keys and values, as of the
+/// last ten minutes.
+#[derive(Serialize, ToSchema)]
+struct RoomOut {
+    /// By kind: `history`, `discharges`, `audit`, `events`, `access`, `plugins`,
+    /// `jobs`, `documents`, `settings`.
+    kinds: BTreeMap<String, KindOut>,
+    /// Most bytes of all kinds.
+    rows_most_bytes: u64,
+    /// Most bytes of the file.
+    file_most_bytes: u64,
+    /// What the data partition needs for the store.
+    needed_bytes: u64,
+    /// Size of the data partition; null when the system does not say.
+    partition_bytes: Option<u64>,
+    /// False: the partition is smaller than what the store may need; then its
+    /// history is shorter.
+    fits: bool,
+}
+
+/// A kind of thing in the store.
+#[derive(Serialize, ToSchema)]
+struct KindOut {
+    /// What is there.
+    bytes: u64,
+    /// What may be there.
+    most_bytes: u64,
+}
+
+impl From<Usage> for RoomOut {
+    fn from(usage: Usage) -> Self {
+        let kind = |(room, bytes): (Room, u64)| {
+            (room.word().to_owned(), KindOut { bytes, most_bytes: room.most() })
+        };
+        Self {
+            fits: usage.fits(),
+            kinds: usage.rooms.into_iter().map(kind).collect(),
+            rows_most_bytes: ROWS_BYTES,
+            file_most_bytes: FILE_BYTES,
+            needed_bytes: NEEDED_BYTES,
+            partition_bytes: usage.partition_bytes,
+        }
+    }
 }
 
 /// What the store costs the flash. Classes are `events`, `audit`, `history`,
@@ -73,6 +120,9 @@ pub async fn store(State(console): State<Arc<Console>>) -> Json<StoreOut> {
         erased_per_day: daily.map(|daily| daily.erased),
         life_years: wear.years(now, flash.capacity_bytes(), flash.endurance_cycles()),
     };
+    // Counting reads the whole file now and then.
+    let store = Arc::clone(&console.store);
+    let room = tokio::task::spawn_blocking(move || store.usage().ok()).await.ok().flatten();
     Json(StoreOut {
         error: health.error,
         unsaved_events: health.unsaved,
@@ -81,6 +131,7 @@ pub async fn store(State(console): State<Arc<Console>>) -> Json<StoreOut> {
         commit_us: wear.commit_us.checked_div(wear.commits),
         longest_commit_us: wear.longest_commit_us,
         flash: out,
+        room: room.map(RoomOut::from),
         audit_key: console.store.audit_key().map(|key| key.to_string()),
     })
 }

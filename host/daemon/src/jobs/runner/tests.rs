@@ -4,7 +4,7 @@ use super::*;
 use crate::guard::testing::FakeGuard;
 use crate::jobs::NoNotifiers;
 use crate::store::Limits;
-use evenkeel_core::command::{Answer, Order};
+use evenkeel_core::command::{Answer, Order, Tone};
 use std::path::Path;
 use std::time::Instant;
 
@@ -105,6 +105,24 @@ async fn what_waits_outlives_a_crash_and_what_ended_meanwhile_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_job_sounds_the_buzzer_and_its_counter_job_ends_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "[[job]]\nname = 'beep'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'signal', tone = 'rare', seconds = 1800 }\n\
+        undo = { do = 'signal', seconds = 0 }\n";
+    let bench = Bench::start(dir.path(), Some(text)).await;
+    bench.happens(on_battery()).await;
+    let signal = |tone, seconds| Order::Signal { tone, lamp: true, seconds };
+    bench.until("on", |b| b.guard.asked() == [signal(Tone::Rare, 1_800)]).await;
+    bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
+    let both = [signal(Tone::Rare, 1_800), signal(Tone::Slow, 0)];
+    bench.until("off", |b| b.guard.asked() == both).await;
+    let long = Document::parse(&text.replace("1800", "3601")).expect("a document");
+    let refused = bench.automation.put(long).await.expect_err("too long").to_string();
+    assert!(refused.contains("job \"beep\": sound the buzzer for 3601 s has"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_rule_has_a_point_and_starts_jobs() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "[[rule]]\nname = 'battery'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
@@ -118,6 +136,48 @@ async fn a_rule_has_a_point_and_starts_jobs() {
     bench.until("said", |b| b.has_told("JobSaid")).await;
     bench.automation.put(Document::default()).await.expect("taken");
     assert_eq!(value(&bench), None, "no rule, no point");
+}
+
+#[tokio::test]
+async fn a_latch_outlives_the_daemon_and_is_told_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = |set: &str| {
+        format!(
+            "[[rule]]\nname = 'was-out'\nwhen = \"sr(ups.0.ups.status has '{set}', \
+             ups.0.ups.status has 'BYPASS')\"\n"
+        )
+    };
+    let bench = Bench::start(dir.path(), Some(&text("OB"))).await;
+    let is = |b: &Bench| b.hub.device("rule.was-out").map(|p| p.value);
+    bench.says("OB");
+    bench.until("true", |b| is(b) == Some(Value::Flag(true))).await;
+    let kept =
+        |b: &Bench| b.store.jobs().expect("readable").iter().any(|(name, _)| name == "r/was-out");
+    bench.until("kept", kept).await;
+    bench.crash().await;
+    let bench = Bench::start(dir.path(), None).await;
+    bench.says("OL");
+    bench.until("true still", |b| is(b) == Some(Value::Flag(true))).await;
+    let told = bench.store.events(None, 99);
+    let told = told.iter().filter(|e| matches!(e.event, Event::RuleRaised { .. })).count();
+    assert_eq!(told, 1);
+    // Another rule is no reason to forget; another expression is.
+    let more = format!("{}[[rule]]\nname = 'b'\nwhen = 'true'\n", text("OB"));
+    bench.automation.put(Document::parse(&more).expect("good")).await.expect("taken");
+    bench.says("OL");
+    bench.until("true still", |b| is(b) == Some(Value::Flag(true))).await;
+    let edited = Document::parse(&text("LB")).expect("good");
+    bench.automation.put(edited).await.expect("taken");
+    bench.until("false", |b| is(b) == Some(Value::Flag(false))).await;
+    // An orderly stop keeps that, too.
+    bench.task.abort();
+    bench.automation.finish();
+    let is_set = |b: &Bench| {
+        let rows = b.store.jobs().expect("readable").into_iter();
+        let row = rows.filter(|(name, _)| name == "r/was-out").map(|(_, row)| row).next();
+        row.is_some_and(|row| String::from_utf8_lossy(&row).contains("\"value\":true"))
+    };
+    bench.until("kept as it is now", |b| !is_set(b)).await;
 }
 
 #[tokio::test]

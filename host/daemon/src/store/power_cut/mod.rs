@@ -15,6 +15,8 @@ mod disk;
 mod workload;
 
 use super::open::Opened;
+use super::salvage::pages::Pages;
+use super::salvage::pages::tests::Memory;
 use super::{Store, StoredEvent};
 use disk::{Chance, Disk, Medium, Op};
 use evenkeel_core::events::{Category, Event};
@@ -188,6 +190,10 @@ fn start(dir: &Path, disk: &Disk) -> Store {
 /// Open what is left, check it, and use it; sometimes power fails again.
 fn after_cut(run: &Run, image: Vec<u8>, op: usize, chance: &mut Chance) {
     let (least, most) = run.bounds(op);
+    // What a power cut leaves is no damage, whatever it tore.
+    let memory = Memory(image.clone());
+    let checked = Pages::of(&memory).expect("a size").check();
+    assert_eq!(checked, Ok(()), "taken for damaged");
     let disk = Disk::holding(image.clone());
     let store = start(run.dir.path(), &disk);
     let k = run.check(&store, least, most);
