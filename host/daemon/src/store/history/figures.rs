@@ -12,7 +12,7 @@ use evenkeel_core::history::level::DAY_MS;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, StorageBackend};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -59,7 +59,7 @@ impl StorageBackend for Counting {
 }
 
 fn open(path: &Path, counts: &Arc<Counts>, history_bytes: u64) -> Store {
-    let (path, counts) = (path.to_owned(), counts.clone());
+    let (store, path, counts) = (path.to_owned(), path.to_owned(), counts.clone());
     let opener = move |_: &_| {
         let file = std::fs::OpenOptions::new()
             .read(true)
@@ -75,7 +75,7 @@ fn open(path: &Path, counts: &Arc<Counts>, history_bytes: u64) -> Store {
         Ok(Opened { database, damaged: None })
     };
     let limits = Limits { history_bytes, ..Limits::default() };
-    Store::start(PathBuf::from("figures"), limits, Box::new(opener)).expect("a store")
+    Store::start(store, limits, Box::new(opener)).expect("a store")
 }
 
 /// The day of the plant.
