@@ -186,6 +186,51 @@ await say("mains on");
 await until(page, "the UPS back on mains", 20, (s) =>
   document.querySelector('[data-t="upses.0.state"]').textContent === s, mainsState);
 
+// Accounts: a viewer is added without a script, signs in with the first
+// password that was shown once, and finds no button.
+const desk = await browser.newContext({
+  ignoreHTTPSErrors: true, javaScriptEnabled: false, viewport: { width: 1366, height: 768 },
+  storageState: await context.storageState(),
+});
+const accounts = await desk.newPage();
+watch(accounts, "accounts", base);
+await accounts.goto(`${base}/accounts`);
+await accounts.click("summary:has-text('Add a user')");
+await accounts.fill("#nu", "eve");
+await accounts.check('details:has(#nu) input[value="viewer"]');
+await accounts.click("details:has(#nu) button");
+const shown = await accounts.locator("code.secret").textContent();
+await look(accounts, "accounts-first-password");
+await desk.close();
+const guest = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } });
+const eve = await guest.newPage();
+watch(eve, "viewer", base);
+await eve.goto(base);
+await eve.fill("#user", "eve");
+await eve.fill("#password", shown);
+await eve.click("button");
+await eve.waitForSelector("#new");
+await eve.fill("#old", shown);
+await eve.fill("#new", `${shown}-and-more`);
+await eve.fill("#again", `${shown}-and-more`);
+await eve.click("button >> nth=0");
+await eve.waitForSelector("section.string");
+check((await eve.locator('form[action="/orders"]').count()) === 0, "the viewer has buttons");
+check((await eve.locator('.menu a[href="/accounts"]').count()) === 0, "the viewer has the accounts menu");
+await accessible(eve, "viewer");
+await look(eve, "viewer");
+await guest.close();
+for (const width of [1366, 360]) {
+  const view = await context.newPage();
+  await view.setViewportSize({ width, height: 768 });
+  watch(view, `accounts ${width}`, base);
+  await view.goto(`${base}/accounts`);
+  await view.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  await accessible(view, `accounts ${width}`);
+  await look(view, `accounts-${width}`);
+  await view.close();
+}
+
 // Signing out closes the page's door.
 await page.click("text=Sign out");
 await page.waitForSelector("#password");
