@@ -522,12 +522,7 @@ settings = { protocol = "Q1" }
                 11,
                 "no plugin",
             ),
-            (
-                "settings = { protocol = \"Q1\" }",
-                "[login.roles]\nops = \"root\"",
-                12,
-                "unknown variant",
-            ),
+            ("settings = { protocol = \"Q1\" }", "[login.roles]\nops = 7", 12, "invalid type"),
         ] {
             match Config::parse(&GOOD.replacen(from, to, 1)).expect_err(to) {
                 ConfigError::Line { line: found, problem } => {

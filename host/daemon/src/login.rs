@@ -14,6 +14,7 @@
 //! name is asked of the authenticators, one after the other, until one of them
 //! decides (facts/radius-syslog-smtp.md §5, §6).
 
+use crate::accounts::book;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -59,6 +60,9 @@ impl LoginSettings {
             if self.authenticators[..i].contains(name) {
                 return Err(format!("authenticator {name:?} stands here twice"));
             }
+        }
+        if let Some((word, role)) = self.roles.iter().find(|(_, role)| !book::is_name(role)) {
+            return Err(format!("{word:?} gives {role:?}, which cannot be the name of a role"));
         }
         if !self.authenticators.is_empty() && self.roles.is_empty() {
             return Err("nobody could sign in: add `evenkeel-admin = \"admin\"` or the like to \
@@ -152,6 +156,7 @@ mod tests {
         assert_eq!(check(&format!("authenticators = [\"radius\"]\n{roles}")), Ok(()));
         for (text, word) in [
             ("authenticators = [\"radius\"]".to_owned(), "[login.roles]"),
+            ("[roles]\nops = \"Root!\"".to_owned(), "\"ops\" gives \"Root!\""),
             (format!("authenticators = [\"ldap\"]\n{roles}"), "\"ldap\" is no plugin"),
             (format!("authenticators = [\"radius\", \"radius\"]\n{roles}"), "twice"),
             (

@@ -304,9 +304,15 @@ fn within(rights: &Rights, by: &Rights) -> Result<(), Refusal> {
     more.map_or(Ok(()), |area| Err(Refusal::NotYours { area, level: rights.level(area) }))
 }
 
-fn named(name: &str) -> Result<(), Refusal> {
+/// Whether a name can be that of a role or group.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let good = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
-    match (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(good) {
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(good)
+}
+
+fn named(name: &str) -> Result<(), Refusal> {
+    match is_name(name) {
         true => Ok(()),
         false => Err(Refusal::Name(name.chars().take(2 * NAME_MAX).collect())),
     }
