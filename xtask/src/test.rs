@@ -90,6 +90,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "jobs",
     "--test",
+    "history",
+    "--test",
     "hostile",
     "--test",
     "licence",
