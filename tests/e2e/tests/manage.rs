@@ -3,7 +3,7 @@
 
 use evenkeel_e2e::{Client, Options, Stack, bundle};
 use evenkeel_signing::{Role, SecretKey};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -231,4 +231,22 @@ fn every_refusal_names_the_thing_and_what_to_do() {
     assert!(bench.done(&["trust-key", "list"]).contains("withdrawn here: stolen"));
     refused(&["update", "megatec", text(&foreign)], 1, &["stolen"]);
     bench.done(&["trust-key", "restore", &id]);
+
+    // A program with a token has no password and no session, and may what the
+    // token says.
+    let mut admin = Client::new(at, &bench.stack.certificate().expect("one")).expect("a client");
+    admin.login("admin", PASSWORD).expect("signed in");
+    let wish = json!({"name": "fleet", "scopes": {"plugins": "view"}});
+    let made = admin.post("/api/v1/tokens", &wish).expect("made");
+    let file = bench.path("token");
+    fs::write(&file, made["token"].as_str().expect("shown once")).expect("written");
+    let by_token = ["--at", at, "--fingerprint", &bench.fingerprint, "--token-file", text(&file)];
+    let listed = bench.bare(&[&["list"], &by_token[..]].concat());
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    let more = bench.bare(&[&["disable", "megatec", "--yes"], &by_token[..]].concat());
+    assert_ne!(more.code, 0);
+    assert!(more.err.contains("configure in plugins"), "{}", more.err);
+    let id = made["id"].as_str().expect("an id");
+    admin.post(&format!("/api/v1/tokens/{id}/delete"), &json!({})).expect("withdrawn");
+    assert_ne!(bench.bare(&[&["list"], &by_token[..]].concat()).code, 0, "withdrawn");
 }

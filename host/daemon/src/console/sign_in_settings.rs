@@ -11,6 +11,7 @@ use super::page;
 use super::problem::Problem;
 use super::remote::Remote;
 use super::session::Caller;
+use crate::accounts::book::BUILT_IN;
 use crate::login::LoginSettings;
 use crate::store::{Store, StoreError};
 use axum::extract::rejection::{FormRejection, JsonRejection};
@@ -181,23 +182,23 @@ async fn accept(console: &Console, caller: &Caller, wanted: SignInIn) -> Result<
         let text = format!("at most {WORDS_MAX} words of 1 to {WORD_LEN_MAX} bytes give roles");
         return Err(refused("refused", text));
     }
-    let settings = LoginSettings { authenticators, roles };
-    let installed = installed(console);
-    let installed: Vec<&str> = installed.iter().map(String::as_str).collect();
-    settings.check(&installed).map_err(|why| refused("refused", why))?;
     let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
-    for (word, role) in &settings.roles {
+    for (word, role) in &roles {
         let Some(rights) = book.role(role) else {
-            return Err(refused(
-                "refused",
-                format!("{word:?} gives the role {role:?}, which does not exist"),
-            ));
+            let there = BUILT_IN.into_iter().chain(book.roles.keys().map(String::as_str));
+            let there = there.collect::<Vec<_>>().join(", ");
+            let why = format!("{word:?} gives {role:?}, which is none of the roles: {there}");
+            return Err(refused("refused", why));
         };
         if !caller.rights.include(&rights) {
             let why = format!("{word:?} gives the role {role}, which may more than you");
             return Err(refused("refused", why));
         }
     }
+    let settings = LoginSettings { authenticators, roles };
+    let installed = installed(console);
+    let installed: Vec<&str> = installed.iter().map(String::as_str).collect();
+    settings.check(&installed).map_err(|why| refused("refused", why))?;
     let text = serde_json::to_string(&settings).expect("text keys and plain values");
     let kept = console.store.keep_settings(DOCUMENT, &text).done().await;
     kept.map_err(|e| Problem::store(&e))?;

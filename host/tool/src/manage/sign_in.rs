@@ -15,8 +15,8 @@ pub enum Step {
     Set {
         /// Installed authenticators.
         authenticators: Vec<String>,
-        /// A word of theirs and the role that it gives, admin or viewer. May be
-        /// given several times.
+        /// A word of theirs and the role that it gives, one of the
+        /// appliance's. May be given several times.
         #[arg(long, value_name = "WORD=ROLE")]
         role: Vec<String>,
     },
