@@ -243,7 +243,7 @@ fn every_refusal_names_the_thing_and_what_to_do() {
     let by_token = ["--at", at, "--fingerprint", &bench.fingerprint, "--token-file", text(&file)];
     let listed = bench.bare(&[&["list"], &by_token[..]].concat());
     assert_eq!(listed.code, 0, "{}", listed.err);
-    let more = bench.bare(&[&["disable", "megatec", "--yes"], &by_token[..]].concat());
+    let more = bench.bare(&[&["disable", "megatec"], &by_token[..]].concat());
     assert_ne!(more.code, 0);
     assert!(more.err.contains("configure in plugins"), "{}", more.err);
     let id = made["id"].as_str().expect("an id");
