@@ -47,6 +47,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as flag};
+use tokio::task::JoinSet;
 
 /// Time between two attempts to open the console.
 const RETRY: Duration = Duration::from_secs(5);
@@ -199,23 +200,22 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let granted: Vec<String> =
         config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
     let alarms = start_alarms(&hub, &store, &granted, plugins.clone());
-    let alarming = tokio::spawn(alarms.clone().run());
-    let watching = watch::run(hub.clone(), store.clone(), config.history_period, granted);
-    let watching = tokio::spawn(watching);
-    let keeping = discharges::run(hub.clone(), store.clone(), orders.clone());
-    let keeping = tokio::spawn(keeping);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(alarms.clone().run());
+    tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, granted));
+    tasks.spawn(discharges::run(hub.clone(), store.clone(), orders.clone()));
     let notifiers = Arc::new(Notifiers::new(store.clone()));
-    let notifying = plugins.clone().map(|plugins| {
+    if let Some(plugins) = plugins.clone() {
         let (notifiers, store) = (notifiers.clone(), store.clone());
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let telling = notifiers.run(|| plugins.of_world(World::Notifier));
-            tokio::join!(telling, nudge::run(store, || plugins.all()))
-        })
-    });
+            tokio::join!(telling, nudge::run(store, || plugins.all()));
+        });
+    }
 
     let executor = executor(&config, &orders, &commands, plugins.as_ref());
     let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
-    let automating = tokio::spawn(automation.clone().run());
+    tasks.spawn(automation.clone().run());
     let admin: Arc<dyn PluginAdmin> = match &plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoPlugins::default()),
@@ -227,7 +227,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let (data_dir, trust) = (config.data_dir.clone(), trust_now(&config, &store));
     let licences = Licences::open(&data_dir, trust, hub.clone(), store.clone(), gate, bell)?;
     let licences = Arc::new(licences);
-    let judging = tokio::spawn(licences.clone().run());
+    tasks.spawn(licences.clone().run());
     let authenticators: Arc<dyn Authenticators> = match &plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(Nobody),
@@ -241,7 +241,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let slots = PathBuf::from(evenkeel_signing::slot::talk::SOCKET);
     let firmware = Firmware::new(slots, hub.clone(), store.clone(), Some(listed));
     let firmware = Arc::new(firmware);
-    let reporting = tokio::spawn(firmware.clone().run(data_dir));
+    tasks.spawn(firmware.clone().run(data_dir));
     let parts = Parts {
         firmware,
         hub,
@@ -269,17 +269,9 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         let _ = stop.send(true);
     };
     tokio::join!(serving, signalled);
-    watching.abort();
-    alarming.abort();
-    keeping.abort();
-    judging.abort();
-    automating.abort();
-    reporting.abort();
+    tasks.shutdown().await;
     automation.finish();
     drop(automation);
-    if let Some(notifying) = notifying {
-        notifying.abort();
-    }
     if let Some(plugins) = plugins {
         // Joins threads: nothing else runs on this one any more.
         plugins.stop();

@@ -150,13 +150,18 @@ impl Accounts {
     pub fn bearer(&self, header: &str) -> Option<Bearer> {
         let presented = Presented::parse(header)?;
         let book = self.book().ok()?;
-        let record = book.tokens.get(&presented.id)?;
-        if !presented.is(record, clock::unix_ms()) {
-            return None;
-        }
-        let owner = self.rights_of_user(&record.owner)?;
-        let rights = owner.and(Rights::from(&record.scopes));
+        let record = book.tokens.get(&presented.id).filter(|record| presented.is(record))?;
+        let rights = self.rights_of_token(&presented.id)?;
         Some(Bearer { id: presented.id, owner: record.owner.clone(), rights })
+    }
+
+    /// What the token of this id may do now; `None`: it counts no more.
+    #[must_use]
+    pub fn rights_of_token(&self, id: &str) -> Option<Rights> {
+        let book = self.book().ok()?;
+        let record = book.tokens.get(id).filter(|record| record.is_alive(clock::unix_ms()))?;
+        let owner = self.rights_of_user(&record.owner)?;
+        Some(owner.and(Rights::from(&record.scopes)))
     }
 
     /// Add a user with a first password, of which `hash` is kept, that counts

@@ -81,12 +81,19 @@ impl Presented {
         good.then(|| Self { id: id.to_owned(), sha256: Sha256::digest(secret).into() })
     }
 
-    /// True when it is the token of this record and counts now.
+    /// True when it is the token of this record.
     #[must_use]
-    pub fn is(&self, record: &TokenRecord, now_unix_ms: u64) -> bool {
+    pub fn is(&self, record: &TokenRecord) -> bool {
         // The hash of 256 random bits: nobody comes nearer by timing.
         record.sha256 == hex(&self.sha256)
-            && record.expires_unix_ms.is_none_or(|end| now_unix_ms < end)
+    }
+}
+
+impl TokenRecord {
+    /// True until its time is over.
+    #[must_use]
+    pub fn is_alive(&self, now_unix_ms: u64) -> bool {
+        self.expires_unix_ms.is_none_or(|end| now_unix_ms < end)
     }
 }
 
@@ -124,8 +131,8 @@ mod tests {
         let sent = |text: &str| Presented::parse(&format!("Bearer {text}"));
         let good = sent(&fresh.text).expect("a token");
         assert_eq!(good.id, fresh.id);
-        assert!(good.is(&kept, 999) && !good.is(&kept, 1_000));
-        assert!(!sent(&other.text).expect("a token").is(&kept, 0));
+        assert!(good.is(&kept) && kept.is_alive(999) && !kept.is_alive(1_000));
+        assert!(!sent(&other.text).expect("a token").is(&kept));
         assert!(!fresh.text.contains(&fresh.sha256), "the hash is not the secret");
         let long = format!("{}0", fresh.text);
         let more = format!("{}_0", fresh.text);

@@ -6,7 +6,6 @@ use super::api::accounts::{
     By, GroupOut, NewUserIn, RoleOut, TokenIn, TokenOut, UserIn, UserOut, groups_of, roles_of,
     tokens_of, users_of,
 };
-use super::gate::Peer;
 use super::page::{self, VERSION, render};
 use super::problem::Problem;
 use super::session::Caller;
@@ -58,19 +57,13 @@ pub async fn accounts(
 }
 
 /// A form was sent.
-pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
+pub async fn act(by: By, form: Result<Form<Vec<(String, String)>>, FormRejection>) -> Response {
     let attempt = async {
         let Form(fields) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
         perform(&by, &Fields(fields)).await
     };
     match attempt.await {
-        Ok(Some(secret)) => show(&console, &caller, Some(secret)),
+        Ok(Some(secret)) => show(&by.console, &by.caller, Some(secret)),
         Ok(None) => Redirect::to("/accounts").into_response(),
         Err(problem) => page::refused(&problem),
     }
@@ -95,7 +88,7 @@ fn show(console: &Console, caller: &Caller, secret: Option<Secret>) -> Response 
     }
 }
 
-async fn perform(by: &By<'_>, fields: &Fields) -> Result<Option<Secret>, Problem> {
+async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
     let name = fields.one("name");
     let first = |first: super::api::accounts::FirstPassword| Secret {
         what: format!("First password of {}", first.user),
@@ -114,7 +107,7 @@ async fn perform(by: &By<'_>, fields: &Fields) -> Result<Option<Secret>, Problem
         }
         "reset-user" => return by.reset_password(name).await.map(|made| Some(first(made))),
         "put-user" => {
-            let present = users_of(by.console)?.into_iter().find(|user| user.name == name);
+            let present = users_of(&by.console)?.into_iter().find(|user| user.name == name);
             let wanted = UserIn {
                 roles: fields.all("role"),
                 groups: fields.all("group"),

@@ -141,12 +141,7 @@ impl Viewer {
                 let alive = console.sessions().alive(*id, clock::now());
                 console.rights(&self.caller.account).filter(|_| alive)
             }
-            // A token that is withdrawn ends its streams; its owner's rights
-            // may have changed since.
-            Shown::Token(_) => console
-                .accounts
-                .rights_of_user(&self.caller.user)
-                .map(|rights| rights.and(self.caller.rights)),
+            Shown::Token(id) => console.accounts.rights_of_token(id),
         };
         rights.is_some_and(|rights| rights.allow(Area::Battery, Level::View))
     }

@@ -1,6 +1,6 @@
 //! Which appliance, whether it is the right one, and who asks.
 
-use super::{Failure, terminal};
+use super::{Failure, Work, terminal};
 use crate::appliance::Address;
 use crate::appliance::client::{Appliance, ClientError, Entry};
 use crate::appliance::known::Known;
@@ -35,11 +35,27 @@ pub struct Access {
 }
 
 impl Access {
+    /// Do `act` in a session with the appliance.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn session(
+        &self,
+        json: bool,
+        act: impl FnOnce(&mut Work) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut work = Work { appliance: self.sign_in()?, json };
+        let done = act(&mut work);
+        // The session ends by itself soon; what was done is done.
+        let _ = work.appliance.sign_out();
+        done
+    }
+
     /// A session with the appliance.
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn sign_in(&self) -> Result<Appliance, Failure> {
+    fn sign_in(&self) -> Result<Appliance, Failure> {
         let address = self.at.clone().ok_or_else(|| {
             Failure::Usage("say which appliance: --at https://192.0.2.7:8443".to_owned())
         })?;

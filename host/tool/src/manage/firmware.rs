@@ -97,13 +97,7 @@ struct Hindrance {
 /// [`Failure`], with the exit code that belongs to it.
 pub fn run(arguments: Arguments) -> (bool, Result<(), Failure>) {
     let Arguments { access, json, action } = arguments;
-    let done = access.sign_in().and_then(|appliance| {
-        let mut work = Work { appliance, json };
-        let done = act(&mut work, action);
-        // The session ends by itself soon; what was done is done.
-        let _ = work.appliance.sign_out();
-        done
-    });
+    let done = access.session(json, |work| act(work, action));
     (json, done)
 }
 

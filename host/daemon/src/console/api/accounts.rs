@@ -1,29 +1,26 @@
 //! Users, groups, roles and tokens over the API. Nobody gives or takes more
 //! than they have themselves, and somebody who may do everything always stays
-//! ([`crate::accounts::book`]).
+//! ([`crate::accounts::book`]). [`acts`] carries out what is wanted.
 
-use super::super::access::bad_json;
-use super::super::gate::Peer;
-use super::super::problem::Problem;
-use super::super::routes::{self, Permission};
-use super::super::session::Caller;
-use super::super::{Console, password};
+mod acts;
+
 use crate::accounts::book::{BUILT_IN, Refusal};
 use crate::accounts::rights::{Area, Level, Rights};
-use crate::accounts::{AccountError, Wanted, WantedToken};
-use crate::caps::one_line;
-use crate::clock;
+use crate::console::Console;
+use crate::console::access::bad_json;
+use crate::console::gate::nothing_here;
+use crate::console::problem::Problem;
+use crate::console::routes::{self, Permission};
+pub use acts::By;
+use acts::refused;
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Extension, Json, Path, State};
+use axum::extract::{Json, Path, State};
 use axum::http::StatusCode;
-use evenkeel_core::events::Event;
+use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// A first password that somebody else knows counts for so long (SEC-006), ms.
-pub const FIRST_PASSWORD_MS: u64 = 15 * 60 * 1_000;
 
 /// A local user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -200,13 +197,10 @@ pub async fn users(State(console): State<Arc<Console>>) -> Result<Json<Vec<UserO
     (status = 201, body = FirstPassword),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn add_user(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<NewUserIn>, JsonRejection>,
 ) -> Result<(StatusCode, Json<FirstPassword>), Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.add_user(wanted).await.map(|first| (StatusCode::CREATED, Json(first)))
 }
 
@@ -216,14 +210,11 @@ pub async fn add_user(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_user(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     name: Named,
     body: Result<Json<UserIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let (name, Json(wanted)) = (named(name)?, body.map_err(bad_json)?);
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.put_user(&name, wanted).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -235,18 +226,14 @@ pub async fn put_user(
     (status = 404, body = Problem, description = "There is no such action"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn act_on_user(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<axum::response::Response, Problem> {
-    use axum::response::IntoResponse as _;
+) -> Result<Response, Problem> {
     let Path((name, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     match action.as_str() {
         "delete" => by.remove_user(&name).await.map(|()| StatusCode::NO_CONTENT.into_response()),
         "reset" => by.reset_password(&name).await.map(|first| Json(first).into_response()),
-        _ => Err(super::super::gate::nothing_here()),
+        _ => Err(nothing_here()),
     }
 }
 
@@ -277,14 +264,11 @@ pub async fn preview(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_role(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     name: Named,
     body: Result<Json<RoleIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let (name, Json(RoleIn { rights })) = (named(name)?, body.map_err(bad_json)?);
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.put_role(&name, &rights).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -293,14 +277,8 @@ pub async fn put_role(
     params(("name" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
-pub async fn delete_role(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    name: Named,
-) -> Result<StatusCode, Problem> {
+pub async fn delete_role(by: By, name: Named) -> Result<StatusCode, Problem> {
     let name = named(name)?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.remove_role(&name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -317,14 +295,11 @@ pub async fn groups(State(console): State<Arc<Console>>) -> Result<Json<Vec<Grou
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_group(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     name: Named,
     body: Result<Json<GroupIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let (name, Json(GroupIn { roles })) = (named(name)?, body.map_err(bad_json)?);
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.put_group(&name, roles).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -333,14 +308,8 @@ pub async fn put_group(
     params(("name" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
-pub async fn delete_group(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    name: Named,
-) -> Result<StatusCode, Problem> {
+pub async fn delete_group(by: By, name: Named) -> Result<StatusCode, Problem> {
     let name = named(name)?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.remove_group(&name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -356,13 +325,10 @@ pub async fn tokens(State(console): State<Arc<Console>>) -> Result<Json<Vec<Toke
     (status = 201, body = NewTokenOut),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn add_token(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<TokenIn>, JsonRejection>,
 ) -> Result<(StatusCode, Json<NewTokenOut>), Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.add_token(wanted).await.map(|made| (StatusCode::CREATED, Json(made)))
 }
 
@@ -371,197 +337,9 @@ pub async fn add_token(
     params(("id" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "There is no such token")))]
-pub async fn delete_token(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    id: Named,
-) -> Result<StatusCode, Problem> {
+pub async fn delete_token(by: By, id: Named) -> Result<StatusCode, Problem> {
     let id = named(id)?;
-    let by = By { console: &console, caller: &caller, from: from.to_string() };
     by.remove_token(&id).await.map(|()| StatusCode::NO_CONTENT)
-}
-
-/// Somebody who changes accounts. Whatever they try is told by an event.
-pub struct By<'a> {
-    /// Where.
-    pub console: &'a Console,
-    /// Who.
-    pub caller: &'a Caller,
-    /// From which address.
-    pub from: String,
-}
-
-impl By<'_> {
-    /// Add a user.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn add_user(&self, wanted: NewUserIn) -> Result<FirstPassword, Problem> {
-        let NewUserIn { name, roles, groups, expires_unix_ms } = wanted;
-        let what = format!("add the user {} with {}", one_line(&name, 64), listed(&roles, &groups));
-        let (first, hash, until) = self.first_password(&name).await?;
-        let wanted = Wanted { roles, groups, disabled: false, expires_unix_ms };
-        let rights = &self.caller.rights;
-        let done = self.console.accounts.add_user(&name, wanted, hash, until, rights).await;
-        self.told(what, done).await.map(|()| first)
-    }
-
-    /// Change what a user may do.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn put_user(&self, name: &str, wanted: UserIn) -> Result<(), Problem> {
-        let UserIn { roles, groups, disabled, expires_unix_ms } = wanted;
-        let able = if disabled { ", disabled" } else { "" };
-        let what =
-            format!("let the user {} have {}{able}", one_line(name, 64), listed(&roles, &groups));
-        let wanted = Wanted { roles, groups, disabled, expires_unix_ms };
-        let done = self.console.accounts.change_user(name, wanted, &self.caller.rights).await;
-        self.told(what, done).await?;
-        self.console.sessions().end_all(name);
-        Ok(())
-    }
-
-    /// Give a user another first password.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn reset_password(&self, name: &str) -> Result<FirstPassword, Problem> {
-        let what = format!("give the user {} another first password", one_line(name, 64));
-        let (first, hash, until) = self.first_password(name).await?;
-        let rights = &self.caller.rights;
-        let done = self.console.accounts.reset_password(name, hash, until, rights).await;
-        self.told(what, done).await?;
-        self.console.sessions().end_all(name);
-        Ok(first)
-    }
-
-    /// Forget a user.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn remove_user(&self, name: &str) -> Result<(), Problem> {
-        let tokens = self.console.accounts.book().map_err(|e| Problem::store(&e))?;
-        let what = format!("remove the user {}", one_line(name, 64));
-        let done = self.console.accounts.remove_user(name, &self.caller.rights).await;
-        self.told(what, done).await?;
-        let mut sessions = self.console.sessions();
-        sessions.end_all(name);
-        let theirs = tokens.tokens.iter().filter(|(_, token)| token.owner == name);
-        theirs.for_each(|(id, _)| sessions.end_program(id));
-        Ok(())
-    }
-
-    /// Make or change a role.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn put_role(
-        &self,
-        name: &str,
-        levels: &BTreeMap<Area, Level>,
-    ) -> Result<(), Problem> {
-        let words: Vec<_> = levels.iter().map(|(area, level)| format!("{area} {level}")).collect();
-        let what = format!("let the role {} allow {}", one_line(name, 32), words.join(", "));
-        let by = &self.caller.rights;
-        let done = self.console.accounts.change(|book, _| book.put_role(name, levels, by)).await;
-        self.told(what, done).await
-    }
-
-    /// Forget a role.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn remove_role(&self, name: &str) -> Result<(), Problem> {
-        // A word of an authenticator may give it.
-        let words = self.console.remote.settings().roles;
-        let done = match words.iter().find(|(_, role)| *role == name) {
-            Some((word, _)) => {
-                let by = format!("the word {word:?} of the authenticators");
-                Err(Refusal::InUse { name: name.to_owned(), by }.into())
-            }
-            None => self.console.accounts.change(|book, users| book.remove_role(name, users)).await,
-        };
-        self.told(format!("remove the role {}", one_line(name, 32)), done).await
-    }
-
-    /// Make or change a group.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn put_group(&self, name: &str, roles: BTreeSet<String>) -> Result<(), Problem> {
-        let none = BTreeSet::new();
-        let what = format!("let the group {} have {}", one_line(name, 32), listed(&roles, &none));
-        let by = &self.caller.rights;
-        let change = |book: &mut crate::accounts::book::Book, users: &_| {
-            book.put_group(name, roles, users, by)
-        };
-        let done = self.console.accounts.change(change).await;
-        self.told(what, done).await
-    }
-
-    /// Forget a group.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn remove_group(&self, name: &str) -> Result<(), Problem> {
-        let done = self.console.accounts.change(|book, users| book.remove_group(name, users)).await;
-        self.told(format!("remove the group {}", one_line(name, 32)), done).await
-    }
-
-    /// Make a token.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn add_token(&self, wanted: TokenIn) -> Result<NewTokenOut, Problem> {
-        let TokenIn { name, owner, scopes, expires_unix_ms } = wanted;
-        let owner = owner.unwrap_or_else(|| self.caller.user.clone());
-        let what = format!("make the token {} of {}", one_line(&name, 64), one_line(&owner, 64));
-        let wanted = WantedToken { name, owner, scopes, expires_unix_ms };
-        let done = self.console.accounts.add_token(wanted, &self.caller.rights).await;
-        let fresh = self.told(what, done).await?;
-        Ok(NewTokenOut { id: fresh.id, token: fresh.text })
-    }
-
-    /// Withdraw a token.
-    ///
-    /// # Errors
-    /// [`Problem`].
-    pub async fn remove_token(&self, id: &str) -> Result<(), Problem> {
-        let gone = |book: &mut crate::accounts::book::Book, _: &_| match book.tokens.remove(id) {
-            Some(_) => Ok(()),
-            None => Err(Refusal::Unknown { what: "token", name: one_line(id, 64) }),
-        };
-        let done = self.console.accounts.change(gone).await;
-        self.told(format!("withdraw the token {}", one_line(id, 64)), done).await?;
-        self.console.sessions().end_program(id);
-        Ok(())
-    }
-
-    /// A new password, its hash, and until when it counts.
-    async fn first_password(&self, user: &str) -> Result<(FirstPassword, String, u64), Problem> {
-        let failed = |e: &dyn ToString| {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Problem::new(status, "hash", "No password could be made").detail(e.to_string())
-        };
-        let first_password = password::random().map_err(|e| failed(&e))?;
-        let hash = self.console.hasher.hash(first_password.clone()).await;
-        let hash = hash.map_err(|e| failed(&e).retry_after(5))?;
-        let until_unix_ms = clock::unix_ms() + FIRST_PASSWORD_MS;
-        let first = FirstPassword { user: user.to_owned(), first_password, until_unix_ms };
-        Ok((first, hash, until_unix_ms))
-    }
-
-    /// Tell what was tried and what came of it.
-    async fn told<T>(&self, order: String, done: Result<T, AccountError>) -> Result<T, Problem> {
-        let done = done.map_err(|error| problem(&error));
-        let refused = done.as_ref().err().map(Problem::text);
-        let (user, from) = (self.caller.user.clone(), self.from.clone());
-        let told = Event::Ordered { user, from, order, refused };
-        self.console.store.record_promptly(told).await;
-        done
-    }
 }
 
 /// All local users, for API and page.
@@ -647,32 +425,4 @@ fn seen(rights: &Rights) -> Vec<SeenOut> {
 
 fn named(path: Named) -> Result<String, Problem> {
     path.map(|Path(name)| name).map_err(|e| Problem::bad_request(e.body_text()))
-}
-
-fn listed(roles: &BTreeSet<String>, groups: &BTreeSet<String>) -> String {
-    let names = |names: &BTreeSet<String>| {
-        one_line(&names.iter().cloned().collect::<Vec<_>>().join(", "), 200)
-    };
-    match (roles.is_empty(), groups.is_empty()) {
-        (false, true) => format!("the roles {}", names(roles)),
-        (true, false) => format!("the groups {}", names(groups)),
-        (false, false) => format!("the roles {} and the groups {}", names(roles), names(groups)),
-        (true, true) => "no role".to_owned(),
-    }
-}
-
-fn problem(error: &AccountError) -> Problem {
-    match error {
-        AccountError::Refused(refusal) => refused(refusal),
-        AccountError::Store(e) => Problem::store(e),
-        AccountError::Random(_) => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            Problem::new(status, "random", "No secret could be made").detail(error.to_string())
-        }
-    }
-}
-
-fn refused(refusal: &Refusal) -> Problem {
-    Problem::new(StatusCode::CONFLICT, "refused", "The accounts are as they were")
-        .detail(refusal.to_string())
 }

@@ -32,7 +32,7 @@ const POINTS: usize = 800;
 /// Pieces of an export that wait for a slow client: 64 kB each.
 const WAITING: usize = 4;
 /// Longest import, bytes.
-const IMPORT_MAX: u64 = 1 << 30;
+const IMPORT_MAX: u64 = 64 << 20;
 /// What is uploaded stands here until it is checked.
 const UPLOAD: &str = "history-import.tmp";
 
@@ -347,7 +347,8 @@ async fn upload(path: &std::path::Path, body: Body) -> Result<File, Problem> {
         bytes += piece.len() as u64;
         if bytes > IMPORT_MAX {
             let long = (StatusCode::PAYLOAD_TOO_LARGE, "too-long", "The file is too long");
-            return Err(Problem::new(long.0, long.1, long.2).detail("at most 1 GiB"));
+            return Err(Problem::new(long.0, long.1, long.2)
+                .detail("at most 64 MiB, which is more than the history itself may take"));
         }
         file.write_all(&piece).map_err(failed)?;
     }
