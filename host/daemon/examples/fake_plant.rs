@@ -16,7 +16,7 @@ use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
-use evenkeeld::jobs::{Automation, Executor, NoNotifiers};
+use evenkeeld::jobs::{Automation, Executor, NoNotifiers, Receivers};
 use evenkeeld::licence::{Licences, NoGate, TrustNow};
 use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
@@ -45,7 +45,8 @@ async fn main() {
     hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
     let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
     let nobody = Arc::new(NoNotifiers);
-    let executor = Executor::new(orders.clone(), Arc::default(), nobody, Vec::new());
+    let receivers = Arc::new(Receivers::open(store.clone()));
+    let executor = Executor::new(orders.clone(), Arc::default(), nobody, receivers, hub.clone());
     let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
     let alarms = Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
     let firmware = Firmware::new(dir.join("slots.sock"), hub.clone(), store.clone(), None);

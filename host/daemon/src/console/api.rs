@@ -13,6 +13,7 @@ pub mod licence;
 pub mod plugins;
 pub mod store;
 pub mod strings;
+pub mod webhooks;
 
 use super::Console;
 use super::problem::Problem;

@@ -14,6 +14,7 @@ mod accounts_page;
 mod alarms_page;
 pub mod api;
 mod automation_page;
+mod by;
 pub mod commands;
 mod gate;
 mod metrics;

@@ -3,6 +3,7 @@
 
 use super::api::{
     accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, strings,
+    webhooks,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, automation_page, commands, gate, metrics,
@@ -188,6 +189,10 @@ pub fn table() -> Vec<Route> {
             post(automation::rehearse).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
         see("/api/v1/automation/status", Automation, get(automation::status)),
+        see("/api/v1/webhooks", Automation, get(webhooks::webhooks)),
+        write("/api/v1/webhooks/{name}", Of(System, Configure), post(webhooks::put)),
+        write("/api/v1/webhooks/{name}/delete", Of(System, Configure), post(webhooks::remove)),
+        write("/api/v1/webhooks/{name}/test", Of(System, Configure), post(webhooks::test)),
         see("/api/v1/licence", System, get(licence::licence)),
         write("/api/v1/licence", Of(System, Configure), post(licence::install)),
         write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),

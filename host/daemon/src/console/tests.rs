@@ -13,7 +13,7 @@ use crate::firmware::Firmware;
 use crate::guard::RecordRows;
 use crate::guard::testing::FakeGuard;
 use crate::hub::Hub;
-use crate::jobs::{Automation, Executor, NoNotifiers};
+use crate::jobs::{Automation, Executor, NoNotifiers, Receivers};
 use crate::licence::Licences;
 use crate::licence::tests::{FakeGate, trust_in};
 use crate::login::{Asked, Attempt, Authenticators, LoginSettings, Nobody, Unavailable, Verdict};
@@ -210,8 +210,14 @@ impl Bench {
         let licences = Arc::new(licences.expect("opened"));
         let alarms =
             Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
-        let executor =
-            Executor::new(orders.clone(), commands.clone(), Arc::new(NoNotifiers), vec![]);
+        let receivers = Arc::new(Receivers::open(store.clone()));
+        let executor = Executor::new(
+            orders.clone(),
+            commands.clone(),
+            Arc::new(NoNotifiers),
+            receivers,
+            hub.clone(),
+        );
         let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
         let firmware = Firmware::new(path.join("slots.sock"), hub.clone(), store.clone(), None);
         let parts = Parts {
@@ -1103,3 +1109,4 @@ mod alarms;
 mod automation;
 mod plugin_pages;
 mod plugins;
+mod webhooks;

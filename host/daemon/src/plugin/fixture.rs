@@ -141,7 +141,6 @@ pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
         history_period: Duration::from_secs(1),
         plugins,
         login: crate::login::LoginSettings::default(),
-        webhooks: Vec::new(),
         telemetry: Default::default(),
     }
 }

@@ -28,7 +28,7 @@ async fn a_document_is_taken_shown_and_kept() {
     let status = bench.get("/api/v1/automation/status", &cookie).await.json();
     assert_eq!(status["rules"][0]["known"], false);
     assert_eq!(status["schedule"][0]["next_unix_ms"].as_array().map(Vec::len), Some(5));
-    assert_eq!(bench.store.settings(crate::jobs::DOCUMENT).expect("readable").len(), 1);
+    assert_eq!(bench.store.settings(&crate::jobs::DOCUMENT).expect("readable").len(), 1);
     let page = bench.get("/automation", &cookie).await;
     assert_eq!(page.status, 200);
     for words in ["warm", "switch output 2 of device 3 on", "weekly", "Europe/Berlin"] {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::guard::testing::FakeGuard;
 use crate::jobs::NoNotifiers;
-use crate::store::Limits;
+use crate::store::{Limits, StoredEvent};
 use evenkeel_core::command::{Answer, Order, Tone};
 use std::path::Path;
 use std::time::Instant;
@@ -25,7 +25,9 @@ impl Bench {
         let store = Arc::new(Store::open(dir, Limits::default()).expect("a store"));
         let (hub, guard) = (Arc::new(Hub::default()), FakeGuard::start(|_| Answer::Done));
         let (orders, nobody) = (Arc::new(guard.orders()), Arc::new(NoNotifiers));
-        let executor = Arc::new(Executor::new(orders, Arc::default(), nobody, vec![]));
+        let receivers = Arc::new(Receivers::open(store.clone()));
+        let executor =
+            Arc::new(Executor::new(orders, Arc::default(), nobody, receivers, hub.clone()));
         let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
         if let Some(text) = document {
             let document = Document::parse(text).expect("a document");
@@ -127,13 +129,16 @@ async fn a_rule_has_a_point_and_starts_jobs() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "[[rule]]\nname = 'battery'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
         [[job]]\nname = 'say'\nwhen = { kind = 'rule_raised', fields = { rule = 'battery' } }\n\
-        action = { do = 'log', text = 'on battery' }\n";
+        action = { do = 'log', text = '{rule}: {ups.0.ups.status}' }\n";
     let bench = Bench::start(dir.path(), Some(text)).await;
     let value = |b: &Bench| b.hub.device("rule.battery").map(|p| (p.value, p.quality));
     bench.until("shown", |b| value(b) == Some((Value::Flag(false), Quality::Stale))).await;
     bench.says("OB");
     bench.until("true", |b| value(b) == Some((Value::Flag(true), Quality::Estimated))).await;
     bench.until("said", |b| b.has_told("JobSaid")).await;
+    let said =
+        |e: &StoredEvent| matches!(&e.event, Event::JobSaid { text, .. } if text == "battery: OB");
+    assert!(bench.store.latest(64).iter().any(said), "{:?}", bench.store.latest(64));
     bench.automation.put(Document::default()).await.expect("taken");
     assert_eq!(value(&bench), None, "no rule, no point");
 }
@@ -191,6 +196,12 @@ async fn what_is_wrong_leaves_what_is_in_force() {
         "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\naction = { do = 'webhook', to = 'y' }";
     let hook = put(hook).await.expect_err("no such webhook");
     assert!(hook.to_string().contains("\"y\""), "{hook}");
+    let lang = put("lang = 'tlh'").await.expect_err("no such language");
+    assert!(lang.to_string().contains("\"tlh\" here; there are en, de"), "{lang}");
+    let open = "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\n\
+        action = { do = 'log', text = 'load {ups' }";
+    let open = put(open).await.expect_err("an open brace");
+    assert!(open.to_string().contains("job \"x\": character 6"), "{open}");
     let unconfirmed = put(&HORN.replace("device.3:output.2", "x")).await.expect_err("unconfirmed");
     assert!(unconfirmed.to_string().starts_with("confirm \"device.3:output.2\""), "{unconfirmed}");
     assert_eq!(bench.automation.document().job.len(), 1);

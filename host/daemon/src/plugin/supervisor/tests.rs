@@ -452,7 +452,7 @@ fn a_plugin_is_switched_off_and_on_and_the_decision_is_kept() {
     assert_eq!(running.status().state, PluginState::Disabled);
     assert_eq!(running.charge(), None, "its points go with it");
     let kept = running.kept.load().expect("read").expect("kept");
-    assert!(kept.contains("\"enabled\": false"), "{kept}");
+    assert!(kept.contains("enabled = false"), "{kept}");
     switch(true).expect("answered").expect("on");
     running.wait("running", |s| s.polls > 0);
     let unknown = running.supervisor.switch("other".into(), true).blocking_recv();
