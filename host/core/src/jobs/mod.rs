@@ -28,6 +28,11 @@
 //!   ([`conditions`]), e.g. `ups_on_battery/ups.0`; the episode lasts until
 //!   all of them were told to be over. What is raised again meanwhile, by a
 //!   restart or because it became worse, is taken up by no job twice.
+//! - A job that *follows* has a counter-job or wants it to be still true. Only
+//!   events that say that something is so start it ([`LASTING`] has their
+//!   kinds): an acknowledged alarm, or one that is over, does not. With
+//!   `when = { kind = "alarm", fields = { what = "ups-overload" } }` it begins
+//!   when the alarm is raised and is taken back when the alarm is over.
 //! - An *instance* is one thing to be done, `<episode>.<ordinal>`: the action,
 //!   its repetitions, the counter-job, a step of a run order. The name goes
 //!   with it wherever it goes (a webhook's receiver sees it), so that what was
@@ -51,7 +56,7 @@ mod planner;
 mod sequence;
 pub mod wire;
 
-pub use conditions::{conditions, still};
+pub use conditions::{LASTING, conditions, still};
 pub use matching::{Fields, Pattern, When, fields};
 pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
@@ -373,8 +378,19 @@ impl Job {
         if matches!(self.undo, Some(Action::Sequence { .. })) {
             return Err("undo cannot be a sequence; give its steps an undo each".into());
         }
+        if self.follows() {
+            self.when.check_lasting().map_err(|problem| {
+                format!("undo and only_if_still_true need an event that lasts, and {problem}")
+            })?;
+        }
         self.action.check(sequences)?;
         self.undo.as_ref().map_or(Ok(()), |undo| undo.check(sequences))
+    }
+
+    /// Whether it asks if what began it is still so.
+    #[must_use]
+    pub const fn follows(&self) -> bool {
+        self.only_if_still_true || self.undo.is_some()
     }
 
     /// Everything that it may do.

@@ -74,7 +74,7 @@ pub struct Instance {
     pub stage: Stage,
     /// When, ms on the steady line.
     pub due_ms: u64,
-    /// When that was decided.
+    /// When that was decided; of a run order whose step acts, since when.
     pub planned_ms: u64,
     /// Attempts that failed.
     pub failed: u32,
@@ -206,6 +206,7 @@ impl Planner {
             if self.episodes.contains_key(&instance.episode) && self.has_stage(&instance) {
                 let wait = instance.due_ms.saturating_sub(instance.planned_ms);
                 instance.due_ms = instance.due_ms.min(now_ms.saturating_add(wait));
+                instance.planned_ms = instance.planned_ms.min(now_ms);
                 if let Stage::Sequence(_, Phase::Waiting(since)) = &mut instance.stage {
                     *since = (*since).min(now_ms);
                 }
@@ -258,6 +259,9 @@ impl Planner {
         let started: Vec<Job> = self.jobs.iter().filter(fits).cloned().collect();
         for job in started {
             let (lasting, name) = (!raised.is_empty(), format!("{id}.{}", job.name));
+            if job.follows() && !lasting {
+                continue;
+            }
             let is_new = |key: &&String| !self.has_taken_up(&job.name, key);
             let new: BTreeSet<String> = raised.iter().filter(is_new).cloned().collect();
             let again = lasting && new.is_empty() || self.episodes.contains_key(&name);

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! [`runner`] is that circle, [`execute`] does what a job says, [`webhook`] is
-//! the largest part of it, [`receivers`] are those whom it may tell, [`past`] the history that a dry run goes through, [`zone`] the
+//! the largest part of it, [`receivers`] are those whom it may tell, [`inherited`]
+//! what stood before a restart, [`past`] the history that a dry run goes through, [`zone`] the
 //! time zones. What is kept, and why a crash loses nothing, is said in
 //! `store::jobs`.
 //!
@@ -18,6 +19,7 @@
 //! that was in force is a revision.
 
 pub mod execute;
+mod inherited;
 mod memory;
 mod past;
 pub mod receivers;

@@ -96,6 +96,9 @@ pub struct RehearsalOut {
     text: String,
     /// It was too much for one table, which ends before the time does.
     cut: bool,
+    /// Points that rules read and of which the past holds nothing; they were
+    /// taken as not known.
+    not_recorded: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -257,7 +260,8 @@ pub async fn rehearse(
         text: row.text,
     };
     let rows = table.rows.into_iter().map(row).collect();
-    Ok(Json(RehearsalOut { rows, text, cut: table.cut }))
+    let (cut, not_recorded) = (table.cut, table.not_recorded);
+    Ok(Json(RehearsalOut { rows, text, cut, not_recorded }))
 }
 
 /// What rules are, what jobs have done and what they wait for, what is next on
