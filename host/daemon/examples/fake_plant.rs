@@ -38,7 +38,7 @@ async fn main() {
     let path = dir.clone();
     // Every value is shown: there is no gate to ask, and nothing to sell.
     let gate = Arc::new(NoGate);
-    let places = Places { trust_dir: dir.clone(), data_dir: dir.clone() };
+    let places = Places::new(&dir, &dir);
     let trust: TrustNow = Box::new(move || trusted::load(&places, &Default::default()).0);
     let licences = Licences::open(&dir, trust, hub.clone(), store.clone(), gate, Arc::default());
     let licences = Arc::new(licences.expect("a serial number"));

@@ -171,13 +171,16 @@ fn replay_plugin(
     trust: &Path,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let compiler = Compiler::without_cache(engine::start()?, helper::Helper::default());
-    let places = Places { trust_dir: trust.to_owned(), data_dir: trust.to_owned() };
+    let places = Places::new(trust, trust);
     let (trust, problems) = trusted::load(&places, &roster::Decisions::default());
     problems.iter().for_each(|problem| tracing::error!("{}", chain(problem)));
     let replayed = replay::replay(&compiler, &trust, bundle, recording)?;
     let then = replayed.report.failure;
     let now = replayed.failure.map_or("no call failed".to_owned(), |failure| failure.to_string());
     println!("then: {then}\nnow:  {now}");
+    if let Some(last) = replayed.last_call {
+        println!("last call: {last}");
+    }
     for missing in [replayed.report.gap, replayed.diverged].into_iter().flatten() {
         println!("but:  {missing}");
     }
@@ -406,8 +409,8 @@ fn executor(
 
 /// Whom the appliance trusts, as the roster says at the time.
 fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
-    let (trust_dir, data_dir) = (config.trust_dir.clone(), config.data_dir.clone());
-    let (places, roster) = (Places { trust_dir, data_dir }, RosterIn(store.clone()));
+    let places = Places::new(&config.trust_dir, &config.data_dir);
+    let roster = RosterIn(store.clone());
     Box::new(move || {
         let read = roster.load().ok().flatten();
         let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();

@@ -11,6 +11,7 @@ pub mod firmware;
 pub mod history;
 pub mod licence;
 pub mod plugins;
+pub mod reports;
 pub mod store;
 pub mod strings;
 pub mod webhooks;

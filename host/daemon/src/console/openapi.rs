@@ -66,6 +66,8 @@ pub static TEXT: LazyLock<String> =
         api::firmware::act,
         api::plugins::list,
         api::plugins::detail,
+        api::reports::list,
+        api::reports::recording,
         api::plugins::put,
         api::plugins::act,
         api::plugins::bundles,

@@ -2,8 +2,8 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, strings,
-    webhooks,
+    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, reports,
+    strings, webhooks,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, automation_page, commands, gate, metrics,
@@ -204,6 +204,12 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
         see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),
         write("/api/v1/plugins/{id}/{action}", Of(Plugins, Configure), post(plugins::act)),
+        see("/api/v1/plugins/{id}/reports", Plugins, get(reports::list)),
+        read(
+            "/api/v1/plugins/{id}/reports/{unix_ms}/recording",
+            Of(Plugins, Configure),
+            get(reports::recording),
+        ),
         see("/api/v1/bundles", Plugins, get(plugins::bundles)),
         write(
             "/api/v1/bundles",

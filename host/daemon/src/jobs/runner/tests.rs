@@ -208,7 +208,7 @@ async fn a_relay_that_a_job_switches_is_in_the_audit_log() {
 struct Probe(Mutex<Vec<(String, u64, Event)>>);
 
 impl Messenger for Probe {
-    fn notify(&self, plugin: &str, event: &StoredEvent, _: Duration) -> Outcome {
+    fn notify(&self, plugin: &str, event: &StoredEvent, _: &str, _: Duration) -> Outcome {
         let told = (plugin.to_owned(), event.id, event.event.clone());
         self.0.lock().expect("whole").push(told);
         Outcome::Done
