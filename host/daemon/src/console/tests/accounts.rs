@@ -15,7 +15,7 @@ struct Tried {
 
 impl Bench {
     /// Somebody whose roles an authenticator gave.
-    fn guest(&self, roles: &[&str]) -> String {
+    pub(super) fn guest(&self, roles: &[&str]) -> String {
         let token = Token::random().expect("random numbers");
         let roles = roles.iter().map(|r| (*r).to_owned()).collect::<BTreeSet<_>>();
         let (user, via) = ("guest".to_owned(), Some("radius".to_owned()));
