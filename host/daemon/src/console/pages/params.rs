@@ -156,7 +156,10 @@ pub fn read(
                 }
             },
             Kind::Flag => Value::from(text == "yes"),
-            Kind::Several(_) => fields.all(&name).into_iter().collect(),
+            Kind::Several(words) => {
+                let chosen = fields.all(&name);
+                words.iter().filter(|word| chosen.contains(**word)).copied().collect()
+            }
             _ => Value::from(text),
         };
         map.insert((*param).to_owned(), value);

@@ -271,7 +271,7 @@ async fn events_are_filtered_by_what_the_address_says() {
     ] {
         let page = bench.get(&format!("/events{query}"), &cookie).await;
         assert_eq!(page.status, 200, "{query}");
-        assert_eq!(page.body.contains("does not answer"), wanted, "{query}: {}", page.body);
+        assert_eq!(page.body.contains("stopped answering"), wanted, "{query}: {}", page.body);
     }
     let wrong = bench.get("/events?from=yesterday", &cookie).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -286,7 +286,7 @@ async fn events_are_filtered_by_what_the_address_says() {
     let (_, older) = page.split_once("/events?before=").expect("older ones");
     let older = older.split('"').next().expect("an address");
     let page = bench.get(&format!("/events?before={older}"), &cookie).await.body;
-    assert!(page.contains("does not answer"), "{page}");
+    assert!(page.contains("stopped answering"), "{page}");
 }
 
 #[tokio::test]
