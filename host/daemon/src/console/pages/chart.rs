@@ -61,8 +61,8 @@ pub struct Chart {
 pub enum Scale {
     /// Dates and times of day, UTC.
     Date,
-    /// Time since the beginning.
-    Since,
+    /// Time since a moment that lies so many ms behind the first point's zero.
+    Since(i64),
 }
 
 impl Chart {
@@ -163,13 +163,20 @@ impl Axes {
 }
 
 fn written(ms: u64, span_ms: u64, scale: Scale) -> String {
-    if scale == Scale::Since {
-        let seconds = ms / 1_000;
-        return format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if let Scale::Since(zero_ms) = scale {
+        return since(ms, zero_ms);
     }
     let text = clock::utc(ms);
     let part = if span_ms > 3 * DAY_MS { text.get(..10) } else { text.get(5..16) };
     part.unwrap_or_default().to_owned()
+}
+
+/// Time since a moment that lies `zero_ms` behind zero: `1:02:05`.
+pub fn since(ms: u64, zero_ms: i64) -> String {
+    let seconds = i64::try_from(ms).unwrap_or(i64::MAX).saturating_sub(zero_ms) / 1_000;
+    let sign = if seconds < 0 { "\u{2212}" } else { "" };
+    let seconds = seconds.unsigned_abs();
+    format!("{sign}{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Known values that belong together: between two stretches nothing is known.
@@ -223,7 +230,7 @@ mod tests {
         assert_eq!(chart.marked(&points, 15).mark, 400.0);
         let far = [At::of(0, Some(1.0)), At::of(1, Some(1.0)), At::of(2, Some(1.0))];
         let far = [&far[..], &[At::of(90, Some(1.0))]].concat();
-        assert_eq!(Chart::new(&far, &[], 1.0, Scale::Since).line.matches('M').count(), 2);
+        assert_eq!(Chart::new(&far, &[], 1.0, Scale::Since(0)).line.matches('M').count(), 2);
         let nothing = Chart::new(&[At::of(0, None)], &[], 1.0, Scale::Date);
         assert_eq!((nothing.line.as_str(), nothing.extremes), ("", None));
     }
@@ -232,7 +239,8 @@ mod tests {
     fn times_are_written_as_the_span_wants() {
         assert_eq!(written(1_795_247_521_000, 3_600_000, Scale::Date), "11-21 07:52");
         assert_eq!(written(1_795_247_521_000, 30 * DAY_MS, Scale::Date), "2026-11-21");
-        assert_eq!(written(3_725_000, 1, Scale::Since), "1:02:05");
+        assert_eq!(written(3_725_000, 1, Scale::Since(0)), "1:02:05");
+        assert_eq!(written(1_000, 1, Scale::Since(6_000)), "\u{2212}0:00:05");
     }
 
     proptest! {

@@ -250,7 +250,7 @@ impl Course {
         .into_iter()
         .filter(|(_, points)| points.iter().any(|at| at.value.is_some()))
         .map(|(subject, points)| {
-            Figure::new(reader, &subject, (&points, &[]), Scale::Since)
+            Figure::new(reader, &subject, (&points, &[]), Scale::Since(-first))
                 .marked(&points, since(at_ms))
         })
         .collect()

@@ -1,7 +1,7 @@
 //! A chart with what belongs to it: title, scale, a sentence that says what is
 //! seen, and a table of some of its values (UX-054).
 
-use super::chart::{At, Chart, Scale};
+use super::chart::{At, Chart, Scale, since};
 use super::reader::Reader;
 use crate::clock;
 use crate::words::Lang;
@@ -93,7 +93,7 @@ impl Figure {
 fn row(lang: Lang, at: &At, style: Style, scale: Scale) -> [String; 4] {
     let when = match scale {
         Scale::Date => clock::utc(at.ms),
-        Scale::Since => format!("{} s", at.ms / 1_000),
+        Scale::Since(zero_ms) => since(at.ms, zero_ms),
     };
     let [low, mean, high] = at.value.map_or([f64::NAN; 3], |value| value);
     let value = |value: f64| plain(lang, value, style);

@@ -110,7 +110,7 @@ struct Latch {
 /// A preview in words.
 struct Told {
     sentence: String,
-    alarm: bool,
+    status: &'static str,
     places: Vec<String>,
     remark: String,
 }
@@ -557,7 +557,8 @@ fn rows_of(console: &Console, scope: &Scope, thresholds: &Thresholds) -> Vec<(Qu
 fn of_upses(console: &Console, thresholds: &Thresholds) -> Vec<Quantity> {
     let told = console.hub.query("ups").into_iter().filter_map(|(name, _)| {
         let variable = name.splitn(3, '.').nth(2)?;
-        Quantity::of_ups(variable)
+        // What is nominal is not measured.
+        Quantity::of_ups(variable).filter(|_| !variable.ends_with(".nominal"))
     });
     let mut all: BTreeSet<Quantity> = told.collect();
     let watched = |q: &Quantity| [Side::High, Side::Low].iter().any(|s| thresholds.watches(*q, *s));
@@ -620,7 +621,11 @@ fn told(reader: &Reader, found: &Preview) -> Told {
     looked.set("values", found.values as f64);
     Told {
         sentence: reader.say("page-preview-sentence", &args),
-        alarm: found.now.alarm > 0,
+        status: match (found.now.alarm, found.now.warning) {
+            (0, 0) => "ok",
+            (0, _) => "warning",
+            _ => "alarm",
+        },
         places: places.collect(),
         remark: reader.say("page-preview-remark", &looked),
     }
