@@ -138,7 +138,7 @@ pub struct Repeat {
 pub enum Action {
     /// Write it into the log.
     Log {
-        /// What.
+        /// What; a text with places for values.
         text: String,
         /// How bad it is.
         #[serde(default = "info")]
@@ -196,11 +196,19 @@ pub enum Action {
     Notify {
         /// Its id.
         plugin: String,
+        /// What it is told instead of the event in words; a text with places for
+        /// values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
-    /// Send it to a web server of the configuration, signed ([`wire`]).
+    /// Send it to a web server, signed ([`wire`]).
     Webhook {
-        /// Name in the configuration.
+        /// What the web server is called here.
         to: String,
+        /// What it is told instead of the event in words; a text with places for
+        /// values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
     /// Wake a machine that sleeps ([`wire::magic_packet`]), three times.
     WakeOnLan {
@@ -257,6 +265,16 @@ impl Action {
         }
     }
 
+    /// The text of the user's own that it says or sends.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Log { text, .. } => Some(text),
+            Self::Notify { text, .. } | Self::Webhook { text, .. } => text.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it may be done again when nobody knows whether it was done.
     #[must_use]
     pub const fn may_be_repeated(&self) -> bool {
@@ -280,15 +298,18 @@ impl Action {
         let word = |text: &str| {
             (1..=WORD_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
         };
+        let said = |text: &String| {
+            (1..=TEXT_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+        };
         let good = match self {
-            Self::Log { text, .. } => {
-                (1..=TEXT_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-            }
+            Self::Log { text, .. } => said(text),
             Self::Command { target, command, value } => {
                 let fits = |v: &String| v.len() <= TEXT_MAX && !v.chars().any(char::is_control);
                 word(target) && word(command) && value.as_ref().is_none_or(fits)
             }
-            Self::Notify { plugin: name } | Self::Webhook { to: name } => word(name),
+            Self::Notify { plugin: name, text } | Self::Webhook { to: name, text } => {
+                word(name) && text.as_ref().is_none_or(said)
+            }
             Self::Lamp { seconds, .. } => *seconds <= crate::command::LOCATE_MAX_S,
             Self::Signal { seconds, .. } => *seconds <= crate::command::SIGNAL_MAX_S,
             Self::Sequence { sequence } => {
@@ -325,8 +346,8 @@ impl fmt::Display for Action {
                 write!(f, "tell {target}: {command}")?;
                 value.iter().try_for_each(|value| write!(f, " {value}"))
             }
-            Self::Notify { plugin } => write!(f, "tell {plugin}"),
-            Self::Webhook { to } => write!(f, "send it to {to}"),
+            Self::Notify { plugin, .. } => write!(f, "tell {plugin}"),
+            Self::Webhook { to, .. } => write!(f, "send it to {to}"),
             Self::WakeOnLan { mac, to, .. } => write!(f, "wake {mac} at {to}"),
             Self::Sequence { sequence } => write!(f, "begin the run order {sequence}"),
         }

@@ -145,6 +145,8 @@ pub struct Task {
 pub enum Outcome {
     /// Done.
     Done,
+    /// Done, and this is what was said.
+    Said(String),
     /// Not done, and why; it may work later.
     Later(String),
     /// Not done, and why; it never will.
@@ -352,6 +354,7 @@ impl Planner {
         };
         let (job, action) = (task.job, task.action.to_string());
         let name = id.to_owned();
+        let mut said = None;
         let reason = match outcome {
             Outcome::Later(reason) if instance.failed + 1 < ATTEMPTS_MAX => {
                 let pause = (PAUSE_MS << instance.failed.min(10)).min(PAUSE_MAX_MS);
@@ -363,10 +366,16 @@ impl Planner {
             }
             Outcome::Later(reason) | Outcome::Never(reason) => Some(reason),
             Outcome::Done => None,
+            Outcome::Said(text) => {
+                said = Some(text);
+                None
+            }
         };
         let attempts = instance.failed + 1;
         self.said.push(match (reason, task.action) {
-            (None, Action::Log { text, severity }) => Event::JobSaid { job, severity, text },
+            (None, Action::Log { text, severity }) => {
+                Event::JobSaid { job, severity, text: said.unwrap_or(text) }
+            }
             (None, _) => Event::JobDone { job, instance: name, action, attempts },
             (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
         });

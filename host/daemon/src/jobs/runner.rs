@@ -8,6 +8,7 @@
 use super::execute::Executor;
 use super::inherited::{Inherited, stands};
 use super::memory::Memory;
+use super::receivers::Receivers;
 use super::status::LastOutcome;
 use super::zone::Named;
 use super::{DOCUMENT, past};
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Ack, JobRow, Store, StoreError};
+use crate::words::{Lang, Template, TemplateError};
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
 use evenkeel_core::jobs::{Action, Change, Outcome, Task};
@@ -58,8 +60,19 @@ pub enum NotTaken {
     /// The time zone is none.
     #[error("{0}")]
     Zone(String),
+    /// There are no words in that language.
+    #[error("there is no language {0:?} here; there are {known}", known = languages())]
+    Lang(String),
+    /// A text is no template.
+    #[error("job {job:?}: {error}")]
+    Text {
+        /// The job or sequence.
+        job: String,
+        /// What is wrong with it.
+        error: TemplateError,
+    },
     /// It names what there is not.
-    #[error("job {job:?}: the configuration has no webhook {webhook:?}")]
+    #[error("job {job:?}: there is no webhook {webhook:?}; add it first")]
     NoWebhook {
         /// The job or sequence.
         job: String,
@@ -92,6 +105,7 @@ type Keeping = (Vec<(String, bool)>, Ack<()>);
 pub(super) struct Ready {
     plan: Plan,
     zone: Named,
+    lang: Lang,
 }
 
 /// Rules, jobs and calendar at work.
@@ -110,6 +124,7 @@ pub(super) struct State {
     pub(super) engine: Engine,
     pub(super) plan: Plan,
     pub(super) zone: Named,
+    pub(super) lang: Lang,
     /// The wall clock at the start, less the monotonic one, ms.
     base_ms: u64,
     place: u64,
@@ -168,16 +183,14 @@ impl Automation {
     /// used any more is told, and an older one is taken.
     #[must_use]
     pub fn open(hub: Arc<Hub>, store: Arc<Store>, executor: Arc<Executor>) -> Self {
-        let kept = store.settings(DOCUMENT).unwrap_or_else(|e| {
+        let kept = store.settings(&DOCUMENT).unwrap_or_else(|e| {
             tracing::error!("no rules and jobs: {}", chain(&e));
             Vec::new()
         });
         let mut ready = None;
         for revision in kept {
-            match Document::parse(&revision.text)
-                .map_err(NotTaken::from)
-                .and_then(|d| check(d, &executor))
-            {
+            // A receiver may be gone since: what tells it fails, all else goes on.
+            match Document::parse(&revision.text).map_err(NotTaken::from).and_then(ready_of) {
                 Ok(good) => {
                     ready = Some(good);
                     break;
@@ -185,12 +198,12 @@ impl Automation {
                 Err(e) => {
                     let reason = chain(&e);
                     tracing::error!("revision {} of rules and jobs: {reason}", revision.revision);
-                    store.record(Event::SettingsRefused { what: DOCUMENT.to_owned(), reason });
+                    store.record(Event::SettingsRefused { what: DOCUMENT.name.to_owned(), reason });
                 }
             }
         }
         let ready = ready.unwrap_or_else(|| {
-            check(Document::default(), &executor).expect("an empty document is a good one")
+            ready_of(Document::default()).expect("an empty document is a good one")
         });
         let state = Mutex::new(begin(ready, &store));
         let slots = || Arc::new(Semaphore::new(ACTIONS_MAX));
@@ -370,10 +383,11 @@ impl Automation {
     fn carry_out(&self, task: Task, outcomes: mpsc::Sender<(String, Outcome)>) {
         let (executor, store) = (Arc::clone(&self.executor), Arc::clone(&self.store));
         let slots = Arc::clone(if is_far(&task.action) { &self.far } else { &self.near });
+        let lang = self.state().lang;
         tokio::spawn(async move {
             let Ok(_slot) = slots.acquire_owned().await else { return };
             let (instance, entry) = (task.instance.clone(), relay_entry(&task));
-            let outcome = executor.carry_out(task).await;
+            let outcome = executor.carry_out(task, lang).await;
             if let Some((who, what)) = entry {
                 enter(&store, &who, &what, &outcome);
             }
@@ -389,19 +403,20 @@ impl Automation {
     pub async fn put(&self, document: Document) -> Result<(), NotTaken> {
         let text =
             document.to_text().map_err(|e| Problem::Line { line: 1, problem: e.to_string() })?;
-        let Ready { plan, zone } = check(document, &self.executor)?;
-        self.store.keep_settings(DOCUMENT, &text).done().await?;
-        self.take(plan, zone);
+        let ready = check(document, &self.executor)?;
+        self.store.keep_settings(&DOCUMENT, &text).done().await?;
+        self.take(ready);
         self.keep().await;
         Ok(())
     }
 
-    fn take(&self, plan: Plan, zone: Named) {
+    fn take(&self, ready: Ready) {
+        let Ready { plan, zone, lang } = ready;
         let mut state = self.state();
         state.names = names(&plan);
         let now = state.clock().now;
         state.engine.change(&plan, now);
-        (state.plan, state.zone) = (plan, zone);
+        (state.plan, state.zone, state.lang) = (plan, zone, lang);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
         (state.began, state.published) = (now, None);
@@ -414,6 +429,26 @@ impl Automation {
     /// [`NotTaken`].
     pub fn check(&self, document: Document) -> Result<(), NotTaken> {
         check(document, &self.executor).map(drop)
+    }
+
+    /// The web servers that jobs may tell.
+    #[must_use]
+    pub fn receivers(&self) -> &Receivers {
+        self.executor.receivers()
+    }
+
+    /// The jobs and run orders in force that tell this receiver.
+    #[must_use]
+    pub fn told_by(&self, receiver: &str) -> BTreeSet<String> {
+        let state = self.state();
+        let told = told(state.plan.document()).filter(|(_, to)| *to == receiver);
+        told.map(|(job, _)| job.to_owned()).collect()
+    }
+
+    /// Carry out one action that no job asked for, to see whether it works.
+    pub async fn attempt(&self, task: Task) -> Outcome {
+        let lang = self.state().lang;
+        Arc::clone(&self.executor).carry_out(task, lang).await
     }
 
     /// What would happen with this document, or with the one in force, in a
@@ -458,7 +493,7 @@ impl Automation {
             Some(document) => check(document, &self.executor),
             None => {
                 let state = self.state();
-                Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone() })
+                Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone(), lang: state.lang })
             }
         }
     }
@@ -470,21 +505,45 @@ impl Automation {
     }
 }
 
-fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+fn ready_of(document: Document) -> Result<Ready, NotTaken> {
     let zone = Named::find(&document.zone).map_err(NotTaken::Zone)?;
+    let lang = document.lang.parse().map_err(|()| NotTaken::Lang(document.lang.clone()))?;
     let plan = document.plan()?;
-    let document = plan.document();
-    let of_jobs = document.job.iter().flat_map(|j| j.actions().map(|action| (&j.name, action)));
+    for (job, action) in actions(plan.document()) {
+        let parsed = action.text().map(Template::parse).transpose();
+        parsed.map_err(|error| NotTaken::Text { job: job.to_owned(), error })?;
+    }
+    Ok(Ready { plan, zone, lang })
+}
+
+fn languages() -> String {
+    Lang::ALL.map(Lang::tag).join(", ")
+}
+
+/// Every action, with the job or run order that it belongs to.
+fn actions(document: &Document) -> impl Iterator<Item = (&str, &Action)> {
+    let of_jobs = document.job.iter().flat_map(|j| j.actions().map(|a| (j.name.as_str(), a)));
     let of_sequences =
-        document.sequence.iter().flat_map(|s| s.actions().map(|action| (&s.name, action)));
-    for (job, action) in of_jobs.chain(of_sequences) {
-        if let Action::Webhook { to } = action
-            && !executor.knows_webhook(to)
-        {
-            return Err(NotTaken::NoWebhook { job: job.clone(), webhook: to.clone() });
+        document.sequence.iter().flat_map(|s| s.actions().map(|a| (s.name.as_str(), a)));
+    of_jobs.chain(of_sequences)
+}
+
+fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+    let ready = ready_of(document)?;
+    for (job, to) in told(ready.plan.document()) {
+        if executor.receivers().get(to).is_none() {
+            return Err(NotTaken::NoWebhook { job: job.to_owned(), webhook: to.to_owned() });
         }
     }
-    Ok(Ready { plan, zone })
+    Ok(ready)
+}
+
+/// Which jobs and run orders tell which receivers, by name.
+fn told(document: &Document) -> impl Iterator<Item = (&str, &str)> {
+    actions(document).filter_map(|(job, action)| match action {
+        Action::Webhook { to, .. } => Some((job, to.as_str())),
+        _ => None,
+    })
 }
 
 /// Whether others on the network have to answer.
@@ -502,7 +561,7 @@ fn relay_entry(task: &Task) -> Option<(String, String)> {
 /// What came of it; what is tried again is entered when it came to an end.
 fn enter(store: &Store, who: &str, what: &str, outcome: &Outcome) {
     match outcome {
-        Outcome::Done => store.audit(who, "", what, "done"),
+        Outcome::Done | Outcome::Said(_) => store.audit(who, "", what, "done"),
         Outcome::Never(why) => store.audit(who, "", what, why),
         Outcome::Later(_) => {}
     }
@@ -531,7 +590,7 @@ fn begin(ready: Ready, store: &Store) -> State {
     let newest = store.latest(1).first().map_or(0, |event| event.id);
     // Jobs begin with what happens from now on, and never ahead of the log.
     let place = place.map_or(newest, |place: u64| place.min(newest));
-    let Ready { plan, zone } = ready;
+    let Ready { plan, zone, lang } = ready;
     let mut engine = Engine::new(&plan, seen.clone());
     let memory = Memory::restore(rules, &mut engine, clock::now(), clock::unix_ms());
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
@@ -544,6 +603,7 @@ fn begin(ready: Ready, store: &Store) -> State {
         names: names(&plan),
         plan,
         zone,
+        lang,
         base_ms,
         place,
         kept_place: 0,

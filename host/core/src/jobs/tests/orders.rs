@@ -49,7 +49,7 @@ impl Site {
         while self.now_ms <= second * SECOND {
             for task in self.planner.due(self.now_ms, |_| rule) {
                 let what = match &task.action {
-                    Action::Webhook { to } => to.clone(),
+                    Action::Webhook { to, .. } => to.clone(),
                     other => other.to_string(),
                 };
                 let outcome = answer(&what);

@@ -398,7 +398,7 @@ pub(crate) fn unknown_language(tag: &str) -> Problem {
     Problem::bad_request(format!("{tag:?} is none of the languages {tags}"))
 }
 
-fn problem(error: &AlarmError) -> Problem {
+pub(in crate::console) fn problem(error: &AlarmError) -> Problem {
     match error {
         AlarmError::Refused(refusal) => {
             let (status, kind) = match refusal {

@@ -40,7 +40,9 @@ impl Bench {
         store.record(Event::DaemonStarted { version: "1".into() });
         let (hub, guard) = (Arc::new(Hub::default()), FakeGuard::start(|_| Answer::Done));
         let orders = Arc::new(guard.orders());
-        let executor = Arc::new(Executor::new(orders, Arc::default(), notifiers, vec![]));
+        let receivers = Arc::new(Receivers::open(store.clone()));
+        let executor = Executor::new(orders, Arc::default(), notifiers, receivers, hub.clone());
+        let executor = Arc::new(executor);
         let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
         if let Some(text) = document {
             let document = Document::parse(text).expect("a document");
@@ -206,7 +208,7 @@ async fn a_relay_that_a_job_switches_is_in_the_audit_log() {
 struct Probe(Mutex<Vec<(String, u64, Event)>>);
 
 impl Messenger for Probe {
-    fn notify(&self, plugin: &str, event: &StoredEvent, _: Duration) -> Outcome {
+    fn notify(&self, plugin: &str, event: &StoredEvent, _: &str, _: Duration) -> Outcome {
         let told = (plugin.to_owned(), event.id, event.event.clone());
         self.0.lock().expect("whole").push(told);
         Outcome::Done
@@ -273,13 +275,16 @@ async fn a_rule_has_a_point_and_starts_jobs() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "[[rule]]\nname = 'battery'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
         [[job]]\nname = 'say'\nwhen = { kind = 'rule_raised', fields = { rule = 'battery' } }\n\
-        action = { do = 'log', text = 'on battery' }\n";
+        action = { do = 'log', text = '{rule}: {ups.0.ups.status}' }\n";
     let bench = Bench::start(dir.path(), Some(text)).await;
     let value = |b: &Bench| b.hub.device("rule.battery").map(|p| (p.value, p.quality));
     bench.until("shown", |b| value(b) == Some((Value::Flag(false), Quality::Stale))).await;
     bench.says("OB");
     bench.until("true", |b| value(b) == Some((Value::Flag(true), Quality::Estimated))).await;
     bench.until("said", |b| b.has_told("JobSaid")).await;
+    let said =
+        |e: &StoredEvent| matches!(&e.event, Event::JobSaid { text, .. } if text == "battery: OB");
+    assert!(bench.store.latest(64).iter().any(said), "{:?}", bench.store.latest(64));
     bench.automation.put(Document::default()).await.expect("taken");
     assert_eq!(value(&bench), None, "no rule, no point");
 }
@@ -337,6 +342,12 @@ async fn what_is_wrong_leaves_what_is_in_force() {
         "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\naction = { do = 'webhook', to = 'y' }";
     let hook = put(hook).await.expect_err("no such webhook");
     assert!(hook.to_string().contains("\"y\""), "{hook}");
+    let lang = put("lang = 'tlh'").await.expect_err("no such language");
+    assert!(lang.to_string().contains("\"tlh\" here; there are en, de"), "{lang}");
+    let open = "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\n\
+        action = { do = 'log', text = 'load {ups' }";
+    let open = put(open).await.expect_err("an open brace");
+    assert!(open.to_string().contains("job \"x\": character 6"), "{open}");
     let unconfirmed = put(&HORN.replace("device.3:output.2", "x")).await.expect_err("unconfirmed");
     assert!(unconfirmed.to_string().starts_with("confirm \"device.3:output.2\""), "{unconfirmed}");
     assert_eq!(bench.automation.document().job.len(), 1);
