@@ -26,7 +26,7 @@ use evenkeel_core::rules::{ROOT, Reading};
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
