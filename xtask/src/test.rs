@@ -29,6 +29,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/sbin/veritysetup", "cryptsetup-bin"),
     ("/sbin/sfdisk", "fdisk"),
     ("/bin/cpio", "cpio"),
+    ("/usr/bin/qemu-arm-static", "qemu-user-static"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -58,7 +59,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
     })?;
     if !arguments.quick {
-        step("the appliance's image in emulation", || image(root, &bundles))?;
+        step("the appliance's images in emulation", || images(root, &bundles))?;
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
         step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
     }
@@ -115,26 +116,24 @@ const END_TO_END: &[&str] = &[
     "browser",
 ];
 
-/// The tests of the image; the same packages as above.
-const IMAGE: &[&str] = &[
-    "test",
-    "--workspace",
-    "--exclude",
-    "evenkeel-fuzz",
-    "--features",
-    "evenkeel-e2e/appliance",
-    "--test",
-    "image",
-    "--",
-    "--nocapture",
-    // Each of them has a machine of its own, and there are few processors.
-    "--test-threads=1",
-];
+/// Boards in emulation, and the tests of their images.
+const IMAGES: [(&str, &str); 2] = [("qemu-x86_64", "image"), ("qemu-arm", "image_arm")];
 
-/// Build the image, and switch it on.
-fn image(root: &Path, bundles: &[PathBuf]) -> Result<(), AnyError> {
-    image::build(root, image::Board::QemuX86, bundles, false)?;
-    run_cargo(IMAGE)
+/// How they are run; the same packages as above.
+const IMAGE: &[&str] =
+    &["test", "--workspace", "--exclude", "evenkeel-fuzz", "--features", "evenkeel-e2e/appliance"];
+
+/// Build the images, and switch them on.
+fn images(root: &Path, bundles: &[PathBuf]) -> Result<(), AnyError> {
+    let mut test = cargo(IMAGE);
+    for (name, tests) in IMAGES {
+        let board = image::board(root, name)?;
+        image::install(&board)?;
+        image::build(root, &board, bundles, false)?;
+        test.args(["--test", tests]);
+    }
+    // Each of them has a machine of its own, and there are few processors.
+    exec(test.args(["--", "--nocapture", "--test-threads=1"]))
 }
 
 /// The demo watches its strings close for minutes; the end-to-end tests run
@@ -175,7 +174,7 @@ fn fresh(dir: &Path) -> Result<&Path, AnyError> {
 
 fn install(root: &Path) -> Result<(), AnyError> {
     let node: &[&str] = if has("node") && has("npm") { &[] } else { &["nodejs", "npm"] };
-    debian::install(&[PACKAGES, image::PACKAGES].concat(), node)?;
+    debian::install(PACKAGES, node)?;
     println!("   npm packages of tests/browser/package-lock.json, into target/browser");
     let browser = root.join("target/browser");
     std::fs::create_dir_all(&browser)?;

@@ -12,13 +12,15 @@ const PRIORITY: i32 = 40;
 /// The operating system's refusal: usually no `CAP_SYS_NICE`.
 #[expect(unsafe_code, reason = "no safe wrapper exists for sched_setscheduler")]
 pub fn become_real_time() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: PRIORITY };
-    // SAFETY: pid 0 is the calling thread, and `parameters` outlives the call,
+    // `struct sched_param` of the kernel. The call is made directly: musl's own
+    // function refuses, for its threads and POSIX's processes are not the same.
+    let priority = PRIORITY;
+    // SAFETY: pid 0 is the calling thread, and `priority` outlives the call,
     // which only reads it.
-    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameters) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    let result = unsafe {
+        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &raw const priority)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Keep every page of this process, present and future, in memory: a page

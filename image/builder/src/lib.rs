@@ -6,6 +6,7 @@
 //! builds of one source are the same bytes (facts/firmware-trust.md §11).
 
 pub mod archive;
+pub mod board;
 pub mod boot;
 pub mod disk;
 pub mod verity;

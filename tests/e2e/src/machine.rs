@@ -6,6 +6,7 @@
 //! on the board.
 
 use crate::{Program, ProgramError};
+use evenkeel_image::board::{self, Board, BoardError};
 use evenkeel_image::boot::{Boot, BootError};
 use evenkeel_image::disk::{self, TooSmall};
 use evenkeel_signing::slot::header::{HEADER_LEN, Header};
@@ -37,6 +38,7 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Machine {
     folder: PathBuf,
+    hardware: board::Machine,
     key: PathBuf,
     port: u16,
     lines: [Line; 2],
@@ -59,6 +61,12 @@ pub enum MachineError {
     /// The disk is none of ours.
     #[error(transparent)]
     Disk(#[from] TooSmall),
+    /// The board of the image.
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    /// A board of which there is no machine.
+    #[error("QEMU has no machine for the board {0}")]
+    Hardware(String),
     /// No such partition.
     #[error("the disk has no partition {0}")]
     Partition(String),
@@ -86,18 +94,22 @@ impl Machine {
     /// With the disk of the image in `folder`, changed in place. The console
     /// is forwarded to `port` of this machine; `lines` are the battery bus and
     /// the UPS.
-    #[must_use]
-    pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Self {
+    ///
+    /// # Errors
+    /// [`MachineError::Board`], [`MachineError::Hardware`].
+    pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Result<Self, MachineError> {
+        let board = Board::read(folder)?;
+        let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
         let key = folder.join(KEY);
-        Self { folder: folder.to_owned(), key, port, lines, refused: Vec::new() }
+        Ok(Self { folder: folder.to_owned(), hardware, key, port, lines, refused: Vec::new() })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
     ///
     /// # Errors
-    /// [`MachineError::File`].
+    /// [`MachineError::File`], and those of [`Self::new`].
     pub fn copy(image: &Path, folder: &Path, lines: [Line; 2]) -> Result<Self, MachineError> {
-        for name in [DISK, KEY] {
+        for name in [DISK, KEY, board::FILE] {
             let path = image.join(name);
             let copied = Command::new("cp").arg("--sparse=always").arg(&path).arg(folder).status();
             let failed = || io::Error::other("cp failed");
@@ -108,7 +120,7 @@ impl Machine {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let port =
             port.map_err(|source| MachineError::File { path: PathBuf::from("127.0.0.1"), source })?;
-        Ok(Self::new(folder, port.port(), lines))
+        Self::new(folder, port.port(), lines)
     }
 
     /// Address of the console on this machine.
@@ -177,34 +189,36 @@ impl Machine {
         qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
         self.connect(&mut qemu);
         let log = self.folder.join("console.log");
-        Ok((slot, Program::start("qemu-system-x86_64", &mut qemu, &log)?))
+        Ok((slot, Program::start(&self.hardware.program, &mut qemu, &log)?))
     }
 
     fn hardware(&self, slot: Slot) -> Result<Command, MachineError> {
         let path = self.folder.join("command-line");
         let line = fs::read_to_string(&path).map_err(|source| file(&path, source))?;
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-M", "q35", "-m", "256", "-no-reboot", "-kernel"]);
+        let mut qemu = Command::new(&self.hardware.program);
+        qemu.args(&self.hardware.arguments).args(["-no-reboot", "-kernel"]);
         qemu.arg(self.folder.join("kernel")).arg("-initrd").arg(self.folder.join("archive"));
         qemu.args(["-append", &format!("{line} evenkeel.slot={}", slot.letter())]);
         let disk = self.folder.join(DISK);
-        qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio", disk.display()));
+        qemu.arg("-drive").arg(format!("file={},format=raw,if=none,id=d", disk.display()));
         let forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
-        qemu.args(["-netdev", &forward, "-device", "virtio-net-pci,netdev=n,romfile="]);
-        qemu.args(["-device", "virtio-rng-pci"]);
+        qemu.args(["-netdev", &forward, "-device", &self.hardware.random]);
+        qemu.args(["-device", &format!("{},drive=d", self.hardware.disk)]);
+        qemu.args(["-device", &format!("{},netdev=n", self.hardware.network)]);
         Ok(qemu)
     }
 
+    /// The battery bus as `line0` and the UPS as `line1`, where the board has
+    /// its ports.
     fn connect(&self, qemu: &mut Command) {
         for (at, line) in self.lines.iter().enumerate() {
-            match line {
-                Line::Nothing => qemu.args(["-serial", "null"]),
-                Line::Port(path) => qemu
-                    .arg("-chardev")
-                    .arg(format!("serial,id=line{at},path={}", path.display()))
-                    .args(["-serial", &format!("chardev:line{at}")]),
+            let device = match line {
+                Line::Nothing => format!("null,id=line{at}"),
+                Line::Port(path) => format!("serial,id=line{at},path={}", path.display()),
             };
+            qemu.args(["-chardev", &device]);
         }
+        qemu.args(&self.hardware.lines);
     }
 
     /// The state record as it stands.
@@ -298,6 +312,27 @@ impl Machine {
         let path = self.folder.join(name);
         fs::write(&path, bytes).map_err(|source| file(&path, source))
     }
+}
+
+/// A data partition of `len` bytes with the content of `folder`, as the file
+/// `image`; the same bytes each time.
+///
+/// # Errors
+/// [`MachineError::File`].
+pub fn format_data(folder: &Path, image: &Path, len: u64) -> Result<(), MachineError> {
+    const IDENTITY: &str = "00000000-0000-0000-0000-000000000001";
+    let made = File::create(image).and_then(|file| file.set_len(len)).and_then(|()| {
+        Command::new("/sbin/mke2fs")
+            .args(["-q", "-F", "-t", "ext4", "-U", IDENTITY, "-E"])
+            .arg(format!("root_owner=0:0,hash_seed={IDENTITY}"))
+            .arg("-d")
+            .args([folder, image])
+            .env("E2FSPROGS_FAKE_TIME", "1")
+            .status()
+    });
+    let failed = || io::Error::other("mke2fs failed");
+    made.and_then(|status| status.success().then_some(()).ok_or_else(failed))
+        .map_err(|e| file(image, e))
 }
 
 fn file(path: &Path, source: io::Error) -> MachineError {

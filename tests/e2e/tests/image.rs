@@ -5,92 +5,20 @@
 //! Everything is emulated, so limits of time are generous; what is measured is
 //! printed.
 
+mod bench;
+
+use bench::{
+    BOOT, Bench, Built, SCENARIO, bill_of_materials, first_cycle, first_sign_in, it_protects, lists,
+};
 use evenkeel_e2e::machine::{Line, Machine};
 use evenkeel_e2e::{Client, Program};
 use evenkeel_signing::slot::{Reason, Slot, SlotState};
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A start of the machine, to the daemon's answer.
-const BOOT: Duration = Duration::from_secs(120);
+const BOARD: &str = "qemu-x86_64";
 /// A stop in good order.
 const STOP: Duration = Duration::from_secs(60);
-/// Two strings that need no equalizing, and a UPS.
-const SCENARIO: &str = "\
-[[strings]]\nblocks = 32\nfirst_address = 1\ninitial_spread_v = 0.0\n
-[[strings]]\nblocks = 32\nfirst_address = 33\ninitial_spread_v = 0.0\n
-[[devices]]\naddress = 1025\nkind = \"current-50\"\nstring = 0\n
-[[devices]]\naddress = 1026\nkind = \"current-50\"\nstring = 1\n
-[[devices]]\naddress = 1027\nkind = \"aux\"\nstring = 0\n
-[[devices]]\naddress = 1028\nkind = \"aux\"\nstring = 1\n
-[[devices]]\naddress = 1029\nkind = \"panel\"\n
-[[ups]]\nkind = \"online\"\n";
-
-/// The folders of what is built.
-struct Built {
-    programs: PathBuf,
-    image: PathBuf,
-}
-
-impl Built {
-    fn find() -> Self {
-        // target/debug/deps/<test> → target/debug
-        let test = std::env::current_exe().expect("the test has a file");
-        let programs = test.ancestors().nth(2).expect("a folder").to_owned();
-        let image = programs.parent().expect("a folder").join("image/qemu-x86_64");
-        assert!(image.join("disk.img").exists(), "no image; `cargo xtask test` builds it");
-        Self { programs, image }
-    }
-
-    fn bundle(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.image.join(name)).expect("a bundle; `cargo xtask test` builds it")
-    }
-}
-
-/// The machine with simulated hardware, switched on again and again.
-struct Bench {
-    sim: Program,
-    machine: Machine,
-    _dir: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new(built: &Built) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (hardware, scenario) = (dir.path().join("hw"), dir.path().join("scenario.toml"));
-        std::fs::write(&scenario, SCENARIO).expect("written");
-        let mut sim = Command::new(built.programs.join("evenkeel-sim"));
-        sim.arg("run").arg("--dir").arg(&hardware).arg("--scenario").arg(&scenario);
-        let mut sim =
-            Program::start("evenkeel-sim", &mut sim, &dir.path().join("sim.log")).expect("started");
-        sim.await_line("ready", Duration::from_secs(30)).expect("ready");
-        let lines = ["bus0", "ups0"].map(|name| Line::Port(hardware.join(name)));
-        let machine = Machine::copy(&built.image, dir.path(), lines).expect("a machine");
-        Self { sim, machine, _dir: dir }
-    }
-
-    /// Switch on; gives the slot that the loader chose, QEMU, and when.
-    fn on(&mut self) -> (Slot, Program, Instant) {
-        self.sim.check().expect("the hardware is there");
-        let begun = Instant::now();
-        let (slot, qemu) = self.machine.start().expect("started");
-        (slot, qemu, begun)
-    }
-
-    /// The console, as soon as it answers.
-    fn console(&self, qemu: &mut Program, begun: Instant) -> Client {
-        let client = || Client::unverified(&self.machine.address());
-        while client().get_text("/login", None).is_err() {
-            qemu.check().expect("the machine runs");
-            assert!(begun.elapsed() < BOOT, "no console; the machine said:\n{}", qemu.log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        println!("boot to console: {:.1} s", begun.elapsed().as_secs_f64());
-        client()
-    }
-}
 
 /// Wait for QEMU's end: the appliance restarts.
 fn off(qemu: &mut Program) {
@@ -99,14 +27,6 @@ fn off(qemu: &mut Program) {
         assert!(Instant::now() < end, "no restart; the machine said:\n{}", qemu.log());
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// When the guard's first cycle ended, in seconds after `begun`.
-fn first_cycle(client: &mut Client, begun: Instant) -> f64 {
-    let guard = client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() > Some(2));
-    let now = begun.elapsed().as_secs_f64();
-    let ms = |name: &str| guard[name].as_f64().expect("a number");
-    now - (ms("age_ms") + (ms("cycles") - 1.0) * ms("period_ms")) / 1e3
 }
 
 fn events(client: &mut Client, kind: &str) -> Value {
@@ -123,16 +43,12 @@ fn is_kind(event: &Value, kind: &str) -> bool {
 
 #[test]
 fn from_the_first_start_over_an_update_to_a_damaged_root() {
-    let built = Built::find();
-    let mut bench = Bench::new(&built);
+    let built = Built::find(BOARD);
+    let mut bench = Bench::new(&built, SCENARIO);
     let (slot, mut qemu, begun) = bench.on();
     assert_eq!(slot, Slot::A);
     let mut client = bench.console(&mut qemu, begun);
-    let line = qemu.await_words("first password of admin: ", BOOT).expect("a password");
-    let first = line.rsplit(' ').next().expect("words").trim().to_owned();
-    let password = format!("{first}-changed");
-    client.login("admin", &first).expect("in");
-    client.change_password(&first, &password).expect("changed");
+    let password = first_sign_in(&mut client, &mut qemu);
     println!("boot to first cycle of the guard: {:.1} s", first_cycle(&mut client, begun));
     it_protects(&mut client);
     let firmware = client.get("/api/v1/firmware").expect("slots");
@@ -162,26 +78,9 @@ fn from_the_first_start_over_an_update_to_a_damaged_root() {
     a_damaged_root(&mut bench, &password);
 }
 
-/// The guard cycles over the serial line, the plugin reads the UPS.
-fn it_protects(client: &mut Client) {
-    // Without a licence the second string is over what is shown, and watched.
-    let strings = client.await_answer("/api/v1/strings", |strings| {
-        strings[0]["worst_mv"].is_number() && strings[1]["phase"] == "float"
-    });
-    assert_eq!(strings[0]["name"], "String A", "{strings:#}");
-    let guard = client.get("/api/v1/guard").expect("a guard");
-    let later = guard["cycles"].as_u64().expect("a number") + 3;
-    client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() >= Some(later));
-    client.await_answer("/api/v1/points?prefix=ups.0", |points| {
-        points.as_array().is_some_and(|points| {
-            points.iter().any(|p| p["name"] == "ups.0.input.voltage" && p["quality"] == "good")
-        })
-    });
-}
-
 /// An altered bundle is refused, a whole one is installed and started.
 fn update(built: &Built, client: &mut Client) {
-    let bundle = built.bundle("next.evkf");
+    let bundle = std::fs::read(built.image.join("next.evkf")).expect("a bundle");
     let mut altered = bundle.clone();
     let at = altered.len() / 2;
     altered[at] ^= 1;
@@ -226,8 +125,17 @@ fn a_damaged_root(bench: &mut Bench, password: &str) {
 }
 
 #[test]
+fn the_bill_of_materials_is_valid_and_whole() {
+    let bill = bill_of_materials(&Built::find(BOARD));
+    for name in ["evenkeel-init", "evenkeel-guard", "evenkeeld", "redb", "megatec", "libc6-dev"] {
+        assert!(lists(&bill, name), "{name}");
+    }
+    assert!(!lists(&bill, "pulley-interpreter"), "machine code needs none");
+}
+
+#[test]
 fn a_slot_that_nobody_signed_does_not_start() {
-    let built = Built::find();
+    let built = Built::find(BOARD);
     let dir = tempfile::tempdir().expect("a folder");
     let lines = [Line::Nothing, Line::Nothing];
     let mut machine = Machine::copy(&built.image, dir.path(), lines).expect("a machine");

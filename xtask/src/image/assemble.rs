@@ -2,9 +2,10 @@
 
 use super::kernel::Kernel;
 use super::programs::Programs;
-use super::{Board, fresh};
+use super::{Inside, fit, fresh, sbom};
 use crate::run::{AnyError, command, exec};
 use evenkeel_image::archive::{self, Entry};
+use evenkeel_image::board::{self, Board};
 use evenkeel_image::{boot::Boot, disk, verity};
 use evenkeel_signing::slot::{Header, Record, Slot, header::HEADER_LEN};
 use evenkeel_signing::{Digest, FirmwareManifest, PublicKey, SecretKey, seal_firmware};
@@ -24,9 +25,6 @@ const ROOT_MAX: u64 = 24 << 20;
 const BUNDLE_MAX: u64 = 32 << 20;
 /// The bundle to try an update with.
 pub const NEXT: &str = "next.evkf";
-/// A kernel that panics starts again after a second; what the appliance says
-/// itself is on the serial console.
-const COMMAND_LINE: &str = "console=ttyS0 panic=1 loglevel=6";
 
 /// What was made, for people.
 #[derive(Debug)]
@@ -44,30 +42,29 @@ impl std::fmt::Display for Made {
 }
 
 /// Make everything in `out`: `disk.img`, `evenkeel-<version>-<board>.evkf`.
-pub fn assemble(
-    root: &Path,
-    out: &Path,
-    board: Board,
-    programs: &Programs,
-    plugins: &[PathBuf],
-    kernel: &Kernel,
-) -> Result<Made, AnyError> {
+pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Result<Made, AnyError> {
+    let Inside { programs, kernel, .. } = inside;
     let key = SecretKey::read(&crate::plugins::development_key(root, "firmware", "development")?)?;
     let keys = Keys { firmware: key.public(), plugins: root.join("target/dev-keys/plugin.pub") };
     let version = env!("CARGO_PKG_VERSION");
     let archive = first_stage(out, board, programs, kernel, &keys)?;
-    let boot =
-        Boot { kernel: &kernel.image, archive: &archive, command_line: COMMAND_LINE }.pack()?;
-    let settings = root.join("image/boards").join(board.name());
-    let squash = root_image(out, board, programs, plugins, &keys, &settings)?;
+    let boot = match &board.loader {
+        Some(loader) => fit::pack(out, board, loader, kernel, &archive)?,
+        None => {
+            let command_line = &board.kernel.command_line;
+            Boot { kernel: &kernel.image, archive: &archive, command_line }.pack()?
+        }
+    };
+    let squash = root_image(out, board, inside, &keys)?;
     let parts = Parts { boot, squash };
     let first = parts.release(board, version, &key)?;
-    let bundle = out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name()));
+    let bundle = out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name));
     fs::write(&bundle, &first.bundle)?;
     // The same under a later version: to try an update with.
     fs::write(out.join(NEXT), parts.release(board, &next(version)?, &key)?.bundle)?;
     fs::write(out.join(evenkeel_e2e::machine::KEY), keys.firmware.to_text())?;
-    write_disk(out, &parts.boot, &first, &data(&settings, out, programs)?)?;
+    fs::copy(super::folder(root, &board.name).join(board::FILE), out.join(board::FILE))?;
+    write_disk(out, &parts.boot, &first, &data(root, out, board)?)?;
     let len = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
     Ok(Made {
         sizes: vec![
@@ -97,7 +94,7 @@ struct Release {
 }
 
 impl Parts {
-    fn release(&self, board: Board, version: &str, key: &SecretKey) -> Result<Release, AnyError> {
+    fn release(&self, board: &Board, version: &str, key: &SecretKey) -> Result<Release, AnyError> {
         let tree = verity::plant(self.squash.clone(), salt(version), [0; 16]);
         if tree.image.len() as u64 > ROOT_MAX {
             return Err(format!("the root has more than {ROOT_MAX} bytes").into());
@@ -106,7 +103,7 @@ impl Parts {
             epoch: EPOCH,
             development: true,
             product: PRODUCT.to_owned(),
-            board: board.name().to_owned(),
+            board: board.name.clone(),
             version: version.to_owned(),
             boot: Digest::of(&self.boot),
             boot_len: self.boot.len() as u64,
@@ -145,7 +142,7 @@ struct Keys {
 /// The archive that the kernel starts from, packed.
 fn first_stage(
     out: &Path,
-    board: Board,
+    board: &Board,
     programs: &Programs,
     kernel: &Kernel,
     keys: &Keys,
@@ -181,9 +178,9 @@ fn first_stage(
 }
 
 /// What the image is and whom it trusts with its slots, as files.
-fn identity(board: Board, keys: &Keys) -> [(&'static str, String); 4] {
+fn identity(board: &Board, keys: &Keys) -> [(&'static str, String); 4] {
     [
-        ("board", board.name().to_owned()),
+        ("board", board.name.clone()),
         ("product", PRODUCT.to_owned()),
         ("threshold", "1".to_owned()),
         ("development/firmware.pub", keys.firmware.to_text()),
@@ -193,12 +190,11 @@ fn identity(board: Board, keys: &Keys) -> [(&'static str, String); 4] {
 /// The root: programs, plugins, keys, empty folders to mount on.
 fn root_image(
     out: &Path,
-    board: Board,
-    programs: &Programs,
-    plugins: &[PathBuf],
+    board: &Board,
+    inside: &Inside,
     keys: &Keys,
-    settings: &Path,
 ) -> Result<Vec<u8>, AnyError> {
+    let Inside { programs, plugins, sbom, .. } = inside;
     let root = fresh(&out.join("root"))?;
     for folder in ["data", "dev", "etc/evenkeel/trust", "proc", "run", "sbin", "sys", "tmp"] {
         fs::create_dir_all(root.join(folder))?;
@@ -222,7 +218,8 @@ fn root_image(
         copy(plugin, &shelf.join(plugin.file_name().unwrap_or_default()), 0o644)?;
     }
     copy(&keys.plugins, &root.join("etc/evenkeel/trust/plugin.pub"), 0o644)?;
-    copy(&settings.join("ports"), &root.join("etc/evenkeel/ports"), 0o644)?;
+    fs::write(root.join("etc/evenkeel/ports"), board.ports())?;
+    fs::write(root.join("usr/lib/evenkeel").join(sbom::FILE), sbom)?;
     let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n";
     fs::write(root.join("etc/passwd"), users)?;
     fs::write(root.join("etc/group"), "root:x:0:\nguard:x:1000:\n")?;
@@ -235,31 +232,26 @@ fn root_image(
 }
 
 /// The data partition as it leaves the factory: settings of the demonstration
-/// plant, nothing else.
-fn data(from: &Path, out: &Path, programs: &Programs) -> Result<Vec<u8>, AnyError> {
+/// plant at the board's ports, nothing else.
+fn data(root: &Path, out: &Path, board: &Board) -> Result<Vec<u8>, AnyError> {
     let data = fresh(&out.join("data"))?;
     fs::create_dir_all(data.join("guard/state"))?;
     fs::create_dir_all(data.join("daemon/store"))?;
-    copy(&from.join("guard.toml"), &data.join("guard/guard.toml"), 0o644)?;
-    copy(&from.join("network.conf"), &data.join("network.conf"), 0o644)?;
-    copy(&from.join("evenkeeld.toml"), &data.join("daemon/evenkeeld.toml"), 0o644)?;
-    exec(Command::new(&programs.guard).arg("seal").arg(data.join("guard/guard.toml")))?;
+    for (name, place) in [
+        ("guard.toml", "guard/guard.toml"),
+        ("network.conf", "network.conf"),
+        ("evenkeeld.toml", "daemon/evenkeeld.toml"),
+    ] {
+        let text = fs::read_to_string(root.join("image/plant").join(name))?;
+        let text = text.replace("/dev/BUS", &format!("/dev/{}", board.bus));
+        fs::write(data.join(place), text.replace("/dev/UPS", &format!("/dev/{}", board.ups)))?;
+    }
+    // This machine's own guard: the board's may be for another processor.
+    let guard = crate::run::programs(root).join("evenkeel-guard");
+    exec(Command::new(guard).arg("seal").arg(data.join("guard/guard.toml")))?;
     let partition = disk::layout(DISK_LEN)?.pop().ok_or("no data partition")?;
     let image = out.join("data.ext4");
-    let file = File::create(&image)?;
-    file.set_len(partition.len)?;
-    let options = [
-        "-q",
-        "-F",
-        "-t",
-        "ext4",
-        "-E",
-        "root_owner=0:0,hash_seed=00000000-0000-0000-0000-000000000001",
-    ];
-    let mut make = Command::new("/sbin/mke2fs");
-    make.args(options).args(["-U", "00000000-0000-0000-0000-000000000001", "-d"]);
-    make.arg(&data).arg(&image).env("E2FSPROGS_FAKE_TIME", "1");
-    exec(&mut make)?;
+    evenkeel_e2e::machine::format_data(&data, &image, partition.len)?;
     Ok(fs::read(image)?)
 }
 
@@ -290,12 +282,12 @@ fn write_disk(out: &Path, boot: &[u8], release: &Release, data: &[u8]) -> Result
     Ok(())
 }
 
-fn manifest(board: Board, version: &str) -> FirmwareManifest {
+fn manifest(board: &Board, version: &str) -> FirmwareManifest {
     FirmwareManifest {
         format: FirmwareManifest::FORMAT,
         kind: FirmwareManifest::KIND.to_owned(),
         product: PRODUCT.to_owned(),
-        boards: vec![board.name().to_owned()],
+        boards: vec![board.name.clone()],
         version: version.to_owned(),
         epoch: EPOCH,
         built_unix_s: 0,

@@ -1,30 +1,42 @@
 //! `cargo xtask image`: the appliance's image, from sources to a disk that
 //! boots, and the machine that plays its board.
 //!
-//! [`kernel`] fetches, [`programs`] builds, [`precompile`] gives the plugins
-//! their code, [`assemble`] puts together. What the parts are made of, byte for
+//! What differs from board to board is data, in `image/boards`. [`kernel`]
+//! fetches, [`programs`] builds, with [`cross`] for another processor,
+//! [`precompile`] gives the plugins their code, [`assemble`] puts together. What the parts are made of, byte for
 //! byte, is in `image/builder`; the machine with its boot loader is
 //! `evenkeel_e2e::machine`, which the tests use as well.
 
 mod assemble;
+mod cross;
+mod fit;
 mod kernel;
 mod precompile;
 mod programs;
+mod sbom;
+mod twice;
 
 use crate::debian;
 use crate::run::{AnyError, step};
+use cross::Cross;
 use evenkeel_e2e::machine::{Line, Machine};
+use evenkeel_image::board::Board;
+use kernel::Kernel;
+use programs::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The board.
-    #[arg(long, value_enum, default_value = "qemu-x86_64")]
-    board: Board,
+    /// The board: a folder of image/boards.
+    #[arg(long, value_name = "NAME", default_value = "qemu-x86_64")]
+    board: String,
     /// Use the programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
+    /// Build it a second time in another folder, and compare every byte.
+    #[arg(long, conflicts_with = "no_build")]
+    twice: bool,
     /// Start the image in QEMU afterwards, once; the console is at the address
     /// that is shown.
     #[arg(long)]
@@ -42,42 +54,47 @@ pub struct Arguments {
     port: u16,
 }
 
-/// Hardware that an image is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Board {
-    /// A PC in QEMU.
-    #[value(name = "qemu-x86_64")]
-    QemuX86,
-}
-
-impl Board {
-    /// As in headers and manifests.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::QemuX86 => "qemu-x86_64",
-        }
-    }
-
-    /// The compiler's name of it.
-    pub const fn triple(self) -> &'static str {
-        match self {
-            Self::QemuX86 => "x86_64-unknown-linux-gnu",
-        }
-    }
-}
-
-/// Debian packages by the program that they bring.
-pub const PACKAGES: &[(&str, &str)] = &[
+/// Debian packages that every board's image needs, by the program that they
+/// bring.
+const PACKAGES: &[(&str, &str)] = &[
     ("/usr/bin/mksquashfs", "squashfs-tools"),
     ("/usr/bin/zstd", "zstd"),
     ("/sbin/depmod", "kmod"),
     ("/sbin/mke2fs", "e2fsprogs"),
-    ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
 ];
+
+/// Where a board is described.
+fn folder(root: &Path, name: &str) -> PathBuf {
+    root.join("image/boards").join(name)
+}
+
+/// The board of this name.
+pub fn board(root: &Path, name: &str) -> Result<Board, AnyError> {
+    let names = Board::names(&root.join("image/boards"))?;
+    if !names.iter().any(|known| known == name) {
+        return Err(format!("no board {name:?}; there are {}", names.join(", ")).into());
+    }
+    Ok(Board::read(&folder(root, name))?)
+}
+
+/// Install what the image of `board` is made and started with.
+pub fn install(board: &Board) -> Result<(), AnyError> {
+    let program = board.machine.as_ref().map(|machine| format!("/usr/bin/{}", machine.program));
+    let machine = board.machine.as_ref().zip(program.as_deref());
+    let machine = machine.map(|(machine, program)| (program, machine.package.as_str()));
+    let loader = if board.loader.is_some() { fit::PACKAGES } else { &[] };
+    let packages: Vec<_> = PACKAGES.iter().chain(loader).copied().chain(machine).collect();
+    debian::install(&packages, &[])
+}
 
 /// Build the image; with `--run` start it.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
-    step("install what the image needs", || debian::install(PACKAGES, &[]))?;
+    let board = board(root, &arguments.board)?;
+    if arguments.run && board.machine.is_none() {
+        return Err(format!("QEMU has no machine for {}: {}", board.name, board.about).into());
+    }
+    println!("── {}", board.about);
+    step("install what the image needs", || install(&board))?;
     if !arguments.no_build {
         crate::run::build_programs()?;
     }
@@ -85,13 +102,16 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         true => crate::plugins::built(root)?,
         false => step("plugins", || Ok(crate::plugins::build(root)?))?,
     };
-    let out = build(root, arguments.board, &plugins, arguments.no_build)?;
+    let out = build(root, &board, &plugins, arguments.no_build)?;
+    if arguments.twice {
+        step("the same in another folder", || twice::check(root, &board, &plugins, &out))?;
+    }
     if !arguments.run {
         return Ok(());
     }
     let line = |path: &Option<PathBuf>| path.clone().map_or(Line::Nothing, Line::Port);
     let lines = [line(&arguments.bus), line(&arguments.ups)];
-    let mut machine = Machine::new(&out, arguments.port, lines);
+    let mut machine = Machine::new(&out, arguments.port, lines)?;
     let slot = machine.load()?;
     println!("── loader: slot {slot}");
     println!("── console at {} once the daemon is up; Ctrl-A X ends QEMU", machine.address());
@@ -101,25 +121,39 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
 /// Build the image of `board` with these plugins; gives its folder.
 pub fn build(
     root: &Path,
-    board: Board,
+    board: &Board,
     plugins: &[PathBuf],
     no_build: bool,
 ) -> Result<PathBuf, AnyError> {
-    let out = root.join("target/image").join(board.name());
+    let out = root.join("target/image").join(&board.name);
     fs::create_dir_all(&out)?;
+    let toolchain = root.join("target/image/toolchain");
+    let cross = step("compiler", || Cross::find(&toolchain, &board.target))?;
     let programs = match no_build {
         true => programs::built(root, board),
         false => step("programs of the image (the first time this takes minutes)", || {
-            programs::build(root, board)
+            programs::build(root, board, cross.as_ref())
         })?,
     };
-    let plugins =
-        step("machine code of the plugins", || precompile::all(root, &out, board, plugins))?;
-    let kernel = step("kernel", || kernel::stock(root))?;
-    let made =
-        step("image", || assemble::assemble(root, &out, board, &programs, &plugins, &kernel))?;
+    let plugins = step("code of the plugins", || precompile::all(root, &out, board, plugins))?;
+    let kernel = step("kernel", || kernel::stock(root, board))?;
+    let sbom = step("bill of materials", || {
+        let bill = sbom::document(root, board, cross.as_ref(), &plugins, &kernel.package)?;
+        fs::write(out.join(sbom::FILE), &bill)?;
+        Ok(bill)
+    })?;
+    let inside = Inside { programs, plugins, kernel, sbom };
+    let made = step("image", || assemble::assemble(root, &out, board, &inside))?;
     print!("{made}");
     Ok(out)
+}
+
+/// What an image is put together from.
+struct Inside {
+    programs: Programs,
+    plugins: Vec<PathBuf>,
+    kernel: Kernel,
+    sbom: String,
 }
 
 /// An empty folder.

@@ -1,8 +1,8 @@
 //! Plugins as an appliance without a compiler runs them: each signed again
 //! with machine code for the board, as a release is by the platform's key.
 
-use super::Board;
 use crate::run::AnyError;
+use evenkeel_image::board::Board;
 use evenkeel_signing::{CodePart, PluginManifest, PublicKey, Roots, SecretKey, Trust, seal_plugin};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use std::process::{Command, Stdio};
 pub fn all(
     root: &Path,
     out: &Path,
-    board: Board,
+    board: &Board,
     bundles: &[PathBuf],
 ) -> Result<Vec<PathBuf>, AnyError> {
     let compiler = crate::run::programs(root).join("evenkeeld");
     let described =
-        Command::new(&compiler).args(["describe-code", "--target", board.triple()]).output()?;
+        Command::new(&compiler).args(["describe-code", "--target", &board.plugin_code]).output()?;
     let row: CodePart = serde_json::from_slice(&described.stdout)?;
     let key = SecretKey::read(&crate::plugins::development_key(root, "plugin", "development")?)?;
     let folder = super::fresh(&out.join("plugins"))?;

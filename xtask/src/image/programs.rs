@@ -1,7 +1,8 @@
 //! The programs of the image: static, without the compiler of plugins.
 
-use super::Board;
+use super::cross::Cross;
 use crate::run::{AnyError, cargo, exec};
+use evenkeel_image::board::Board;
 use std::path::{Path, PathBuf};
 
 /// Where the programs are.
@@ -15,8 +16,8 @@ pub struct Programs {
 }
 
 /// Where [`build`] puts them.
-pub fn built(root: &Path, board: Board) -> Programs {
-    let folder = root.join("target/image/build").join(board.triple()).join("release");
+pub fn built(root: &Path, board: &Board) -> Programs {
+    let folder = root.join("target/image/build").join(&board.target).join("release");
     let program = |name: &str| folder.join(name);
     Programs {
         init: program("evenkeel-init"),
@@ -28,18 +29,43 @@ pub fn built(root: &Path, board: Board) -> Programs {
 /// Build them for `board`, in a target folder of their own: static programs
 /// share no library with those of the tests. What was built before a command
 /// was cut off is kept.
-pub fn build(root: &Path, board: Board) -> Result<Programs, AnyError> {
+pub fn build(root: &Path, board: &Board, cross: Option<&Cross>) -> Result<Programs, AnyError> {
     let target = root.join("target/image/build");
-    let triple = board.triple();
-    let flags = "-C target-feature=+crt-static -C relocation-model=static";
-    let variable = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.to_uppercase().replace('-', "_"));
+    let triple = board.target.as_str();
+    let flags = flags(root, cross).join("\x1f");
     let build = |arguments: &[&str]| {
-        let mut cargo = cargo(&["build", "--release", "--target", triple]);
-        cargo.args(arguments).env("CARGO_TARGET_DIR", &target).env(&variable, flags);
+        let mut cargo = cargo(&["build", "--locked", "--release", "--target", triple]);
+        cargo.args(arguments).current_dir(root);
+        cargo.env("CARGO_TARGET_DIR", &target).env("CARGO_ENCODED_RUSTFLAGS", &flags);
+        if let Some(cross) = cross {
+            cross.prepare(&mut cargo);
+        }
         // Another way to compile would build everything again.
         exec(cargo.env("CARGO_INCREMENTAL", "0"))
     };
     build(&["--package", "evenkeel-init", "--package", "evenkeel-guard"])?;
     build(&["--package", "evenkeeld", "--bin", "evenkeeld", "--no-default-features"])?;
     Ok(built(root, board))
+}
+
+/// Static programs with no path of this machine in them: two builds in two
+/// folders are the same bytes.
+fn flags(root: &Path, cross: Option<&Cross>) -> Vec<String> {
+    let mut flags =
+        vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=static".to_owned()];
+    let mut rename = |from: &Path, to| {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    };
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(home) = std::env::var_os("CARGO_HOME").map(PathBuf::from).or(home) {
+        rename(&home, "/cargo");
+    }
+    rename(root, "/evenkeel");
+    if let Some(cross) = cross {
+        // It lies below a root, too; the last that fits counts.
+        rename(cross.place(), "/rust");
+        // The C compiler brings the beginning and the end of a program.
+        flags.push("-Clink-self-contained=no".to_owned());
+    }
+    flags
 }

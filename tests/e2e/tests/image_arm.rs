@@ -1,0 +1,209 @@
+//! The image for 32-bit ARM: it boots verified, protects, interprets a signed
+//! plugin, takes an update and stays within its memory; and its programs run
+//! on a Cortex-A8, which has no divide instruction.
+//!
+//! Everything is emulated; what is measured is printed.
+
+mod bench;
+
+use bench::{
+    BOOT, Bench, Built, SCENARIO, bill_of_materials, first_cycle, first_sign_in, it_protects, lists,
+};
+use evenkeel_e2e::machine::format_data;
+use evenkeel_e2e::{Client, Options, Stack};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const BOARD: &str = "qemu-arm";
+/// What the daemon may use with 20 plugins and 512 modules.
+const MEMORY_MAX: f64 = 64e6;
+/// How long it runs before its memory is read.
+const SETTLED: Duration = Duration::from_secs(60);
+
+#[test]
+fn an_arm_board_protects_and_interprets_a_plugin() {
+    let built = Built::find(BOARD);
+    let mut bench = Bench::new(&built, SCENARIO);
+    let (_, mut qemu, begun) = bench.on();
+    let mut client = bench.console(&mut qemu, begun);
+    first_sign_in(&mut client, &mut qemu);
+    println!("boot to first cycle of the guard: {:.1} s", first_cycle(&mut client, begun));
+    it_protects(&mut client);
+    let (running, _) = plugins(&mut client);
+    assert_eq!(running, ["licence-lc", "megatec"]);
+    let firmware = client.get("/api/v1/firmware").expect("slots");
+    assert_eq!(firmware["development"], true, "{firmware:#}");
+    println!("daemon resident: {:.1} MB", resident(&mut client) / 1e6);
+}
+
+#[test]
+fn the_bill_of_materials_is_valid_and_whole() {
+    let bill = bill_of_materials(&Built::find(BOARD));
+    for name in ["evenkeel-init", "evenkeel-guard", "evenkeeld", "pulley-interpreter", "musl-dev"] {
+        assert!(lists(&bill, name), "{name}");
+    }
+}
+
+/// The names of the plugins that run, and what the others say.
+fn plugins(client: &mut Client) -> (Vec<String>, Vec<Value>) {
+    let list = client.get("/api/v1/plugins").expect("plugins");
+    let list = list.as_array().cloned().unwrap_or_default();
+    let (run, rest): (Vec<_>, Vec<_>) = list.into_iter().partition(|p| p["state"] == "running");
+    let name = |plugin: &Value| plugin["name"].as_str().unwrap_or_default().to_owned();
+    let mut names: Vec<_> = run.iter().map(name).collect();
+    names.sort();
+    (names, rest)
+}
+
+/// Resident memory of the daemon, bytes, as it says itself.
+fn resident(client: &mut Client) -> f64 {
+    let page = client.get_text("/metrics", None).expect("metrics");
+    let line = page.lines().find_map(|l| l.strip_prefix("process_resident_memory_bytes "));
+    line.expect("a row").trim().parse().expect("a number")
+}
+
+/// Its budget: 20 plugins and 512 modules.
+#[test]
+fn twenty_plugins_and_512_modules_fit() {
+    let built = Built::find(BOARD);
+    let mut scenario = String::new();
+    let mut guard =
+        "cycle_ms = 2000\n[[bus]]\nport = \"/dev/ttyS0\"\n[[battery]]\nname = \"NP7-12\"\n\
+                     chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n"
+            .to_owned();
+    for string in 0..16 {
+        let first = 1 + 32 * string;
+        let _ = write!(
+            scenario,
+            "[[strings]]\nblocks = 32\nfirst_address = {first}\ninitial_spread_v = 0.0\n"
+        );
+        let _ = write!(
+            guard,
+            "[[string]]\nname = \"S{string}\"\nmodule = \"C20\"\nbattery = \"NP7-12\"\n\
+             first_address = {first}\nblocks = 32\n"
+        );
+    }
+    scenario += "[[ups]]\nkind = \"online\"\n";
+    let mut bench = Bench::new(&built, &scenario);
+    load(&built, &bench, &guard);
+    let (_, mut qemu, begun) = bench.on();
+    let mut client = bench.console(&mut qemu, begun);
+    first_sign_in(&mut client, &mut qemu);
+    println!("boot to first cycle of the guard: {:.1} s", first_cycle(&mut client, begun));
+    let all_run = |plugins: &Value| {
+        let running = |list: &Vec<Value>| list.iter().all(|plugin| plugin["state"] == "running");
+        plugins.as_array().is_some_and(running)
+    };
+    client.await_answer("/api/v1/plugins", all_run);
+    let (running, others) = plugins(&mut client);
+    assert_eq!((running.len(), others), (20, Vec::new()));
+    let strings = client.await_answer("/api/v1/strings", |strings| {
+        strings.as_array().is_some_and(|s| s.iter().all(|s| s["worst_mv"].is_number()))
+    });
+    let blocks = |string: &Value| string["blocks"].as_array().map_or(0, Vec::len);
+    let blocks: usize = strings.as_array().expect("strings").iter().map(blocks).sum();
+    assert_eq!(blocks, 512, "a licence shows them all");
+    let before = resident(&mut client);
+    std::thread::sleep(SETTLED);
+    let bytes = resident(&mut client);
+    println!("daemon resident, 20 plugins, 512 modules: {:.1} MB", bytes / 1e6);
+    println!("  {:.1} MB at first, {:?} later", before / 1e6, SETTLED);
+    assert!(bytes < MEMORY_MAX, "{bytes} bytes");
+}
+
+/// Another data partition: 512 modules, 20 plugins, a licence for them.
+fn load(built: &Built, bench: &Bench, guard: &str) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("data");
+    for folder in ["guard/state", "daemon/store/licences", "daemon/trust"] {
+        fs::create_dir_all(data.join(folder)).expect("made");
+    }
+    let target = built.image.ancestors().nth(2).expect("a folder");
+    let settings = data.join("guard/guard.toml");
+    fs::write(&settings, guard).expect("written");
+    run(Command::new(built.programs.join("evenkeel-guard")).arg("seal").arg(&settings));
+    let network = "interface eth0\naddress 10.0.2.15/24\ngateway 10.0.2.2\n";
+    fs::write(data.join("network.conf"), network).expect("written");
+    for key in ["plugin.pub", "licence.pub"] {
+        let from = target.join("dev-keys").join(key);
+        fs::copy(from, data.join("daemon/trust").join(key)).expect("a key");
+    }
+    const SERIAL: &str = "7QK4-M2ZD-9XWB-U";
+    fs::write(data.join("daemon/store/serial"), SERIAL).expect("written");
+    let licence = ["--edition", "test", "--customer", "Test", "--id", "test", "--not-before", "0"];
+    let mut make = Command::new(built.programs.join("evenkeel-plugin"));
+    make.args(["licence", "--serial", SERIAL]).args(licence).arg("--key");
+    make.arg(target.join("dev-keys/licence.key")).arg("--out");
+    run(make.arg(data.join("daemon/store/licences/test.evkl")));
+    let mut daemon = "data_dir = \"/data/daemon/store\"\nlisten = \"0.0.0.0:443\"\n\
+        guard_socket = \"/run/evenkeel/guard.sock\"\nplugin_dir = \"/usr/lib/evenkeel/plugins\"\n\
+        trust_dir = \"/data/daemon/trust\"\n[[plugin]]\nname = \"licence-lc\"\n[[plugin]]\n\
+        name = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"/dev/ttyS1\"\n"
+        .to_owned();
+    // Their agents do not answer; they ask all the same.
+    for n in 1..=18 {
+        let _ = write!(
+            daemon,
+            "[[plugin]]\nname = \"snmp-ups\"\nid = \"ups-{n}\"\npoints = \"ups.{n}\"\n\
+             grant.snmp.ups = {{ address = \"10.0.2.2:{}\", version = \"v2c\", community = \"c\" }}\n",
+            40_000 + n
+        );
+    }
+    fs::write(data.join("daemon/evenkeeld.toml"), daemon).expect("written");
+    let (_, len) = bench.machine.partition("data").expect("a partition");
+    let image = dir.path().join("data.ext4");
+    format_data(&data, &image, len).expect("formatted");
+    bench.machine.write("data", 0, &fs::read(image).expect("made")).expect("written");
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("started");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Guard, daemon and an interpreted plugin on the processor of the real board,
+/// by emulation of single programs.
+#[test]
+fn the_programs_run_on_a_cortex_a8() {
+    let built = Built::find(BOARD);
+    let dir = tempfile::tempdir().expect("a folder");
+    let programs = dir.path().join("programs");
+    fs::create_dir(&programs).expect("made");
+    for name in ["evenkeel-sim", "evenkeel-plugin"] {
+        symlink(built.programs.join(name), programs.join(name)).expect("linked");
+    }
+    for name in ["evenkeel-guard", "evenkeeld"] {
+        let program = built.image.join("root/sbin").join(name);
+        on_cortex_a8(&program, &programs.join(name));
+    }
+    let init = Command::new("qemu-arm-static")
+        .args(["-cpu", "cortex-a8"])
+        .arg(built.image.join("root/sbin/init"))
+        .output()
+        .expect("qemu-user-static is installed");
+    let said = String::from_utf8_lossy(&init.stderr);
+    assert!(said.contains("the kernel starts it"), "{said}");
+    let options = Options::for_test(dir.path()).expect("built");
+    let plugins = built.image.join("plugins");
+    let begun = Instant::now();
+    let mut stack = Stack::start(Options { programs, plugins, ..options }).expect("a stack");
+    let mut client = stack.sign_in().expect("in");
+    it_protects(&mut client);
+    let (running, _) = self::plugins(&mut client);
+    assert_eq!(running, ["licence-lc", "megatec"]);
+    println!("guard, daemon and plugin on a Cortex-A8: {:.1} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < BOOT);
+}
+
+/// A program at `path` that runs `program` on the emulated processor.
+fn on_cortex_a8(program: &Path, path: &Path) {
+    let text =
+        format!("#!/bin/sh\nexec qemu-arm-static -cpu cortex-a8 {} \"$@\"\n", program.display());
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("made runnable");
+}

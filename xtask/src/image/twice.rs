@@ -1,0 +1,96 @@
+//! Two builds of one source are the same bytes: the image is built a second
+//! time from a copy of the source in another folder, and compared.
+//!
+//! Fetched packages, keys and the signed plugins are shared: they are inputs.
+
+use crate::run::{AnyError, command};
+use evenkeel_image::board::Board;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Bytes that are compared at once.
+const CHUNK: u64 = 1 << 20;
+
+/// Build the image of `board` again, and compare it with the one in `out`.
+pub fn check(root: &Path, board: &Board, plugins: &[PathBuf], out: &Path) -> Result<(), AnyError> {
+    let copy = super::fresh(&root.join("target/image/twice"))?;
+    copy_sources(root, &copy)?;
+    fs::create_dir_all(copy.join("target/image"))?;
+    for shared in ["debug", "dev-keys", "image/kernel", "image/toolchain"] {
+        let target = root.join("target").join(shared);
+        symlink(target, copy.join("target").join(shared))?;
+    }
+    let again = super::build(&copy, board, plugins, false)?;
+    let bundle = format!("evenkeel-{}-{}.evkf", env!("CARGO_PKG_VERSION"), board.name);
+    for name in ["sbom.cdx.json", "first-stage.cpio", "root.sqfs", &bundle, "disk.img"] {
+        if let Some(at) = first_difference(&out.join(name), &again.join(name))? {
+            return Err(format!("{name} differs from byte {at} on; see {}", again.display()).into());
+        }
+    }
+    println!("   both builds are the same bytes");
+    Ok(fs::remove_dir_all(copy)?)
+}
+
+/// The files that the version control knows, as they are now.
+fn copy_sources(root: &Path, copy: &Path) -> Result<(), AnyError> {
+    let known = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let listed = command("git", &known).current_dir(root).output()?;
+    if !listed.status.success() {
+        return Err("git cannot list the sources; is this a clone?".into());
+    }
+    let listed = String::from_utf8(listed.stdout)?;
+    for name in listed.split_terminator('\0') {
+        let (from, to) = (root.join(name), copy.join(name));
+        // One that was removed and not yet committed.
+        if from.exists() {
+            fs::create_dir_all(to.parent().unwrap_or(copy))?;
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Where two files differ first; `None` when they are the same.
+fn first_difference(one: &Path, other: &Path) -> Result<Option<u64>, AnyError> {
+    let (mut one, mut other) = (File::open(one)?, File::open(other)?);
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    loop {
+        here.clear();
+        there.clear();
+        one.by_ref().take(CHUNK).read_to_end(&mut here)?;
+        other.by_ref().take(CHUNK).read_to_end(&mut there)?;
+        if here != there {
+            let same = here.iter().zip(&there).take_while(|(a, b)| a == b).count();
+            return Ok(Some(at + same as u64));
+        }
+        if here.is_empty() {
+            return Ok(None);
+        }
+        at += here.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_found_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path
+        };
+        let mut bytes = vec![7; CHUNK as usize + 10];
+        let one = file("one", &bytes);
+        assert_eq!(first_difference(&one, &file("same", &bytes)).unwrap(), None);
+        let shorter = file("shorter", &bytes[..bytes.len() - 1]);
+        assert_eq!(first_difference(&one, &shorter).unwrap(), Some(CHUNK + 9));
+        bytes[CHUNK as usize + 3] = 8;
+        assert_eq!(first_difference(&one, &file("other", &bytes)).unwrap(), Some(CHUNK + 3));
+    }
+}
