@@ -48,7 +48,8 @@ pub struct PluginManifest {
     /// Devices that it is known to work with; may be empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<Model>,
-    /// One row for each part with precompiled code; may be empty.
+    /// One row for each part with precompiled code; may be empty, and is empty
+    /// in the bundles of vendors ([`crate::Reason::ForeignCode`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<CodePart>,
     /// Payload, in the order of the file.

@@ -215,6 +215,16 @@ pub enum Reason {
         /// Whose key it is.
         origin: Origin,
     },
+    /// Machine code by somebody else: nothing confines what it does.
+    #[error(
+        "it brings machine code along, which no sandbox can hold, so only a key of the platform \
+        may sign it, but this is {origin}; ask the vendor for a bundle of the component alone, \
+        which the appliance compiles itself"
+    )]
+    ForeignCode {
+        /// Whose key it is.
+        origin: Origin,
+    },
 }
 
 fn subject(kind: Kind, plugin: Option<&str>) -> String {

@@ -553,10 +553,9 @@ impl Trust {
             return Err(Reason::RolledBack { found, least });
         }
         let foreign = signers.first().filter(|_| !signers.iter().any(Signer::is_platform));
-        match foreign {
-            Some(signer) if manifest.is_licence_gate() => {
-                Err(Reason::ForeignGate { origin: signer.origin() })
-            }
+        match foreign.map(Signer::origin) {
+            Some(origin) if manifest.is_licence_gate() => Err(Reason::ForeignGate { origin }),
+            Some(origin) if !manifest.code.is_empty() => Err(Reason::ForeignCode { origin }),
             _ => Ok(()),
         }
     }

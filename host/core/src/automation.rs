@@ -27,6 +27,9 @@ pub struct Document {
     /// Time zone of the calendar and of windows, as the IANA calls it.
     #[serde(default = "utc")]
     pub zone: String,
+    /// Language of what jobs say and send, as its tag (BCP 47): `en`, `de`, …
+    #[serde(default = "english", skip_serializing_if = "is_english")]
+    pub lang: String,
     /// The rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rule: Vec<Rule>,
@@ -49,10 +52,18 @@ fn utc() -> String {
     "UTC".to_owned()
 }
 
+fn english() -> String {
+    "en".to_owned()
+}
+
+fn is_english(tag: &str) -> bool {
+    tag == "en"
+}
+
 impl Default for Document {
     fn default() -> Self {
         let (rule, job, sequence, schedule, confirm) = Default::default();
-        Self { zone: utc(), rule, job, sequence, schedule, confirm }
+        Self { zone: utc(), lang: english(), rule, job, sequence, schedule, confirm }
     }
 }
 

@@ -3,7 +3,9 @@
 //! The same [`Engine`] as in the running appliance is fed with frames of the
 //! past ([`Recorded`]) or of a script ([`Script`]), and its tasks are written
 //! down instead of carried out; each counts as done at once. Status words of
-//! UPSes go through the same detector as live ([`UpsWatch`]).
+//! UPSes in a script go through the same detector as live ([`UpsWatch`]); in the
+//! recorded past its events are in the log, and the words are made of those
+//! ([`upses`]).
 //!
 //! ```toml
 //! for_s = 1800
@@ -34,6 +36,8 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub mod upses;
+
 /// Longest rehearsal of a script, s.
 pub const SCRIPT_MAX_S: u32 = 7 * 86_400;
 /// Most frames of a script.
@@ -45,7 +49,7 @@ const SCANS_MAX: u64 = 200_000;
 /// Shortest time between two scans, ms: the appliance's own.
 const SCAN_MS: u64 = 500;
 /// Where a UPS says what it does.
-const STATUS: &str = ".ups.status";
+pub const STATUS: &str = ".ups.status";
 /// Virtual time begins here, so that nothing lies before zero.
 const BEGIN: Nanos = Nanos::from_secs(1_000);
 
@@ -58,6 +62,15 @@ pub struct Frame {
     pub points: Vec<(Name, Option<Value>)>,
     /// Events that were told.
     pub events: Vec<Event>,
+}
+
+/// Who says what the UPSes of a past do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Nobody: it follows from their status words, as it does live.
+    Words,
+    /// The events of the past.
+    Events,
 }
 
 /// A past that can be gone through, oldest first.
@@ -183,6 +196,9 @@ pub struct Table {
     pub for_ms: u64,
     /// It ended early: there are more rows than [`ROWS_MAX`].
     pub cut: bool,
+    /// Points that rules read and of which the past holds nothing: they were not
+    /// known all the time.
+    pub not_recorded: Vec<String>,
 }
 
 /// `   61.5 s  action  job horn: switch output 2 of device 3 on`.
@@ -195,9 +211,12 @@ impl fmt::Display for Table {
             };
             writeln!(f, "{:>10.1} s  {what:<6}  {}", row.at_ms as f64 / 1e3, row.text)?;
         }
-        match self.cut {
-            true => writeln!(f, "… and more: the table ends here"),
-            false => Ok(()),
+        if self.cut {
+            writeln!(f, "… and more: the table ends here")?;
+        }
+        match &self.not_recorded[..] {
+            [] => Ok(()),
+            names => writeln!(f, "not recorded, and taken as not known: {}", names.join(", ")),
         }
     }
 }
@@ -206,11 +225,12 @@ impl fmt::Display for Table {
 pub fn rehearse(
     plan: &Plan,
     mut past: impl Recorded,
+    telling: Telling,
     begin_ms: u64,
     for_ms: u64,
     zone: &impl Zone,
 ) -> Table {
-    let mut stage = Stage::new(plan, begin_ms);
+    let mut stage = Stage::new(plan, telling, begin_ms);
     let step = SCAN_MS.max(for_ms / SCANS_MAX);
     let mut next = past.next_frame();
     let mut at_ms = 0;
@@ -230,6 +250,7 @@ pub fn rehearse(
 /// An engine and what it sees.
 struct Stage {
     engine: Engine,
+    telling: Telling,
     begin_ms: u64,
     points: BTreeMap<Name, Value>,
     upses: BTreeMap<Name, UpsWatch>,
@@ -238,10 +259,10 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(plan: &Plan, begin_ms: u64) -> Self {
+    fn new(plan: &Plan, telling: Telling, begin_ms: u64) -> Self {
         let engine = Engine::new(plan, BTreeMap::new());
         let (points, upses, table) = Default::default();
-        Self { engine, begin_ms, points, upses, next_id: 1, table }
+        Self { engine, telling, begin_ms, points, upses, next_id: 1, table }
     }
 
     fn clock(&self, at_ms: u64) -> Clock {
@@ -255,7 +276,9 @@ impl Stage {
 
     fn set(&mut self, frame: Frame, at_ms: u64) {
         for (name, value) in frame.points {
-            if let Some(ups) = name.as_str().strip_suffix(STATUS) {
+            if self.telling == Telling::Words
+                && let Some(ups) = name.as_str().strip_suffix(STATUS)
+            {
                 self.upses.entry(name.clone()).or_insert_with(|| UpsWatch::new(ups.to_owned()));
             }
             match value {
@@ -357,8 +380,8 @@ no_return = true
         let plan = Document::parse(PLAN).and_then(Document::plan).expect("a plan");
         let (script, frames) = Script::parse(script).expect("a script");
         let begin_ms = u64::from(script.begin_unix_s) * 1_000;
-        rehearse(&plan, frames.into_iter(), begin_ms, u64::from(script.for_s) * 1_000, &Utc)
-            .to_string()
+        let for_ms = u64::from(script.for_s) * 1_000;
+        rehearse(&plan, frames.into_iter(), Telling::Words, begin_ms, for_ms, &Utc).to_string()
     }
 
     #[test]

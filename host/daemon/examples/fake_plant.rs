@@ -16,7 +16,7 @@ use evenkeeld::console::{Console, Parts, server, tls};
 use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
-use evenkeeld::jobs::{Automation, Executor, NoNotifiers};
+use evenkeeld::jobs::{Automation, Executor, NoNotifiers, Receivers};
 use evenkeeld::licence::{Licences, NoGate, TrustNow};
 use evenkeeld::login::{LoginSettings, Nobody};
 use evenkeeld::plant::Plant;
@@ -38,14 +38,15 @@ async fn main() {
     let path = dir.clone();
     // Every value is shown: there is no gate to ask, and nothing to sell.
     let gate = Arc::new(NoGate);
-    let places = Places { trust_dir: dir.clone(), data_dir: dir.clone() };
+    let places = Places::new(&dir, &dir);
     let trust: TrustNow = Box::new(move || trusted::load(&places, &Default::default()).0);
     let licences = Licences::open(&dir, trust, hub.clone(), store.clone(), gate, Arc::default());
     let licences = Arc::new(licences.expect("a serial number"));
     hub.set_limits(evenkeel_core::licence::Limits { blocks: None, ups_va: None });
     let remote = Remote::new(LoginSettings::default(), Arc::new(Nobody));
     let nobody = Arc::new(NoNotifiers);
-    let executor = Executor::new(orders.clone(), Arc::default(), nobody, Vec::new());
+    let receivers = Arc::new(Receivers::open(store.clone()));
+    let executor = Executor::new(orders.clone(), Arc::default(), nobody, receivers, hub.clone());
     let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
     let alarms = Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
     let firmware = Firmware::new(dir.join("slots.sock"), hub.clone(), store.clone(), None);

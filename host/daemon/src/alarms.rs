@@ -22,6 +22,7 @@ use evenkeel_core::alarm::{
     Act, Alarm, AlarmEvent, Book, Place, Refusal, Rule, ThresholdError, Thresholds, Watcher,
 };
 use evenkeel_core::events::Event;
+use evenkeel_core::settings::forms::Kind;
 use evenkeel_core::time::Nanos;
 use past::History;
 use sight::Sight;
@@ -32,8 +33,8 @@ use std::time::Duration;
 
 /// Name of the book among the documents.
 const BOOK: &str = "alarms";
-/// Name of the thresholds among the settings.
-pub const DOCUMENT: &str = "thresholds";
+/// The thresholds among the settings.
+pub const DOCUMENT: Kind = Kind::first("thresholds");
 /// Most bytes of the kept book; the store takes 256 KiB.
 const BOOK_MAX: usize = 250 << 10;
 /// Longest time between two looks.
@@ -235,7 +236,7 @@ impl Alarms {
     /// [`AlarmError`]; those before stay in force then.
     pub async fn set_thresholds(&self, rules: Vec<Rule>) -> Result<(), AlarmError> {
         let thresholds = self.checked(rules)?;
-        let kept = self.store.keep_settings(DOCUMENT, &thresholds.to_toml());
+        let kept = self.store.keep_settings(&DOCUMENT, &thresholds.to_toml());
         kept.done().await.map_err(AlarmError::Store)?;
         let batteries = self.hub.batteries();
         let mut state = self.state();
@@ -341,7 +342,7 @@ fn kept_book(store: &Store) -> Book {
 
 /// The newest revision that can be read.
 fn kept_thresholds(store: &Store) -> Thresholds {
-    let revisions = store.settings(DOCUMENT).unwrap_or_else(|e| {
+    let revisions = store.settings(&DOCUMENT).unwrap_or_else(|e| {
         tracing::error!("thresholds cannot be read, the built-in ones are in force: {}", chain(&e));
         Vec::new()
     });
@@ -349,7 +350,7 @@ fn kept_thresholds(store: &Store) -> Thresholds {
         match Thresholds::parse(&revision.text) {
             Ok(thresholds) => return thresholds,
             Err(e) => {
-                let (what, reason) = (DOCUMENT.to_owned(), e.to_string());
+                let (what, reason) = (DOCUMENT.name.to_owned(), e.to_string());
                 tracing::error!("revision {} of the thresholds: {e}", revision.revision);
                 store.record(Event::SettingsRefused { what, reason });
             }

@@ -25,12 +25,11 @@
 //! ```
 
 use crate::grants::Grants;
-use crate::jobs::Webhook;
 use crate::login::LoginSettings;
 use crate::store::Revision;
 use crate::telemetry::settings::{FlashSettings, MetricsSettings, Telemetry};
 use evenkeel_core::points::{Name, battery};
-use evenkeel_core::settings::forms::{Chain, Document, Step, without};
+use evenkeel_core::settings::forms::{Chain, Document, Kind, Step, without};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,22 +39,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
-/// Name of the configuration among the settings in the store.
-pub const DOCUMENT: &str = "configuration";
+/// The configuration among the settings in the store.
+pub const DOCUMENT: Kind = Kind { name: "configuration", chain: FORMS };
 /// Time between two history samples when the file does not say.
 pub const HISTORY_PERIOD: Duration = Duration::from_secs(20 * 60);
 /// Most plugins in a configuration.
 pub const PLUGINS_MAX: usize = 64;
-/// Most webhooks in a configuration.
-pub const WEBHOOKS_MAX: usize = 64;
 
-/// What stands in each form of the configuration: `[metrics]`, `[flash]` and
-/// `[[webhook]]` came with form 2.
+/// What stands in each form of the configuration: `[metrics]` and `[flash]` came
+/// with form 2.
 pub const FORMS: Chain = Chain {
-    steps: &[Step {
-        forward: |_| {},
-        back: |table| without(table, &["metrics", "flash", "webhook"]),
-    }],
+    steps: &[Step { forward: |_| {}, back: |table| without(table, &["metrics", "flash"]) }],
     names: &[
         "data_dir",
         "listen",
@@ -67,21 +61,8 @@ pub const FORMS: Chain = Chain {
         "login",
         "metrics",
         "flash",
-        "webhook",
     ],
 };
-
-/// The same configuration as programs of form 1 read it; `None` when they can
-/// read the text itself.
-#[must_use]
-pub fn for_older_programs(text: &str) -> Option<String> {
-    let document = Document::parse(text).ok()?;
-    let said = document.form;
-    // A file that says no form may have everything in it that is known.
-    let newest = Document { form: FORMS.newest(), ..FORMS.known_part(&document).0 };
-    let (older, lost) = FORMS.bring(newest, 1).ok()?;
-    (said > 1 || !lost.is_empty()).then(|| older.to_text())
-}
 
 /// Everything the daemon is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,8 +83,6 @@ pub struct Config {
     pub plugins: Vec<PluginGrant>,
     /// Who else decides about sign-ins.
     pub login: LoginSettings,
-    /// Web servers that jobs may tell.
-    pub webhooks: Vec<Webhook>,
     /// Who may read metrics, and what the store lies on.
     pub telemetry: Telemetry,
 }
@@ -236,7 +215,6 @@ impl Config {
         })?;
         check_plugins(text, &file.plugin)?;
         check_login(text, file.login.as_ref(), &file.plugin)?;
-        check_webhooks(text, &file.webhook)?;
         Ok(Self {
             data_dir: file.data_dir,
             listen: file.listen,
@@ -246,7 +224,6 @@ impl Config {
             history_period: file.history_period_s.unwrap_or(HISTORY_PERIOD),
             plugins: file.plugin.into_iter().map(Spanned::into_inner).collect(),
             login: file.login.map(Spanned::into_inner).unwrap_or_default(),
-            webhooks: file.webhook.into_iter().map(Spanned::into_inner).collect(),
             telemetry: Telemetry { metrics: file.metrics, flash: file.flash },
         })
     }
@@ -313,8 +290,6 @@ struct ConfigFile {
     plugin: Vec<Spanned<PluginGrant>>,
     login: Option<Spanned<LoginSettings>>,
     #[serde(default)]
-    webhook: Vec<Spanned<Webhook>>,
-    #[serde(default)]
     metrics: MetricsSettings,
     #[serde(default)]
     flash: FlashSettings,
@@ -380,21 +355,6 @@ fn check_login(
     let names: Vec<_> = plugins.iter().map(|p| p.get_ref().id()).collect();
     let line = line_of(text, login.span().start);
     login.get_ref().check(&names).map_err(|problem| ConfigError::Line { line, problem })
-}
-
-/// Jobs name them.
-fn check_webhooks(text: &str, webhooks: &[Spanned<Webhook>]) -> Result<(), ConfigError> {
-    for (i, spanned) in webhooks.iter().enumerate() {
-        let name = &spanned.get_ref().name;
-        let twice = webhooks[..i].iter().any(|other| other.get_ref().name == *name);
-        let problem = match (i >= WEBHOOKS_MAX, twice) {
-            (true, _) => format!("more than {WEBHOOKS_MAX} webhooks"),
-            (_, true) => format!("webhook {name:?} stands here twice"),
-            _ => continue,
-        };
-        return Err(ConfigError::Line { line: line_of(text, spanned.span().start), problem });
-    }
-    Ok(())
 }
 
 fn names_overlap(a: &str, b: &str) -> bool {
@@ -489,10 +449,11 @@ settings = { protocol = "Q1" }
         let newest = format!("form = 2\n{GOOD}[flash]\ncapacity_mib = 4096\n");
         let config = Config::parse(&newest).expect("form 2");
         assert_eq!(config.telemetry.flash.capacity_bytes(), 4 << 30);
-        let older = for_older_programs(&newest).expect("there is something to take away");
-        assert!(!older.contains("form") && !older.contains("flash"), "{older}");
-        assert_eq!(Config::parse(&older).ok(), Config::parse(GOOD).ok());
-        assert_eq!(for_older_programs(GOOD), None, "it is of form 1");
+        let kept = FORMS.texts(&newest);
+        assert_eq!(kept.len(), 2, "there is something to take away");
+        assert!(!kept[0].contains("form") && !kept[0].contains("flash"), "{kept:?}");
+        assert_eq!(Config::parse(&kept[0]).ok(), Config::parse(GOOD).ok());
+        assert_eq!(FORMS.texts(GOOD), [GOOD], "form 1 says it all");
 
         let newer = format!("form = 7\n{GOOD}[teleport]\nto = \"x\"\n");
         assert_eq!(Config::parse(&newer).ok(), Config::parse(GOOD).ok(), "as far as it goes");

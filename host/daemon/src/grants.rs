@@ -25,7 +25,7 @@ pub mod event_log;
 pub mod hid;
 pub mod snmp;
 
-pub use endpoint::{Endpoint, Pin, TlsName, Trust};
+pub use endpoint::{Authorities, Endpoint, Pin, TlsName, Trust};
 
 use crate::plugin_admin::MASK;
 use core::fmt;
@@ -355,7 +355,7 @@ macro_rules! by_text {
         }
     )*};
 }
-by_text!(DevicePath, Listen, Subtree, CommandPattern, Secret, TlsName, Pin);
+by_text!(DevicePath, Listen, Subtree, CommandPattern, Secret, Authorities, TlsName, Pin);
 
 macro_rules! shown {
     ($($type:ty),*) => {$(
@@ -366,7 +366,7 @@ macro_rules! shown {
         }
     )*};
 }
-shown!(DevicePath, Listen, Subtree, CommandPattern, TlsName, Pin);
+shown!(DevicePath, Listen, Subtree, CommandPattern, Authorities, TlsName, Pin);
 
 #[cfg(test)]
 mod tests {

@@ -492,7 +492,7 @@ pub(crate) mod tests {
 
     /// Whoever has a key in `dir`.
     pub(crate) fn trust_in(dir: &Path) -> TrustNow {
-        let places = Places { trust_dir: dir.to_owned(), data_dir: dir.to_owned() };
+        let places = Places::new(dir, dir);
         Box::new(move || trusted::load(&places, &Default::default()).0)
     }
 

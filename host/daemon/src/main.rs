@@ -18,7 +18,7 @@ use evenkeeld::failure::chain;
 use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
-use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers};
+use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers, Receivers};
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
 use evenkeeld::notify::{Notifiers, nudge};
@@ -171,13 +171,16 @@ fn replay_plugin(
     trust: &Path,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let compiler = Compiler::without_cache(engine::start()?, helper::Helper::default());
-    let places = Places { trust_dir: trust.to_owned(), data_dir: trust.to_owned() };
+    let places = Places::new(trust, trust);
     let (trust, problems) = trusted::load(&places, &roster::Decisions::default());
     problems.iter().for_each(|problem| tracing::error!("{}", chain(problem)));
     let replayed = replay::replay(&compiler, &trust, bundle, recording)?;
     let then = replayed.report.failure;
     let now = replayed.failure.map_or("no call failed".to_owned(), |failure| failure.to_string());
     println!("then: {then}\nnow:  {now}");
+    if let Some(last) = replayed.last_call {
+        println!("last call: {last}");
+    }
     for missing in [replayed.report.gap, replayed.diverged].into_iter().flatten() {
         println!("but:  {missing}");
     }
@@ -213,7 +216,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         });
     }
 
-    let executor = executor(&config, &orders, &commands, plugins.as_ref());
+    let executor = executor((&hub, &store), &orders, &commands, plugins.as_ref());
     let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
     tasks.spawn(automation.clone().run());
     let admin: Arc<dyn PluginAdmin> = match &plugins {
@@ -305,13 +308,12 @@ async fn begin(
     store.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION").to_owned() });
     let kept = match &asked {
         Ok((_, text)) => {
-            keep_for_older_programs(&store, text).await;
-            if let Err(e) = store.keep_settings(config::DOCUMENT, text).done().await {
+            if let Err(e) = store.keep_settings(&config::DOCUMENT, text).done().await {
                 tracing::warn!("the configuration is not kept as the last good one: {}", chain(&e));
             }
             Vec::new()
         }
-        Err(_) => store.settings(config::DOCUMENT).unwrap_or_else(|e| {
+        Err(_) => store.settings(&config::DOCUMENT).unwrap_or_else(|e| {
             tracing::error!("no older configuration: {}", chain(&e));
             Vec::new()
         }),
@@ -321,7 +323,7 @@ async fn begin(
     if let (Some(refused), Some(revision)) = (refused, revision) {
         let reason = chain(&refused);
         tracing::error!("{reason}; running with revision {revision} of the configuration");
-        let what = config::DOCUMENT.to_owned();
+        let what = config::DOCUMENT.name.to_owned();
         notices.push(format!(
             "The configuration was refused; revision {revision}, the last good one, is in force. \
              {reason}"
@@ -329,19 +331,6 @@ async fn begin(
         store.record(Event::SettingsRefused { what, reason });
     }
     Ok((config, store))
-}
-
-/// A revision that an older program can go back to, before the one in force.
-async fn keep_for_older_programs(store: &Store, text: &str) {
-    let newest = store.settings(config::DOCUMENT).unwrap_or_default().into_iter().next();
-    if newest.is_some_and(|newest| newest.text == text) {
-        return;
-    }
-    if let Some(older) = config::for_older_programs(text)
-        && let Err(e) = store.keep_settings(config::DOCUMENT, &older).done().await
-    {
-        tracing::warn!("no configuration is kept for an older program: {}", chain(&e));
-    }
 }
 
 /// The plugins; without an engine the appliance runs without them.
@@ -405,7 +394,7 @@ fn start_alarms(
 
 /// What jobs are done with.
 fn executor(
-    config: &Config,
+    (hub, store): (&Arc<Hub>, &Arc<Store>),
     orders: &Arc<Orders>,
     commands: &Arc<Switchboard>,
     plugins: Option<&Arc<Supervisor>>,
@@ -414,14 +403,14 @@ fn executor(
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoNotifiers),
     };
-    let webhooks = config.webhooks.clone();
-    Arc::new(Executor::new(orders.clone(), commands.clone(), notify, webhooks))
+    let receivers = Arc::new(Receivers::open(store.clone()));
+    Arc::new(Executor::new(orders.clone(), commands.clone(), notify, receivers, hub.clone()))
 }
 
 /// Whom the appliance trusts, as the roster says at the time.
 fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
-    let (trust_dir, data_dir) = (config.trust_dir.clone(), config.data_dir.clone());
-    let (places, roster) = (Places { trust_dir, data_dir }, RosterIn(store.clone()));
+    let places = Places::new(&config.trust_dir, &config.data_dir);
+    let roster = RosterIn(store.clone());
     Box::new(move || {
         let read = roster.load().ok().flatten();
         let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
@@ -435,12 +424,12 @@ struct RosterIn(Arc<Store>);
 
 impl RosterStore for RosterIn {
     fn load(&self) -> Result<Option<String>, String> {
-        let kept = self.0.settings(roster::DOCUMENT).map_err(|e| chain(&e))?;
+        let kept = self.0.settings(&roster::DOCUMENT).map_err(|e| chain(&e))?;
         Ok(kept.into_iter().next().map(|revision| revision.text))
     }
 
     fn save(&self, text: &str) -> Result<(), String> {
-        self.0.keep_settings(roster::DOCUMENT, text).wait().map_err(|e| chain(&e))
+        self.0.keep_settings(&roster::DOCUMENT, text).wait().map_err(|e| chain(&e))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod record;
 pub use courier::Progress;
 
 use crate::caps::log::Level;
+use crate::plugin::bindings::sink;
 use crate::plugin::inbox::Undone;
 use crate::plugin::slot::Slot;
 use crate::store::{Store, StoredEvent};
@@ -101,7 +102,7 @@ impl Notifiers {
 
 /// Have one notifier tell one event beyond the order of the log, because a job
 /// says so; within its grant. Not on a thread of the runtime.
-pub fn tell_one(slot: &Slot, stored: &StoredEvent, time: Duration) -> Outcome {
+pub fn tell_one(slot: &Slot, stored: &StoredEvent, text: &str, time: Duration) -> Outcome {
     match least(slot) {
         None => return Outcome::Never("it may not be told of events".to_owned()),
         Some(least) if stored.event.severity() < least => {
@@ -109,7 +110,7 @@ pub fn tell_one(slot: &Slot, stored: &StoredEvent, time: Duration) -> Outcome {
         }
         Some(_) => {}
     }
-    let event = record::record(stored);
+    let event = sink::Event { text: text.to_owned(), ..record::record(stored) };
     match slot.inbox.ask_within(time, move |instance| instance.notify(&event)) {
         Ok(Ok(())) => Outcome::Done,
         Ok(Err(error)) if error.retry => Outcome::Later(error.detail),

@@ -4,6 +4,7 @@
 use crate::caps::log::Said;
 use crate::config::PluginGrant;
 use crate::notify::Progress;
+use crate::plugin::report::Report;
 use crate::plugin_status::{PluginList, PluginStatus};
 use evenkeel_signing::SettingSpec;
 use serde::Serialize;
@@ -26,6 +27,10 @@ pub trait PluginAdmin: PluginList {
     fn delete_bundle(&self, digest: String) -> Reply<()>;
     /// Everything about one plugin.
     fn detail(&self, id: String) -> Reply<PluginDetail>;
+    /// How a plugin failed the last times, newest first.
+    fn reports(&self, id: String) -> Reply<Vec<Report>>;
+    /// What repeats one of these failures, by its time.
+    fn recording(&self, id: String, unix_ms: u64) -> Reply<Vec<u8>>;
     /// Install, update or reconfigure a plugin.
     fn put(&self, wanted: Wanted) -> Reply<()>;
     /// Switch a plugin on or off.
@@ -242,6 +247,14 @@ impl PluginAdmin for NoPlugins {
     }
 
     fn detail(&self, _: String) -> Reply<PluginDetail> {
+        off()
+    }
+
+    fn reports(&self, _: String) -> Reply<Vec<Report>> {
+        off()
+    }
+
+    fn recording(&self, _: String, _: u64) -> Reply<Vec<u8>> {
         off()
     }
 

@@ -1,24 +1,38 @@
 //! Sees to it that every request that changes something is in the audit log
 //! exactly once. Most of them are told by an event that says more than the
-//! request does; what was not told when the answer is ready is entered by its
-//! method, path and status.
+//! request does; what was not told when the answer is ready is entered with its
+//! status, and with the words that its handler found for it ([`is_to`]), or else
+//! by its method and path.
 
 use crate::store::Store;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 
 /// Longest path of an entry, characters.
 const PATH_MAX: usize = 200;
 
 tokio::task_local! {
-    static TOLD: Cell<bool>;
+    static NOTES: Notes;
+}
+
+/// What is known of the request that a task works on.
+#[derive(Default)]
+struct Notes {
+    told: Cell<bool>,
+    words: RefCell<Option<String>>,
 }
 
 /// The request that this task works on is in the audit log now. Elsewhere it
 /// does nothing.
 pub fn told() {
     // Not every task works on a request.
-    let _ = TOLD.try_with(|told| told.set(true));
+    let _ = NOTES.try_with(|notes| notes.told.set(true));
+}
+
+/// What the request that this task works on wants, to follow "tried to":
+/// `acknowledge alarm 3: fan on order`. Elsewhere it does nothing.
+pub fn is_to(what: String) {
+    let _ = NOTES.try_with(|notes| notes.words.replace(Some(what)));
 }
 
 /// Somebody's request: who, and from which address.
@@ -52,15 +66,18 @@ impl<'a> Request<'a> {
         work: impl Future<Output = T>,
         status: impl FnOnce(&T) -> u16,
     ) -> T {
-        let (answer, told) =
-            TOLD.scope(Cell::new(false), async { (work.await, TOLD.with(Cell::get)) }).await;
+        let scope = async {
+            let answer = work.await;
+            NOTES.with(|notes| (answer, notes.told.get(), notes.words.take()))
+        };
+        let (answer, told, words) = NOTES.scope(Notes::default(), scope).await;
         if !told {
             let result = match status(&answer) {
                 // A form is answered by leading elsewhere.
                 200..=399 => "done".to_owned(),
                 status => format!("refused with status {status}"),
             };
-            store.audit(self.user, &self.from, &self.what, &result);
+            store.audit(self.user, &self.from, &words.unwrap_or(self.what), &result);
         }
         answer
     }
@@ -85,14 +102,17 @@ mod tests {
         };
         request().follow(&store, order, |()| 204).await;
         request().follow(&store, async { store.record(Event::GuardBack) }, |()| 200).await;
+        request().follow(&store, async { is_to("reset alarm 3".into()) }, |()| 409).await;
         store.record_acknowledged(Event::GuardLost).done().await.expect("on the disk");
         let lines = store.audit_lines(None, 99).expect("readable");
         let whole: Vec<String> =
             lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
-        assert_eq!(whole.len(), 4, "{whole:?}");
+        assert_eq!(whole.len(), 5, "{whole:?}");
         assert!(whole[0].contains(r#""what":"POST /api/v1/x","result":"done""#), "{whole:?}");
         assert!(whole[1].contains("refused with status 409"), "{whole:?}");
         assert!(whole[2].contains(r#""what":"mute""#), "{whole:?}");
         assert!(whole[3].contains("POST /api/v1/x"), "an event of something else: {whole:?}");
+        let refused = r#""what":"reset alarm 3","result":"refused with status 409""#;
+        assert!(whole[4].contains(refused), "{whole:?}");
     }
 }

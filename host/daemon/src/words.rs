@@ -15,7 +15,7 @@
 //! | `quantity-<quantity>` | what has a threshold | |
 //! | `guide-<topic>` `.causes` `.action` | what to do | |
 //! | `urgency-…`, `level-…`, `state-…`, `place-…` | single words | `$n`, `$name` |
-//! | `page-…` | the alarms page | |
+//! | `page-…` | the console's pages; all but the alarms' in `words/pages` | |
 //!
 //! # Functions in messages
 //! `VALUE($x, unit: "V", scale: 3, digits: 2, sign: 1, abs: 1)` writes $x · 10^−scale
@@ -63,6 +63,17 @@ macro_rules! languages {
             }
         }
     };
+}
+
+impl Lang {
+    /// The words of the console's pages, where they are translated.
+    const fn pages(self) -> &'static str {
+        match self {
+            Self::En => include_str!("words/pages/en.ftl"),
+            Self::De => include_str!("words/pages/de.ftl"),
+            _ => "",
+        }
+    }
 }
 
 languages! {
@@ -253,6 +264,16 @@ impl Words {
         self.attribute(lang, name, None, args)
     }
 
+    /// The kinds of events that there are, as rules of jobs name them.
+    #[must_use]
+    pub fn event_kinds(&self) -> Vec<String> {
+        let names = names(Lang::En).into_iter();
+        let kinds =
+            names.filter_map(|(name, _)| Some(name.strip_prefix("event-")?.replace('-', "_")));
+        // What became of an alarm has messages of its own.
+        kinds.filter(|kind| kind != "unknown").chain(["alarm".to_owned()]).collect()
+    }
+
     /// The messages that English has and `lang` has not.
     #[must_use]
     pub fn missing(&self, lang: Lang) -> Vec<String> {
@@ -337,13 +358,14 @@ fn urgency_word(urgency: Urgency) -> String {
 
 fn bundle(lang: Lang) -> FluentBundle<FluentResource> {
     // A file with an error has its other messages; a test finds the error.
-    let resource =
-        FluentResource::try_new(lang.file().to_owned()).unwrap_or_else(|(resource, _)| resource);
+    let resources = [lang.file(), lang.pages()].map(|text| {
+        FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource)
+    });
     let locale = lang.tag().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![locale]);
     // Texts go into mails, logs and short messages, which know no marks of direction.
     bundle.set_use_isolating(false);
-    bundle.add_resource_overriding(resource);
+    resources.into_iter().for_each(|resource| bundle.add_resource_overriding(resource));
     // They fail only when a name is taken, and the bundle is new.
     let _ = bundle.add_function("VALUE", move |positional, named| {
         let number = |name: &str| match named.get(name) {
@@ -395,7 +417,7 @@ fn names(lang: Lang) -> Vec<(String, Option<String>)> {
     let mut names = Vec::new();
     let mut message = String::new();
     // Identifiers stand at the beginning of a line, attributes behind a dot in an indented one.
-    for line in lang.file().lines() {
+    for line in lang.file().lines().chain(lang.pages().lines()) {
         let Some((left, value)) = line.split_once('=') else { continue };
         let left = left.trim_end();
         let identifier = |text: &str| {

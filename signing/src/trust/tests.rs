@@ -3,7 +3,7 @@
 use super::*;
 use crate::keyring_bundle::{Floor, KeyEntry, RevokedKey};
 use crate::manifest::tests::sample;
-use crate::{SealError, SecretKey, countersign, seal, seal_keyring, seal_plugin};
+use crate::{CodePart, SealError, SecretKey, countersign, seal, seal_keyring, seal_plugin};
 
 const GATE: &str = "evenkeel:licence/licence-gate@0.1.0";
 const NOW: Option<u64> = Some(1_800_000_000);
@@ -123,6 +123,30 @@ fn only_the_platform_may_ship_a_licence_gate() {
         let text = refusal(&trust, &gate(&[key]));
         assert!(text.contains("only a key of the platform may sign such a plugin"), "{text}");
         assert!(text.contains("\"megatec\" 0.1.0") && text.contains(&key.public().fingerprint()));
+    }
+}
+
+#[test]
+fn only_the_platform_may_ship_machine_code() {
+    let world = World::new();
+    let trust = world.trust();
+    let bundle = |keys: &[&SecretKey]| {
+        let code = CodePart {
+            target: "x86_64-unknown-linux-gnu".into(),
+            wasmtime: "48.0.0".into(),
+            compat: Digest::of(b"settings"),
+        };
+        let name = code.part_name();
+        let manifest = PluginManifest { code: vec![code], ..sample() };
+        seal_plugin(manifest, &[("component", b"bytes"), (&name, b"code")], keys).unwrap()
+    };
+    trust.plugin(&bundle(&[&world.platform])).unwrap();
+    trust.plugin(&bundle(&[&world.acme, &world.platform])).unwrap();
+    for key in [&world.vendor, &world.acme] {
+        let text = refusal(&trust, &bundle(&[key]));
+        assert!(text.contains("it brings machine code along"), "{text}");
+        assert!(text.contains("\"megatec\" 0.1.0") && text.contains(&key.public().fingerprint()));
+        trust.plugin(&plugin(&[key], |_| {})).unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
-//! Writes the sixteen hostile plugins of the end-to-end test, and as many
-//! greedy ones as wanted, into a folder, signed by a development key, and
-//! prints the entries of the daemon's configuration that install them:
+//! Writes the eighteen hostile plugins of the end-to-end test, and as many
+//! greedy ones as wanted, into a folder, signed by a development key (and the
+//! key of a vendor into `trust` beside it), and prints the entries of the
+//! daemon's configuration that install them:
 //!
 //! ```text
 //! cargo run -p evenkeel-e2e --example hostile_plugins -- FOLDER target/dev-keys/plugin.key 16

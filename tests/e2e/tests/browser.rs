@@ -40,6 +40,19 @@ fn a_person_sees_the_strings_close_and_the_ups_on_battery() {
 }
 
 #[test]
+fn a_technician_goes_through_the_pages() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options::for_test(dir.path()).expect("built");
+    let target = target(&options);
+    let stack = Stack::start(options).expect("a running stack");
+    let (password, control) =
+        (stack.first_password().expect("there"), dir.path().join("hw/control"));
+    let shots = target.join("screenshots");
+    let words = [stack.address().as_ref(), password.as_ref(), control.as_ref(), shots.as_ref()];
+    run(&target, "pages.mjs", &words);
+}
+
+#[test]
 fn a_person_installs_updates_and_removes_a_plugin() {
     let dir = tempfile::tempdir().expect("a folder");
     let options = Options::for_test(dir.path()).expect("built");

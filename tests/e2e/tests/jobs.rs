@@ -29,12 +29,14 @@ fn start(dir: &Path) -> Site {
         Program::start("webhook.py", &mut command, &dir.join("webhook.log")).expect("started");
     let ready = receiver.await_line("ready ", SOON).expect("listening");
     let port = ready.trim_start_matches("ready ").trim();
-    let mut options = Options::for_test(dir).expect("built");
-    options.daemon_settings = format!(
-        "[[webhook]]\nname = \"ops\"\nurl = \"http://127.0.0.1:{port}/x\"\nkey = \"{KEY}\"\n"
-    );
+    let options = Options::for_test(dir).expect("built");
     let mut stack = Stack::start(options).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
+    let hook = json!({ "url": format!("http://127.0.0.1:{port}/x"), "key": KEY });
+    client.post("/api/v1/webhooks/ops", &hook).expect("kept");
+    let tested = client.post("/api/v1/webhooks/ops/test", &json!({})).expect("answered");
+    assert_eq!(tested["taken"], true, "{tested:#}");
+    assert_eq!(message(&mut receiver)["job"], "test");
     await_point(&mut client, "ups.0.ups.status", |p| has_word(p, "OL"));
     await_point(&mut client, RELAY, |p| p["value"] == false && p["quality"] == "good");
     Site { stack, client, receiver }
@@ -82,10 +84,11 @@ fn message(receiver: &mut Program) -> Value {
 /// The mains, a rule on them, and what they start; magic packets go to `port`.
 fn document(port: u16, delay_s: u32) -> String {
     format!(
-        "confirm = ['device.3:output.2']\n\
+        "lang = 'de'\nconfirm = ['device.3:output.2']\n\
          [[rule]]\nname = 'mains-lost'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
          [[job]]\nname = 'tell'\nwhen = {{ kind = 'ups_on_battery' }}\n\
-         action = {{ do = 'webhook', to = 'ops' }}\nundo = {{ do = 'webhook', to = 'ops' }}\n\
+         action = {{ do = 'webhook', to = 'ops', text = '{{ups}}: {{ups.0.ups.status}}' }}\n\
+         undo = {{ do = 'webhook', to = 'ops' }}\n\
          [[job]]\nname = 'wake'\nwhen = {{ kind = 'ups_on_battery', fields = {{ ups = 'ups.0' }} }}\n\
          action = {{ do = 'wake-on-lan', mac = '00:11:22:33:44:55', to = '127.0.0.1:{port}', \
          secure_on = '01:02:03:04:05:06' }}\n\
@@ -108,6 +111,7 @@ fn mains_off_does_what_was_asked_for_and_mains_on_takes_it_back() {
     let told = message(&mut receiver);
     assert_eq!((&told["job"], &told["undo"]), (&json!("tell"), &json!(false)), "{told:#}");
     assert_eq!(told["event"], json!({"kind": "ups_on_battery", "ups": "ups.0"}));
+    assert!(told["text"].as_str().is_some_and(|t| t.starts_with("ups.0: OB")), "{told:#}");
     let mut packet = [0; 200];
     let len = peer.recv(&mut packet).expect("a magic packet");
     assert_eq!(
@@ -120,9 +124,28 @@ fn mains_off_does_what_was_asked_for_and_mains_on_takes_it_back() {
     stack.control("mains on").expect("obeyed");
     let over = message(&mut receiver);
     assert_eq!((&over["job"], &over["undo"]), (&json!("tell"), &json!(true)), "{over:#}");
+    assert!(over["text"].as_str().is_some_and(|t| t.contains("läuft")), "in German: {over:#}");
     await_point(&mut client, RELAY, |p| p["value"] == false && p["quality"] == "good");
     let status = await_status(&mut client, "at rest", |s| s["pending"] == json!([]));
     assert_eq!(status["jobs"][2]["last"]["failed"], false, "{status:#}");
+}
+
+#[test]
+fn a_job_sounds_the_buzzer_of_the_box_until_it_is_taken_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let Site { stack, mut client, receiver: _receiver } = start(dir.path());
+    take(
+        &mut client,
+        "[[job]]\nname = 'beep'\nwhen = { kind = 'ups_on_battery' }\n\
+         action = { do = 'signal', tone = 'steady', seconds = 1800 }\n\
+         undo = { do = 'signal', seconds = 0 }\n",
+    );
+    await_point(&mut client, "guard.buzzer", |p| p["value"] == false);
+    stack.control("mains off").expect("obeyed");
+    await_point(&mut client, "guard.buzzer", |p| p["value"] == true && p["quality"] == "good");
+    stack.control("mains on").expect("obeyed");
+    await_point(&mut client, "guard.buzzer", |p| p["value"] == false);
+    await_status(&mut client, "at rest", |s| s["pending"] == json!([]));
 }
 
 #[test]

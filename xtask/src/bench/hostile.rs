@@ -1,6 +1,6 @@
 //! What hostile plugins cost the others: jitter at the guard's priority, the
 //! guard's own counters, another plugin's polls and the console's answers,
-//! with sixteen hostile and sixteen greedy plugins, and without.
+//! with eighteen hostile and sixteen greedy plugins, and without.
 
 use super::plugins::said;
 use super::{Figures, at, programs};
@@ -45,7 +45,7 @@ fn watch(root: &Path, seconds: u64, hostile: bool, figures: &mut Figures) -> Res
         options.daemon_settings = said(write.arg(&folder).arg(key).arg(GREEDY))?;
         options.plugins = folder;
     }
-    let title = if hostile { "16 hostile and 16 greedy" } else { "without" };
+    let title = if hostile { "18 hostile and 16 greedy" } else { "without" };
     let mut stack = Stack::start(options)?;
     let mut client = stack.sign_in()?;
     let jitter = Jitter::start(root, seconds)?;

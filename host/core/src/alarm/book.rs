@@ -12,6 +12,9 @@
 //!   member there. An alarm of the consequences that is younger than [`JOIN_MS`]
 //!   is taken in; an older one had a life of its own and keeps it.
 //! - **Worse is new.** A higher severity takes an acknowledgement and a shelf away.
+//! - **What was told is told to be over.** Also on the shelf, once: the log and
+//!   whatever jobs began because of it need the end. What comes again there
+//!   is told neither when it comes nor when it goes.
 //! - **Flapping is one alarm.** What came back [`FLAPS`] times within [`FLAP_MS`] is
 //!   marked, said once, and is over only when it was quiet for [`QUIET_MS`].
 //! - **Bounded.** [`ALARMS_MAX`] alarms and [`MEMBERS_MAX`] members in all. When it
@@ -195,7 +198,7 @@ impl Book {
                 continue;
             }
             alarm.end(unix_ms);
-            if alarm.shelf.is_none() {
+            if alarm.is_told() {
                 changes.push(Change::of(What::Over, alarm));
             }
         }

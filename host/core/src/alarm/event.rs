@@ -76,6 +76,9 @@ pub struct AlarmEvent {
     /// Until when it is shelved, ms since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
+    /// It is not true any more.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub over: bool,
 }
 
 impl AlarmEvent {
@@ -139,6 +142,7 @@ impl AlarmEvent {
             user: None,
             note: None,
             until_ms: None,
+            over: false,
         }
     }
 
@@ -157,6 +161,7 @@ impl AlarmEvent {
             blocks: own,
             value_milli: worst.and_then(|member| milli(member.value?)),
             limit_milli: worst.and_then(|member| milli(member.limit?)),
+            over: !alarm.is_active(),
             ..Self::of_book(change)
         }
     }
@@ -167,10 +172,28 @@ impl AlarmEvent {
     pub const fn severity(&self) -> Severity {
         use AlarmChange as C;
         match self.change {
+            C::ShelfOver if self.over => Severity::Info,
             C::Raised | C::Again | C::Worse | C::Joined | C::Flapping | C::ShelfOver | C::Full => {
                 self.level
             }
             C::Over | C::Acknowledged | C::Shelved | C::Unshelved | C::Reset => Severity::Info,
+        }
+    }
+
+    /// Whether it says that the condition is so (true), or that it is over;
+    /// `None`: it says neither, or events of its own do.
+    #[must_use]
+    pub fn stands(&self) -> Option<bool> {
+        use AlarmChange as C;
+        if self.what.is_none_or(has_events) {
+            return None;
+        }
+        match self.change {
+            C::Raised | C::Again | C::Worse | C::Joined | C::Flapping => Some(true),
+            C::Over => Some(false),
+            // Back among the others, as it is by then.
+            C::ShelfOver | C::Unshelved => Some(!self.over),
+            C::Acknowledged | C::Shelved | C::Reset | C::Full => None,
         }
     }
 
@@ -204,6 +227,7 @@ impl fmt::Display for AlarmEvent {
             AlarmChange::Acknowledged => "acknowledged",
             AlarmChange::Shelved => "shelved",
             AlarmChange::Unshelved => "taken off the shelf",
+            AlarmChange::ShelfOver if self.over => "its time on the shelf is over, and so is it",
             AlarmChange::ShelfOver => "its time on the shelf is over",
             AlarmChange::Reset => "reset",
             AlarmChange::Full => "left out",
@@ -226,7 +250,8 @@ impl fmt::Display for AlarmEvent {
 }
 
 /// Whether the log has events of its own for the beginning and end of this.
-const fn has_events(kind: Kind) -> bool {
+#[must_use]
+pub const fn has_events(kind: Kind) -> bool {
     !matches!(
         kind,
         Kind::Limit(..) | Kind::UpsReplaceBattery | Kind::UpsOverload | Kind::UpsOnBypass

@@ -2,9 +2,11 @@
 //! the last 30 days" (UX, page 15).
 //!
 //! Now is judged without delays: the value of this moment. The past is known
-//! only by its samples, minutes apart: a value that is beyond may have been so
-//! since the sample before, so a delay that fits between the two counts as
-//! fulfilled. The past is therefore never counted too low.
+//! only by its samples, minutes apart, each by its lowest and highest value. What
+//! is beyond at a sample may have been so since the one before, so a delay that
+//! fits between the two counts as fulfilled: that counts too many places. What
+//! was beyond only between two samples is not known and not counted: that
+//! counts too few. What a person is told is "as far as the samples show".
 
 use super::place::Place;
 use super::quantity::{Quantity, Side};
@@ -27,8 +29,10 @@ pub struct Past {
     pub place: Place,
     /// Which.
     pub quantity: Quantity,
-    /// The value, in the quantity's unit.
-    pub value: f64,
+    /// The lowest value that the sample stands for, in the quantity's unit.
+    pub low: f64,
+    /// The highest; the same for a single reading.
+    pub high: f64,
     /// What the string did; [`Phase::Unknown`] when that was not kept.
     pub phase: Phase,
 }
@@ -95,7 +99,7 @@ impl<'a, 't, F: Fn(&Place) -> Option<&'a str>> Replay<'t, F> {
 
     /// The next value of some place.
     pub fn push(&mut self, past: &Past) {
-        if !past.value.is_finite() {
+        if !past.low.is_finite() || !past.high.is_finite() {
             return;
         }
         for side in sides(self.thresholds, past.quantity) {
@@ -119,7 +123,11 @@ impl<'a, 't, F: Fn(&Place) -> Option<&'a str>> Replay<'t, F> {
 
 impl Life {
     fn step(&mut self, side: Side, past: &Past) -> Option<Severity> {
-        let now = self.limit.judge(side, past.value, past.phase);
+        let value = match side {
+            Side::High => past.high,
+            Side::Low => past.low,
+        };
+        let now = self.limit.judge(side, value, past.phase);
         let on_ms = u64::from(self.limit.on_ms());
         let mut told = None;
         for (within, level) in self.within_ms.iter_mut().zip([Severity::Warning, Severity::Alarm]) {
@@ -178,9 +186,27 @@ mod tests {
             unix_ms: n * SAMPLE_MS,
             place: Place::Block(1, block),
             quantity: Quantity::BlockTemperature,
-            value,
+            low: value,
+            high: value,
             phase: Phase::Unknown,
         }
+    }
+
+    #[test]
+    fn a_sample_is_judged_by_its_lowest_and_highest() {
+        let cold = Rule {
+            warning: Some(Level::At(10.0)),
+            delay_s: Some(60.0),
+            ..Rule::new(Scope::System, Quantity::BlockTemperature, Side::Low)
+        };
+        let hot = hot(60.0);
+        let cold = Thresholds::new(vec![cold]).expect("a good rule");
+        let spread = || [Past { low: 5.0, high: 35.0, ..sample(1, 1, 20.0) }].into_iter();
+        assert_eq!(past(&hot, |_| None, spread()).warning, 1, "it was above 30");
+        assert_eq!(past(&cold, |_| None, spread()).warning, 1, "and below 10");
+        let flat = || [sample(1, 1, 20.0)].into_iter();
+        assert_eq!(past(&hot, |_| None, flat()), Count::default());
+        assert_eq!(past(&cold, |_| None, flat()), Count::default());
     }
 
     #[test]

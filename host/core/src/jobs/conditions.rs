@@ -45,8 +45,8 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         Event::UpsOnMains { ups } => {
             vec![(format!("{ON_BATTERY}/{ups}"), false), (format!("{LOW}/{ups}"), false)]
         }
-        Event::UpsLost { ups } => one(format!("ups_lost/{ups}"), true),
-        Event::UpsBack { ups } => one(format!("ups_lost/{ups}"), false),
+        Event::UpsLost { ups } => one(format!("{LOST}/{ups}"), true),
+        Event::UpsBack { ups } => one(format!("{LOST}/{ups}"), false),
         Event::GuardLost => one("guard_lost".into(), true),
         Event::GuardBack => one("guard_lost".into(), false),
         Event::GuardCondition { condition } => one(format!("guard/{condition}"), true),
@@ -55,14 +55,44 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         Event::StoreRecovered { .. } => one("store_failed".into(), false),
         Event::AuthenticatorUnavailable { name, .. } => one(format!("authenticator/{name}"), true),
         Event::AuthenticatorBack { name } => one(format!("authenticator/{name}"), false),
+        Event::Alarm(alarm) => match (alarm.what, &alarm.place, alarm.stands()) {
+            (Some(what), Some(place), Some(raised)) => one(format!("alarm/{what}/{place}"), raised),
+            _ => Vec::new(),
+        },
         Event::RuleRaised { rule, .. } => one(format!("{RULE}/{rule}"), true),
         Event::RuleCleared { rule, .. } => one(format!("{RULE}/{rule}"), false),
         _ => Vec::new(),
     }
 }
 
+/// The kinds of events that say that something is so, and of whose end another
+/// tells: jobs can wait for that.
+pub const LASTING: [&str; 20] = [
+    "alarm",
+    "alarm_raised",
+    "authenticator_unavailable",
+    "cable_broken",
+    "charger_wrong",
+    "device_lost",
+    "discharge_began",
+    "equalizing_infeasible",
+    "guard_condition",
+    "guard_lost",
+    "module_lost",
+    "modules_lost",
+    "rule_raised",
+    "store_failed",
+    "string_out_of_band",
+    "test_began",
+    "tripped",
+    "ups_battery_low",
+    "ups_lost",
+    "ups_on_battery",
+];
+
 const ON_BATTERY: &str = "ups_on_battery";
 const LOW: &str = "ups_battery_low";
+const LOST: &str = "ups_lost";
 const RULE: &str = "rule";
 
 /// Whether what a key says is so now, as far as the present values tell: after
@@ -81,6 +111,7 @@ pub fn still(key: &str, point: impl Fn(&str) -> Option<Point>) -> Option<bool> {
         ON_BATTERY if word("OL") == Some(true) => Some(false),
         LOW if word("LB") == Some(true) => Some(true),
         LOW if word("OL") == Some(true) => Some(false),
+        LOST => fresh(format!("{of}.ups.status")).map(|_| false),
         RULE => match fresh(format!("rule.{of}"))?.value {
             Value::Flag(flag) => Some(flag),
             _ => None,
@@ -94,6 +125,7 @@ mod tests {
     use super::*;
     use crate::points::Unit;
     use crate::time::Nanos;
+    use std::collections::BTreeSet;
 
     #[test]
     fn mains_end_what_battery_began() {
@@ -104,6 +136,73 @@ mod tests {
         let low = conditions(&Event::UpsBatteryLow { ups: ups() });
         assert!(over.contains(&(low[0].0.clone(), false)));
         assert!(conditions(&Event::Unknown).is_empty());
+    }
+
+    /// One of each kind of event, from one table of all their fields.
+    fn events() -> BTreeSet<(String, bool)> {
+        let source = include_str!("../events.rs");
+        let variants = source.split("pub enum Event {").nth(1).expect("the enum");
+        let variants = variants.split("\n}\n").next().expect("its end").lines();
+        let names = variants.filter_map(|line| {
+            let name =
+                line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase));
+            name?.split([' ', '(', ',']).next()
+        });
+        let kind = |name: &str| {
+            let under = |c: char| if c.is_uppercase() { format!("_{c}") } else { c.to_string() };
+            name.chars().map(under).collect::<String>()[1..].to_lowercase()
+        };
+        let event = |kind: &str| {
+            let (what, level) = match kind {
+                "alarm" => ("ups-overload", "alarm"),
+                "alarm_raised" => ("x", "Alarm"),
+                _ => ("x", "info"),
+            };
+            let text = format!(
+                "kind = '{kind}'\nstring = 1\nblock = 1\nblocks = [1]\ndevice = 1\nbus = 1\n\
+                 test = 1\nname = 'x'\nups = 'ups.0'\nplace = 'ups.0'\nrule = 'x'\n\
+                 condition = 'VoltageHigh'\nlevel = '{level}'\nwhat = '{what}'\nreason = 'x'\n\
+                 cause = 'two_temperatures'\ntemperature_dc = 1\nneeds_ma = 1\ngives_ma = 1\n\
+                 by_mv = 1\ndeviation_mv = 1\nseverity = 'info'\ntext = 'x'\nfrom = 'x'\n\
+                 user = 'x'\ncount = 1\nchange = 'raised'\nalarm = 1\nmembers = 1\n"
+            );
+            // What needs more than this lasts no longer for it.
+            toml::from_str::<Event>(&text).ok()
+        };
+        let raises = |event: Event| conditions(&event).iter().any(|(_, raised)| *raised);
+        names.map(kind).map(|kind| (kind.clone(), event(&kind).is_some_and(raises))).collect()
+    }
+
+    #[test]
+    fn the_list_of_what_lasts_is_whole() {
+        let events = events();
+        assert!(events.len() > 60, "{events:?}");
+        let lasting: Vec<&str> =
+            events.iter().filter(|(_, lasts)| *lasts).map(|(kind, _)| kind.as_str()).collect();
+        assert_eq!(lasting, LASTING);
+    }
+
+    #[test]
+    fn an_alarm_stands_from_its_raising_until_it_is_over() {
+        let says = |change: &str, what: &str, over: bool| {
+            let text = format!(
+                "kind = 'alarm'\nchange = '{change}'\nalarm = 3\nwhat = '{what}'\n\
+                 place = 'string.1'\nlevel = 'alarm'\nmembers = 1\nover = {over}"
+            );
+            conditions(&toml::from_str::<Event>(&text).expect(&text))
+        };
+        let key = |raised| vec![("alarm/limit.block-voltage.high/string.1".to_owned(), raised)];
+        for change in ["raised", "again", "worse", "joined", "flapping", "shelf_over"] {
+            assert_eq!(says(change, "limit.block-voltage.high", false), key(true), "{change}");
+        }
+        for change in ["over", "shelf_over", "unshelved"] {
+            assert_eq!(says(change, "limit.block-voltage.high", true), key(false), "{change}");
+        }
+        for change in ["acknowledged", "shelved", "reset"] {
+            assert_eq!(says(change, "limit.block-voltage.high", false), [], "{change}");
+        }
+        // Its end would be told by ups_on_mains alone.
+        assert_eq!(says("flapping", "ups-on-battery", false), []);
     }
 
     #[test]
@@ -124,6 +223,8 @@ mod tests {
         assert_eq!(still("ups_battery_low/ups.0", status("OB", Quality::Good)), None);
         assert_eq!(still("ups_on_battery/ups.0", status("OL", Quality::Stale)), None);
         assert_eq!(still("ups_on_battery/ups.1", status("OL", Quality::Good)), None);
+        assert_eq!(still("ups_lost/ups.0", status("OFF", Quality::Good)), Some(false));
+        assert_eq!(still("ups_lost/ups.0", status("OL", Quality::Stale)), None);
         assert_eq!(still("tripped/1", status("OL", Quality::Good)), None);
     }
 }

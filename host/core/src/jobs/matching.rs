@@ -1,11 +1,18 @@
 //! Which events start a job: class and fields, compared as text.
 
+use super::conditions::LASTING;
+use crate::alarm::Kind;
+use crate::alarm::event::has_events;
 use crate::events::{Category, Event, Severity};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most fields of a pattern, and values of a field.
 const PARTS_MAX: usize = 64;
+
+/// Changes of an alarm by which it says that it is so.
+const CHANGES: [&str; 7] =
+    ["raised", "again", "worse", "joined", "flapping", "shelf_over", "unshelved"];
 
 /// The fields of an event by name, each with its values as text.
 pub type Fields = BTreeMap<String, Vec<String>>;
@@ -56,6 +63,21 @@ impl Pattern {
             Self::Any(patterns) => patterns.iter().any(|pattern| pattern.fits(value)),
         }
     }
+
+    /// A code of an alarm among these, when all of them are told by events of
+    /// their own.
+    fn told_elsewhere(&self) -> Option<&str> {
+        match self {
+            Self::Text(code) => {
+                code.parse().is_ok_and(|kind: Kind| has_events(kind)).then_some(code.as_str())
+            }
+            Self::Any(patterns) => {
+                let codes: Option<Vec<_>> = patterns.iter().map(Self::told_elsewhere).collect();
+                codes?.first().copied()
+            }
+            Self::Number(_) | Self::Flag(_) => None,
+        }
+    }
 }
 
 impl When {
@@ -80,6 +102,36 @@ impl When {
         match kind.bytes().all(|b| matches!(b, b'a'..=b'z' | b'_')) && !kind.is_empty() {
             true => Ok(()),
             false => Err(format!("kind {kind:?} is not made of a-z and '_'")),
+        }
+    }
+
+    /// Say why no event that fits can say that something is so.
+    ///
+    /// # Errors
+    /// In words, to follow "and".
+    pub(super) fn check_lasting(&self) -> Result<(), String> {
+        let Some(kind) = self.kind.as_deref() else { return Ok(()) };
+        if !LASTING.contains(&kind) {
+            return Err(format!(
+                "{kind} only happens; what lasts is told by {}",
+                LASTING.join(", ")
+            ));
+        }
+        if kind != "alarm" {
+            return Ok(());
+        }
+        if self.fields.get("change").is_some_and(|p| !CHANGES.iter().any(|change| p.fits(change))) {
+            return Err(format!(
+                "none of these changes of an alarm says that it is so; leave change out, or take \
+                 some of {}",
+                CHANGES.join(", ")
+            ));
+        }
+        match self.fields.get("what").and_then(Pattern::told_elsewhere) {
+            Some(code) => Err(format!(
+                "the alarm {code} is begun and ended by events of its own; take the kind of those"
+            )),
+            None => Ok(()),
         }
     }
 

@@ -28,6 +28,11 @@
 //!   ([`conditions`]), e.g. `ups_on_battery/ups.0`; the episode lasts until
 //!   all of them were told to be over. What is raised again meanwhile, by a
 //!   restart or because it became worse, is taken up by no job twice.
+//! - A job that *follows* has a counter-job or wants it to be still true. Only
+//!   events that say that something is so start it ([`LASTING`] has their
+//!   kinds): an acknowledged alarm, or one that is over, does not. With
+//!   `when = { kind = "alarm", fields = { what = "ups-overload" } }` it begins
+//!   when the alarm is raised and is taken back when the alarm is over.
 //! - An *instance* is one thing to be done, `<episode>.<ordinal>`: the action,
 //!   its repetitions, the counter-job, a step of a run order. The name goes
 //!   with it wherever it goes (a webhook's receiver sees it), so that what was
@@ -51,7 +56,7 @@ mod planner;
 mod sequence;
 pub mod wire;
 
-pub use conditions::{conditions, still};
+pub use conditions::{LASTING, conditions, still};
 pub use matching::{Fields, Pattern, When, fields};
 pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
@@ -133,7 +138,7 @@ pub struct Repeat {
 pub enum Action {
     /// Write it into the log.
     Log {
-        /// What.
+        /// What; a text with places for values.
         text: String,
         /// How bad it is.
         #[serde(default = "info")]
@@ -191,11 +196,19 @@ pub enum Action {
     Notify {
         /// Its id.
         plugin: String,
+        /// What it is told instead of the event in words; a text with places for
+        /// values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
-    /// Send it to a web server of the configuration, signed ([`wire`]).
+    /// Send it to a web server, signed ([`wire`]).
     Webhook {
-        /// Name in the configuration.
+        /// What the web server is called here.
         to: String,
+        /// What it is told instead of the event in words; a text with places for
+        /// values.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
     /// Wake a machine that sleeps ([`wire::magic_packet`]), three times.
     WakeOnLan {
@@ -252,6 +265,16 @@ impl Action {
         }
     }
 
+    /// The text of the user's own that it says or sends.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Log { text, .. } => Some(text),
+            Self::Notify { text, .. } | Self::Webhook { text, .. } => text.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it may be done again when nobody knows whether it was done.
     #[must_use]
     pub const fn may_be_repeated(&self) -> bool {
@@ -275,15 +298,18 @@ impl Action {
         let word = |text: &str| {
             (1..=WORD_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
         };
+        let said = |text: &String| {
+            (1..=TEXT_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+        };
         let good = match self {
-            Self::Log { text, .. } => {
-                (1..=TEXT_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-            }
+            Self::Log { text, .. } => said(text),
             Self::Command { target, command, value } => {
                 let fits = |v: &String| v.len() <= TEXT_MAX && !v.chars().any(char::is_control);
                 word(target) && word(command) && value.as_ref().is_none_or(fits)
             }
-            Self::Notify { plugin: name } | Self::Webhook { to: name } => word(name),
+            Self::Notify { plugin: name, text } | Self::Webhook { to: name, text } => {
+                word(name) && text.as_ref().is_none_or(said)
+            }
             Self::Lamp { seconds, .. } => *seconds <= crate::command::LOCATE_MAX_S,
             Self::Signal { seconds, .. } => *seconds <= crate::command::SIGNAL_MAX_S,
             Self::Sequence { sequence } => {
@@ -320,8 +346,8 @@ impl fmt::Display for Action {
                 write!(f, "tell {target}: {command}")?;
                 value.iter().try_for_each(|value| write!(f, " {value}"))
             }
-            Self::Notify { plugin } => write!(f, "tell {plugin}"),
-            Self::Webhook { to } => write!(f, "send it to {to}"),
+            Self::Notify { plugin, .. } => write!(f, "tell {plugin}"),
+            Self::Webhook { to, .. } => write!(f, "send it to {to}"),
             Self::WakeOnLan { mac, to, .. } => write!(f, "wake {mac} at {to}"),
             Self::Sequence { sequence } => write!(f, "begin the run order {sequence}"),
         }
@@ -352,8 +378,19 @@ impl Job {
         if matches!(self.undo, Some(Action::Sequence { .. })) {
             return Err("undo cannot be a sequence; give its steps an undo each".into());
         }
+        if self.follows() {
+            self.when.check_lasting().map_err(|problem| {
+                format!("undo and only_if_still_true need an event that lasts, and {problem}")
+            })?;
+        }
         self.action.check(sequences)?;
         self.undo.as_ref().map_or(Ok(()), |undo| undo.check(sequences))
+    }
+
+    /// Whether it asks if what began it is still so.
+    #[must_use]
+    pub const fn follows(&self) -> bool {
+        self.only_if_still_true || self.undo.is_some()
     }
 
     /// Everything that it may do.

@@ -74,7 +74,7 @@ pub struct Instance {
     pub stage: Stage,
     /// When, ms on the steady line.
     pub due_ms: u64,
-    /// When that was decided.
+    /// When that was decided; of a run order whose step acts, since when.
     pub planned_ms: u64,
     /// Attempts that failed.
     pub failed: u32,
@@ -145,6 +145,8 @@ pub struct Task {
 pub enum Outcome {
     /// Done.
     Done,
+    /// Done, and this is what was said.
+    Said(String),
     /// Not done, and why; it may work later.
     Later(String),
     /// Not done, and why; it never will.
@@ -204,6 +206,7 @@ impl Planner {
             if self.episodes.contains_key(&instance.episode) && self.has_stage(&instance) {
                 let wait = instance.due_ms.saturating_sub(instance.planned_ms);
                 instance.due_ms = instance.due_ms.min(now_ms.saturating_add(wait));
+                instance.planned_ms = instance.planned_ms.min(now_ms);
                 if let Stage::Sequence(_, Phase::Waiting(since)) = &mut instance.stage {
                     *since = (*since).min(now_ms);
                 }
@@ -256,6 +259,9 @@ impl Planner {
         let started: Vec<Job> = self.jobs.iter().filter(fits).cloned().collect();
         for job in started {
             let (lasting, name) = (!raised.is_empty(), format!("{id}.{}", job.name));
+            if job.follows() && !lasting {
+                continue;
+            }
             let is_new = |key: &&String| !self.has_taken_up(&job.name, key);
             let new: BTreeSet<String> = raised.iter().filter(is_new).cloned().collect();
             let again = lasting && new.is_empty() || self.episodes.contains_key(&name);
@@ -348,6 +354,7 @@ impl Planner {
         };
         let (job, action) = (task.job, task.action.to_string());
         let name = id.to_owned();
+        let mut said = None;
         let reason = match outcome {
             Outcome::Later(reason) if instance.failed + 1 < ATTEMPTS_MAX => {
                 let pause = (PAUSE_MS << instance.failed.min(10)).min(PAUSE_MAX_MS);
@@ -359,10 +366,16 @@ impl Planner {
             }
             Outcome::Later(reason) | Outcome::Never(reason) => Some(reason),
             Outcome::Done => None,
+            Outcome::Said(text) => {
+                said = Some(text);
+                None
+            }
         };
         let attempts = instance.failed + 1;
         self.said.push(match (reason, task.action) {
-            (None, Action::Log { text, severity }) => Event::JobSaid { job, severity, text },
+            (None, Action::Log { text, severity }) => {
+                Event::JobSaid { job, severity, text: said.unwrap_or(text) }
+            }
             (None, _) => Event::JobDone { job, instance: name, action, attempts },
             (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
         });

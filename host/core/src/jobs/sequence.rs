@@ -1,20 +1,24 @@
 //! Run orders: what is shut down, or started, one group after the other.
 //!
 //! ```text
-//!           actions of the step          wait_s is over, and
-//!   Begin ──────────────────────▶ Acting ──▶ Waiting ──── until is true, or ───▶ next step
-//!     ▲                             │           │         until_within_s is over      │
-//!     │                             │           │                                     │
-//!     └─────────────────────────────┼───────────┼─────────────────────────────────────┘
-//!                                   ▼           ▼
-//!        it is over before the point of no return: undo of the begun steps, last first
+//!          its actions        done, failed once, or       wait_s is over, and until
+//!          are planned        within_s is over            is true or too late
+//!   Begin ────────────▶ Acting ──────────────▶ Waiting ────────────────▶ next Begin
+//!     │                   │                      │
+//!     └───────────────────┴──────────────────────┘
+//!                         ▼ it is over before the point of no return
+//!            undo of the begun steps, last first
 //! ```
 //!
 //! A step with `no_return` is the point of no return: once it is begun the
 //! order goes on to its end although the mains came back (hosts that are
-//! half down are brought all the way, facts/rccmd-email-trap-wol.md §9.3). An
-//! action that fails for good is an event and holds nothing up: the battery does
-//! not wait.
+//! half down are brought all the way, facts/rccmd-email-trap-wol.md §9.3).
+//!
+//! The battery does not wait: a step is held up by actions that are under way
+//! for the first time, and by them for `within_s` at most. What failed is tried
+//! again beside the steps that follow, and an action that fails for good is an
+//! event. An order is through when its last step is over and nothing is tried
+//! again any more; until then it can be taken back.
 
 use super::Action;
 use crate::rules::is_name;
@@ -28,6 +32,9 @@ pub const STEPS_MAX: usize = 50;
 pub const ACTIONS_MAX: usize = 50;
 /// Longest wait of a step, s.
 const WAIT_MAX_S: u32 = 86_400;
+
+/// Longest that actions hold a step up when it does not say, s.
+const WITHIN_S: u32 = 30;
 
 /// A run order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +53,11 @@ pub struct Step {
     /// What is done, all at once.
     #[serde(default)]
     pub actions: Vec<Action>,
-    /// At least so long until the next step, s, from when they are done.
+    /// They hold the next step up for so long at most, s; 30 when not given.
+    #[serde(default = "within", skip_serializing_if = "is_within")]
+    pub within_s: u32,
+    /// At least so long until the next step, s, from when each of them was done
+    /// or failed once.
     #[serde(default)]
     pub wait_s: u32,
     /// A rule that must be true before the next step.
@@ -63,15 +74,24 @@ pub struct Step {
     pub undo: Vec<Action>,
 }
 
+const fn within() -> u32 {
+    WITHIN_S
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_within(seconds: &u32) -> bool {
+    *seconds == WITHIN_S
+}
+
 /// What a run order is doing at its step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The step is next.
     Begin,
-    /// Its actions are under way.
+    /// Its actions are under way for the first time.
     Acting,
-    /// They are done since, ms.
+    /// They were done or failed, or took too long, at this time, ms.
     Waiting(u64),
 }
 
@@ -113,6 +133,9 @@ impl Step {
         if self.wait_s > WAIT_MAX_S || self.until_within_s.is_some_and(|s| s > WAIT_MAX_S) {
             return Err(format!("wait_s and until_within_s are at most {WAIT_MAX_S}"));
         }
+        if !(1..=WAIT_MAX_S).contains(&self.within_s) {
+            return Err(format!("within_s is 1 to {WAIT_MAX_S}"));
+        }
         if self.until.is_some() != self.until_within_s.is_some() {
             return Err(
                 "until and until_within_s stand together: nothing is waited for for ever".into()
@@ -128,6 +151,12 @@ impl Step {
             }
         }
         Ok(())
+    }
+
+    /// Whether its actions, under way for `acted_ms`, hold nothing up any more.
+    #[must_use]
+    pub fn is_late(&self, acted_ms: u64) -> bool {
+        acted_ms >= u64::from(self.within_s) * 1_000
     }
 
     /// Whether the next step may begin, `waited_ms` after the actions.

@@ -5,6 +5,9 @@ use crate::events::Event;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod alarms;
+mod orders;
+
 const MINUTE: u64 = 60_000;
 
 fn job(text: &str) -> Job {

@@ -12,6 +12,12 @@
 //! this program is not guessed at: [`Chain::bring`] refuses it, and
 //! [`Chain::known_part`] gives what can be understood of it, for the case that
 //! nothing else is there. The document itself stays as it is in both cases.
+//!
+//! So that going back is no matter of luck, whoever keeps a document keeps it in
+//! every form that says it otherwise ([`Chain::texts`]), the newest last; and
+//! whoever reads takes the newest revision of a form that it knows
+//! ([`Chain::readable`]). What an older program then changes is the newest
+//! revision, and the newer program goes on with it.
 
 use toml::{Table, Value};
 
@@ -34,6 +40,23 @@ pub struct Chain {
     pub steps: &'static [Step],
     /// Names that the newest form has a place for, at the top.
     pub names: &'static [&'static str],
+}
+
+/// A kind of document.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// What it is called where documents are kept.
+    pub name: &'static str,
+    /// The forms that it has had.
+    pub chain: Chain,
+}
+
+impl Kind {
+    /// A kind that has had one form only.
+    #[must_use]
+    pub const fn first(name: &'static str) -> Self {
+        Self { name, chain: Chain { steps: &[], names: &[] } }
+    }
 }
 
 /// A document in some form.
@@ -134,6 +157,63 @@ impl Chain {
         let form = self.newest().min(document.form);
         (Document { form, table: known }, rest.into_iter().map(|(name, _)| name).collect())
     }
+
+    /// The revisions to keep of what this program wrote, oldest form first: the
+    /// text itself, and before it the same for older programs where these say
+    /// it otherwise. The text says its form or not: it may have everything in
+    /// it that the newest form has. What cannot be read is kept as it is.
+    #[must_use]
+    pub fn texts(&self, text: &str) -> Vec<String> {
+        let newest = self.newest();
+        let Ok(said) = Document::parse(text) else { return vec![text.to_owned()] };
+        let table = if said.form > newest { self.known_part(&said).0.table } else { said.table };
+        let whole = Document { form: newest, table };
+        let brought = |form| self.bring(whole.clone(), form).map(|(document, _)| document);
+        let older: Vec<Document> = (1..newest).filter_map(|form| brought(form).ok()).collect();
+        if said.form == 1 && older.iter().all(|document| document.table == whole.table) {
+            return vec![text.to_owned()];
+        }
+        let mut texts: Vec<String> = older.iter().map(Document::to_text).collect();
+        // What somebody typed keeps its comments.
+        let line = if said.form == 1 { format!("{FORM} = {newest}\n") } else { String::new() };
+        texts.push(line + text);
+        texts
+    }
+
+    /// Of the revisions of a document, newest first, those to try, with their
+    /// places: in the newest form, best first. One of a newer program counts
+    /// when no other does, as far as it is understood. What is no TOML is passed
+    /// on as it is: whoever parses it says where.
+    #[must_use]
+    pub fn readable<'a>(
+        &self,
+        newest_first: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<(usize, String)> {
+        let (mut known, mut newer) = (Vec::new(), None);
+        for (place, text) in newest_first.into_iter().enumerate() {
+            match Document::parse(text) {
+                Ok(document) if document.form > self.newest() => {
+                    let understood = || (place, self.known_part(&document).0.table.to_string());
+                    newer = newer.or_else(|| Some(understood()));
+                }
+                // Nothing to bring forward, and its lines stay where they are.
+                Ok(Document { form: 1, .. }) if self.newest() == 1 && !says_form(text) => {
+                    known.push((place, text.to_owned()));
+                }
+                Ok(document) => {
+                    if let Ok((document, _)) = self.bring(document, self.newest()) {
+                        known.push((place, document.table.to_string()));
+                    }
+                }
+                Err(_) => known.push((place, text.to_owned())),
+            }
+        }
+        if known.is_empty() { newer.into_iter().collect() } else { known }
+    }
+}
+
+fn says_form(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with(FORM))
 }
 
 /// A step back that takes these tables away from the top.
@@ -205,6 +285,43 @@ mod tests {
             (known.to_text().as_str(), rest),
             ("form = 3\nname = \"a\"\n", vec!["teleport".to_owned()])
         );
+    }
+
+    #[test]
+    fn what_is_kept_can_be_read_by_every_program_and_changed_by_each() {
+        let kept = CHAIN.texts("# fast\nspeed_baud = 9600\n[metrics]\nbearer = \"x\"\n");
+        assert_eq!(
+            kept,
+            [
+                "speed = 9600\n",
+                "form = 2\nspeed_baud = 9600\n",
+                "form = 3\n# fast\nspeed_baud = 9600\n[metrics]\nbearer = \"x\"\n"
+            ]
+        );
+        let newest_first = || kept.iter().rev().map(String::as_str);
+        let first = |chain: &Chain| chain.readable(newest_first()).into_iter().next();
+        for (forms, place, text) in [(0, 2, "speed = 9600\n"), (1, 1, "speed_baud = 9600\n")] {
+            let older = Chain { steps: &CHAIN.steps[..forms], names: CHAIN.names };
+            assert_eq!(first(&older), Some((place, text.to_owned())), "{} forms", forms + 1);
+        }
+        assert!(first(&CHAIN).is_some_and(|(place, text)| place == 0 && text.contains("metrics")));
+        // The oldest program changes it; the newest goes on with that.
+        let changed = ["speed = 1200\n"].into_iter().chain(newest_first());
+        assert_eq!(CHAIN.readable(changed)[0], (0, "speed_baud = 1200\n".to_owned()));
+    }
+
+    #[test]
+    fn a_newer_program_s_text_counts_when_there_is_no_other() {
+        let newer = "form = 9\nname = \"a\"\nteleport = 1\n";
+        assert_eq!(CHAIN.readable([newer]), [(0, "name = \"a\"\n".to_owned())]);
+        assert_eq!(CHAIN.readable([newer, "name = \"b\""])[0].0, 1);
+        assert_eq!(CHAIN.texts(newer).last().map(String::as_str), Some(newer));
+        // What cannot be read is somebody else's to refuse.
+        assert_eq!(CHAIN.readable(["x ="]), [(0, "x =".to_owned())]);
+        assert_eq!(CHAIN.texts("x ="), ["x ="]);
+        let first = Kind::first("x").chain;
+        assert_eq!(first.texts("a = 1 # one"), ["a = 1 # one"]);
+        assert_eq!(first.readable(["a = 1 # one", "form = 1\na = 2"])[1], (1, "a = 2\n".into()));
     }
 
     #[test]

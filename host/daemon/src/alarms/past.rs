@@ -77,41 +77,53 @@ impl History for Store {
 
 fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut dyn FnMut(Past)) {
     let (phase, unix_ms) = (head.phase.phase(), head.unix_ms);
-    let mut put = |quantity, value: Option<f64>| {
-        if let Some(value) = value {
-            each(Past { unix_ms, place: place.clone(), quantity, value, phase });
+    let mut put = |quantity, values: Option<(f64, f64)>| {
+        if let Some((low, high)) = values {
+            each(Past { unix_ms, place: place.clone(), quantity, low, high, phase });
         }
     };
     let fresh = |quality| matches!(quality, Quality::Good | Quality::Estimated);
-    let mean = |span: Option<Span>| span.map(|span| f64::from(span.mean));
-    let cells = f64::from(known.cells.max(1));
-    let volts = mean(record.voltage_mv).filter(|_| fresh(record.quality)).map(|mv| mv / 1e3);
-    put(Quantity::BlockVoltage, volts.map(|volts| volts / cells));
+    let per_cell = 1e3 * f64::from(known.cells.max(1));
+    let voltage = record.voltage_mv.filter(|_| fresh(record.quality));
+    put(Quantity::BlockVoltage, voltage.map(|span| range(span, per_cell)));
     // Away from float there is no target to be held.
-    let target = mean(head.target_mv).filter(|_| phase == Phase::Float);
-    let deviation = volts.zip(target).map(|(volts, mv)| (volts - mv / 1e3) / cells);
+    let target = head.target_mv.filter(|_| phase == Phase::Float);
+    let deviation = voltage.zip(target).map(|(span, target)| {
+        let from_target = |mv: i32| (f64::from(mv) - f64::from(target.mean)) / per_cell;
+        (from_target(span.min), from_target(span.max))
+    });
     put(Quantity::BlockDeviation, deviation);
-    let celsius = mean(record.temperature_dc).map(|dc| dc / 10.0);
-    put(Quantity::BlockTemperature, celsius.filter(|_| fresh(record.temperature_quality)));
+    let temperature = record.temperature_dc.filter(|_| fresh(record.temperature_quality));
+    put(Quantity::BlockTemperature, temperature.map(|span| range(span, 10.0)));
     // The alarm takes the median of several readings; here each counts.
     let rise = || {
-        let mohm = at_25_c(f64::from(record.resistance_uohm?) / 1e3, celsius?)?;
+        let celsius = f64::from(record.temperature_dc?.mean) / 10.0;
+        let mohm = at_25_c(f64::from(record.resistance_uohm?) / 1e3, celsius)?;
         Some((mohm / known.baseline_mohm? - 1.0) * 100.0)
     };
-    put(Quantity::BlockResistance, rise());
-    put(Quantity::BlockCharge, record.charge_pm.map(|pm| f64::from(pm) / 10.0));
+    let single = |value: f64| (value, value);
+    put(Quantity::BlockResistance, rise().map(single));
+    put(Quantity::BlockCharge, record.charge_pm.map(|pm| single(f64::from(pm) / 10.0)));
 }
 
 fn of_string(string: u16, head: &Head, blocks: u16, each: &mut dyn FnMut(Past)) {
     let (place, phase, unix_ms) = (Place::String(string), head.phase.phase(), head.unix_ms);
-    let mut put = |quantity, milli: Option<f64>| {
-        if let Some(milli) = milli {
-            each(Past { unix_ms, place: place.clone(), quantity, value: milli / 1e3, phase });
+    let mut put = |quantity, values: Option<(f64, f64)>| {
+        if let Some((low, high)) = values {
+            each(Past { unix_ms, place: place.clone(), quantity, low, high, phase });
         }
     };
-    let mean = |span: Option<Span>| span.map(|span| f64::from(span.mean));
-    // Without an input of its own, its voltage is that of its blocks.
-    let sum = mean(head.blocks_mv).map(|mv| mv * f64::from(blocks));
-    put(Quantity::StringVoltage, mean(head.string_mv).or(sum));
-    put(Quantity::StringCurrent, mean(head.current_ma));
+    // Without an input of its own, its voltage is that of its blocks; how far
+    // those lie apart says nothing about it.
+    let sum = head.blocks_mv.map(|span| {
+        let volts = f64::from(span.mean) * f64::from(blocks) / 1e3;
+        (volts, volts)
+    });
+    put(Quantity::StringVoltage, head.string_mv.map(|span| range(span, 1e3)).or(sum));
+    put(Quantity::StringCurrent, head.current_ma.map(|span| range(span, 1e3)));
+}
+
+/// Lowest and highest, in units of which one is `by` steps of the history.
+fn range(span: Span, by: f64) -> (f64, f64) {
+    (f64::from(span.min) / by, f64::from(span.max) / by)
 }

@@ -10,6 +10,7 @@
 //! an administrator has to confirm ([`crate::plugin::permission::dangers`]).
 
 use super::bucket::Bucket;
+use super::meter::{Beyond, Meter};
 use super::rates::{Rate, Rates};
 use super::{Site, Who, one_line};
 use crate::clock;
@@ -41,6 +42,7 @@ pub const SWITCHES: Rate = Rate { most: 10, every: Nanos::from_secs(60) };
 #[derive(Debug)]
 pub struct Contacts {
     who: Who,
+    meter: Arc<Meter>,
     granted: Named<ContactGrant>,
     hub: Arc<Hub>,
     switchboard: Arc<Switchboard>,
@@ -115,6 +117,18 @@ impl ContactError {
     }
 }
 
+impl Beyond for ContactError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some("contact not granted"),
+            Self::ReadOnly { .. } => Some("contact granted for reading only"),
+            Self::Reads => Some("quota of contact readings"),
+            Self::Switches { .. } => Some("quota of switchings"),
+            Self::Side { .. } | Self::Unknown { .. } | Self::Failed { .. } => None,
+        }
+    }
+}
+
 impl From<ContactError> for wit::Error {
     fn from(error: ContactError) -> Self {
         Self { code: error.code(), detail: crate::plugin::reason(&error) }
@@ -127,6 +141,7 @@ impl Contacts {
     pub fn new(site: &Site<'_>) -> Self {
         Self {
             who: site.who.clone(),
+            meter: Arc::clone(site.meter),
             granted: site.grants.contacts.clone(),
             hub: Arc::clone(&site.services.hub),
             switchboard: Arc::clone(&site.services.commands),
@@ -233,15 +248,18 @@ fn find(plant: &Plant, at: &Place) -> Result<(usize, DeviceRecord), String> {
 
 impl wit::Host for Contacts {
     fn read(&mut self, name: String) -> Result<wit::Reading, wit::Error> {
-        Ok(self.read_at(&name, clock::now())?)
+        let read = self.read_at(&name, clock::now());
+        Ok(self.meter.noted(read)?)
     }
 
     fn switch(&mut self, name: String, closed: bool) -> Result<(), wit::Error> {
-        Ok(self.switch_at(&name, closed, clock::now())?)
+        let switched = self.switch_at(&name, closed, clock::now());
+        Ok(self.meter.noted(switched)?)
     }
 
     fn measure(&mut self, name: String) -> Result<wit::Measurement, wit::Error> {
-        Ok(self.measure_at(&name, clock::now())?)
+        let measured = self.measure_at(&name, clock::now());
+        Ok(self.meter.noted(measured)?)
     }
 }
 
@@ -371,6 +389,33 @@ mod tests {
         assert!(error.code == 1 && error.detail.contains("`switch = true`"), "{error:?}");
         assert_eq!(read.switch("in".into(), true).expect_err("an input").code, 1);
         assert!(bench.guard.asked().is_empty());
+    }
+
+    #[test]
+    fn who_reaches_beyond_its_contacts_is_named() {
+        let mut bench = Bench::new();
+        let mut contacts = bench.contacts(&[("fan", "\"AUX1.output.2\""), ("out", SWITCHED)]);
+        assert!(contacts.read("fan".into()).is_ok());
+        assert!(contacts.measure("fan".into()).is_err(), "a mistake, and no attempt");
+        assert_eq!(bench.here.meter.refusals(), (0, None));
+        assert!(contacts.switch("pump".into(), true).is_err());
+        assert!(contacts.read("AUX1.output.1".into()).is_err());
+        assert!(contacts.switch("fan".into(), true).is_err());
+        for i in 0..=SWITCHES.most {
+            let switched = contacts.switch("out".into(), i % 2 == 0);
+            assert_eq!(switched.is_ok(), i < SWITCHES.most);
+        }
+        assert!((0..10_000).any(|_| contacts.read("fan".into()).is_err()), "a flood");
+        let news = bench.here.meter.take_news();
+        let begin = [
+            "contact granted for reading only: \"fan\" (AUX1.output.2)",
+            "contact not granted: the contact \"pump\"",
+            "quota of contact readings: contacts are read more often",
+            "quota of switchings: AUX1.output.2",
+        ];
+        assert_eq!(news.len(), begin.len(), "{news:?}");
+        assert!(news.iter().zip(begin).all(|(said, begin)| said.starts_with(begin)), "{news:?}");
+        assert_eq!(bench.here.meter.refusals().0, 5);
     }
 
     /// The whole way: manifest, grant, linker, call.

@@ -11,6 +11,7 @@
 //! there on it is an event like all others: kept, shown, and told to notifiers.
 
 use super::bucket::Bucket;
+use super::meter::{Beyond, Meter, Way};
 use super::rates::{Rate, Rates};
 use super::{Site, one_line};
 use crate::clock;
@@ -45,6 +46,7 @@ const LOOKED_AT_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Events {
     name: String,
+    meter: Arc<Meter>,
     store: Option<Arc<Store>>,
     least: Option<Severity>,
     raise: Severity,
@@ -101,6 +103,17 @@ impl EventsError {
     }
 }
 
+impl Beyond for EventsError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied => Some("event log not granted"),
+            Self::Severity { .. } => Some("severity of events not granted"),
+            Self::Raises | Self::Reads => Some("quota of events"),
+            Self::NoSeverity(_) | Self::Kind | Self::Text | Self::NoStore => None,
+        }
+    }
+}
+
 impl From<EventsError> for wit::Error {
     fn from(error: EventsError) -> Self {
         Self { code: error.code(), detail: error.to_string() }
@@ -115,6 +128,7 @@ impl Events {
         let raise = granted().map(|grant: &EventGrant| grant.raise).max();
         Self {
             name: site.who.name.clone(),
+            meter: Arc::clone(site.meter),
             store: site.services.store.clone(),
             least: granted().filter_map(|grant| grant.least).min(),
             raise: raise.unwrap_or(RAISE_ALWAYS),
@@ -188,11 +202,16 @@ impl Events {
 
 impl wit::Host for Events {
     fn since(&mut self, sequence: u64, max: u32) -> Result<Vec<types::Event>, wit::Error> {
-        Ok(self.since_at(sequence, max, clock::now())?)
+        let found = self.since_at(sequence, max, clock::now());
+        let found = self.meter.noted(found)?;
+        self.meter.received(Way::Host, found.iter().map(|event| event.text.len()).sum());
+        Ok(found)
     }
 
     fn raise(&mut self, severity: u32, kind: String, text: String) -> Result<(), wit::Error> {
-        Ok(self.raise_at(severity, &kind, &text, clock::now())?)
+        self.meter.sent(Way::Host, kind.len() + text.len());
+        let raised = self.raise_at(severity, &kind, &text, clock::now());
+        Ok(self.meter.noted(raised)?)
     }
 }
 
@@ -305,6 +324,30 @@ mod tests {
         assert_eq!(code(speaker.raise_at(1, "smoke", "It smells", now)), Ok(()));
         let mut reader = bench.events(&[EventGrant::reading(Severity::Alarm)]);
         assert_eq!(code(reader.raise_at(2, "fire", "It burns", now)), Err(1), "only reads");
+    }
+
+    #[test]
+    fn who_reaches_beyond_its_grant_is_named() {
+        use wit::Host as _;
+
+        let mut bench = Bench::new();
+        bench.happened(warning());
+        let mut nothing = bench.events(&[]);
+        assert!(nothing.raise(7, "k".into(), "a mistake, and no attempt".into()).is_err());
+        assert_eq!(bench.here.meter.refusals(), (0, None));
+        assert!(nothing.since(0, 9).is_err());
+        assert!(nothing.raise(2, "fire".into(), "It burns".into()).is_err());
+        assert!((0..100).any(|_| nothing.raise(0, "k".into(), "text".into()).is_err()));
+        let news = bench.here.meter.take_news();
+        let begin = [
+            "event log not granted: ",
+            "quota of events: more than 10 events",
+            "severity of events not granted: this plugin may add events up to Info",
+        ];
+        assert_eq!(news.len(), begin.len(), "{news:?}");
+        assert!(news.iter().zip(begin).all(|(said, begin)| said.starts_with(begin)), "{news:?}");
+        assert_eq!(bench.here.meter.refusals().0, 3);
+        assert!(bench.here.meter.traffic().host_sent > 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod raw;
 
 use super::bucket::Bucket;
 use super::log::{Level, Log};
+use super::meter::{Beyond, Meter, Way};
 use super::{Site, one_line};
 use crate::clock;
 use crate::grants::Named;
@@ -50,6 +51,7 @@ pub const REPORTS_INTERVAL: Nanos = Nanos::from_millis(5);
 #[derive(Debug)]
 pub struct Hid {
     log: Log,
+    meter: Arc<Meter>,
     granted: Named<HidPlace>,
     system: Arc<dyn System>,
     opens: Bucket,
@@ -180,6 +182,24 @@ impl HidError {
     }
 }
 
+impl Beyond for HidError {
+    fn beyond(&self) -> Option<&'static str> {
+        match self {
+            Self::Denied { .. } => Some("USB device not granted"),
+            Self::Handles | Self::Opens | Self::Reports => Some("quota of USB devices"),
+            Self::Absent { .. }
+            | Self::Ambiguous { .. }
+            | Self::Vanished { .. }
+            | Self::Timeout { .. }
+            | Self::Range { .. }
+            | Self::Open { .. }
+            | Self::Io { .. }
+            | Self::TooLong { .. }
+            | Self::Stopped => None,
+        }
+    }
+}
+
 impl From<HidError> for wit::Error {
     fn from(error: HidError) -> Self {
         Self { code: error.code(), detail: crate::plugin::reason(&error) }
@@ -195,6 +215,7 @@ impl Hid {
         let now = clock::now();
         Self {
             log: site.log.clone(),
+            meter: Arc::clone(site.meter),
             granted: site.grants.hid.clone(),
             system: Arc::clone(&site.services.hid),
             opens: Bucket::new(OPENS_BURST, OPENS_INTERVAL, now),
@@ -212,7 +233,7 @@ impl Hid {
         asked: Result<A, HidError>,
         call: impl FnOnce(A, &Used<'_>) -> Result<T, HidError>,
     ) -> wasmtime::Result<Result<T, wit::Error>> {
-        let Self { log, system, opens, reports, table, stop, .. } = self;
+        let Self { log, meter, system, opens, reports, table, stop, .. } = self;
         let Device { place, open } = table.get_mut(device)?;
         let now = clock::now();
         let done = asked.and_then(|asked| {
@@ -234,7 +255,30 @@ impl Hid {
             *open = Some(here).filter(|_| !matches!(done, Err(HidError::Vanished { .. })));
             done
         });
-        Ok(done.map_err(Into::into))
+        Ok(meter.noted(done).map_err(Into::into))
+    }
+
+    /// [`Self::use_device`] for what brings a report.
+    fn bring<A>(
+        &mut self,
+        device: &Resource<Device>,
+        asked: Result<A, HidError>,
+        call: impl FnOnce(A, &Used<'_>) -> Result<Vec<u8>, HidError>,
+    ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
+        let done = self.use_device(device, asked, call)?;
+        Ok(done.inspect(|report| self.meter.received(Way::Usb, report.len())))
+    }
+
+    /// [`Self::use_device`] for what takes `report` away.
+    fn take(
+        &mut self,
+        device: &Resource<Device>,
+        report: &[u8],
+        call: impl FnOnce(&Used<'_>) -> Result<(), HidError>,
+    ) -> wasmtime::Result<Result<(), wit::Error>> {
+        let asked = range("report bytes", report.len(), 1, REPORT_BYTES_MAX);
+        let done = self.use_device(device, asked, |(), used| call(used))?;
+        Ok(done.inspect(|()| self.meter.sent(Way::Usb, report.len())))
     }
 }
 
@@ -368,14 +412,16 @@ impl wit::Host for Hid {}
 
 impl wit::HostDevice for Hid {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Device>, wit::Error>> {
-        let Some(place) = self.granted.get(&name).cloned() else {
-            return Ok(Err(HidError::Denied { name: one_line(&name, 80) }.into()));
+        let denied = || HidError::Denied { name: one_line(&name, 80) };
+        let opened = match self.granted.get(&name).cloned().ok_or_else(denied) {
+            Ok(place) => match self.table.push(Device { place, open: None }) {
+                Ok(device) => Ok(device),
+                Err(ResourceTableError::Full) => Err(HidError::Handles),
+                Err(error) => return Err(error.into()),
+            },
+            Err(denied) => Err(denied),
         };
-        match self.table.push(Device { place, open: None }) {
-            Ok(device) => Ok(Ok(device)),
-            Err(ResourceTableError::Full) => Ok(Err(HidError::Handles.into())),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.meter.noted(opened).map_err(Into::into))
     }
 
     fn descriptor(
@@ -400,7 +446,7 @@ impl wit::HostDevice for Hid {
         timeout_ms: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let asked = range("timeout-ms", timeout_ms as usize, 0, TIMEOUT_MS_MAX as usize);
-        self.use_device(&device, asked, |(), used| used.read(timeout_ms))
+        self.bring(&device, asked, |(), used| used.read(timeout_ms))
     }
 
     fn write(
@@ -408,8 +454,7 @@ impl wit::HostDevice for Hid {
         device: Resource<Device>,
         report: Vec<u8>,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        let asked = range("report bytes", report.len(), 1, REPORT_BYTES_MAX);
-        self.use_device(&device, asked, |(), used| used.write(&report))
+        self.take(&device, &report, |used| used.write(&report))
     }
 
     fn get_feature(
@@ -419,7 +464,7 @@ impl wit::HostDevice for Hid {
         max: u32,
     ) -> wasmtime::Result<Result<Vec<u8>, wit::Error>> {
         let asked = range("max", max as usize, 1, REPORT_BYTES_MAX);
-        self.use_device(&device, asked, |(), used| used.get_feature(id, max as usize))
+        self.bring(&device, asked, |(), used| used.get_feature(id, max as usize))
     }
 
     fn set_feature(
@@ -427,8 +472,7 @@ impl wit::HostDevice for Hid {
         device: Resource<Device>,
         report: Vec<u8>,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        let asked = range("report bytes", report.len(), 1, REPORT_BYTES_MAX);
-        self.use_device(&device, asked, |(), used| used.set_feature(&report))
+        self.take(&device, &report, |used| used.set_feature(&report))
     }
 
     fn drop(&mut self, device: Resource<Device>) -> wasmtime::Result<()> {

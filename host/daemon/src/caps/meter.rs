@@ -26,6 +26,8 @@ const REASON_LEN_MAX: usize = 400;
 pub enum Way {
     /// Serial lines.
     Serial,
+    /// USB devices.
+    Usb,
     /// Peers and connections of listeners.
     Net,
     /// Between plugin and host: texts and lists, without what goes on over
@@ -40,6 +42,10 @@ pub struct Traffic {
     pub serial_sent: u64,
     /// Received on serial lines.
     pub serial_received: u64,
+    /// Sent to USB devices, in reports.
+    pub usb_sent: u64,
+    /// Received from USB devices, in reports.
+    pub usb_received: u64,
     /// Sent to peers, and to the clients of its listeners.
     pub net_sent: u64,
     /// Received from them.
@@ -60,8 +66,8 @@ pub trait Beyond: fmt::Display {
 /// What is counted and noted of one plugin.
 #[derive(Debug, Default)]
 pub struct Meter {
-    sent: [AtomicU64; 3],
-    received: [AtomicU64; 3],
+    sent: [AtomicU64; 4],
+    received: [AtomicU64; 4],
     refused: AtomicU64,
     attempts: Mutex<Attempts>,
 }
@@ -138,6 +144,8 @@ impl Meter {
         Traffic {
             serial_sent: sent(Way::Serial),
             serial_received: received(Way::Serial),
+            usb_sent: sent(Way::Usb),
+            usb_received: received(Way::Usb),
             net_sent: sent(Way::Net),
             net_received: received(Way::Net),
             host_sent: sent(Way::Host),

@@ -3,9 +3,10 @@
 //! request as the API's.
 
 use super::api::accounts::{
-    By, GroupOut, NewUserIn, RoleOut, TokenIn, TokenOut, UserIn, UserOut, groups_of, roles_of,
+    GroupOut, NewUserIn, RoleOut, TokenIn, TokenOut, UserIn, UserOut, groups_of, roles_of,
     tokens_of, users_of,
 };
+use super::by::By;
 use super::page::{self, VERSION, render};
 use super::problem::Problem;
 use super::session::Caller;

@@ -7,8 +7,10 @@
 
 use super::api::alarms::{ActIn, perform, unknown_language};
 use super::page::{self, VERSION, render};
+use super::pages::reader::preferred;
 use super::problem::Problem;
 use super::session::Caller;
+use super::who::Who;
 use super::{Console, clock};
 use crate::accounts::rights::{Area, Level};
 use crate::alarms::Shown;
@@ -16,7 +18,7 @@ use crate::words::{AlarmWords, Lang, words};
 use askama::Template;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Extension, Form, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::alarm::Alarm;
 use evenkeel_core::alarm::book::State as AlarmState;
@@ -34,7 +36,7 @@ const PLACES_MAX: usize = 1_024;
 #[template(path = "alarms.html")]
 struct AlarmsPage<'a> {
     version: &'a str,
-    user: &'a str,
+    who: Who<'a>,
     lang: Lang,
     may_act: bool,
     full: bool,
@@ -96,17 +98,15 @@ pub async fn alarms(
             Ok(lang) => lang,
             Err(()) => return page::refused(&unknown_language(tag)),
         },
-        None => {
-            let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
-            wanted.map_or(Lang::En, Lang::accepted)
-        }
+        None => preferred(&headers),
     };
     let (alarms, full, unkept) = console.alarms.shown();
+    let who = Who::of(&caller, Area::Alarms, Level::Operate).in_language(lang);
     let page = AlarmsPage {
         version: &VERSION,
-        user: &caller.user,
+        who,
         lang,
-        may_act: caller.may(Area::Alarms, Level::Operate),
+        may_act: who.may_act,
         full,
         unkept: unkept.is_some(),
         rows: alarms.iter().map(|shown| Row::of(lang, shown)).collect(),

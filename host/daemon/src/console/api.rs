@@ -11,8 +11,10 @@ pub mod firmware;
 pub mod history;
 pub mod licence;
 pub mod plugins;
+pub mod reports;
 pub mod store;
 pub mod strings;
+pub mod webhooks;
 
 use super::Console;
 use super::problem::Problem;
@@ -204,7 +206,7 @@ pub async fn events(
 }
 
 /// The first block over the licence of a string (from 1), counted from 0.
-fn first_over(console: &Console, string: u16) -> usize {
+pub(super) fn first_over(console: &Console, string: u16) -> usize {
     let plant = console.hub.plant();
     let over = plant.and_then(|p| p.over.get(usize::from(string).checked_sub(1)?).copied());
     over.unwrap_or(usize::MAX)
@@ -212,13 +214,13 @@ fn first_over(console: &Console, string: u16) -> usize {
 
 /// Both clocks at one instant, to turn monotonic times into dates.
 #[derive(Clone, Copy)]
-struct Time {
+pub(super) struct Time {
     now: Nanos,
     unix_ms: u64,
 }
 
 impl Time {
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self { now: clock::now(), unix_ms: clock::unix_ms() }
     }
 
@@ -301,7 +303,7 @@ fn event_out(stored: StoredEvent, now: u64) -> EventOut {
 }
 
 /// Reads from the disk do not hold up other requests, and are few at a time.
-pub(super) async fn off_thread<T: Send + 'static>(
+pub(in crate::console) async fn off_thread<T: Send + 'static>(
     console: &Console,
     read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -242,7 +242,7 @@ fn pressed(button: &Button) -> Result<OrderIn, Problem> {
     }
 }
 
-async fn give(
+pub(super) async fn give(
     console: &Console,
     caller: &Caller,
     from: IpAddr,

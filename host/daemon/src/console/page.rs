@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 
 const STYLE: &str = include_str!("assets/style.css");
 const PLUGINS_STYLE: &str = include_str!("assets/plugins.css");
+const PAGES_STYLE: &str = include_str!("assets/pages.css");
 const SCRIPT: &str = include_str!("assets/live.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
@@ -23,7 +24,7 @@ const ICON: &str = include_str!("assets/icon.svg");
 /// new paths.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
-    for asset in [STYLE, PLUGINS_STYLE, SCRIPT, ICON] {
+    for asset in [STYLE, PLUGINS_STYLE, PAGES_STYLE, SCRIPT, ICON] {
         hash.update(asset);
     }
     hash.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
@@ -124,6 +125,7 @@ pub async fn asset(Path((version, file)): Path<(String, String)>) -> Response {
     let (kind, text) = match file.as_str() {
         "style.css" => ("text/css; charset=utf-8", STYLE),
         "plugins.css" => ("text/css; charset=utf-8", PLUGINS_STYLE),
+        "pages.css" => ("text/css; charset=utf-8", PAGES_STYLE),
         "live.js" => ("text/javascript; charset=utf-8", SCRIPT),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return super::gate::nothing_here().into_response(),
@@ -172,6 +174,7 @@ mod tests {
     fn assets_stay_small() {
         assert!(STYLE.len() <= 8_000, "{} bytes of style", STYLE.len());
         assert!(PLUGINS_STYLE.len() <= 4_000, "{} bytes of style", PLUGINS_STYLE.len());
+        assert!(PAGES_STYLE.len() <= 6_000, "{} bytes of style", PAGES_STYLE.len());
         // 6 kB compressed is about 18 kB of such text; the whole may not be more.
         assert!(SCRIPT.len() <= 12_000, "{} bytes of script", SCRIPT.len());
     }

@@ -19,6 +19,7 @@ use crate::accounts::rights::{Area, Level};
 use crate::caps::log::Said;
 use crate::config::PluginGrant;
 use crate::plugin::permission::{self, Danger};
+use crate::plugin::report::Report;
 use crate::plugin_admin::{BundleInfo, PluginDetail};
 use crate::plugin_status::{PluginState, PluginStatus};
 use askama::Template;
@@ -45,6 +46,7 @@ struct PluginPage<'a> {
     version: &'a str,
     who: Who<'a>,
     detail: &'a PluginDetail,
+    reports: Vec<Report>,
     actions: Vec<(&'static str, &'static str)>,
     digest: Option<String>,
 }
@@ -103,9 +105,10 @@ pub async fn plugin(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Response {
-    let detail = match detail_of(&console, id).await {
-        Ok(detail) => detail,
-        Err(problem) => return page::refused(&problem),
+    let reports = answered(console.plugins.reports(id.clone())).await;
+    let (detail, reports) = match (detail_of(&console, id).await, reports) {
+        (Ok(detail), Ok(reports)) => (detail, reports),
+        (Err(problem), _) | (_, Err(problem)) => return page::refused(&problem),
     };
     let mut actions = match detail.status.state {
         PluginState::Disabled => vec![("enable", "Switch on")],
@@ -122,7 +125,8 @@ pub async fn plugin(
         bundles.iter().find(|b| b.shipped && b.name == *name).map(|b| b.digest.clone())
     });
     let who = Who::of(&caller, Area::Plugins, Level::Configure);
-    render(StatusCode::OK, &PluginPage { version: &VERSION, who, detail: &detail, actions, digest })
+    let page = PluginPage { version: &VERSION, who, detail: &detail, reports, actions, digest };
+    render(StatusCode::OK, &page)
 }
 
 /// A button was pressed.

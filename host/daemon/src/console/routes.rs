@@ -2,11 +2,16 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, strings,
+    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, reports,
+    strings, webhooks,
+};
+use super::pages::{
+    audit, automation as automation_page, block, discharge, discharges as discharges_page, events,
+    job, rehearsal, rule, schedule, string, thresholds,
 };
 use super::{
-    Console, access, accounts_page, alarms_page, api, automation_page, commands, gate, metrics,
-    openapi, orders, page, plugins_page, sign_in_settings, stream,
+    Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
+    page, plugins_page, sign_in_settings, stream,
 };
 use crate::accounts::rights::{Area, Level};
 use axum::Router;
@@ -23,6 +28,8 @@ const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
 /// The same of rules and jobs, with the escapes of a form or of JSON.
 const AUTOMATION_MAX: usize = 2 * evenkeel_core::automation::DOCUMENT_MAX;
+/// The same of a form with a whole table of fields.
+const FORM_MAX: usize = 256 * 1_024;
 /// The same of a keyring.
 const KEYRING_MAX: usize = 1 << 20;
 
@@ -101,6 +108,20 @@ pub fn table() -> Vec<Route> {
         write("/password", Session, post(access::password_form)),
         write("/logout", Leave, post(access::logout_form)),
         write("/orders", Of(Battery, Operate), post(orders::order_form)),
+        see("/strings/{id}", Battery, get(string::show)),
+        write("/strings/{id}", Of(Battery, Operate), post(string::act)),
+        see("/blocks/{id}", Battery, get(block::show)),
+        write("/blocks/{id}", Of(Battery, Operate), post(block::act)),
+        see("/discharges", History, get(discharges_page::show)),
+        see("/discharges/{id}", History, get(discharge::show)),
+        see("/events", Events, get(events::show)),
+        see("/thresholds", Alarms, get(thresholds::show)),
+        write(
+            "/thresholds",
+            Of(Alarms, Configure),
+            post(thresholds::change).layer(DefaultBodyLimit::max(FORM_MAX)),
+        ),
+        see("/audit", Audit, get(audit::show)),
         see("/alarms", Alarms, get(alarms_page::alarms)),
         write("/alarms/{id}", Of(Alarms, Operate), post(alarms_page::act)),
         see("/plugins", Plugins, get(plugins_page::plugins)),
@@ -113,12 +134,26 @@ pub fn table() -> Vec<Route> {
             Of(Plugins, Configure),
             post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
-        see("/automation", Automation, get(automation_page::automation)),
+        see("/automation", Automation, get(automation_page::show)),
         write(
             "/automation",
             Of(Automation, Configure),
             post(automation_page::change).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
+        read("/automation/job", Of(Automation, Configure), get(job::show)),
+        write("/automation/job", Of(Automation, Configure), post(job::change)),
+        read("/automation/rule", Of(Automation, Configure), get(rule::show)),
+        write("/automation/rule", Of(Automation, Configure), post(rule::change)),
+        see("/automation/rehearsal", Automation, get(rehearsal::show)),
+        write(
+            "/automation/rehearsal",
+            Of(Automation, View),
+            post(rehearsal::run).layer(DefaultBodyLimit::max(FORM_MAX)),
+        ),
+        see("/schedule", Automation, get(schedule::show)),
+        write("/schedule", Of(Automation, Configure), post(schedule::change)),
+        read("/schedule/entry", Of(Automation, Configure), get(schedule::entry)),
+        write("/schedule/entry", Of(Automation, Configure), post(schedule::change_entry)),
         see("/accounts", Accounts, get(accounts_page::accounts)),
         write("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
         see("/api/v1/users", Accounts, get(accounts::users)),
@@ -188,6 +223,10 @@ pub fn table() -> Vec<Route> {
             post(automation::rehearse).layer(DefaultBodyLimit::max(AUTOMATION_MAX)),
         ),
         see("/api/v1/automation/status", Automation, get(automation::status)),
+        see("/api/v1/webhooks", Automation, get(webhooks::webhooks)),
+        write("/api/v1/webhooks/{name}", Of(System, Configure), post(webhooks::put)),
+        write("/api/v1/webhooks/{name}/delete", Of(System, Configure), post(webhooks::remove)),
+        write("/api/v1/webhooks/{name}/test", Of(System, Configure), post(webhooks::test)),
         see("/api/v1/licence", System, get(licence::licence)),
         write("/api/v1/licence", Of(System, Configure), post(licence::install)),
         write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
@@ -199,6 +238,12 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
         see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),
         write("/api/v1/plugins/{id}/{action}", Of(Plugins, Configure), post(plugins::act)),
+        see("/api/v1/plugins/{id}/reports", Plugins, get(reports::list)),
+        read(
+            "/api/v1/plugins/{id}/reports/{unix_ms}/recording",
+            Of(Plugins, Configure),
+            get(reports::recording),
+        ),
         see("/api/v1/bundles", Plugins, get(plugins::bundles)),
         write(
             "/api/v1/bundles",

@@ -19,6 +19,7 @@ use axum::extract::{Extension, Form, Json, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::events::Event;
+use evenkeel_core::settings::forms::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Name of the document in the store.
-pub const DOCUMENT: &str = "login";
+pub const DOCUMENT: Kind = Kind::first("login");
 /// Most words that give a role, and most bytes of one.
 const WORDS_MAX: usize = 64;
 const WORD_LEN_MAX: usize = 253;
@@ -113,10 +114,9 @@ pub async fn put_form(
 /// # Errors
 /// When the store cannot be read.
 pub fn kept(store: &Store) -> Result<Option<LoginSettings>, StoreError> {
-    let kept = store.settings(DOCUMENT)?.into_iter().next();
-    let parse = |text: String| {
-        serde_json::from_str(&text).map_err(|_| StoreError::Record { what: "sign-in" })
-    };
+    let kept = store.settings(&DOCUMENT)?.into_iter().next();
+    let parse =
+        |text: String| toml::from_str(&text).map_err(|_| StoreError::Record { what: "sign-in" });
     kept.map(|revision| parse(revision.text)).transpose()
 }
 
@@ -199,8 +199,8 @@ async fn accept(console: &Console, caller: &Caller, wanted: SignInIn) -> Result<
     let installed = installed(console);
     let installed: Vec<&str> = installed.iter().map(String::as_str).collect();
     settings.check(&installed).map_err(|why| refused("refused", why))?;
-    let text = serde_json::to_string(&settings).expect("text keys and plain values");
-    let kept = console.store.keep_settings(DOCUMENT, &text).done().await;
+    let text = toml::to_string(&settings).expect("text keys and plain values");
+    let kept = console.store.keep_settings(&DOCUMENT, &text).done().await;
     kept.map_err(|e| Problem::store(&e))?;
     console.remote.set(settings);
     Ok(())

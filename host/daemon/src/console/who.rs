@@ -3,14 +3,21 @@
 
 use super::session::Caller;
 use crate::accounts::rights::{Area, Level};
+use crate::words::{Lang, words};
 
-/// The pages of the menu, with what is needed to see them.
-const MENU: [(&str, &str, Area); 5] = [
-    ("/", "Live page", Area::Battery),
-    ("/alarms", "Alarms", Area::Alarms),
-    ("/plugins", "Plugins", Area::Plugins),
-    ("/automation", "Rules and jobs", Area::Automation),
-    ("/accounts", "Accounts", Area::Accounts),
+/// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
+/// address, message, and what is needed to see it.
+const MENU: [(&str, &str, Area); 10] = [
+    ("/", "page-live", Area::Battery),
+    ("/discharges", "page-discharges", Area::History),
+    ("/alarms", "page-alarms", Area::Alarms),
+    ("/events", "page-events", Area::Events),
+    ("/thresholds", "page-thresholds", Area::Alarms),
+    ("/automation", "page-automation", Area::Automation),
+    ("/schedule", "page-schedule", Area::Automation),
+    ("/accounts", "page-accounts", Area::Accounts),
+    ("/plugins", "page-plugins", Area::Plugins),
+    ("/audit", "page-audit", Area::Audit),
 ];
 
 /// Somebody who looks at a page.
@@ -22,6 +29,8 @@ pub struct Who<'a> {
     pub origin: &'a str,
     /// They may do what the page offers.
     pub may_act: bool,
+    /// In which language they read the page.
+    pub lang: Lang,
     caller: &'a Caller,
 }
 
@@ -30,13 +39,39 @@ impl<'a> Who<'a> {
     #[must_use]
     pub fn of(caller: &'a Caller, area: Area, level: Level) -> Self {
         let may_act = caller.may(area, level);
-        Self { user: &caller.user, origin: caller.account.origin(), may_act, caller }
+        let (user, origin) = (&caller.user, caller.account.origin());
+        Self { user, origin, may_act, lang: Lang::En, caller }
+    }
+
+    /// The same, who reads another language than English.
+    #[must_use]
+    pub const fn in_language(mut self, lang: Lang) -> Self {
+        self.lang = lang;
+        self
+    }
+
+    /// Whether they may do something elsewhere.
+    #[must_use]
+    pub fn may(&self, area: Area, level: Level) -> bool {
+        self.caller.may(area, level)
+    }
+
+    /// A word in their language.
+    #[must_use]
+    pub fn word(&self, name: &str) -> String {
+        words().word(self.lang, name)
+    }
+
+    /// The languages that there are.
+    #[must_use]
+    pub const fn languages(&self) -> [Lang; Lang::ALL.len()] {
+        Lang::ALL
     }
 
     /// Address and name of each page that they may see.
     #[must_use]
-    pub fn menu(&self) -> Vec<(&'static str, &'static str)> {
+    pub fn menu(&self) -> Vec<(&'static str, String)> {
         let seen = MENU.into_iter().filter(|(_, _, area)| self.caller.may(*area, Level::View));
-        seen.map(|(address, name, _)| (address, name)).collect()
+        seen.map(|(address, name, _)| (address, self.word(name))).collect()
     }
 }

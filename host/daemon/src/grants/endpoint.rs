@@ -7,15 +7,23 @@
 //! grant.net.server = { url = "tls://192.0.2.7:6514", pin_sha256 = "8F:3A:…" }
 //! ```
 //!
+//! `ca` is a file of the appliance, or the certificates themselves as PEM: who
+//! writes a grant over the API cannot put a file there.
+//!
 //! There is no way to trust any certificate whatever.
 
 use super::{GrantTextError, Transport, is_host, wrong};
 use core::fmt;
 use core::str::FromStr;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::path::PathBuf;
+
+/// Longest text of certificates in a grant, bytes; an authority's has 1 to 2 kB.
+const PEM_MAX: usize = 32 << 10;
 
 /// A peer: `tls://logs.example.org:6514`, and how it proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,9 +42,9 @@ pub struct Endpoint {
 /// for its host name, issued by an authority that the system knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Trust {
-    /// PEM file of the authorities that may have issued its certificate.
+    /// The authorities that may have issued its certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca: Option<PathBuf>,
+    pub ca: Option<Authorities>,
     /// The name that its certificate is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_name: Option<TlsName>,
@@ -44,6 +52,16 @@ pub struct Trust {
     /// do not matter then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pin_sha256: Option<Pin>,
+}
+
+/// Certificate authorities.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Authorities {
+    /// A PEM file, read with each connection.
+    File(PathBuf),
+    /// Their certificates as PEM.
+    Pem(String),
 }
 
 /// A name or address that a certificate can be for.
@@ -56,6 +74,40 @@ impl TlsName {
     #[must_use]
     pub fn as_server_name(&self) -> ServerName<'static> {
         ServerName::try_from(self.0.clone()).expect("looked at when it was parsed")
+    }
+}
+
+impl FromStr for Authorities {
+    type Err = GrantTextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if !text.contains("-----BEGIN") {
+            let path = PathBuf::from(text);
+            return match path.is_absolute() {
+                true => Ok(Self::File(path)),
+                false => Err(wrong(text, "an absolute path or certificates as PEM")),
+            };
+        }
+        let certificates: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        match certificates {
+            Ok(found) if !found.is_empty() && text.len() <= PEM_MAX => {
+                Ok(Self::Pem(text.to_owned()))
+            }
+            _ => {
+                let begin: String = text.chars().take(40).collect();
+                Err(wrong(&begin, "the beginning of at most 32 KiB of certificates as PEM"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Pem(text) => f.write_str(text),
+        }
     }
 }
 
@@ -190,7 +242,7 @@ impl<'de> Visitor<'de> for TextOrTable {
         #[serde(deny_unknown_fields)]
         struct Table {
             url: String,
-            ca: Option<PathBuf>,
+            ca: Option<Authorities>,
             server_name: Option<TlsName>,
             pin_sha256: Option<Pin>,
         }
@@ -201,9 +253,6 @@ impl<'de> Visitor<'de> for TextOrTable {
         if endpoint.transport != Transport::Tls && endpoint.trust != Trust::default() {
             let text = "ca, server_name and pin_sha256 are for tls:// alone; remove them";
             return Err(A::Error::custom(format_args!("{url:?}: {text}")));
-        }
-        if let Some(ca) = endpoint.trust.ca.as_deref().filter(|ca| !ca.is_absolute()) {
-            return Err(A::Error::custom(wrong(&ca.to_string_lossy(), "an absolute path")));
         }
         Ok(endpoint)
     }
@@ -258,6 +307,7 @@ mod tests {
         for (bad, why) in [
             ("{ url = \"tcp://x:1\", ca = \"/a\" }", "are for tls:// alone"),
             ("{ url = \"tls://x:1\", ca = \"a.pem\" }", "an absolute path"),
+            ("{ url = \"tls://x:1\", ca = \"-----BEGIN x\" }", "certificates as PEM"),
             ("{ url = \"tls://x:1\", verify = false }", "unknown field `verify`"),
             ("{ url = \"tls://x:1\", pin_sha256 = \"8F\" }", "a SHA-256 fingerprint"),
             ("{ url = \"tls://x:1\", server_name = \"a b\" }", "a certificate can be for"),

@@ -1,15 +1,17 @@
 //! Doing what a job says: one function per kind of action, each with a limit
 //! of time, each with an answer.
 
-use super::webhook::{self, Webhook};
+use super::receivers::Receivers;
+use super::{texts, webhook};
 use crate::clock;
 use crate::commands::{CommandError, Switchboard};
 use crate::failure::chain;
 use crate::guard::{OrderError, Orders};
+use crate::hub::Hub;
 use crate::store::StoredEvent;
+use crate::words::{Lang, TemplateError};
 use evenkeel_core::command::Order;
 use evenkeel_core::jobs::{Action, Outcome, Task, wire};
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,9 @@ const WAKE_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells an event to a notifier plugin; the daemon's plugins, or nobody.
 pub trait Messenger: Send + Sync {
-    /// Have `plugin` tell `event`, within `time`. Not on a thread of the
-    /// runtime.
-    fn notify(&self, plugin: &str, event: &StoredEvent, time: Duration) -> Outcome;
+    /// Have `plugin` tell `event` by this text, within `time`. Not on a thread
+    /// of the runtime.
+    fn notify(&self, plugin: &str, event: &StoredEvent, text: &str, time: Duration) -> Outcome;
 }
 
 /// Nobody: the plugin host could not start.
@@ -33,7 +35,7 @@ pub trait Messenger: Send + Sync {
 pub struct NoNotifiers;
 
 impl Messenger for NoNotifiers {
-    fn notify(&self, plugin: &str, _: &StoredEvent, _: Duration) -> Outcome {
+    fn notify(&self, plugin: &str, _: &StoredEvent, _: &str, _: Duration) -> Outcome {
         Outcome::Never(format!("{plugin:?} cannot be told: no plugin runs"))
     }
 }
@@ -43,30 +45,31 @@ pub struct Executor {
     orders: Arc<Orders>,
     commands: Arc<Switchboard>,
     notifiers: Arc<dyn Messenger>,
-    webhooks: BTreeMap<String, Arc<Webhook>>,
+    receivers: Arc<Receivers>,
+    hub: Arc<Hub>,
 }
 
 impl Executor {
     /// With these ways out.
     #[must_use]
-    pub fn new(
+    pub const fn new(
         orders: Arc<Orders>,
         commands: Arc<Switchboard>,
         notifiers: Arc<dyn Messenger>,
-        webhooks: Vec<Webhook>,
+        receivers: Arc<Receivers>,
+        hub: Arc<Hub>,
     ) -> Self {
-        let webhooks = webhooks.into_iter().map(|hook| (hook.name.clone(), Arc::new(hook)));
-        Self { orders, commands, notifiers, webhooks: webhooks.collect() }
+        Self { orders, commands, notifiers, receivers, hub }
     }
 
-    /// Whether there is a webhook of this name.
+    /// The web servers that jobs may tell.
     #[must_use]
-    pub fn knows_webhook(&self, name: &str) -> bool {
-        self.webhooks.contains_key(name)
+    pub fn receivers(&self) -> &Receivers {
+        &self.receivers
     }
 
-    /// Carry one out.
-    pub async fn carry_out(self: Arc<Self>, task: Task) -> Outcome {
+    /// Carry one out; what it says is in `lang`.
+    pub async fn carry_out(self: Arc<Self>, task: Task, lang: Lang) -> Outcome {
         if let Some(order) = task.action.order() {
             return self.order(order).await;
         }
@@ -75,25 +78,38 @@ impl Executor {
                 let who = format!("job {}", task.job);
                 self.command(&who, target, command, value.as_deref())
             }
-            Action::Webhook { to } => match self.webhooks.get(to) {
-                Some(webhook) => webhook::send(webhook, &task, clock::unix_ms() / 1_000),
-                None => Outcome::Never(format!("the configuration has no webhook {to:?}")),
+            Action::Webhook { to, .. } => match (self.receivers.get(to), self.text(&task, lang)) {
+                (Some(webhook), Ok(text)) => {
+                    webhook::send(&webhook, &task, &text, clock::unix_ms() / 1_000)
+                }
+                (None, _) => Outcome::Never(format!("there is no webhook {to:?}")),
+                (_, Err(e)) => Outcome::Never(e.to_string()),
             },
-            Action::Notify { plugin } => {
-                let (id, unix_ms) = (task.event_id, task.event_unix_ms);
-                let stored = StoredEvent { id, unix_ms, event: task.event.clone() };
-                self.notifiers.notify(plugin, &stored, NOTIFY_MAX)
-            }
+            Action::Notify { plugin, .. } => match self.text(&task, lang) {
+                Ok(text) => {
+                    let (id, unix_ms) = (task.event_id, task.event_unix_ms);
+                    let stored = StoredEvent { id, unix_ms, event: task.event.clone() };
+                    self.notifiers.notify(plugin, &stored, &text, NOTIFY_MAX)
+                }
+                Err(e) => Outcome::Never(e.to_string()),
+            },
+            Action::Log { .. } => match self.text(&task, lang) {
+                Ok(text) => Outcome::Said(text),
+                Err(e) => Outcome::Never(e.to_string()),
+            },
             Action::WakeOnLan { mac, to, secure_on } => {
                 wake(&wire::magic_packet(*mac, secure_on.as_ref()), *to)
             }
-            // What it says is the event that tells that it is done; run orders
-            // are walked by the planner.
+            // Run orders are walked by the planner.
             _ => Outcome::Done,
         };
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
             Outcome::Never("carrying it out failed within the appliance".to_owned())
         })
+    }
+
+    fn text(&self, task: &Task, lang: Lang) -> Result<String, TemplateError> {
+        texts::of(task, lang, &self.hub)
     }
 
     async fn order(&self, order: Order) -> Outcome {
@@ -143,6 +159,7 @@ fn wake(packet: &[u8], to: SocketAddr) -> Outcome {
 mod tests {
     use super::*;
     use crate::guard::testing::FakeGuard;
+    use crate::store::{Limits, Store};
     use evenkeel_core::command::Answer;
     use evenkeel_core::events::Event;
 
@@ -159,18 +176,21 @@ mod tests {
     }
 
     fn executor(guard: &FakeGuard) -> Arc<Executor> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(Store::open(dir.path(), Limits::default()).expect("a store"));
         let (orders, notifiers) = (Arc::new(guard.orders()), Arc::new(NoNotifiers));
-        Arc::new(Executor::new(orders, Arc::default(), notifiers, Vec::new()))
+        let receivers = Arc::new(Receivers::open(store));
+        Arc::new(Executor::new(orders, Arc::default(), notifiers, receivers, Arc::default()))
     }
 
     #[tokio::test]
     async fn orders_go_to_the_guard_and_a_refusal_is_final() {
         let guard = FakeGuard::start(|_| Answer::Done);
         let on = Action::Output { device: 3, output: 2, on: true };
-        assert_eq!(executor(&guard).carry_out(task(on.clone())).await, Outcome::Done);
+        assert_eq!(executor(&guard).carry_out(task(on.clone()), Lang::En).await, Outcome::Done);
         assert_eq!(guard.asked(), [Order::Output { device: 3, output: 2, on: true }]);
         let guard = FakeGuard::start(|_| Answer::Refused("it belongs to a breaker".into()));
-        let refused = executor(&guard).carry_out(task(on)).await;
+        let refused = executor(&guard).carry_out(task(on), Lang::En).await;
         assert_eq!(refused, Outcome::Never("it belongs to a breaker".into()));
     }
 
@@ -182,11 +202,15 @@ mod tests {
             command: "beeper.mute".into(),
             value: None,
         };
-        let away = executor(&guard).carry_out(task(tell("ups.0"))).await;
+        let away = executor(&guard).carry_out(task(tell("ups.0")), Lang::En).await;
         assert!(matches!(away, Outcome::Later(_)), "{away:?}");
-        let hook = executor(&guard).carry_out(task(Action::Webhook { to: "none".into() })).await;
+        let hook = executor(&guard)
+            .carry_out(task(Action::Webhook { to: "none".into(), text: None }), Lang::En)
+            .await;
         assert!(matches!(hook, Outcome::Never(why) if why.contains("\"none\"")));
-        let plugin = executor(&guard).carry_out(task(Action::Notify { plugin: "y".into() })).await;
+        let plugin = executor(&guard)
+            .carry_out(task(Action::Notify { plugin: "y".into(), text: None }), Lang::En)
+            .await;
         assert!(matches!(plugin, Outcome::Never(_)));
     }
 

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! [`runner`] is that circle, [`execute`] does what a job says, [`webhook`] is
-//! the largest part of it, [`past`] the history that a dry run goes through, [`zone`] the
+//! the largest part of it, [`receivers`] are those whom it may tell, [`inherited`]
+//! what stood before a restart, [`past`] the history that a dry run goes through, [`zone`] the
 //! time zones. What is kept, and why a crash loses nothing, is said in
 //! `store::jobs`.
 //!
@@ -18,38 +19,35 @@
 //! that was in force is a revision.
 
 pub mod execute;
+mod inherited;
 mod memory;
 mod past;
+pub mod receivers;
 pub mod runner;
 pub mod status;
+mod texts;
 pub mod webhook;
 mod zone;
 
 pub use execute::{Executor, Messenger, NoNotifiers};
+pub use receivers::Receivers;
 pub use runner::{Automation, NotTaken};
-pub use webhook::Webhook;
 pub use zone::Named;
 
 use crate::notify::tell_one;
 use crate::plugin::supervisor::Supervisor;
 use crate::store::StoredEvent;
-use evenkeel_core::events::Event;
 use evenkeel_core::jobs::Outcome;
+use evenkeel_core::settings::forms::Kind;
 use std::time::Duration;
 
-/// Name of the document among the settings in the store.
-pub const DOCUMENT: &str = "automation";
-
-/// An event in words: the one place where jobs make them.
-#[must_use]
-pub fn words(event: &Event) -> String {
-    event.to_string()
-}
+/// The document among the settings in the store.
+pub const DOCUMENT: Kind = Kind::first("automation");
 
 impl Messenger for Supervisor {
-    fn notify(&self, plugin: &str, event: &StoredEvent, time: Duration) -> Outcome {
+    fn notify(&self, plugin: &str, event: &StoredEvent, text: &str, time: Duration) -> Outcome {
         match self.slot(plugin) {
-            Some(slot) => tell_one(&slot, event, time),
+            Some(slot) => tell_one(&slot, event, text, time),
             None => Outcome::Never(format!("no plugin {plugin:?} is installed")),
         }
     }

@@ -8,8 +8,9 @@ use crate::store::history::Whose;
 use evenkeel_core::events::Event;
 use evenkeel_core::history::{Head, Level, Record, Span};
 use evenkeel_core::points::{Name, Quality, Value};
-use evenkeel_core::rehearsal::Frame;
-use std::collections::BTreeMap;
+use evenkeel_core::rehearsal::upses::Upses;
+use evenkeel_core::rehearsal::{Frame, STATUS};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// Most values that are read: 25 MB of memory, a month of 170 blocks.
@@ -22,8 +23,17 @@ type Take = fn(&Head, &Record) -> Option<Value>;
 /// Points of one block, or of one string.
 type Points<'a> = Vec<(&'a Name, Take)>;
 
-/// What happened in `times` (ms since 1970), oldest first. Of the points in
-/// `inputs` those that history keeps.
+/// What is known of a time of the past.
+#[derive(Debug)]
+pub struct Past {
+    /// What happened, oldest first.
+    pub frames: Vec<Frame>,
+    /// Points of which nothing is known, by name.
+    pub not_recorded: Vec<String>,
+}
+
+/// What happened in `times` (ms since 1970). Of the points in `inputs` those
+/// that history keeps, and the status words of UPSes as the log tells of them.
 ///
 /// # Errors
 /// When the store cannot be read, or holds more than [`VALUES_MAX`] values of it.
@@ -31,14 +41,15 @@ pub fn frames(
     store: &Store,
     inputs: &[Name],
     times: RangeInclusive<u64>,
-) -> Result<Vec<Frame>, NotTaken> {
+) -> Result<Past, NotTaken> {
     let mut frames: BTreeMap<u64, Frame> = BTreeMap::new();
-    let mut after = 0;
+    let (mut upses, mut after) = (Upses::default(), 0);
     loop {
         let batch = store.events(Some(after), BATCH);
         let Some(last) = batch.last() else { break };
         after = last.id;
         for stored in batch {
+            upses.happened(stored.unix_ms, &stored.event);
             // What rules, jobs and calendar made of it then is made anew.
             if times.contains(&stored.unix_ms) && !is_ours(&stored.event) {
                 frame(&mut frames, stored.unix_ms).events.push(stored.event);
@@ -46,25 +57,45 @@ pub fn frames(
         }
     }
     let mut kept: BTreeMap<(u16, Option<usize>), Points<'_>> = BTreeMap::new();
+    let (mut values, mut recorded) = (0, BTreeSet::new());
     for name in inputs {
         if let Some((whose, take)) = kept_as(name.as_str()) {
             kept.entry((whose.string, whose.block)).or_default().push((name, take));
         }
+        let of_ups = name.as_str().strip_suffix(STATUS);
+        let words = of_ups.and_then(|ups| upses.words(ups, *times.start(), *times.end()));
+        for (unix_ms, words) in words.into_iter().flatten() {
+            values += 1;
+            if words.is_some() {
+                recorded.insert(name);
+            }
+            let value = words.map(|words| Value::Text(words.to_owned()));
+            frame(&mut frames, unix_ms).points.push((name.clone(), value));
+        }
     }
-    let mut values = 0;
     for ((string, block), points) in kept {
         let whose = Whose { string, block };
         store.past(whose, Level::Raw, times.clone(), |head, record| {
             values += points.len();
             if values <= VALUES_MAX {
-                let set = points.iter().map(|(name, take)| ((*name).clone(), take(head, record)));
-                frame(&mut frames, head.unix_ms).points.extend(set);
+                let frame = frame(&mut frames, head.unix_ms);
+                for (name, take) in &points {
+                    let value = take(head, record);
+                    if value.is_some() {
+                        recorded.insert(*name);
+                    }
+                    frame.points.push(((*name).clone(), value));
+                }
             }
         })?;
     }
     match values > VALUES_MAX {
         true => Err(NotTaken::TooMuchPast { values, most: VALUES_MAX }),
-        false => Ok(frames.into_values().collect()),
+        false => {
+            let unknown = inputs.iter().filter(|name| !recorded.contains(name));
+            let not_recorded = unknown.map(ToString::to_string).collect();
+            Ok(Past { frames: frames.into_values().collect(), not_recorded })
+        }
     }
 }
 
@@ -169,9 +200,19 @@ mod tests {
             let blocks = vec![record(quality, 13_600), record(quality, 13_700)];
             store.append(vec![(1, (&Row { head, blocks }).into())]).wait().expect("on the disk");
         }
-        let names = ["block.2.voltage", "block.2.resistance", "block.2.charge", "current", "phase"];
+        let names = [
+            "block.2.voltage",
+            "block.2.resistance",
+            "block.2.charge",
+            "current",
+            "phase",
+            "block.9.voltage",
+            "voltage",
+        ];
         let names = names.map(|name| Name::parse(&format!("string.1.{name}")).expect("a name"));
-        let frames = frames(&store, &names, 0..=u64::MAX).expect("readable");
+        let past = frames(&store, &names, 0..=u64::MAX).expect("readable");
+        assert_eq!(past.not_recorded, ["string.1.block.9.voltage", "string.1.voltage"]);
+        let frames = past.frames;
         let value = |n: usize, name: &Name| {
             let found = frames[n].points.iter().find(|(of, _)| of == name);
             found.unwrap_or_else(|| panic!("{name:?} in {frames:?}")).1.clone()

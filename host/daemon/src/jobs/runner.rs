@@ -6,7 +6,9 @@
 //! be kept in [`KEEP_MAX`] is done anyway, and said once.
 
 use super::execute::Executor;
+use super::inherited::{Inherited, stands};
 use super::memory::Memory;
+use super::receivers::Receivers;
 use super::status::LastOutcome;
 use super::zone::Named;
 use super::{DOCUMENT, past};
@@ -14,16 +16,17 @@ use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Ack, JobRow, Store, StoreError};
+use crate::words::{Lang, Template, TemplateError};
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
-use evenkeel_core::jobs::{Action, Change, Outcome, Task, still};
+use evenkeel_core::jobs::{Action, Change, Outcome, Task};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
-use evenkeel_core::rehearsal::{self, Frame, Script, Table};
+use evenkeel_core::rehearsal::{self, Frame, Script, Table, Telling};
 use evenkeel_core::rules::{ROOT, Reading};
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +36,8 @@ use tokio::sync::{Semaphore, mpsc};
 pub const SCAN: Duration = Duration::from_millis(500);
 /// Longest wait for the disk before something is done anyway.
 const KEEP_MAX: Duration = Duration::from_secs(2);
-/// Actions under way at the same time.
+/// Actions under way at the same time: of those that go over the network, and of
+/// the others.
 const ACTIONS_MAX: usize = 8;
 /// Events that are read at once.
 const BATCH: usize = 64;
@@ -56,8 +60,19 @@ pub enum NotTaken {
     /// The time zone is none.
     #[error("{0}")]
     Zone(String),
+    /// There are no words in that language.
+    #[error("there is no language {0:?} here; there are {known}", known = languages())]
+    Lang(String),
+    /// A text is no template.
+    #[error("job {job:?}: {error}")]
+    Text {
+        /// The job or sequence.
+        job: String,
+        /// What is wrong with it.
+        error: TemplateError,
+    },
     /// It names what there is not.
-    #[error("job {job:?}: the configuration has no webhook {webhook:?}")]
+    #[error("job {job:?}: there is no webhook {webhook:?}; add it first")]
     NoWebhook {
         /// The job or sequence.
         job: String,
@@ -80,6 +95,9 @@ pub enum NotTaken {
     Store(#[from] StoreError),
 }
 
+/// The monotonic clock and the one on the wall, ms since 1970: the machine's, or
+/// a test's.
+type Clocks = Arc<dyn Fn() -> (Nanos, u64) + Send + Sync>;
 /// Names of what is being kept, and the store's promise.
 type Keeping = (Vec<(String, bool)>, Ack<()>);
 
@@ -87,6 +105,7 @@ type Keeping = (Vec<(String, bool)>, Ack<()>);
 pub(super) struct Ready {
     plan: Plan,
     zone: Named,
+    lang: Lang,
 }
 
 /// Rules, jobs and calendar at work.
@@ -95,7 +114,9 @@ pub struct Automation {
     store: Arc<Store>,
     executor: Arc<Executor>,
     state: Mutex<State>,
-    slots: Arc<Semaphore>,
+    /// A server that hangs keeps no UPS waiting: each has its own slots.
+    near: Arc<Semaphore>,
+    far: Arc<Semaphore>,
 }
 
 /// What a turn changes.
@@ -103,13 +124,14 @@ pub(super) struct State {
     pub(super) engine: Engine,
     pub(super) plan: Plan,
     pub(super) zone: Named,
+    pub(super) lang: Lang,
     /// The wall clock at the start, less the monotonic one, ms.
     base_ms: u64,
     place: u64,
     kept_place: u64,
     kept_calendar: BTreeMap<String, i64>,
-    /// Keys from before, until the present values or an event confirm them.
-    inherited: BTreeSet<String>,
+    inherited: Inherited,
+    clocks: Clocks,
     /// When the rules began.
     began: Nanos,
     published: Option<Nanos>,
@@ -122,9 +144,9 @@ pub(super) struct State {
 impl State {
     /// Both clocks, as the engine wants them.
     pub(super) fn clock(&self) -> Clock {
-        let now = clock::now();
+        let (now, unix_ms) = (self.clocks)();
         let steady_ms = self.base_ms + now.as_millis();
-        Clock { now, steady_ms, unix_s: (clock::unix_ms() / 1_000) as i64 }
+        Clock { now, steady_ms, unix_s: (unix_ms / 1_000) as i64 }
     }
 
     /// Changes as rows, and with them how far the log and the calendar were
@@ -140,7 +162,8 @@ impl State {
             rows.push(("calendar".to_owned(), Some(json(&self.kept_calendar))));
         }
         let machine = self.engine.machine();
-        rows.extend(self.memory.rows(machine, clock::now(), clock::unix_ms(), false));
+        let (now, unix_ms) = (self.clocks)();
+        rows.extend(self.memory.rows(machine, now, unix_ms, false));
         let far = self.place.saturating_sub(self.kept_place) >= PLACE_EVERY;
         if (far || !rows.is_empty()) && self.place != self.kept_place {
             self.kept_place = self.place;
@@ -160,16 +183,14 @@ impl Automation {
     /// used any more is told, and an older one is taken.
     #[must_use]
     pub fn open(hub: Arc<Hub>, store: Arc<Store>, executor: Arc<Executor>) -> Self {
-        let kept = store.settings(DOCUMENT).unwrap_or_else(|e| {
+        let kept = store.settings(&DOCUMENT).unwrap_or_else(|e| {
             tracing::error!("no rules and jobs: {}", chain(&e));
             Vec::new()
         });
         let mut ready = None;
         for revision in kept {
-            match Document::parse(&revision.text)
-                .map_err(NotTaken::from)
-                .and_then(|d| check(d, &executor))
-            {
+            // A receiver may be gone since: what tells it fails, all else goes on.
+            match Document::parse(&revision.text).map_err(NotTaken::from).and_then(ready_of) {
                 Ok(good) => {
                     ready = Some(good);
                     break;
@@ -177,15 +198,16 @@ impl Automation {
                 Err(e) => {
                     let reason = chain(&e);
                     tracing::error!("revision {} of rules and jobs: {reason}", revision.revision);
-                    store.record(Event::SettingsRefused { what: DOCUMENT.to_owned(), reason });
+                    store.record(Event::SettingsRefused { what: DOCUMENT.name.to_owned(), reason });
                 }
             }
         }
         let ready = ready.unwrap_or_else(|| {
-            check(Document::default(), &executor).expect("an empty document is a good one")
+            ready_of(Document::default()).expect("an empty document is a good one")
         });
         let state = Mutex::new(begin(ready, &store));
-        Self { hub, store, executor, state, slots: Arc::new(Semaphore::new(ACTIONS_MAX)) }
+        let slots = || Arc::new(Semaphore::new(ACTIONS_MAX));
+        Self { hub, store, executor, state, near: slots(), far: slots() }
     }
 
     /// Until the store is closed; dropping the future is the way to stop.
@@ -247,31 +269,28 @@ impl Automation {
     }
 
     /// After a restart nobody tells of what ended meanwhile: the present
-    /// values do.
+    /// does.
     fn confirm_inherited(&self, state: &mut State, clock: Clock) {
         if state.inherited.is_empty() {
             return;
         }
+        let plant = self.hub.whole_plant();
         let program = state.engine.machine().program();
         let settled = clock.now.since(state.began) >= program.longest_delay() + SETTLE;
         let is_rule = |key: &str| {
             key.strip_prefix("rule/").map(|name| program.rules().iter().any(|r| r.name == name))
         };
         let point = |name: &str| self.hub.get(&[Name::parse(name).ok()?]).pop().flatten();
-        let says = |key: &String| match is_rule(key) {
+        let says = |key: &str| match is_rule(key) {
             Some(false) => Some(false),
             // Its delay may only have begun anew.
             Some(true) if !settled => None,
-            _ => still(key, point),
+            _ if key == "store_failed" => Some(self.store.health().error.is_some()),
+            _ => stands(key, plant.as_deref(), point),
         };
-        let known: Vec<(String, bool)> =
-            state.inherited.iter().filter_map(|key| Some((key.clone(), says(key)?))).collect();
-        for (key, so) in known {
-            state.inherited.remove(&key);
-            if !so {
-                tracing::info!("{key}: it is over since before the restart");
-                state.engine.planner.over(&key, clock.steady_ms);
-            }
+        for key in state.inherited.over(clock.now, says) {
+            tracing::info!("{key}: it is over since before the restart");
+            state.engine.planner.over(&key, clock.steady_ms);
         }
     }
 
@@ -293,6 +312,8 @@ impl Automation {
             }
             for stored in &batch {
                 state.engine.happened(stored.id, stored.unix_ms, &stored.event, clock);
+                let State { engine, inherited, .. } = &mut *state;
+                inherited.happened(&stored.event, || engine.planner.standing());
                 state.place = stored.id;
             }
         }
@@ -351,19 +372,25 @@ impl Automation {
     /// store writes it before it closes.
     pub fn finish(&self) {
         let mut state = self.state();
-        let State { engine, memory, .. } = &mut *state;
-        let rows = memory.rows(engine.machine(), clock::now(), clock::unix_ms(), true);
+        let State { engine, memory, clocks, .. } = &mut *state;
+        let (now, unix_ms) = clocks();
+        let rows = memory.rows(engine.machine(), now, unix_ms, true);
         if !rows.is_empty() {
             drop(self.store.keep_jobs(rows));
         }
     }
 
     fn carry_out(&self, task: Task, outcomes: mpsc::Sender<(String, Outcome)>) {
-        let (executor, slots) = (Arc::clone(&self.executor), Arc::clone(&self.slots));
+        let (executor, store) = (Arc::clone(&self.executor), Arc::clone(&self.store));
+        let slots = Arc::clone(if is_far(&task.action) { &self.far } else { &self.near });
+        let lang = self.state().lang;
         tokio::spawn(async move {
             let Ok(_slot) = slots.acquire_owned().await else { return };
-            let instance = task.instance.clone();
-            let outcome = executor.carry_out(task).await;
+            let (instance, entry) = (task.instance.clone(), relay_entry(&task));
+            let outcome = executor.carry_out(task, lang).await;
+            if let Some((who, what)) = entry {
+                enter(&store, &who, &what, &outcome);
+            }
             // At the end nobody waits for it; it is done again after the start.
             let _ = outcomes.send((instance, outcome)).await;
         });
@@ -376,21 +403,23 @@ impl Automation {
     pub async fn put(&self, document: Document) -> Result<(), NotTaken> {
         let text =
             document.to_text().map_err(|e| Problem::Line { line: 1, problem: e.to_string() })?;
-        let Ready { plan, zone } = check(document, &self.executor)?;
-        self.store.keep_settings(DOCUMENT, &text).done().await?;
-        self.take(plan, zone);
+        let ready = check(document, &self.executor)?;
+        self.store.keep_settings(&DOCUMENT, &text).done().await?;
+        self.take(ready);
         self.keep().await;
         Ok(())
     }
 
-    fn take(&self, plan: Plan, zone: Named) {
+    fn take(&self, ready: Ready) {
+        let Ready { plan, zone, lang } = ready;
         let mut state = self.state();
         state.names = names(&plan);
-        state.engine.change(&plan, clock::now());
-        (state.plan, state.zone) = (plan, zone);
+        let now = state.clock().now;
+        state.engine.change(&plan, now);
+        (state.plan, state.zone, state.lang) = (plan, zone, lang);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
-        (state.began, state.published) = (clock::now(), None);
+        (state.began, state.published) = (now, None);
         self.hub.retract(ROOT);
     }
 
@@ -400,6 +429,26 @@ impl Automation {
     /// [`NotTaken`].
     pub fn check(&self, document: Document) -> Result<(), NotTaken> {
         check(document, &self.executor).map(drop)
+    }
+
+    /// The web servers that jobs may tell.
+    #[must_use]
+    pub fn receivers(&self) -> &Receivers {
+        self.executor.receivers()
+    }
+
+    /// The jobs and run orders in force that tell this receiver.
+    #[must_use]
+    pub fn told_by(&self, receiver: &str) -> BTreeSet<String> {
+        let state = self.state();
+        let told = told(state.plan.document()).filter(|(_, to)| *to == receiver);
+        told.map(|(job, _)| job.to_owned()).collect()
+    }
+
+    /// Carry out one action that no job asked for, to see whether it works.
+    pub async fn attempt(&self, task: Task) -> Outcome {
+        let lang = self.state().lang;
+        Arc::clone(&self.executor).carry_out(task, lang).await
     }
 
     /// What would happen with this document, or with the one in force, in a
@@ -416,7 +465,8 @@ impl Automation {
         let begin_ms = u64::from(script.begin_unix_s) * 1_000;
         let ready = self.ready(document)?;
         let for_ms = u64::from(script.for_s) * 1_000;
-        Ok(rehearsal::rehearse(&ready.plan, frames.into_iter(), begin_ms, for_ms, &ready.zone))
+        let (past, told) = (frames.into_iter(), Telling::Words);
+        Ok(rehearsal::rehearse(&ready.plan, past, told, begin_ms, for_ms, &ready.zone))
     }
 
     /// The same in the recorded past, ms since 1970.
@@ -429,9 +479,13 @@ impl Automation {
         times: RangeInclusive<u64>,
     ) -> Result<Table, NotTaken> {
         let ready = self.ready(document)?;
-        let frames = past::frames(&self.store, ready.plan.program().inputs(), times.clone())?;
+        let past = past::frames(&self.store, ready.plan.program().inputs(), times.clone())?;
         let (begin_ms, for_ms) = (*times.start(), times.end().saturating_sub(*times.start()));
-        Ok(rehearsal::rehearse(&ready.plan, frames.into_iter(), begin_ms, for_ms, &ready.zone))
+        let (frames, told) = (past.frames.into_iter(), Telling::Events);
+        let mut table =
+            rehearsal::rehearse(&ready.plan, frames, told, begin_ms, for_ms, &ready.zone);
+        table.not_recorded = past.not_recorded;
+        Ok(table)
     }
 
     fn ready(&self, document: Option<Document>) -> Result<Ready, NotTaken> {
@@ -439,7 +493,7 @@ impl Automation {
             Some(document) => check(document, &self.executor),
             None => {
                 let state = self.state();
-                Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone() })
+                Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone(), lang: state.lang })
             }
         }
     }
@@ -451,21 +505,66 @@ impl Automation {
     }
 }
 
-fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+fn ready_of(document: Document) -> Result<Ready, NotTaken> {
     let zone = Named::find(&document.zone).map_err(NotTaken::Zone)?;
+    let lang = document.lang.parse().map_err(|()| NotTaken::Lang(document.lang.clone()))?;
     let plan = document.plan()?;
-    let document = plan.document();
-    let of_jobs = document.job.iter().flat_map(|j| j.actions().map(|action| (&j.name, action)));
+    for (job, action) in actions(plan.document()) {
+        let parsed = action.text().map(Template::parse).transpose();
+        parsed.map_err(|error| NotTaken::Text { job: job.to_owned(), error })?;
+    }
+    Ok(Ready { plan, zone, lang })
+}
+
+fn languages() -> String {
+    Lang::ALL.map(Lang::tag).join(", ")
+}
+
+/// Every action, with the job or run order that it belongs to.
+fn actions(document: &Document) -> impl Iterator<Item = (&str, &Action)> {
+    let of_jobs = document.job.iter().flat_map(|j| j.actions().map(|a| (j.name.as_str(), a)));
     let of_sequences =
-        document.sequence.iter().flat_map(|s| s.actions().map(|action| (&s.name, action)));
-    for (job, action) in of_jobs.chain(of_sequences) {
-        if let Action::Webhook { to } = action
-            && !executor.knows_webhook(to)
-        {
-            return Err(NotTaken::NoWebhook { job: job.clone(), webhook: to.clone() });
+        document.sequence.iter().flat_map(|s| s.actions().map(|a| (s.name.as_str(), a)));
+    of_jobs.chain(of_sequences)
+}
+
+fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+    let ready = ready_of(document)?;
+    for (job, to) in told(ready.plan.document()) {
+        if executor.receivers().get(to).is_none() {
+            return Err(NotTaken::NoWebhook { job: job.to_owned(), webhook: to.to_owned() });
         }
     }
-    Ok(Ready { plan, zone })
+    Ok(ready)
+}
+
+/// Which jobs and run orders tell which receivers, by name.
+fn told(document: &Document) -> impl Iterator<Item = (&str, &str)> {
+    actions(document).filter_map(|(job, action)| match action {
+        Action::Webhook { to, .. } => Some((job, to.as_str())),
+        _ => None,
+    })
+}
+
+/// Whether others on the network have to answer.
+const fn is_far(action: &Action) -> bool {
+    matches!(action, Action::Webhook { .. } | Action::Notify { .. } | Action::WakeOnLan { .. })
+}
+
+/// Who switches which relay, for the audit log; `None` when it switches none.
+fn relay_entry(task: &Task) -> Option<(String, String)> {
+    let is_relay = matches!(task.action, Action::Output { .. } | Action::AlarmRelay { .. });
+    let back = if task.undo { ", to take it back" } else { "" };
+    is_relay.then(|| (format!("job {}", task.job), format!("{}{back}", task.action)))
+}
+
+/// What came of it; what is tried again is entered when it came to an end.
+fn enter(store: &Store, who: &str, what: &str, outcome: &Outcome) {
+    match outcome {
+        Outcome::Done | Outcome::Said(_) => store.audit(who, "", what, "done"),
+        Outcome::Never(why) => store.audit(who, "", what, why),
+        Outcome::Later(_) => {}
+    }
 }
 
 /// The planner goes on where it was.
@@ -491,12 +590,12 @@ fn begin(ready: Ready, store: &Store) -> State {
     let newest = store.latest(1).first().map_or(0, |event| event.id);
     // Jobs begin with what happens from now on, and never ahead of the log.
     let place = place.map_or(newest, |place: u64| place.min(newest));
-    let Ready { plan, zone } = ready;
+    let Ready { plan, zone, lang } = ready;
     let mut engine = Engine::new(&plan, seen.clone());
     let memory = Memory::restore(rules, &mut engine, clock::now(), clock::unix_ms());
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
     engine.planner.resume(episodes, instances, base_ms + clock::now().as_millis());
-    let inherited = engine.planner.standing();
+    let inherited = Inherited::from(engine.planner.standing());
     let last = store.events(None, OUTCOMES_IN).into_iter();
     let last = last.filter_map(|stored| LastOutcome::of(&stored.event, stored.unix_ms)).collect();
     State {
@@ -504,11 +603,13 @@ fn begin(ready: Ready, store: &Store) -> State {
         names: names(&plan),
         plan,
         zone,
+        lang,
         base_ms,
         place,
         kept_place: 0,
         kept_calendar: seen,
         inherited,
+        clocks: Arc::new(|| (clock::now(), clock::unix_ms())),
         began: clock::now(),
         published: None,
         keep_failed: false,

@@ -93,7 +93,7 @@ impl LastOutcome {
             Event::JobFailed { job, .. } => (job, true),
             _ => return None,
         };
-        Some((job.clone(), Self { unix_ms, failed, text: super::words(event) }))
+        Some((job.clone(), Self { unix_ms, failed, text: event.to_string() }))
     }
 }
 

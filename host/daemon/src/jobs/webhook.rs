@@ -1,30 +1,28 @@
-//! Sending a signed message to a web server of the configuration
-//! (`evenkeel_core::jobs::wire` says what it looks like; RFC 9112, RFC 2104).
+//! Sending a signed message to a web server (`evenkeel_core::jobs::wire` says
+//! what it looks like; RFC 9112, RFC 2104). Which servers, says
+//! [`receivers`](super::receivers).
 //!
 //! ```toml
 //! [[webhook]]
 //! name = "hosts"
 //! url = "https://hooks.example.org/evenkeel"
 //! key = "at least 16 characters that both sides know"
-//! ca = "/etc/evenkeel/hooks-ca.pem"
+//! ca = "-----BEGIN CERTIFICATE-----…"
 //! ```
 //!
-//! Where messages may go and by which key they are signed stands in the
-//! configuration file alone: neither is shown by the API, nor changed over it.
 //! One connection per message, no redirects, the same rules about addresses
 //! and certificates as for plugins (facts/appliance-security.md SEC-072, SEC-094).
 
 use crate::caps::net_client::stream::{self, Wait};
 use crate::clock;
 use crate::failure::chain;
-use crate::grants::{Endpoint, Pin, TlsName, Transport, Trust};
+use crate::grants::{Authorities, Endpoint, Pin, TlsName, Transport, Trust};
 use crate::plugin::stop::Stop;
 use evenkeel_core::jobs::{Outcome, Task, wire};
 use evenkeel_core::time::Nanos;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use std::path::PathBuf;
 
 /// Longest time for one attempt.
 const TIME_MAX: Nanos = Nanos::from_secs(20);
@@ -36,41 +34,64 @@ const PATH_MAX: usize = 1_000;
 const ANSWER_MAX: usize = 512;
 
 /// A web server that may be told.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[derive(Debug)]
 pub struct Webhook {
-    /// What jobs call it.
-    pub name: String,
+    written: Written,
     endpoint: Endpoint,
     /// What goes into the request: path and query, and the host.
     path: String,
     authority: String,
-    key: String,
+}
+
+/// A web server as somebody writes it down.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// What jobs call it: 1 to 40 of a-z, 0-9 and '-'.
+    pub name: String,
+    /// `https://host[:port]/path`; `http` where the network is trusted.
+    pub url: String,
+    /// What messages are signed by, 16 to 256 bytes.
+    #[serde(default)]
+    pub key: String,
+    /// Its authorities, other than the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Authorities>,
+    /// The name that its certificate is for, other than the host's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<TlsName>,
+    /// Its certificate itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin_sha256: Option<Pin>,
 }
 
 /// Without the key.
-impl core::fmt::Debug for Webhook {
+impl core::fmt::Debug for Written {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Webhook").field("name", &self.name).finish_non_exhaustive()
+        let Self { name, url, .. } = self;
+        f.debug_struct("Written").field("name", name).field("url", url).finish_non_exhaustive()
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    name: String,
-    url: String,
-    key: String,
-    ca: Option<PathBuf>,
-    server_name: Option<TlsName>,
-    pin_sha256: Option<Pin>,
+impl Webhook {
+    /// What jobs call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.written.name
+    }
+
+    /// As it was written down, with its key.
+    #[must_use]
+    pub const fn written(&self) -> &Written {
+        &self.written
+    }
 }
 
 impl TryFrom<Written> for Webhook {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { name, url, key, ca, server_name, pin_sha256 } = written;
+        let Written { name, url, key, ca, server_name, pin_sha256 } = written.clone();
         if !evenkeel_core::rules::is_name(&name) {
             return Err(format!("webhook name {name:?} is not 1 to 40 of a-z, 0-9, '-'"));
         }
@@ -100,7 +121,7 @@ impl TryFrom<Written> for Webhook {
             return Err(format!("webhook {name:?}: ca, server_name and pin_sha256 are for https"));
         }
         let (authority, path) = (authority.to_owned(), path.to_owned());
-        Ok(Self { name, endpoint, path, authority, key })
+        Ok(Self { written, endpoint, path, authority })
     }
 }
 
@@ -114,12 +135,13 @@ struct Body<'a> {
     unix_ms: u64,
     severity: evenkeel_core::events::Severity,
     category: evenkeel_core::events::Category,
-    text: String,
+    text: &'a str,
     event: &'a evenkeel_core::events::Event,
 }
 
-/// Send what `task` is about; waits for the answer, on a thread that may.
-pub fn send(webhook: &Webhook, task: &Task, unix_s: u64) -> Outcome {
+/// Send what `task` is about, with `text` for people; waits for the answer, on a
+/// thread that may.
+pub fn send(webhook: &Webhook, task: &Task, text: &str, unix_s: u64) -> Outcome {
     let body = Body {
         id: &task.instance,
         job: &task.job,
@@ -128,7 +150,7 @@ pub fn send(webhook: &Webhook, task: &Task, unix_s: u64) -> Outcome {
         unix_ms: task.event_unix_ms,
         severity: task.event.severity(),
         category: task.event.category(),
-        text: super::words(&task.event),
+        text,
         event: &task.event,
     };
     let body = match serde_json::to_vec(&body) {
@@ -138,7 +160,7 @@ pub fn send(webhook: &Webhook, task: &Task, unix_s: u64) -> Outcome {
     let request = request(webhook, &task.instance, unix_s, &body);
     match exchange(webhook, &request) {
         Ok(status @ (200..=299)) => {
-            tracing::debug!("webhook {}: {status}", webhook.name);
+            tracing::debug!("webhook {}: {status}", webhook.name());
             Outcome::Done
         }
         Ok(status @ (408 | 425 | 429 | 500..=599)) => {
@@ -150,7 +172,7 @@ pub fn send(webhook: &Webhook, task: &Task, unix_s: u64) -> Outcome {
 }
 
 fn request(webhook: &Webhook, id: &str, unix_s: u64, body: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(webhook.key.as_bytes())
+    let mut mac = Hmac::<Sha256>::new_from_slice(webhook.written.key.as_bytes())
         .expect("HMAC takes keys of any length");
     mac.update(&wire::signed_bytes(unix_s, body));
     let signature: String =
@@ -213,15 +235,19 @@ mod tests {
     use std::net::TcpListener;
 
     fn webhook(url: &str) -> Result<Webhook, String> {
-        let text = format!("name = 'x'\nurl = '{url}'\nkey = '0123456789abcdef'");
-        toml::from_str(&text).map_err(|e| e.message().to_owned())
+        written(url, "0123456789abcdef")
+    }
+
+    fn written(url: &str, key: &str) -> Result<Webhook, String> {
+        let (name, url, key) = ("x".into(), url.to_owned(), key.to_owned());
+        Webhook::try_from(Written { name, url, key, ..Written::default() })
     }
 
     fn task() -> Task {
         Task {
             instance: "7.hook.0".into(),
             job: "hook".into(),
-            action: Action::Webhook { to: "x".into() },
+            action: Action::Webhook { to: "x".into(), text: None },
             undo: false,
             event: Event::UpsOnBattery { ups: "ups.0".into() },
             event_id: 7,
@@ -251,8 +277,7 @@ mod tests {
         ] {
             assert!(webhook(bad).is_err(), "{bad}");
         }
-        let short = "name = 'x'\nurl = 'https://x/'\nkey = 'short'";
-        assert!(toml::from_str::<Webhook>(short).is_err());
+        assert!(written("https://x/", "short").is_err());
         assert!(!format!("{:?}", webhook("https://x/").expect("good")).contains("0123456789"));
     }
 
@@ -280,7 +305,7 @@ mod tests {
         ] {
             let (port, serving) = server(answer);
             let hook = webhook(&format!("http://127.0.0.1:{port}/x")).expect("good");
-            assert_eq!(send(&hook, &task(), 17), wanted);
+            assert_eq!(send(&hook, &task(), "on battery", 17), wanted);
             let sent = serving.join().expect("no panic");
             let (head, body) = sent.split_once("\r\n\r\n").expect("head and body");
             let mut mac = Hmac::<Sha256>::new_from_slice(b"0123456789abcdef").expect("a key");
@@ -297,7 +322,9 @@ mod tests {
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("bound").port();
         let hook = webhook(&format!("http://127.0.0.1:{port}/")).expect("good");
-        assert!(matches!(send(&hook, &task(), 17), Outcome::Later(why) if why.contains("refuses")));
+        assert!(
+            matches!(send(&hook, &task(), "on battery", 17), Outcome::Later(why) if why.contains("refuses"))
+        );
     }
 
     proptest! {
@@ -308,9 +335,7 @@ mod tests {
 
         #[test]
         fn any_url_is_one_or_not(url in "\\PC{0,40}") {
-            let written = Written { name: "x".into(), url, key: "0".repeat(16), ca: None,
-                server_name: None, pin_sha256: None };
-            let _ = Webhook::try_from(written);
+            let _ = webhook(&url);
         }
     }
 }

@@ -46,7 +46,8 @@ pub struct Compiler {
     cache: Option<Cache>,
 }
 
-/// Machine code that a bundle brings along, under the bundle's signature.
+/// Machine code that a bundle of the platform brings along. To make one for
+/// any other bundle is to let its signer run what he likes in this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Precompiled<'a> {
     /// What it is for, as [`engine::TARGET`].
@@ -98,7 +99,7 @@ pub enum CodeError {
     /// This build only runs precompiled code.
     #[error(
         "it has no code for {} made by Wasmtime {} with settings {}, and this build has no \
-        compiler; install a bundle that has",
+        compiler; install a bundle that has, which the platform must have signed",
         engine::TARGET,
         engine::WASMTIME,
         engine::compat()
@@ -112,8 +113,8 @@ pub enum CodeError {
     },
 }
 
-/// Code of which the origin is known: signed, authenticated or just made by our
-/// own compiler. There is no other way to obtain one.
+/// Code of which the origin is known: signed by the platform, authenticated or
+/// just made by our own compiler. There is no other way to obtain one.
 struct Trusted<'a>(&'a [u8]);
 
 impl Compiler {
@@ -151,7 +152,8 @@ impl Compiler {
     }
 
     /// The component of a verified bundle as something that can be linked;
-    /// `shipped` is the code that the same bundle brings along.
+    /// `shipped` is the code that the same bundle brings along, if the platform
+    /// signed it.
     ///
     /// # Errors
     /// [`CodeError`]; nothing of the component has run.
@@ -161,7 +163,7 @@ impl Compiler {
         shipped: &[Precompiled<'_>],
     ) -> Result<(Component, Source), CodeError> {
         if let Some(code) = shipped.iter().find(|code| code.fits()) {
-            // Signed with the bundle that the caller has verified.
+            // Signed by the platform with the bundle that the caller verified.
             return Ok((self.load(&Trusted(code.bytes))?, Source::Bundle));
         }
         self.without_shipped(bytes)
@@ -205,11 +207,14 @@ impl Compiler {
     #[expect(unsafe_code, reason = "machine code has to be taken on trust")]
     fn load(&self, code: &Trusted<'_>) -> Result<Component, CodeError> {
         // SAFETY: the bytes must be what `precompile_component` once returned,
-        // unchanged. `Trusted` is made in three places: of code under the
-        // signature of a bundle that was verified, of a cache entry whose HMAC
-        // under the device's key held, and of the helper's answer. They are in
-        // memory that nobody else writes. What another version or processor
-        // made is refused by Wasmtime's own comparison.
+        // unchanged. `Trusted` is made in three places: of code in a bundle
+        // that a key of the platform signed (a vendor's signature does not
+        // count: `Trust` refuses his code, and `load::precompiled` leaves it
+        // out), of a cache entry whose HMAC under the device's key held, and of
+        // the helper's answer. So whoever can choose these bytes could as well
+        // choose the firmware. They are in memory that nobody else writes. What
+        // another version or processor made is refused by Wasmtime's own
+        // comparison.
         let loaded = unsafe { Component::deserialize(&self.engine, code.0) };
         loaded.map_err(|error| CodeError::Load {
             detail: crate::caps::one_line(&format!("{error:#}"), 300),

@@ -69,7 +69,11 @@ impl Fixture {
     }
 
     pub(crate) fn seal(&self, manifest: &PluginManifest, component: &[u8]) -> Vec<u8> {
-        seal_plugin(manifest.clone(), &[("component", component)], &[&self.key]).expect("sealed")
+        self.seal_parts(manifest, &[("component", component)])
+    }
+
+    pub(crate) fn seal_parts(&self, manifest: &PluginManifest, parts: &[(&str, &[u8])]) -> Vec<u8> {
+        seal_plugin(manifest.clone(), parts, &[&self.key]).expect("sealed")
     }
 
     /// Whatever the manifest says, also what no tool would sign.
@@ -141,7 +145,6 @@ pub(crate) fn config(dir: &Path, plugins: Vec<PluginGrant>) -> Config {
         history_period: Duration::from_secs(1),
         plugins,
         login: crate::login::LoginSettings::default(),
-        webhooks: Vec::new(),
         telemetry: Default::default(),
     }
 }

@@ -214,7 +214,8 @@ impl Wishes<'_> {
             "contacts" => take(wish, &all.contacts, &mut granted.contacts),
             "events" => take(wish, &all.events, &mut granted.events),
             "secrets" => take(wish, &all.secrets, &mut granted.secrets),
-            // A kind that nobody carries over is as good as not granted.
+            // A kind that nobody carries over is as good as not granted; that
+            // there is none, a test says.
             _ => false,
         };
         let Permission { what, reason, .. } = wish.clone();
@@ -260,6 +261,60 @@ mod tests {
         let granted = intersect(&manifest(&[LOG]), &grant("/dev/ttyS1")).expect("covered");
         assert_eq!(granted.interfaces, BTreeSet::from([LOG.to_owned()]));
         assert_eq!(granted.grants, Grants::default());
+    }
+
+    /// Everything there is, each thing under the name `x`.
+    fn everything() -> Grants {
+        let text = "serial.x = \"/dev/ttyS1\"\nnet.x = \"tcp://192.0.2.7:502\"\n\
+            listen.x = \"tcp://127.0.0.1:5020\"\nread.x = [\"string\"]\n\
+            commands.x = [\"ups.0:beeper.*\"]\nevents.x = \"warning\"\n\
+            secrets.x = \"correct horse\"\ncontacts.x = \"AUX1.input.2\"\n\
+            hid.x = \"051d:0002\"\n\
+            snmp.x = { address = \"192.0.2.7\", version = \"v2c\", community = \"public\" }\n";
+        toml::from_str(text).expect("good")
+    }
+
+    /// The fields of `grants` that have something in them.
+    fn fields(grants: &Grants) -> BTreeSet<String> {
+        let table = toml::Table::try_from(grants).expect("a table");
+        table.into_iter().map(|(field, _)| field).collect()
+    }
+
+    /// A manifest that asks for `x` of the kind's interface.
+    fn asking(kind: &Kind) -> PluginManifest {
+        let offer = OFFERS.iter().find(|offer| base(offer.interface) == kind.interface);
+        let interface = offer.expect("a kind is of an interface that is offered").interface;
+        let mut manifest = manifest(&[interface]);
+        manifest.permissions = vec![wants(interface, "x")];
+        manifest
+    }
+
+    #[test]
+    fn no_kind_is_reachable_unless_it_is_asked_for_and_granted() {
+        let known: BTreeSet<String> = KINDS.iter().map(|kind| kind.field.to_owned()).collect();
+        assert_eq!(fields(&everything()), known, "each field is of a kind, and tested here");
+        let mut all = grant("/dev/ttyS1");
+        all.grant = everything();
+        for kind in KINDS {
+            let Kind { interface, field, .. } = kind;
+            let mut without = all.clone();
+            let mut table = toml::Table::try_from(&all.grant).expect("a table");
+            table.remove(*field).expect("granted");
+            without.grant = table.try_into().expect("grants");
+            let refused = intersect(&asking(kind), &without).expect_err(field).to_string();
+            assert!(refused.contains(&format!("add `grant.{field}.x = ")), "{refused}");
+            let mut other = asking(kind);
+            other.permissions[0].what = "y".into();
+            let refused = intersect(&other, &all).expect_err(field).to_string();
+            assert!(refused.contains(&format!("add `grant.{field}.y = ")), "{refused}");
+            // Nothing else of all that is granted comes along.
+            let granted = intersect(&asking(kind), &all).expect("covered").grants;
+            assert_eq!(fields(&granted), BTreeSet::from([(*field).to_owned()]), "{interface}");
+            let mut quiet = asking(kind);
+            quiet.permissions.clear();
+            let granted = intersect(&quiet, &all).expect("covered").grants;
+            assert_eq!(granted, Grants::default(), "{interface}: granted, and not asked for");
+        }
     }
 
     #[test]

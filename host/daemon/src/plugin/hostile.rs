@@ -21,8 +21,9 @@ use evenkeel_signing::{Digest, Kind, Part, Permission, PluginManifest};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+mod memory;
 
 /// A started hostile plugin, or the way in which its start failed.
 struct Running {
@@ -179,8 +180,8 @@ fn whoever_takes_too_much_is_refused_it() {
 
 #[test]
 fn whoever_hoards_handles_has_64_and_is_named() {
-    let mut running =
-        run_component(&fixture::hoards(), CALL_MAX, "/dev/ttyS1").unwrap_or_else(|e| panic!("{e}"));
+    let mut running = run_component(&fixture::hoards(""), CALL_MAX, "/dev/ttyS1")
+        .unwrap_or_else(|e| panic!("{e}"));
     for _ in 0..2 {
         running.instance.wake().expect("an error value and no trap");
         let had = running.around.services.hub.device("ups.0.battery.charge").expect("published");
@@ -264,14 +265,17 @@ fn points_of_others_cannot_be_spelled() {
     }
 }
 
-/// Runs a component of 0.2 that reaches for what others have: with a store,
-/// and granted `ups.0` to be read and its beeper to be toggled.
-fn reaches(world: &str, interfaces: &[&str], component: &[u8]) -> Running {
+/// A component of 0.2 that reaches for what others have: with a store, and
+/// granted `ups.0` to be read, its beeper to be toggled, and one relay to be
+/// switched.
+fn reaching(world: &str, interfaces: &[&str], component: &[u8]) -> (Fixture, Package, Services) {
     let fixture = Fixture::new();
     let mut manifest = fixture::manifest(interfaces);
     manifest.world = world.into();
     manifest.limits.poll_cpu_ms = 1_000;
-    let by_name = interfaces.iter().find(|i| [fixture::READER, fixture::COMMANDS].contains(i));
+    manifest.limits.memory_bytes = 8 << 20;
+    let named = [fixture::READER, fixture::COMMANDS, fixture::CONTACTS];
+    let by_name = interfaces.iter().find(|i| named.contains(i));
     manifest.permissions = by_name
         .into_iter()
         .map(|interface| Permission {
@@ -283,22 +287,31 @@ fn reaches(world: &str, interfaces: &[&str], component: &[u8]) -> Running {
     std::fs::write(fixture.file(), fixture.seal(&manifest, component)).expect("written");
     let mut grant = fixture::grant("/dev/ttyS1");
     grant.grant.read.insert("values".into(), vec!["ups.0".parse().expect("a subtree")]);
+    let fan = "AUX1.output.3".parse().expect("a place");
+    let fan = crate::grants::contact::ContactGrant { at: fan, switch: true };
+    grant.grant.contacts.insert("values".into(), fan);
     let beeper = "ups.0:beeper.toggle".parse().expect("a pattern");
     grant.grant.commands.insert("values".into(), vec![beeper]);
     let package = load(&fixture, &grant).unwrap_or_else(|text| panic!("{text}"));
     let store = Store::open(fixture.dir.path(), Limits::default()).expect("a store");
     let services = Services { store: Some(Arc::new(store)), ..Services::default() };
+    (fixture, package, services)
+}
+
+/// It runs.
+fn reaches(world: &str, interfaces: &[&str], component: &[u8]) -> Running {
+    let (fixture, package, services) = reaching(world, interfaces, component);
     let (instance, around) = start(&package, CALL_MAX, services).unwrap_or_else(|e| panic!("{e}"));
     Running { instance, around, _fixture: fixture }
 }
 
 const GATEWAY: &str = "evenkeel:gateway/gateway@0.1.0";
+const DRIVER: &str = "evenkeel:driver/device-driver@0.2.0";
 
 #[test]
 fn whoever_wears_out_the_flash_writes_a_hundred_times_and_is_named() {
     let interfaces = [fixture::KV, fixture::POINTS_0_2];
-    let mut running =
-        reaches("evenkeel:driver/device-driver@0.2.0", &interfaces, &fixture::wears());
+    let mut running = reaches(DRIVER, &interfaces, &fixture::wears(""));
     for _ in 0..4 {
         running.instance.wake().expect("an error value and no trap");
     }
@@ -315,11 +328,15 @@ fn whoever_wears_out_the_flash_writes_a_hundred_times_and_is_named() {
 #[test]
 fn whoever_reads_or_commands_what_is_not_granted_gets_nothing_and_is_named() {
     let commands = [fixture::COMMANDS, fixture::COMMAND_TYPES];
-    for (interfaces, component, said) in [
-        (&[fixture::READER][..], fixture::peeks(), "point not granted: \"string.1.voltage\""),
-        (&commands[..], fixture::meddles(), "command not granted: \"load.off\" to \"ups.0\""),
+    let (peeks, meddles) = (fixture::peeks(""), fixture::meddles(""));
+    let command = "command not granted: \"load.off\" to \"ups.0\"";
+    let contact = "contact not granted: the contact \"outlet\" is not granted";
+    for (world, interfaces, component, said) in [
+        (GATEWAY, &[fixture::READER][..], peeks, "point not granted: \"string.1.voltage\""),
+        (GATEWAY, &commands[..], meddles, command),
+        (DRIVER, &[fixture::CONTACTS][..], fixture::relays(""), contact),
     ] {
-        let mut running = reaches(GATEWAY, interfaces, &component);
+        let mut running = reaches(world, interfaces, &component);
         // It would trap if it got through.
         for _ in 0..3 {
             running.instance.wake().expect("refused and no trap");
@@ -374,35 +391,6 @@ fn whoever_waits_in_a_host_call_is_woken_and_ended() {
     assert_eq!(text, "poll did not stop when told to");
     assert!(clock::now().since(begun) < Nanos::from_secs(25), "not the call's own 30 s");
     killer.join().expect("no panic");
-}
-
-#[test]
-fn memory_returns_with_the_instance() {
-    let grows = "(loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
-        (memory.fill (i32.const 0) (i32.const 7) (i32.mul (memory.size) (i32.const 65536)))
-        (i32.const 1000)";
-    let fixture = Fixture::new();
-    let mut manifest = fixture::manifest(&[LOG, CLOCK, POINTS]);
-    manifest.limits.memory_bytes = 8 << 20;
-    let raw = fixture.seal(&manifest, &fixture::driver(&Guest { poll: grows, ..IDLE }));
-    let package = fixture.load(&raw).unwrap_or_else(|e| panic!("{}", reason(&e)));
-    let mut after_first = None;
-    for _ in 0..40 {
-        let (mut instance, around) =
-            start(&package, CALL_MAX, Services::default()).unwrap_or_else(|e| panic!("{e}"));
-        instance.wake().expect("takes its 8 MiB");
-        assert_eq!(around.memory.load(Ordering::Relaxed), 8 << 20);
-        drop(instance);
-        after_first.get_or_insert_with(resident_kb);
-    }
-    let grown = resident_kb().saturating_sub(after_first.expect("measured"));
-    assert!(grown < 40 << 10, "{grown} kB are left of 40 times 8 MiB");
-}
-
-fn resident_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("there");
-    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
 #[test]

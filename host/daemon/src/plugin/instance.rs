@@ -278,7 +278,7 @@ impl Instance {
     /// Where it took another course than the recording, if it did.
     #[must_use]
     pub fn diverged(&self) -> Option<String> {
-        self.store.data().tape.recorded().1.map(str::to_owned)
+        self.store.data().tape.diverged().map(str::to_owned)
     }
 
     fn tape(&mut self) -> &mut Tape {

@@ -445,9 +445,11 @@ fn prepare(
     Ok(Prepared { granted, config, world, pre, exports, code })
 }
 
-/// The machine code that a bundle brings along.
+/// The machine code that a bundle of the platform brings along. That of others
+/// is no code to us, whatever else they are trusted with: it would run outside
+/// of the sandbox. [`Trust`] refuses such a bundle before, and says why.
 fn precompiled<'a>(bundle: &'a PluginBundle<'_>) -> Vec<Precompiled<'a>> {
-    let code = bundle.manifest().code.iter();
+    let code = bundle.manifest().code.iter().filter(|_| bundle.is_platform());
     let found = code.filter_map(|code| {
         Some(Precompiled {
             target: &code.target,
@@ -513,6 +515,9 @@ fn detail(error: &wasmtime::Error) -> String {
 fn detail_of(text: &str) -> String {
     crate::caps::one_line(text, 300)
 }
+
+#[cfg(test)]
+mod code;
 
 #[cfg(test)]
 mod tests {

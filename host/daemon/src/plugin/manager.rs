@@ -16,6 +16,7 @@ use crate::plugin::library::{Library, LibraryError};
 use crate::plugin::load::{self, Package, Reason, Refusal, Seen, SignerName, Unaccepted};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
+use crate::plugin::report::Report;
 use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
@@ -511,6 +512,26 @@ impl Manager {
             can_roll_back: entry.previous.is_some(),
             log: slot.log.lines(),
         })
+    }
+
+    /// How a plugin that is installed failed.
+    pub(super) fn reports(&mut self, id: &str) -> Result<Vec<Report>, AdminError> {
+        self.roster.get(id)?;
+        let reports = self.shared.services.reports.as_ref();
+        Ok(reports.map_or_else(Vec::new, |reports| reports.of(id)))
+    }
+
+    /// What repeats one of these failures.
+    pub(super) fn recording(&mut self, id: &str, unix_ms: u64) -> Result<Vec<u8>, AdminError> {
+        self.roster.get(id)?;
+        let reports = self.shared.services.reports.as_ref();
+        let found = reports.map_or(Ok(None), |reports| reports.recording(id, unix_ms));
+        let disk = |e: io::Error| AdminError::Store(format!("the recording cannot be read: {e}"));
+        let gone = || {
+            let text = format!("there is no recording of a failure of {id:?} at {unix_ms}");
+            AdminError::Unknown(format!("{text}; the last three are kept"))
+        };
+        found.map_err(disk)?.ok_or_else(gone)
     }
 
     pub(super) fn bundles(&mut self) -> Result<Vec<BundleInfo>, AdminError> {

@@ -8,14 +8,17 @@ use crate::caps::serial::line::tests::{Far, Pty};
 use crate::caps::{Services, Who};
 use crate::clock;
 use crate::config::PluginGrant;
+use crate::plant::testing;
 use crate::plugin::bindings::{gate, login, sink};
 use crate::plugin::budget::CALL_MAX;
 use crate::plugin::fixture::{self, Fixture};
 use crate::plugin::instance::{Instance, Surroundings};
-use crate::plugin::load::{self, Package};
+use crate::plugin::load::{self, Package, Seen};
 use crate::plugin::stop::Stop;
 use crate::plugin::world::World;
 use crate::store::{Limits, Store};
+use evenkeel_core::bus::wire::DeviceKind;
+use evenkeel_core::image::DeviceRecord;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_signing::PublicKey;
 use std::collections::BTreeSet;
@@ -25,13 +28,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Folders and files of all exhibits.
-const EXHIBITS: [(&str, &str); 6] = [
+const EXHIBITS: [(&str, &str); 7] = [
     ("since-0.1", "megatec"),
     ("since-0.2", "thermometer"),
     ("since-0.2", "gateway"),
     ("since-0.2", "notifier"),
     ("since-0.2", "authenticator"),
     ("since-0.2", "licence-gate"),
+    ("since-0.3", "gauge"),
 ];
 
 fn folder(path: &str) -> PathBuf {
@@ -114,37 +118,78 @@ fn peer() -> (UdpSocket, String) {
     (socket, address)
 }
 
-/// Every world of every release has an exhibit built for it, and the museum
-/// has nothing else.
-#[test]
-fn every_released_world_is_exhibited() {
-    let mut released = BTreeSet::new();
+/// What a released folder added, as its `FROZEN` says.
+struct Released {
+    folder: String,
+    /// Packages with their versions.
+    packages: BTreeSet<String>,
+    /// Worlds as manifests name them.
+    worlds: BTreeSet<String>,
+}
+
+fn released() -> Vec<Released> {
+    let mut all = Vec::new();
     for entry in std::fs::read_dir(folder("wit")).expect("wit/") {
         let path = entry.expect("readable").path();
         let Ok(frozen) = std::fs::read_to_string(path.join("FROZEN")) else { continue };
+        let folder = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let (mut packages, mut worlds) = (BTreeSet::new(), BTreeSet::new());
         let mut package = "";
         for line in frozen.lines() {
             if let Some(name) = line.strip_prefix("package ") {
                 package = name;
+                packages.insert(name.to_owned());
             } else if let Some(world) = line.strip_prefix("  world ") {
                 let (name, version) = package.split_once('@').expect("a version");
-                let release = path.file_name().expect("a name").to_string_lossy().into_owned();
-                released.insert((release, format!("{name}/{world}@{version}")));
+                worlds.insert(format!("{name}/{world}@{version}"));
             }
         }
+        all.push(Released { folder, packages, worlds });
     }
-    let exhibited = EXHIBITS.map(|(release, name)| {
-        let hall = Hall::of(release);
-        let file = load::find(&hall.folder, name).expect("an exhibit");
-        let seen = load::inspect(&file, &hall.fixture.trust).expect("a sound bundle");
-        (release.to_owned(), seen.manifest.world)
-    });
-    assert_eq!(BTreeSet::from(exhibited), released, "build an exhibit, see tests/museum");
-    for release in EXHIBITS.map(|(release, _)| release) {
+    all
+}
+
+/// `evenkeel:contacts/contacts@0.1.1` is of `evenkeel:contacts@0.1.1`.
+fn package_of(interface: &str) -> String {
+    let (package, rest) = interface.split_once('/').expect("an interface");
+    let (_, version) = rest.split_once('@').expect("a version");
+    format!("{package}@{version}")
+}
+
+/// Every released folder has an exhibit that uses what is new in it, every
+/// released world one that is built for it, and the museum has nothing else.
+#[test]
+fn every_release_and_every_released_world_is_exhibited() {
+    let seen: Vec<(&str, Seen)> = EXHIBITS
+        .map(|(release, name)| {
+            let hall = Hall::of(release);
+            let file = load::find(&hall.folder, name).expect("an exhibit");
+            (release, load::inspect(&file, &hall.fixture.trust).expect("a sound bundle"))
+        })
+        .into();
+    let all = released();
+    for Released { folder, packages, worlds } in &all {
+        let of_folder = || seen.iter().filter(|(release, _)| release == folder);
+        let uses = |seen: &Seen| {
+            let mut used = seen.manifest.interfaces.iter().chain([&seen.manifest.world]);
+            used.any(|interface| packages.contains(&package_of(interface)))
+        };
+        assert!(
+            of_folder().any(|(_, seen)| uses(seen)),
+            "no exhibit uses what {folder} added; build one, see tests/museum"
+        );
+        for world in worlds {
+            let is_shown = of_folder().any(|(_, seen)| seen.manifest.world == *world);
+            assert!(is_shown, "no exhibit of {folder} is a {world}; build one, see tests/museum");
+        }
+    }
+    for (release, seen) in &seen {
+        let known = all.iter().any(|released| released.worlds.contains(&seen.manifest.world));
+        assert!(known, "{release} has an exhibit of a world that was never released");
         let files = std::fs::read_dir(folder("tests/museum").join(release)).expect("a folder");
         let bundle = |path: &Path| path.extension().is_some_and(|e| e == load::FILE_EXTENSION);
         let count = files.filter(|file| bundle(&file.as_ref().expect("readable").path())).count();
-        assert_eq!(count, EXHIBITS.iter().filter(|(of, _)| *of == release).count(), "{release}");
+        assert_eq!(count, EXHIBITS.iter().filter(|(of, _)| of == release).count(), "{release}");
     }
 }
 
@@ -217,6 +262,38 @@ fn a_driver_of_0_2_reads_obeys_and_hands_over() {
     let store = running.hall.services.store.as_ref().expect("a store");
     let starts = store.kept("thermometer", "starts").expect("readable");
     assert_eq!(starts, Some(vec![2]), "it counts its starts");
+}
+
+/// What 0.3 added: a driver that measures an analogue input of the guard's.
+#[test]
+fn a_driver_of_0_3_measures_an_analogue_input() {
+    let grant = "name = \"gauge\"\npoints = \"aux.1\"\n\
+                 grant.contacts.probe = \"SITE.analog.2\"\n";
+    let mut plant = testing::plant(&[13.6]);
+    plant.devices = vec!["SITE".into()];
+    plant.snapshot.devices = vec![DeviceRecord {
+        bus: 1,
+        address: 1_032,
+        type_code: DeviceKind::Site.code(),
+        quality: Quality::Good,
+        wrong_kind: false,
+        read: clock::now(),
+        serial: 1,
+        inputs: 0,
+        outputs: 0,
+        commanded: 0,
+        values: [f32::NAN, 21.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    }];
+    let hall = Hall::of("since-0.3");
+    hall.services.hub.set_plant(plant.clone());
+    let mut running = hall.start(grant);
+    running.instance.wake().expect("wakes");
+    let told = |running: &Running| running.hall.point("aux.1.battery.temperature");
+    assert_eq!(told(&running), ("21.5".into(), Quality::Good));
+    plant.snapshot.devices[0].values[1] = f32::NAN;
+    running.hall.services.hub.set_plant(plant);
+    running.instance.wake().expect("wakes");
+    assert_eq!(told(&running).1, Quality::Stale, "a torn wire is no value");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! The same component gets the same calls and the same answers of the host,
 //! and so comes to the same end; it reaches nothing of this machine. A failure
-//! that depends on time (a call that was cut) need not come again.
+//! that depends on time (a call that was cut) need not come again, and one
+//! whose recording has a gap comes again only if what led to it is not in there:
+//! what the failing call was given is told in any case.
 
 use crate::caps::log::Log;
 use crate::caps::{Services, Who};
@@ -12,7 +14,7 @@ use crate::plugin::instance::{Failure, Instance, Surroundings};
 use crate::plugin::load::{self, Refusal};
 use crate::plugin::report::{Recording, Report};
 use crate::plugin::stop::Stop;
-use crate::plugin::tape::Tape;
+use crate::plugin::tape::{Heard, Tape};
 use evenkeel_signing::{Digest, Trust};
 use std::io;
 use std::path::Path;
@@ -27,6 +29,9 @@ pub struct Replayed {
     pub failure: Option<Failure>,
     /// Where it took another course, if it did.
     pub diverged: Option<String>,
+    /// The last call that was recorded: the one that failed, unless instances
+    /// of this plugin fail before their first.
+    pub last_call: Option<Heard>,
 }
 
 /// Why it cannot be repeated.
@@ -76,6 +81,7 @@ pub fn replay(
         let Report { plugin, version, bundle: wanted, .. } = report;
         return Err(ReplayError::OtherBundle { plugin, version, wanted, found: package.hash });
     }
+    let last_call = Tape::last_call(&tape);
     let stop = Stop::new().map_err(ReplayError::Read)?;
     let who = Who { name: report.plugin.clone(), points: report.points.clone() };
     let around = Surroundings {
@@ -91,7 +97,8 @@ pub fn replay(
     let mut instance = match Instance::with_tape(&package, &around, Tape::playing(tape)) {
         Ok(instance) => instance,
         Err(failure) => {
-            return Ok(Replayed { report, failure: Some(failure), diverged: None });
+            let failure = Some(failure);
+            return Ok(Replayed { report, failure, diverged: None, last_call });
         }
     };
     let mut failure = None;
@@ -101,7 +108,7 @@ pub fn replay(
         failure = instance.play(input).err();
     }
     let diverged = instance.diverged();
-    Ok(Replayed { report, failure, diverged })
+    Ok(Replayed { report, failure, diverged, last_call })
 }
 
 #[cfg(test)]
@@ -110,9 +117,12 @@ mod families;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::Grants;
+    use crate::plugin::fixture::probe::{DRIVER, Task, manifest, probe};
     use crate::plugin::fixture::{self, CLOCK, Fixture, Guest, IDLE, LOG, POINTS};
     use crate::plugin::reason;
     use crate::plugin::report::Reports;
+    use crate::plugin::tape::Input;
     use std::collections::BTreeMap;
 
     /// Counts its polls at 2048, publishes in each, and falls at the third.
@@ -123,6 +133,48 @@ mod tests {
         (if (i32.eq (i32.const 3) (i32.load (i32.const 2048))) (then (call $deep)))
         (i32.const 100)";
     const DEEP: &str = "(func $deep (call $deeper)) (func $deeper unreachable)";
+
+    /// Logs twenty lines a wake, and falls over a command with a value of 13 bytes.
+    const PICKY: Task<'static> = Task {
+        functions: r#"(func (export "evenkeel:driver/device@0.2.0#command")
+            (param i32 i32 i32 i32 i32) (result i32)
+            (if (i32.eq (local.get 4) (i32.const 13)) (then (call $refused)))
+            (i32.const 16))"#,
+        ..DRIVER
+    };
+    const TWENTY_LINES: &str = "(local $n i32) (loop $l
+        (call $log (i32.const 2) (i32.const 3000) (i32.const 5))
+        (local.set $n (i32.add (i32.const 1) (local.get $n)))
+        (br_if $l (i32.lt_u (local.get $n) (i32.const 20))))";
+
+    #[test]
+    fn what_a_plugin_fell_over_after_a_long_life_is_known() {
+        let fixture = Fixture::new();
+        let import = format!("(import {LOG:?} \"write\" (func $log (param i32 i32 i32)))");
+        let component = probe(&import, TWENTY_LINES, &PICKY);
+        let raw = fixture.seal(&manifest(&[LOG], &[], &PICKY), &component);
+        let reports = Arc::new(Reports::open(fixture.dir.path()).expect("opened"));
+        let services = Services { reports: Some(Arc::clone(&reports)), ..Services::default() };
+        let mut instance = fixture.start(&raw, services, Grants::default()).expect("starts");
+        for _ in 0..2_000 {
+            instance.wake().expect("wakes");
+        }
+        instance.command("beep", Some("for a while")).expect("no failure").expect("done");
+        let failure = instance.command("beep", Some("without an en"));
+        let failure = failure.expect_err("falls").to_string();
+        let fallen = Fallen { fixture, reports, failure };
+        let gap = fallen.reports.of("megatec").remove(0).gap.expect("too long to be whole");
+        assert!(gap.contains(" calls and the last ") && gap.ends_with(" between them"), "{gap}");
+        let replayed = fallen.replay().unwrap_or_else(|e| panic!("{}", reason(&e)));
+        let last = replayed.last_call.expect("there");
+        assert!(
+            matches!(&last.input, Input::Command { name, value: Some(value) }
+                if name == "beep" && value == "without an en"),
+            "{last:?}"
+        );
+        assert_eq!(replayed.failure.map(|f| f.to_string()), Some(fallen.failure), "once more");
+        assert_eq!((replayed.diverged, replayed.report.gap), (None, Some(gap)));
+    }
 
     struct Fallen {
         fixture: Fixture,

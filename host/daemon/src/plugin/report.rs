@@ -19,7 +19,8 @@ pub const PER_PLUGIN_MAX: usize = 3;
 pub const BYTES_MAX: u64 = 8 << 20;
 
 /// How a plugin failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PluginReport)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Its name.
@@ -27,6 +28,7 @@ pub struct Report {
     /// Its version.
     pub version: String,
     /// SHA-256 of its bundle.
+    #[schema(value_type = String)]
     pub bundle: Digest,
     /// Where it publishes.
     pub points: String,
@@ -44,7 +46,7 @@ pub struct Report {
     pub cpu_us: u64,
     /// Its last lines in the log, 32 at most.
     pub log: Vec<String>,
-    /// Why the recording does not reach the failure; `None` when it does.
+    /// What is missing from the recording; `None` when it is whole.
     pub gap: Option<String>,
 }
 
@@ -102,6 +104,24 @@ impl Reports {
             serde_json::from_str(&text).ok()
         };
         names.iter().filter_map(read).collect()
+    }
+
+    /// The recording of the failure that `plugin` had at this time; `None` when
+    /// there is none, or none any more.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn recording(&self, plugin: &str, unix_ms: u64) -> io::Result<Option<Vec<u8>>> {
+        // Looked for among what is there: no name from outside becomes a path.
+        let is_it = |name: &Name| {
+            name.plugin == plugin
+                && name.time.parse::<u64>() == Ok(unix_ms)
+                && name.file.ends_with(".rec")
+        };
+        match self.names()?.iter().find(|name| is_it(name)) {
+            Some(name) => fs::read(self.dir.join(&name.file)).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn prune(&self) -> io::Result<()> {
@@ -176,6 +196,12 @@ mod tests {
         let times = |plugin| reports.of(plugin).iter().map(|r| r.unix_ms).collect::<Vec<_>>();
         assert_eq!((times("apc"), times("apc-2")), (vec![5, 4, 3], vec![50, 40, 30]));
         assert_eq!(reports.of("apc")[0], report("apc", 5));
+        let recording = reports.recording("apc", 4).expect("readable").expect("kept");
+        let recording: Recording = postcard::from_bytes(&recording).expect("a recording");
+        assert_eq!((recording.report.unix_ms, &recording.tape[..]), (4, &b"tape"[..]));
+        for (plugin, time) in [("apc", 1), ("apc", 40), ("", 4), ("../apc", 4)] {
+            assert_eq!(reports.recording(plugin, time).expect("readable"), None, "{plugin} {time}");
+        }
         assert_eq!(fs::read_dir(&reports.dir).expect("listed").count(), 12);
     }
 

@@ -9,12 +9,13 @@
 
 use crate::config::{PluginGrant, conflict};
 use crate::plugin::permission::Digest;
+use evenkeel_core::settings::forms::Kind;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
 /// Name of the document in the store.
-pub const DOCUMENT: &str = "plugins";
+pub const DOCUMENT: Kind = Kind::first("plugins");
 /// Most plugins, running or not.
 pub const ENTRIES_MAX: usize = 64;
 /// A new version that is quarantined within this time is taken back, ms.
@@ -120,14 +121,14 @@ impl Roster {
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
     }
 
     /// The document.
     #[must_use]
     pub fn to_text(&self) -> String {
-        serde_json::to_string_pretty(self).expect("text keys and plain values")
+        toml::to_string(self).expect("text keys and plain values")
     }
 
     /// Every entry, by id.

@@ -12,6 +12,7 @@ use crate::plugin::compile::helper::Helper;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
+use crate::plugin::report::Report;
 use crate::plugin::roster::Roster;
 use crate::plugin::slot::{Shared, Slot};
 use crate::plugin::surplus::Surplus;
@@ -134,10 +135,7 @@ impl Supervisor {
         let compiler = Compiler::new(engine);
         let mut manager = Manager {
             compiler,
-            places: Places {
-                trust_dir: config.trust_dir.clone(),
-                data_dir: config.data_dir.clone(),
-            },
+            places: Places::new(&config.trust_dir, &config.data_dir),
             library: Library::new(&config.plugin_dir, &config.data_dir),
             store,
             roster: Roster::default(),
@@ -243,6 +241,14 @@ impl PluginAdmin for Supervisor {
 
     fn detail(&self, id: String) -> Reply<PluginDetail> {
         self.ask(move |manager| manager.detail(&id))
+    }
+
+    fn reports(&self, id: String) -> Reply<Vec<Report>> {
+        self.ask(move |manager| manager.reports(&id))
+    }
+
+    fn recording(&self, id: String, unix_ms: u64) -> Reply<Vec<u8>> {
+        self.ask(move |manager| manager.recording(&id, unix_ms))
     }
 
     fn put(&self, wanted: Wanted) -> Reply<()> {

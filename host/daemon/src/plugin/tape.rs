@@ -12,21 +12,24 @@
 //! the plugin's store, digests that were computed with a secret. Recordings are
 //! files of the daemon's user alone. A password is never in one.
 //!
-//! A recording begins with the start of the instance and ends when it is full:
-//! one that began in the middle could not be repeated. What is missing is told
-//! in its `gap`.
+//! A recording begins with the start of the instance: one that began in the
+//! middle could not be repeated. Of a long one beginning and end are kept
+//! ([`reel`]); how many calls are missing stands between them. Behind such a gap
+//! the instance is no longer as it was then, so playing is the best that can be
+//! done: calls come with their inputs, and an answer of the host is the next
+//! recorded one of the same function.
 
 pub mod heard;
+pub mod reel;
 
+use crate::caps::one_line;
 use crate::plugin::bindings::{gate, login, sink};
 use core::marker::PhantomData;
+use reel::Reel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use wasmtime::component::HasData;
-
-/// Longest recording in bytes.
-pub const BYTES_MAX: usize = 256 << 10;
 
 /// A call into a plugin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -85,21 +88,54 @@ enum Entry {
     Call(Input),
     /// It called, and this was the answer.
     Host { call: String, answer: Vec<u8> },
+    /// So many calls into it are not here.
+    Gap { calls: u64 },
+}
+
+/// A call on a tape, for people.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// What it was called with.
+    pub input: Input,
+    /// The host's functions that it called meanwhile, in order.
+    pub host_calls: Vec<String>,
 }
 
 /// Records, or plays a recording.
 #[derive(Debug)]
 pub struct Tape(Mode);
 
+impl core::fmt::Display for Heard {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        const LEN_MAX: usize = 2_000;
+        let (input, calls) = (format!("{:?}", self.input), self.host_calls.join(", "));
+        let (input, calls) = (one_line(&input, LEN_MAX), one_line(&calls, LEN_MAX));
+        match calls.is_empty() {
+            true => write!(f, "{input}"),
+            false => write!(f, "{input}, in which it called {calls}"),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Mode {
-    Recording { bytes: Vec<u8>, gap: Option<String> },
-    Playing { bytes: Vec<u8>, at: usize, diverged: Option<String> },
+    Recording(Reel),
+    Playing(Player),
+}
+
+/// A recording that is played.
+#[derive(Debug)]
+struct Player {
+    bytes: Vec<u8>,
+    at: usize,
+    /// Calls that are missing in front of what is played now.
+    gap: Option<u64>,
+    diverged: Option<String>,
 }
 
 impl Default for Tape {
     fn default() -> Self {
-        Self(Mode::Recording { bytes: Vec::new(), gap: None })
+        Self(Mode::Recording(Reel::default()))
     }
 }
 
@@ -107,33 +143,61 @@ impl Tape {
     /// A tape that gives the recorded answers.
     #[must_use]
     pub const fn playing(bytes: Vec<u8>) -> Self {
-        Self(Mode::Playing { bytes, at: 0, diverged: None })
+        Self(Mode::Playing(Player { bytes, at: 0, gap: None, diverged: None }))
     }
 
-    /// What was recorded, and what is missing.
+    /// What was recorded, and what is missing; nothing when it is played.
     #[must_use]
-    pub fn recorded(&self) -> (&[u8], Option<&str>) {
+    pub fn recorded(&self) -> (Vec<u8>, Option<String>) {
+        let Mode::Recording(reel) = &self.0 else { return (Vec::new(), None) };
+        let (head, tail, missing) = reel.kept();
+        let gap = missing.filter(|missing| missing.between > 0);
+        let gap =
+            gap.map_or_else(Vec::new, |missing| Entry::Gap { calls: missing.between }.bytes());
+        ([head, &gap, &tail].concat(), missing.map(|missing| missing.to_string()))
+    }
+
+    /// Where the plugin took another course than the recording, if it did.
+    #[must_use]
+    pub fn diverged(&self) -> Option<&str> {
         match &self.0 {
-            Mode::Recording { bytes, gap } => (bytes, gap.as_deref()),
-            Mode::Playing { bytes, diverged, .. } => (bytes, diverged.as_deref()),
+            Mode::Recording(_) => None,
+            Mode::Playing(player) => player.diverged.as_deref(),
         }
+    }
+
+    /// The last call in a recording.
+    #[must_use]
+    pub fn last_call(bytes: &[u8]) -> Option<Heard> {
+        let (mut at, mut last) = (0, None::<Heard>);
+        while let Some(entry) = take(bytes, &mut at) {
+            match (entry, &mut last) {
+                (Entry::Call(input), last) => *last = Some(Heard { input, host_calls: Vec::new() }),
+                (Entry::Host { call, .. }, Some(heard)) => heard.host_calls.push(call),
+                _ => {}
+            }
+        }
+        last
     }
 
     /// The plugin is about to be called.
     pub fn call(&mut self, input: impl FnOnce() -> Input) {
-        if let Mode::Recording { gap: None, .. } = &self.0 {
-            self.push(&Entry::Call(input()));
+        if let Mode::Recording(reel) = &mut self.0 {
+            reel.push(&Entry::Call(input()).bytes(), true);
         }
     }
 
     /// The next call to be played; `None` at the end.
     pub fn next_call(&mut self) -> Option<Input> {
-        let Mode::Playing { bytes, at, .. } = &mut self.0 else { return None };
-        match take(bytes, at)? {
-            Entry::Call(input) => Some(input),
-            Entry::Host { call, .. } => {
-                self.diverge(format!("it did not call {call}"));
-                None
+        let Mode::Playing(player) = &mut self.0 else { return None };
+        loop {
+            match take(&player.bytes, &mut player.at)? {
+                Entry::Call(input) => return Some(input),
+                Entry::Gap { calls } => player.gap = Some(calls),
+                Entry::Host { call, .. } => {
+                    player.diverge(&format!("it did not call {call}"));
+                    player.gap?;
+                }
             }
         }
     }
@@ -141,25 +205,18 @@ impl Tape {
     /// The host's answer to `call`: made and recorded, or as it was recorded.
     fn host<R: Serialize + DeserializeOwned>(&mut self, call: &str, make: impl FnOnce() -> R) -> R {
         match &mut self.0 {
-            Mode::Recording { gap: Some(_), .. } => make(),
-            Mode::Recording { .. } => {
+            Mode::Recording(reel) => {
                 let answer = make();
                 // These are plain data, which always can be written.
                 let bytes = postcard::to_allocvec(&answer).unwrap_or_default();
-                self.push(&Entry::Host { call: call.to_owned(), answer: bytes });
+                let entry = Entry::Host { call: call.to_owned(), answer: bytes };
+                reel.push(&entry.bytes(), false);
                 answer
             }
-            Mode::Playing { bytes, at, diverged } => {
-                if diverged.is_none()
-                    && let Some(Entry::Host { call: recorded, answer }) = take(bytes, at)
-                    && recorded == call
-                    && let Ok(answer) = postcard::from_bytes(&answer)
-                {
-                    return answer;
-                }
-                self.diverge(format!("it called {call}, and that was not recorded there"));
+            Mode::Playing(player) => player.answer(call).unwrap_or_else(|| {
+                player.diverge(&format!("it called {call}, and that was not recorded there"));
                 make()
-            }
+            }),
         }
     }
 
@@ -170,25 +227,45 @@ impl Tape {
         let entries = std::iter::from_fn(|| take(bytes, &mut at));
         let call = |entry| match entry {
             Entry::Host { call, .. } => Some(call),
-            Entry::Call(_) => None,
+            Entry::Call(_) | Entry::Gap { .. } => None,
         };
         entries.filter_map(call).collect()
     }
+}
 
-    fn push(&mut self, entry: &Entry) {
-        let Mode::Recording { bytes, gap } = &mut self.0 else { return };
-        let entry = postcard::to_allocvec(entry).unwrap_or_default();
-        if bytes.len() + entry.len() > BYTES_MAX {
-            *gap = Some(format!("the recording was full after {} bytes", bytes.len()));
-        } else {
-            bytes.extend_from_slice(&entry);
+impl Player {
+    /// The recorded answer to `call`, which comes next; behind a gap, the next
+    /// one within the call that is played.
+    fn answer<R: DeserializeOwned>(&mut self, call: &str) -> Option<R> {
+        if self.diverged.is_some() && self.gap.is_none() {
+            return None;
         }
+        let mut at = self.at;
+        while let Some(Entry::Host { call: recorded, answer }) = take(&self.bytes, &mut at) {
+            if recorded == call {
+                self.at = at;
+                return postcard::from_bytes(&answer).ok();
+            }
+            self.gap?;
+            self.diverge(&format!("it did not call {recorded}"));
+        }
+        None
     }
 
-    fn diverge(&mut self, how: String) {
-        if let Mode::Playing { diverged: diverged @ None, .. } = &mut self.0 {
-            *diverged = Some(how);
+    /// Kept is the first.
+    fn diverge(&mut self, how: &str) {
+        if self.diverged.is_none() {
+            let behind =
+                self.gap.map(|calls| format!("behind the {calls} calls that are missing, "));
+            self.diverged = Some(behind.unwrap_or_default() + how);
         }
+    }
+}
+
+impl Entry {
+    // These are plain data, which always can be written.
+    fn bytes(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).unwrap_or_default()
     }
 }
 
@@ -246,35 +323,78 @@ mod tests {
         tape.call(|| Input::Save);
         let (bytes, gap) = tape.recorded();
         assert_eq!(gap, None);
-        let mut tape = Tape::playing(bytes.to_vec());
+        let mut tape = Tape::playing(bytes);
         assert!(matches!(tape.next_call(), Some(Input::Wake)));
         assert_eq!(tape.host("a", || -> u32 { panic!("made again") }), 7);
         let text = tape.host("b", || -> Option<String> { panic!("made again") });
         assert_eq!(text.as_deref(), Some("text"));
         assert!(matches!(tape.next_call(), Some(Input::Save)));
-        assert!(tape.next_call().is_none() && tape.recorded().1.is_none());
+        assert!(tape.next_call().is_none() && tape.diverged().is_none());
     }
 
     #[test]
     fn another_course_is_noticed() {
         let mut tape = Tape::default();
         tape.host("a", || 7_u32);
-        let bytes = tape.recorded().0.to_vec();
+        let bytes = tape.recorded().0;
         let mut other = Tape::playing(bytes.clone());
         assert_eq!(other.host("b", || 1_u32), 1);
-        assert!(other.recorded().1.is_some_and(|how| how.contains("called b")));
+        assert!(other.diverged().is_some_and(|how| how.contains("called b")));
         assert!(Tape::playing(bytes).next_call().is_none());
     }
 
-    #[test]
-    fn a_full_tape_stops_and_says_so() {
+    /// Calls of 10 kB each, numbered by their names.
+    fn long(calls: u32) -> (Vec<u8>, Option<String>) {
         let mut tape = Tape::default();
-        for _ in 0..100 {
+        for n in 0..calls {
+            tape.call(|| Input::Command { name: format!("call-{n}"), value: None });
             tape.host("a", || vec![0_u8; 10_000]);
+            tape.host("b", || n);
         }
-        let (bytes, gap) = tape.recorded();
-        assert!(bytes.len() <= BYTES_MAX && bytes.len() > BYTES_MAX - 20_000);
-        assert!(gap.is_some_and(|gap| gap.contains("full")));
+        tape.recorded()
+    }
+
+    #[test]
+    fn a_full_tape_keeps_its_beginning_and_its_end_and_says_so() {
+        let (bytes, gap) = long(1_000);
+        assert!(bytes.len() <= reel::HEAD_BYTES_MAX + reel::TAIL_BYTES_MAX + 20);
+        assert!(gap.is_some_and(|gap| gap.ends_with("and not the 975 between them")));
+        let last = Tape::last_call(&bytes).expect("there");
+        assert!(matches!(last.input, Input::Command { name, .. } if name == "call-999"));
+        assert_eq!(last.host_calls, ["a", "b"]);
+        let mut tape = Tape::playing(bytes);
+        let mut played = Vec::new();
+        while let Some(Input::Command { name, .. }) = tape.next_call() {
+            tape.host("a", || -> Vec<u8> { panic!("made again") });
+            played.push((name, tape.host("b", || -> u32 { panic!("made again") })));
+        }
+        assert_eq!((played.len(), tape.diverged()), (25, None));
+        let seen = |at: usize| (played[at].0.as_str(), played[at].1);
+        assert_eq!((seen(0), seen(15)), (("call-0", 0), ("call-15", 15)));
+        assert_eq!((seen(16), seen(24)), (("call-991", 991), ("call-999", 999)));
+        assert_eq!(long(20).1, None, "as long as nothing is lost nothing is said");
+    }
+
+    #[test]
+    fn behind_a_gap_it_goes_on_whatever_the_plugin_does() {
+        let mut tape = Tape::playing(long(1_000).0);
+        for _ in 0..16 {
+            assert!(tape.next_call().is_some());
+            tape.host("a", Vec::<u8>::new);
+            tape.host("b", || 0_u32);
+        }
+        assert!(tape.next_call().is_some() && tape.diverged().is_none());
+        assert_eq!(tape.host("b", || 0_u32), 991, "the next of the same function");
+        let how = tape.diverged().map(str::to_owned);
+        assert_eq!(
+            how.as_deref(),
+            Some("behind the 975 calls that are missing, it did not call a")
+        );
+        assert!(tape.next_call().is_some());
+        assert_eq!(tape.host("c", || 7_u32), 7, "made, for want of a recorded one");
+        assert_eq!(tape.host("b", || 0_u32), 992);
+        let rest = std::iter::from_fn(|| tape.next_call()).count();
+        assert_eq!(rest, 7, "up to the last call");
     }
 
     #[test]
@@ -287,7 +407,7 @@ mod tests {
         };
         let mut tape = Tape::default();
         tape.call(|| Input::Authenticate(masked(&attempt)));
-        let bytes = tape.recorded().0.to_vec();
+        let bytes = tape.recorded().0;
         assert!(!bytes.windows(7).any(|part| part == b"hunter2"));
         let Some(Input::Authenticate(played)) = Tape::playing(bytes).next_call() else {
             panic!("recorded");

@@ -6,9 +6,10 @@
 //! |---|---|
 //! | `<trust_dir>/*.pub`, role root | the platform's roots; most of them must sign a keyring |
 //! | `<trust_dir>/*.pub`, role plugin | a vendor whom the one who set the appliance up trusts |
-//! | the same, named `…development…` | the workshop's own key, as good as the platform's |
+//! | the same, named `…development…` | the workshop's own key, as good as the platform's; refused in production |
 //! | `<trust_dir>/keyring.evkk` | the keyring of the firmware |
 //! | `<data_dir>/keyring.evkk` | a later one, accepted since |
+//! | `<image>/product`, `<image>/development/*.pub` | an image, and one for development: without such a key it is one for production |
 
 use crate::clock;
 use crate::files::write_private;
@@ -30,6 +31,36 @@ pub struct Places {
     pub trust_dir: PathBuf,
     /// The daemon's own.
     pub data_dir: PathBuf,
+    /// What the image says of itself, under its own signature; absent on a
+    /// machine that runs the daemon without one.
+    pub image: PathBuf,
+}
+
+/// Where an image says what it is.
+pub const IMAGE: &str = "/etc/evenkeel/firmware";
+
+impl Places {
+    /// These folders, on this machine.
+    #[must_use]
+    pub fn new(trust_dir: &Path, data_dir: &Path) -> Self {
+        let (trust_dir, data_dir) = (trust_dir.to_owned(), data_dir.to_owned());
+        Self { trust_dir, data_dir, image: IMAGE.into() }
+    }
+
+    /// Whether this is an image for production. One that cannot be looked into
+    /// is.
+    fn is_production(&self) -> bool {
+        let is_absent = |path: &Path| {
+            let found = std::fs::symlink_metadata(path);
+            found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        if is_absent(&self.image) {
+            return false;
+        }
+        let Ok(entries) = std::fs::read_dir(self.image.join("development")) else { return true };
+        let mut names = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        !names.any(|path| path.extension().is_some_and(|e| e == KEY_EXTENSION))
+    }
 }
 
 /// Something that is there to be trusted and is not.
@@ -80,7 +111,7 @@ pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
     let keys = key_files(&places.trust_dir, &mut problems);
     let is_root = |key: &PublicKey| key.role() == Role::Root;
     let (roots, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| is_root(key));
-    let mut trust = with_roots(roots, &mut problems);
+    let mut trust = with_roots(roots, places.is_production(), &mut problems);
     trust.require_sequence(decisions.keyring_sequence);
     for dir in [&places.trust_dir, &places.data_dir] {
         keyring(&mut trust, &dir.join(KEYRING), &mut problems);
@@ -130,9 +161,12 @@ pub fn key_id(text: &str) -> Option<KeyId> {
     serde_json::from_value(text.into()).ok().map(KeyId)
 }
 
-/// A development key among the roots is fine here: production is the image's
-/// word, and its builder refuses such keys.
-fn with_roots(roots: Vec<(PathBuf, PublicKey)>, problems: &mut Vec<Problem>) -> Trust {
+/// With a development key among the roots, production has none.
+fn with_roots(
+    roots: Vec<(PathBuf, PublicKey)>,
+    production: bool,
+    problems: &mut Vec<Problem>,
+) -> Trust {
     let count = roots.len();
     let keys = roots.into_iter().map(|(_, key)| key).collect();
     let made = match count {
@@ -140,9 +174,10 @@ fn with_roots(roots: Vec<(PathBuf, PublicKey)>, problems: &mut Vec<Problem>) -> 
         // More than half.
         _ => Roots::new(keys, count / 2 + 1),
     };
-    made.and_then(|roots| Trust::new(roots, false)).unwrap_or_else(|source| {
+    made.and_then(|roots| Trust::new(roots, production)).unwrap_or_else(|source| {
         problems.push(not_used("the platform's roots".to_owned(), source));
-        Trust::new(Roots::none(), false).expect("no root is a development key when there is none")
+        Trust::new(Roots::none(), production)
+            .expect("no root is a development key when there is none")
     })
 }
 
@@ -199,6 +234,65 @@ mod tests {
         key
     }
 
+    /// All in `dir`, where there is no image.
+    fn places(dir: &Path) -> Places {
+        Places { image: dir.join("image"), ..Places::new(dir, dir) }
+    }
+
+    /// What is trusted, and what is said of what is not.
+    fn judged(places: &Places) -> (Vec<String>, Vec<String>) {
+        let (trust, problems) = load(places, &Decisions::default());
+        let mut trusted = names(&trust);
+        trusted.sort();
+        (trusted, problems.iter().map(|problem| crate::plugin::reason(problem)).collect())
+    }
+
+    #[test]
+    fn an_image_for_production_refuses_development_keys_by_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = places(dir.path());
+        put(dir.path(), Role::Plugin, "acme");
+        let key = put(dir.path(), Role::Plugin, "development");
+        let both = ["acme Administrator", "development Platform"].map(str::to_owned).to_vec();
+        assert_eq!(judged(&places), (both.clone(), vec![]), "a workshop without an image");
+        std::fs::create_dir_all(places.image.join("development")).expect("made");
+        std::fs::write(places.image.join("product"), "evenkeel").expect("written");
+        let (trusted, said) = judged(&places);
+        assert_eq!(trusted, both[..1]);
+        assert!(
+            said.len() == 1
+                && said[0].contains("development.pub is not used")
+                && said[0].contains(&key.public().fingerprint())
+                && said[0].contains("is a development key; a device in production never trusts"),
+            "{said:?}"
+        );
+        // No more through the administrator's door.
+        let added = key.public().to_text();
+        let decisions = Decisions { vendor_keys: vec![added], ..Default::default() };
+        let (trust, problems) = load(&places, &decisions);
+        assert_eq!((names(&trust), problems.len()), (both[..1].to_vec(), 2));
+        let mark = places.image.join("development/firmware.pub");
+        std::fs::write(mark, "a key").expect("written");
+        assert_eq!(judged(&places), (both.clone(), vec![]), "an image for development");
+        std::fs::remove_dir_all(&places.image).expect("removed");
+        std::fs::write(&places.image, "not a folder").expect("written");
+        assert_eq!(judged(&places).0, both[..1], "in doubt it is production");
+    }
+
+    #[test]
+    fn a_root_for_development_roots_nothing_in_production() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = places(dir.path());
+        put(dir.path(), Role::Root, "root-dev");
+        assert_eq!(judged(&places), (vec![], vec![]));
+        std::fs::create_dir_all(&places.image).expect("made");
+        let (_, said) = judged(&places);
+        assert!(
+            said.len() == 1 && said[0].contains("the platform's roots is not used"),
+            "{said:?}"
+        );
+    }
+
     fn names(trust: &Trust) -> Vec<String> {
         trust.trusted().signers().map(|s| format!("{} {:?}", s.name(), s.origin())).collect()
     }
@@ -206,7 +300,7 @@ mod tests {
     #[test]
     fn keys_come_from_the_directory_and_from_the_administrator() {
         let dir = tempfile::tempdir().expect("a directory");
-        let places = Places { trust_dir: dir.path().into(), data_dir: dir.path().into() };
+        let places = places(dir.path());
         put(dir.path(), Role::Root, "root-1");
         put(dir.path(), Role::Plugin, "development");
         put(dir.path(), Role::Plugin, "acme");
@@ -240,7 +334,7 @@ mod tests {
     fn a_directory_that_is_not_there_trusts_nobody() {
         let dir = tempfile::tempdir().expect("a directory");
         let gone = dir.path().join("gone");
-        let places = Places { trust_dir: gone, data_dir: dir.path().into() };
+        let places = Places { trust_dir: gone, ..places(dir.path()) };
         let (trust, problems) = load(&places, &Decisions::default());
         assert_eq!((trust.trusted().keys().count(), problems.len()), (0, 1));
     }

@@ -46,6 +46,7 @@ pub use wear::{Class, Counts, Daily, Wear};
 use crate::guard::RecordRows;
 use evenkeel_core::events::{Category, Event};
 use evenkeel_core::history::Ring;
+use evenkeel_core::settings::forms::Kind;
 use evenkeel_signing::audit::Entry;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use serde::{Deserialize, Serialize};
@@ -231,9 +232,10 @@ enum Job {
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Settings {
-        what: String,
+        what: &'static str,
         unix_ms: u64,
-        text: String,
+        /// The last is in force.
+        texts: Vec<String>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Told {
@@ -378,12 +380,13 @@ impl Store {
     }
 
     /// Keep a settings document as a new revision when it differs from the
-    /// last one, and record that it is in force.
-    pub fn keep_settings(&self, what: &str, text: &str) -> Ack<()> {
+    /// last one, before it the same for older programs ([`Kind`]), and record
+    /// that it is in force.
+    pub fn keep_settings(&self, kind: &Kind, text: &str) -> Ack<()> {
         let (ack, done) = oneshot::channel();
-        let (what, text) = (what.to_owned(), text.to_owned());
+        let (what, texts) = (kind.name, kind.chain.texts(text));
         let unix_ms = crate::clock::unix_ms();
-        self.send_or_refuse(Job::Settings { what, unix_ms, text, ack });
+        self.send_or_refuse(Job::Settings { what, unix_ms, texts, ack });
         Ack(done)
     }
 
@@ -416,11 +419,20 @@ impl Store {
         Ack(done)
     }
 
-    /// The revisions of a settings document, newest first.
+    /// The revisions of a settings document that this program can try, in its
+    /// newest form, best first; mostly that is newest first.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn settings(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
+    pub fn settings(&self, kind: &Kind) -> Result<Vec<Revision>, StoreError> {
+        let kept = self.revisions(kind.name)?;
+        let readable = kind.chain.readable(kept.iter().map(|revision| revision.text.as_str()));
+        let revision = |(place, text): (usize, String)| Revision { text, ..kept[place].clone() };
+        Ok(readable.into_iter().map(revision).collect())
+    }
+
+    /// The revisions of a settings document as they were kept, newest first.
+    fn revisions(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
         let rows = self.shared.read(|read| {
             let Some(table) = table::open(read, table::SETTINGS)? else { return Ok(Vec::new()) };
             let rows = table.range((what, 0)..=(what, u64::MAX))?.rev();
@@ -696,15 +708,16 @@ mod tests {
     fn settings_are_kept_revision_by_revision() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = open(dir.path());
-        assert_eq!(store.settings("x").expect("readable"), []);
+        let (x, y) = (Kind::first("x"), Kind::first("y"));
+        assert_eq!(store.settings(&x).expect("readable"), []);
         for text in ["a", "a", "b", "c", "d", "d", "a"] {
-            store.keep_settings("x", text).wait().expect("on the disk");
+            store.keep_settings(&x, text).wait().expect("on the disk");
         }
-        store.keep_settings("y", "other").wait().expect("on the disk");
+        store.keep_settings(&y, "other").wait().expect("on the disk");
         store.record_acknowledged(started(1)).wait().expect("after the events");
         drop(store);
         let store = open(dir.path());
-        let kept = store.settings("x").expect("readable");
+        let kept = store.settings(&x).expect("readable");
         let kept: Vec<_> = kept.iter().map(|r| (r.revision, r.text.as_str())).collect();
         assert_eq!(kept, [(5, "a"), (4, "d"), (3, "c")], "newest first, the oldest went");
         let told = store.events(None, 99).into_iter().map(|e| e.event);

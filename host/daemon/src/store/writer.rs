@@ -46,8 +46,8 @@ const GROUP_MAX: usize = 256;
 const RETRY: Duration = Duration::from_secs(5);
 /// Events kept in memory while the disk fails; then the oldest go.
 const UNSAVED_MAX: usize = 2_000;
-/// Most bytes of all revisions of one settings document; there are five.
-const SETTINGS_BYTES: u64 = Room::Settings.most() / 5;
+/// Most bytes of all revisions of one settings document; there are six.
+const SETTINGS_BYTES: u64 = Room::Settings.most() / 6;
 /// Tables of events of which nothing is known yet.
 const EMPTY: [Size; 2] = [Size::of(Room::Events), Size::of(Room::Access)];
 /// How often history is dropped for one commit.
@@ -75,7 +75,7 @@ struct Group {
     events: VecDeque<StoredEvent>,
     history: Vec<history::Change>,
     users: Vec<(String, Option<Vec<u8>>)>,
-    settings: Vec<(String, u64, String)>,
+    settings: Vec<(&'static str, u64, Vec<String>)>,
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
@@ -190,8 +190,8 @@ impl Writer {
                 group.users.push((name, record));
                 group.acks.push(ack);
             }
-            Job::Settings { what, unix_ms, text, ack } => {
-                group.settings.push((what, unix_ms, text));
+            Job::Settings { what, unix_ms, texts, ack } => {
+                group.settings.push((what, unix_ms, texts));
                 group.acks.push(ack);
             }
             Job::Told { notifier, last, ack } => {
@@ -394,10 +394,10 @@ impl Writer {
         });
         let documents = documents.collect::<Result<_, _>>()?;
         let mut revisions = Vec::new();
-        for (what, unix_ms, text) in &group.settings {
+        for (what, unix_ms, texts) in &group.settings {
             let most = self.limits.revisions;
-            let revision = write_settings(&write, what, *unix_ms, text, most, &mut payload)?;
-            revisions.extend(revision.map(|revision| (what.clone(), revision)));
+            let revision = write_settings(&write, what, *unix_ms, texts, most, &mut payload)?;
+            revisions.extend(revision.map(|revision| ((*what).to_owned(), revision)));
         }
         let most = self.limits.audit;
         let audit = self.ledger.write(&write, key.as_deref(), group.seal, most, &mut payload)?;
@@ -575,12 +575,13 @@ fn write_events(
     Ok(())
 }
 
-/// The number of the new revision; `None` when the last one is the same.
+/// The number of the new revision, the last of `texts`; `None` when it is the
+/// same as the last one there.
 fn write_settings(
     write: &WriteTransaction,
     what: &str,
     unix_ms: u64,
-    text: &str,
+    texts: &[String],
     most: u64,
     payload: &mut Counts,
 ) -> Result<Option<u64>, redb::Error> {
@@ -589,14 +590,18 @@ fn write_settings(
     if let Some(row) = table.range((what, 0)..=(what, u64::MAX))?.next_back() {
         let (key, value) = row?;
         newest = key.value().1;
-        if serde_json::from_slice(value.value()).is_ok_and(|last: Revision| last.text == text) {
+        let last = serde_json::from_slice(value.value()).ok();
+        if last.map(|last: Revision| last.text).as_ref() == texts.last() {
             return Ok(None);
         }
     }
-    let revision = newest + 1;
-    let document = json(&Revision { revision, unix_ms, text: text.to_owned() })?;
-    payload.add(Class::Settings, document.len());
-    table.insert((what, revision), document.as_slice())?;
+    let mut revision = newest;
+    for text in texts {
+        revision += 1;
+        let document = json(&Revision { revision, unix_ms, text: text.clone() })?;
+        payload.add(Class::Settings, document.len());
+        table.insert((what, revision), document.as_slice())?;
+    }
     let mut oldest = (revision + 1).saturating_sub(most);
     let mut bytes = 0;
     for row in table.range((what, oldest)..=(what, revision))?.rev() {

@@ -99,8 +99,25 @@ fn plugin(page: &mut Page, plugin: &PluginStatus) {
         ("calls", "", "calls since it was started", plugin.calls as f64),
         ("polls", "", "polls since it was started", plugin.polls as f64),
         ("traps", "", "traps since the daemon started", plugin.traps as f64),
+        ("refused", "", "attempts beyond a grant or a quota", plugin.refused as f64),
     ] {
         page.counter(&format!("evenkeel_plugin_{name}"), unit, help, &labels, value);
+    }
+    let t = plugin.traffic;
+    for (way, sent, received) in [
+        ("serial", t.serial_sent, t.serial_received),
+        ("usb", t.usb_sent, t.usb_received),
+        ("net", t.net_sent, t.net_received),
+        ("host", t.host_sent, t.host_received),
+    ] {
+        let labels = [labels[0], ("way", way)];
+        for (name, help, bytes) in [
+            ("sent", "bytes that it sent, by the way that they go", sent),
+            ("received", "bytes that it received, by the way that they come", received),
+        ] {
+            let name = format!("evenkeel_plugin_{name}");
+            page.counter(&name, "bytes", help, &labels, bytes as f64);
+        }
     }
 }
 
@@ -155,9 +172,40 @@ fn store(page: &mut Page, store: &Store, flash: &FlashSettings) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::caps::meter::Traffic;
     use crate::plant::testing;
     use crate::store::Limits;
     use evenkeel_core::licence;
+
+    fn megatec() -> PluginStatus {
+        PluginStatus {
+            name: "megatec".into(),
+            version: "1.2.0".into(),
+            vendor: "Acme".into(),
+            state: PluginState::Running,
+            last_error: None,
+            world: "driver",
+            polls: 40,
+            calls: 41,
+            slowest_call_us: 9_000,
+            traps: 2,
+            cpu_ms: 1_500,
+            memory_bytes: 128 << 10,
+            poll_p50_us: 700,
+            last_poll_us: 800,
+            since_unix_ms: 0,
+            in_call_ms: 0,
+            refused: 7,
+            last_refused: None,
+            traffic: Traffic {
+                serial_sent: 12,
+                serial_received: 184,
+                usb_received: 64,
+                host_sent: 900,
+                ..Traffic::default()
+            },
+        }
+    }
 
     #[test]
     fn a_full_appliance_fits_and_says_what_it_is() {
@@ -170,7 +218,8 @@ mod tests {
         plant.strings = (1..=16).map(|n| format!("String \"{n}\"")).collect();
         hub.set_limits(licence::Limits { blocks: None, ups_va: None });
         hub.set_plant(plant);
-        let text = page(&hub, &[], &store, &FlashSettings::default());
+        let plugins = [megatec()];
+        let text = page(&hub, &plugins, &store, &FlashSettings::default());
         assert!(text.len() < 1 << 20, "{} bytes", text.len());
         for line in [
             "# TYPE evenkeel_block_voltage_volts gauge",
@@ -182,6 +231,18 @@ mod tests {
             "evenkeel_store_room_most_bytes{kind=\"audit\"} 5242880",
             "# TYPE evenkeel_store_commits counter",
             "# TYPE process_resident_memory_bytes gauge",
+            "evenkeel_plugin_info{plugin=\"megatec\",version=\"1.2.0\",world=\"driver\"} 1",
+            "evenkeel_plugin_running{plugin=\"megatec\"} 1",
+            "evenkeel_plugin_memory_bytes{plugin=\"megatec\"} 131072",
+            "evenkeel_plugin_cpu_seconds_total{plugin=\"megatec\"} 1.5",
+            "evenkeel_plugin_traps_total{plugin=\"megatec\"} 2",
+            "evenkeel_plugin_refused_total{plugin=\"megatec\"} 7",
+            "# TYPE evenkeel_plugin_sent_bytes counter",
+            "evenkeel_plugin_sent_bytes_total{plugin=\"megatec\",way=\"serial\"} 12",
+            "evenkeel_plugin_received_bytes_total{plugin=\"megatec\",way=\"serial\"} 184",
+            "evenkeel_plugin_received_bytes_total{plugin=\"megatec\",way=\"usb\"} 64",
+            "evenkeel_plugin_sent_bytes_total{plugin=\"megatec\",way=\"net\"} 0",
+            "evenkeel_plugin_sent_bytes_total{plugin=\"megatec\",way=\"host\"} 900",
             "# EOF",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{}", &text[..2_000]);

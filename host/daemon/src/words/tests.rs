@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 #[test]
 fn every_file_can_be_read_and_says_nothing_twice() {
     for lang in Lang::ALL {
-        let file = lang.file().to_owned();
-        let errors = FluentResource::try_new(file).err().map(|(_, errors)| errors);
-        assert!(errors.is_none(), "{}: {errors:?}", lang.tag());
+        for file in [lang.file(), lang.pages()] {
+            let errors = FluentResource::try_new(file.to_owned()).err().map(|(_, errors)| errors);
+            assert!(errors.is_none(), "{}: {errors:?}", lang.tag());
+        }
         let names = names(lang);
         let once: BTreeSet<_> = names.iter().collect();
         assert_eq!(once.len(), names.len(), "{}: a name is there twice", lang.tag());

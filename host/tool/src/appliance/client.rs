@@ -206,12 +206,28 @@ impl Appliance {
     /// # Errors
     /// [`ClientError`].
     pub fn get(&mut self, path: &str) -> Result<Value, ClientError> {
+        let answer = self.ask(path);
+        self.read(answer)
+    }
+
+    /// GET a file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get_file(&mut self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let answer = self.ask(path);
+        match self.body(answer)? {
+            (200..300, bytes) => Ok(bytes),
+            (status, bytes) => Err(self.refusal(status, serde_json::from_slice(&bytes).ok())),
+        }
+    }
+
+    fn ask(&self, path: &str) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.get(format!("{}{path}", self.address));
         if let Some(Proof { header, value }) = &self.proof {
             request = request.header(*header, value);
         }
-        let answer = request.call();
-        self.read(answer)
+        request.call()
     }
 
     /// POST a document; null when the answer is empty.
@@ -253,6 +269,20 @@ impl Appliance {
     }
 
     fn read(&mut self, answer: Result<Response<Body>, ureq::Error>) -> Result<Value, ClientError> {
+        let (status, body) = self.body(answer)?;
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        match (status, value) {
+            (200..300, _) if body.is_empty() => Ok(Value::Null),
+            (200..300, Some(value)) => Ok(value),
+            (_, value) => Err(self.refusal(status, value)),
+        }
+    }
+
+    /// Status and body of an answer.
+    fn body(
+        &mut self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<(u16, Vec<u8>), ClientError> {
         let mut answer = answer.map_err(|source| self.unreachable(source))?;
         let cookies = answer.headers().get_all("set-cookie").iter();
         if let Some(cookie) = cookies.filter_map(|c| c.to_str().ok()).next_back() {
@@ -261,16 +291,15 @@ impl Appliance {
         }
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(ANSWER_MAX).read_to_vec();
-        let body = body.map_err(|source| self.unreachable(source))?;
-        let value: Option<Value> = serde_json::from_slice(&body).ok();
-        match (status, value) {
-            (200..300, _) if body.is_empty() => Ok(Value::Null),
-            (200..300, Some(value)) => Ok(value),
-            (_, Some(value)) => match Refusal::deserialize(&value) {
-                Ok(refusal) => Err(ClientError::Refused(refusal)),
-                Err(_) => Err(self.strange(&format!("status {status}"))),
-            },
-            (_, None) => Err(self.strange(&format!("status {status}, and no JSON"))),
+        body.map(|body| (status, body)).map_err(|source| self.unreachable(source))
+    }
+
+    /// An answer that is none, in the appliance's words where it has some.
+    fn refusal(&self, status: u16, value: Option<Value>) -> ClientError {
+        match value.map(|value| Refusal::deserialize(&value)) {
+            Some(Ok(refusal)) => ClientError::Refused(refusal),
+            Some(Err(_)) => self.strange(&format!("status {status}")),
+            None => self.strange(&format!("status {status}, and no JSON")),
         }
     }
 

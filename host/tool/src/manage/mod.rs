@@ -1,7 +1,7 @@
 //! `evenkeel plugin`: the plugins of an appliance, over its HTTPS API — all
 //! that the console's pages can do, for a terminal and for scripts.
 //!
-//! [`firmware`] is `evenkeel firmware`; [`access`] signs in and out, [`plugins`], [`install`], [`bundles`], [`keys`],
+//! [`firmware`] is `evenkeel firmware`; [`access`] signs in and out, [`plugins`], [`reports`], [`install`], [`bundles`], [`keys`],
 //! [`sign_in`] and [`licence`] are the commands, [`model`] is as much of the API's answers
 //! as is shown, [`table`] shows it. Results go to standard output, questions
 //! and errors to standard error.
@@ -15,6 +15,7 @@ pub mod keys;
 pub mod licence;
 pub mod model;
 pub mod plugins;
+pub mod reports;
 pub mod sign_in;
 pub mod table;
 pub mod terminal;
@@ -59,10 +60,13 @@ enum Action {
     List,
     /// Everything about one plugin.
     Show(plugins::One),
-    /// What it costs: processor time, memory, calls, failures.
+    /// What it costs: processor time, memory, calls, failures, bytes, refusals.
     Metrics(plugins::OneOrAll),
     /// What a plugin said last.
     Log(plugins::LogArguments),
+    /// How a plugin failed the last times, and what repeats it.
+    #[command(after_help = reports::AFTER_HELP)]
+    Reports(reports::ReportsArguments),
     /// What a bundle file is and asks for, by the appliance's judgement. It is
     /// not kept.
     Inspect(bundles::FileArgument),
@@ -125,6 +129,15 @@ pub enum Failure {
         #[source]
         source: io::Error,
     },
+    /// A file that was to be made.
+    #[error("{} cannot be written", path.display())]
+    Save {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A person must say something first.
     #[error("{0}")]
     Word(String),
@@ -153,7 +166,11 @@ impl Failure {
             Self::Client(_) => 3,
             Self::SignIn(_) => 4,
             Self::Word(_) => 5,
-            Self::Known(_) | Self::File { .. } | Self::Outcome(_) | Self::Output(_) => 1,
+            Self::Known(_)
+            | Self::File { .. }
+            | Self::Save { .. }
+            | Self::Outcome(_)
+            | Self::Output(_) => 1,
         }
     }
 
@@ -208,6 +225,7 @@ fn act(work: &mut Work, action: Action) -> Result<(), Failure> {
         Action::Show(one) => plugins::show(work, &one),
         Action::Metrics(which) => plugins::metrics(work, &which),
         Action::Log(arguments) => plugins::log(work, &arguments),
+        Action::Reports(arguments) => reports::reports(work, &arguments),
         Action::Inspect(file) => bundles::inspect(work, &file),
         Action::Upload(file) => bundles::upload(work, &file),
         Action::Bundles => bundles::list(work),

@@ -35,6 +35,31 @@ pub struct Status {
     pub poll_p50_us: u64,
     /// Since when it is in this state, ms since 1970.
     pub since_unix_ms: u64,
+    /// Times that it tried what it was not granted, or more than its quota.
+    #[serde(default)]
+    pub refused: u64,
+    /// Bytes sent and received.
+    #[serde(default)]
+    pub traffic: Traffic,
+}
+
+/// Bytes that a plugin sent and received; what goes between it and the
+/// appliance itself is left to `--json`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Traffic {
+    /// Sent on serial lines.
+    pub serial_sent: u64,
+    /// Received on serial lines.
+    pub serial_received: u64,
+    /// Sent to USB devices.
+    pub usb_sent: u64,
+    /// Received from USB devices.
+    pub usb_received: u64,
+    /// Sent to peers and clients.
+    pub net_sent: u64,
+    /// Received from peers and clients.
+    pub net_received: u64,
 }
 
 /// Everything about one plugin.

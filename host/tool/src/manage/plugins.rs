@@ -1,6 +1,6 @@
 //! The commands about what is installed.
 
-use super::model::{Danger, Delivery, Detail, Status};
+use super::model::{Danger, Delivery, Detail, Status, Traffic};
 use super::table::{bytes, pairs, plain, table, utc};
 use super::{Failure, Work, segment, terminal};
 use clap::Args;
@@ -94,6 +94,8 @@ pub fn metrics(work: &mut Work, which: &OneOrAll) -> Result<(), Failure> {
         }
     };
     let row = |p: &Status| {
+        let Traffic { serial_sent, serial_received, .. } = p.traffic;
+        let Traffic { usb_sent, usb_received, net_sent, net_received, .. } = p.traffic;
         [
             p.name.clone(),
             p.state.clone(),
@@ -105,6 +107,9 @@ pub fn metrics(work: &mut Work, which: &OneOrAll) -> Result<(), Failure> {
             micros(p.slowest_call_us),
             bytes(p.memory_bytes),
             p.traps.to_string(),
+            bytes(serial_sent + usb_sent + net_sent),
+            bytes(serial_received + usb_received + net_received),
+            p.refused.to_string(),
         ]
     };
     let rows: Vec<_> = plugins.iter().map(row).collect();
@@ -119,6 +124,9 @@ pub fn metrics(work: &mut Work, which: &OneOrAll) -> Result<(), Failure> {
         "SLOWEST CALL",
         "MEMORY",
         "FAILURES",
+        "SENT",
+        "RECEIVED",
+        "REFUSED",
     ];
     work.print(&document, || table(headings, &rows))
 }

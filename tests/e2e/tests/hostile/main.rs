@@ -1,4 +1,4 @@
-//! Sixteen hostile plugins at once beside a good one and a running guard: each
+//! Eighteen hostile plugins at once beside a good one and a running guard: each
 //! offender is stopped or held to what it may, and named; nothing else
 //! notices. How each ends alone is tested in the daemon (`plugin::hostile`);
 //! here they share an appliance. Figures are printed, and nothing that a busy
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// Bounds the whole test; how fast things happen is not what it asks.
 const LIMIT: Duration = Duration::from_secs(100);
-/// Polls of the neighbour while all sixteen do their worst: at its period of
+/// Polls of the neighbour while all of them do their worst: at its period of
 /// 2 s, half a minute of it.
 const POLLS: u64 = 12;
 /// Processor time of a call that was cut: its budget of 50 ms and the ticks
@@ -136,7 +136,7 @@ fn assert_told(client: &mut Client, rogue: &Rogue) {
 }
 
 #[test]
-fn sixteen_at_once_harm_nobody() {
+fn all_at_once_harm_nobody() {
     let dir = tempfile::tempdir().expect("a folder");
     let begun = Instant::now();
     let mut stack = stack(dir.path());
@@ -160,6 +160,7 @@ fn sixteen_at_once_harm_nobody() {
     };
     seen.print(&stack);
     budgets_are_kept(&stack, &mut client, &plugins);
+    a_failure_is_repeated(&mut client, dir.path());
     others_notice_nothing(&mut client, &plugins, begun);
 
     // Who waits for ever waits no longer than a person lets it.
@@ -174,6 +175,37 @@ fn sixteen_at_once_harm_nobody() {
         assert!(page.contains(words), "{}: {words:?} is not on its page\n{page}", rogue.name);
     }
     stack.check().expect("all programs run");
+}
+
+/// What the appliance kept of a failure is enough for the vendor to see it
+/// again.
+fn a_failure_is_repeated(client: &mut Client, dir: &Path) {
+    let programs = Options::for_test(dir).expect("built").programs.join("evenkeeld");
+    let reports = client.get("/api/v1/plugins/h-stack/reports").expect("answered");
+    let report = &reports[0];
+    assert!(report["failure"].as_str().is_some_and(|t| t.contains("exhausted")), "{reports:#}");
+    assert!(report["backtrace"].as_array().is_some_and(|frames| !frames.is_empty()), "{report:#}");
+    let page = client.get_text("/plugins/h-stack", None).expect("a page");
+    let path = format!("/api/v1/plugins/h-stack/reports/{}/recording", report["unix_ms"]);
+    assert!(page.contains(&path), "{page}");
+    let recording = dir.join("h-stack.rec");
+    fs::write(&recording, client.get_bytes(&path).expect("answered")).expect("written");
+    let replayed = std::process::Command::new(programs)
+        .args(["replay-plugin", "--bundle"])
+        .arg(dir.join("plugins/h-stack.evkp"))
+        .arg("--recording")
+        .arg(&recording)
+        .arg("--trust")
+        .arg(dir.join("trust"))
+        .output()
+        .expect("started");
+    let said = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success(), "{said}{}", String::from_utf8_lossy(&replayed.stderr));
+    assert!(
+        said.lines().any(|line| line.starts_with("now:") && line.contains("exhausted")),
+        "{said}"
+    );
+    assert!(said.contains("last call: Wake"), "{said}");
 }
 
 /// What each may have at the most, it has.

@@ -1,12 +1,13 @@
-//! Sixteen hostile plugins: what each tries, the bundles of all of them, and
+//! Eighteen hostile plugins: what each tries, the bundles of all of them, and
 //! how the appliance names each. Used by the test beside it and by the
 //! benchmark that measures what they cost the others.
 //!
 //! Guests are WebAssembly text (the daemon's own test fixture), signed by a
 //! key that the appliance trusts: a signature says who is to blame, and
-//! nothing about what a plugin does.
+//! nothing about what a plugin does. One of them is signed by a vendor, whose
+//! key lies in `trust` beside the folder of the bundles.
 
-use evenkeel_signing::{Digest, Kind, Part, Permission, PluginManifest, SecretKey};
+use evenkeel_signing::{CodePart, Digest, Kind, Part, Permission, PluginManifest, SecretKey};
 use evenkeel_signing::{seal, seal_plugin};
 use std::fs;
 use std::path::Path;
@@ -53,7 +54,7 @@ const fn rogue(
 const NOTHING: &str = "";
 
 /// All of them.
-pub const ROGUES: [Rogue; 16] = [
+pub const ROGUES: [Rogue; 18] = [
     rogue("h-loop", Fails("processor time"), |r, k| r.polls(k, LOOP, ""), NOTHING),
     rogue("h-memory", Fails("its limit is"), |r, k| r.polls(k, GROW, ""), NOTHING),
     rogue(
@@ -71,7 +72,7 @@ pub const ROGUES: [Rogue; 16] = [
     rogue(
         "h-hoard",
         Held("quota of serial lines"),
-        |r, k| r.driver(k, &DRIVER_IMPORTS, &guest::hoards()),
+        |r, k| r.driver(k, &DRIVER_IMPORTS, &guest::hoards("")),
         "grant.serial.ups = \"/dev/ttyS9\"\n",
     ),
     rogue("h-calls", Fails("processor time"), |r, k| r.polls(k, CALLS, ""), NOTHING),
@@ -83,7 +84,7 @@ pub const ROGUES: [Rogue; 16] = [
     rogue(
         "h-peeks",
         Held("string.1.voltage"),
-        |r, k| r.gateway(k, &[guest::READER], guest::READER, &guest::peeks()),
+        |r, k| r.gateway(k, &[guest::READER], guest::READER, &guest::peeks("")),
         "grant.read.values = [\"ups.0\"]\n",
     ),
     rogue(
@@ -91,10 +92,17 @@ pub const ROGUES: [Rogue; 16] = [
         Held("load.off"),
         |r, k| {
             let interfaces = [guest::COMMANDS, guest::COMMAND_TYPES];
-            r.gateway(k, &interfaces, guest::COMMANDS, &guest::meddles())
+            r.gateway(k, &interfaces, guest::COMMANDS, &guest::meddles(""))
         },
         "grant.commands.values = [\"ups.0:beeper.toggle\"]\n",
     ),
+    rogue(
+        "h-relay",
+        Held("contact not granted"),
+        Rogue::relays,
+        "grant.contacts.values = { at = \"AUX1.output.3\", switch = true }\n",
+    ),
+    rogue("h-native", Refused("it brings machine code along"), Rogue::native, NOTHING),
     rogue(
         "h-import",
         Refused("which its manifest does not declare"),
@@ -147,7 +155,33 @@ impl Rogue {
         let mut manifest = guest::manifest(&[guest::KV, guest::POINTS_0_2]);
         manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
         manifest.limits.poll_cpu_ms = 1_000;
-        self.sealed(key, manifest, &guest::wears())
+        self.sealed(key, manifest, &guest::wears(""))
+    }
+
+    fn relays(&self, key: &SecretKey) -> Vec<u8> {
+        let mut manifest = guest::manifest(&[guest::CONTACTS]);
+        manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+        manifest.permissions = vec![Permission {
+            interface: guest::CONTACTS.into(),
+            what: "values".into(),
+            reason: "is curious".into(),
+        }];
+        self.sealed(key, manifest, &guest::relays(""))
+    }
+
+    /// A vendor's plugin with machine code that is none.
+    fn native(&self, _: &SecretKey) -> Vec<u8> {
+        let code = CodePart {
+            target: "x86_64-unknown-linux-gnu".into(),
+            wasmtime: "48.0.0".into(),
+            compat: Digest::of(b"settings"),
+        };
+        let name = code.part_name();
+        let mut manifest = guest::manifest(&[LOG]);
+        manifest.name = self.name.into();
+        manifest.code = vec![code];
+        let parts: [(&str, &[u8]); 2] = [("component", &guest::idle()), (&name, b"\x7fELF")];
+        seal_plugin(manifest, &parts, &[&vendor()]).expect("sealed")
     }
 
     fn gateway(
@@ -226,10 +260,20 @@ pub fn write_greedy(folder: &Path, key: &Path, count: usize) -> String {
     entries
 }
 
-/// Write the bundles of all into `folder`, signed by `key`; the entries of
-/// the daemon's configuration that install them.
+/// A vendor whom the appliance trusts to sign plugins.
+fn vendor() -> SecretKey {
+    let seed = Digest::of(b"evenkeel test key of a hostile vendor");
+    SecretKey::parse(&format!("evenkeel-secret-key-1 plugin bolt {seed}")).expect("a key")
+}
+
+/// Write the bundles of all into `folder`, signed by `key`, and the vendor's
+/// key into `trust` beside it; the entries of the daemon's configuration that
+/// install them.
 pub fn write(folder: &Path, key: &Path) -> String {
     let key = SecretKey::read(key).expect("the development key");
+    let trust = folder.parent().expect("a folder within the appliance's").join("trust");
+    fs::create_dir_all(&trust).expect("a folder");
+    fs::write(trust.join("bolt.pub"), vendor().public().to_text()).expect("written");
     let mut entries = String::new();
     for (i, rogue) in ROGUES.iter().enumerate() {
         let bundle = (rogue.make)(rogue, &key);

@@ -288,6 +288,9 @@ impl Alarm {
         self.severity = self.worst_severity();
         let late = joined > 0 && unix_ms.saturating_sub(self.round_ms) > JOIN_MS;
         if again {
+            if self.severity > before {
+                self.shelf = None;
+            }
             self.begin_round(unix_ms);
             self.tell_come(What::Again, unix_ms, changes);
         } else if self.severity > before {
@@ -306,6 +309,13 @@ impl Alarm {
     /// It is not true any more.
     pub(super) fn end(&mut self, unix_ms: u64) {
         (self.over_ms, self.quiet_ms, self.flapping) = (Some(unix_ms), None, false);
+    }
+
+    /// Whether people know that it is true: what came again on the shelf was
+    /// not told.
+    pub(super) fn is_told(&self) -> bool {
+        let since = |shelf: &Shelf| self.came.last().is_some_and(|at| *at > shelf.by.unix_ms);
+        !self.shelf.as_ref().is_some_and(since)
     }
 
     /// Off the shelf; what is true needs somebody again.

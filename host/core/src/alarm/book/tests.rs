@@ -136,14 +136,28 @@ fn a_shelf_ends_by_itself_and_says_so() {
     assert!(matches!(book.act(id, None, &silent, "ann", 0), Err(Refusal::Text { .. })));
     shelve(&mut book, id, 600, 0).expect("possible");
     assert_eq!(shelve(&mut book, id, 600, 0), Err(Refusal::Shelved));
-    assert_eq!(said(&book.step(&now(vec![]), 10_000)), [""; 0], "nothing is told of it");
+    assert_eq!(said(&book.step(&now(vec![]), 10_000)), ["over"], "it was told to be so");
     assert_eq!(said(&book.step(&warm, 20_000)), [""; 0]);
+    assert_eq!(said(&book.step(&now(vec![]), 30_000)), [""; 0], "it was not told again");
+    assert_eq!(said(&restarted(&book).step(&warm, 40_000)), [""; 0], "nor after a restart");
+    book.step(&warm, 40_000);
     assert_eq!(said(&book.step(&warm, 600_000)), ["shelf over"]);
     assert_eq!(book.alarms()[0].state(), State::Raised);
     // A clock that is set back by years does not shelve for years.
     shelve(&mut book, id, 600, 10 * 365 * 24 * 60 * MINUTE).expect("possible");
     book.step(&warm, 700_000);
     assert_eq!(said(&book.step(&warm, 700_000 + SHELF_MAX_S * 1_000)), ["shelf over"]);
+}
+
+#[test]
+fn what_comes_back_worse_is_not_hidden_by_its_shelf() {
+    let mut book = Book::default();
+    book.step(&hot(Severity::Warning, &[1]), 0);
+    let id = book.alarms()[0].id;
+    shelve(&mut book, id, 3_600, 1_000).expect("possible");
+    assert_eq!(said(&book.step(&now(vec![]), 2_000)), ["over"]);
+    assert_eq!(said(&book.step(&hot(Severity::Alarm, &[1]), 3_000)), ["again"]);
+    assert_eq!(book.alarms()[0].state(), State::Raised);
 }
 
 #[test]

@@ -9,13 +9,12 @@ impl Planner {
     /// See how far each run order may go on.
     pub(super) fn walk_sequences(&mut self, now_ms: u64, is_true: &impl Fn(&str) -> bool) {
         let walking = |(id, instance): (&String, &Instance)| match instance.stage {
-            Stage::Sequence(step, phase) => {
-                Some((id.clone(), instance.episode.clone(), step, phase))
-            }
+            Stage::Sequence(step, phase) => Some((id.clone(), instance.clone(), step, phase)),
             _ => None,
         };
         let walking: Vec<_> = self.instances.iter().filter_map(walking).collect();
-        for (id, episode, step, phase) in walking {
+        for (id, mut instance, step, phase) in walking {
+            let episode = instance.episode.clone();
             let Some(sequence) = self.sequence(&episode).cloned() else {
                 self.forget(&id);
                 continue;
@@ -30,8 +29,8 @@ impl Planner {
                 self.give_up(&id, &episode, &sequence, reached, now_ms);
                 continue;
             }
-            let next = self.next_phase(&episode, &sequence, step, phase, now_ms, is_true);
-            match next {
+            let place = (step, phase, instance.planned_ms);
+            match self.next_phase(&episode, &sequence, place, now_ms, is_true) {
                 Some((next, _)) if usize::from(next) >= sequence.step.len() => {
                     let (sequence, aborted) = (sequence.name.clone(), None);
                     self.said.push(Event::SequenceEnded { sequence, aborted });
@@ -39,23 +38,24 @@ impl Planner {
                     self.end_if_over(&episode, now_ms);
                 }
                 Some((step, phase)) => {
-                    if let Some(mut instance) = self.instances.get(&id).cloned() {
-                        instance.stage = Stage::Sequence(step, phase);
-                        self.put(id, instance);
+                    if phase == Phase::Acting {
+                        instance.planned_ms = now_ms;
                     }
+                    instance.stage = Stage::Sequence(step, phase);
+                    self.put(id, instance);
                 }
                 None => {}
             }
         }
     }
 
-    /// Where a run order is next; `None`: where it is.
+    /// Where a run order is next; `None`: where it is. `place`: the step, its
+    /// phase, and since when it acts.
     fn next_phase(
         &mut self,
         episode: &str,
         sequence: &Sequence,
-        n: u16,
-        phase: Phase,
+        (n, phase, since_ms): (u16, Phase, u64),
         now_ms: u64,
         is_true: &impl Fn(&str) -> bool,
     ) -> Option<(u16, Phase)> {
@@ -67,9 +67,17 @@ impl Planner {
                 }
                 Some((n, Phase::Acting))
             }
-            Phase::Acting => (!self.acts(episode)).then_some((n, Phase::Waiting(now_ms))),
+            Phase::Acting => {
+                let held = !step.is_late(now_ms.saturating_sub(since_ms))
+                    && self.acts(episode, |step, failed| step == n && failed == 0);
+                (!held).then_some((n, Phase::Waiting(now_ms)))
+            }
             Phase::Waiting(since) => {
-                step.is_over(now_ms.saturating_sub(since), is_true).then_some((n + 1, Phase::Begin))
+                // As long as something is tried again all of it can be taken back.
+                let is_last = usize::from(n) + 1 == sequence.step.len();
+                let busy = is_last && self.acts(episode, |_, _| true);
+                let over = step.is_over(now_ms.saturating_sub(since), is_true);
+                (over && !busy).then_some((n + 1, Phase::Begin))
             }
         }
     }
@@ -91,7 +99,7 @@ impl Planner {
         let waiting: Vec<String> =
             self.instances.iter().filter(waits).map(|(id, _)| id.clone()).collect();
         waiting.iter().for_each(|id| self.forget(id));
-        if self.acts(episode) {
+        if self.acts(episode, |_, _| true) {
             // What is being done cannot be taken back yet.
             return;
         }
@@ -109,9 +117,13 @@ impl Planner {
         self.end_if_over(episode, now_ms);
     }
 
-    /// Whether an action of a step waits or is under way.
-    fn acts(&self, episode: &str) -> bool {
-        let acts = |i: &Instance| i.episode == episode && matches!(i.stage, Stage::Step(..));
+    /// Whether an action waits or is under way of whose step, and of how many
+    /// attempts that failed, `which` holds.
+    fn acts(&self, episode: &str, which: impl Fn(u16, u32) -> bool) -> bool {
+        let acts = |i: &Instance| match i.stage {
+            Stage::Step(step, _) => i.episode == episode && which(step, i.failed),
+            _ => false,
+        };
         self.instances.values().any(acts)
     }
 }

@@ -279,6 +279,29 @@ fn handles_openings_and_reports_are_bounded() {
     assert_eq!(code(hid.ids(lent(absent))), Err(6));
 }
 
+#[test]
+fn reports_are_counted_and_who_reaches_too_far_is_named() {
+    let mut bench = Bench::new();
+    bench.bus.plug(0, (0x051d, 2), "", &PLAIN);
+    let mut hid = bench.hid("051d:0002");
+    let ups = opened(&mut hid);
+    code(hid.write(lent(ups), vec![0, 1, 2])).expect("sent");
+    code(hid.set_feature(lent(ups), vec![9, 1])).expect("sent");
+    code(hid.get_feature(lent(ups), 7, 64)).expect("4 bytes");
+    bench.bus.send(&[1, 2, 3]);
+    code(hid.read(lent(ups), 1_000)).expect("3 bytes, and an id in front");
+    let meter = Arc::clone(&bench.here.meter);
+    assert_eq!((meter.traffic().usb_sent, meter.traffic().usb_received), (5, 8));
+    assert!(code(hid.write(lent(ups), Vec::new())).is_err() && meter.refusals().0 == 0);
+    assert!(hid.open("modem".into()).expect("no trap").is_err());
+    while code(hid.ids(lent(ups))).is_ok() {}
+    let news = meter.take_news();
+    assert_eq!(news.len(), 2, "{news:?}");
+    assert!(news[0].starts_with("USB device not granted: the USB device \"modem\""), "{news:?}");
+    assert!(news[1].starts_with("quota of USB devices: more than 500 reports"), "{news:?}");
+    assert_eq!(meter.traffic().usb_sent, 5, "what was refused never went out");
+}
+
 /// The whole way: manifest, grant, linker, call.
 #[test]
 fn a_component_needs_declaration_permission_and_grant() {

@@ -6,7 +6,6 @@ use crate::caps::meter::Beyond;
 use crate::plugin::limits::HANDLES_MAX;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -128,10 +127,10 @@ pub enum Fault {
     )]
     NoRoots,
     /// The file of authorities is of no use.
-    #[error("the certificate authorities in {} cannot be used; correct the file", path.display())]
+    #[error("the certificate authorities in {place} cannot be used; correct them")]
     Roots {
-        /// The file.
-        path: PathBuf,
+        /// The file, or what holds them.
+        place: String,
         /// Why.
         #[source]
         source: io::Error,

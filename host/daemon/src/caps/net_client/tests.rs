@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::caps::testing::Place;
-use crate::grants::{Pin, Trust};
+use crate::grants::{Authorities, Pin, Trust};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -328,7 +328,7 @@ impl Authority {
     }
 
     fn trust(&self) -> Trust {
-        Trust { ca: Some(self.dir.path().join("ca.pem")), ..Trust::default() }
+        Trust { ca: Some(Authorities::File(self.dir.path().join("ca.pem"))), ..Trust::default() }
     }
 
     /// A peer within TLS with a certificate for `name`, valid from `from` to
@@ -389,6 +389,10 @@ fn a_peer_with_a_good_certificate_is_spoken_to() {
     let authority = Authority::new("a");
     let answer = authority.serve("127.0.0.1", -1, 1).ask(authority.trust());
     assert_eq!(answer.expect("trusted"), b"hello");
+    let pem = authority.issuer.pem().parse().expect("PEM");
+    let within = Trust { ca: Some(pem), ..Trust::default() };
+    let answer = authority.serve("127.0.0.1", -1, 1).ask(within);
+    assert_eq!(answer.expect("trusted by the grant's own text"), b"hello");
     let server_name = Some("logs.example".parse().expect("a name"));
     let trust = Trust { server_name, ..authority.trust() };
     let answer = authority.serve("logs.example", -1, 1).ask(trust);

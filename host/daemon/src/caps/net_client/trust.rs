@@ -3,7 +3,7 @@
 //! one pinned certificate. There is no way to skip it.
 
 use super::error::Fault;
-use crate::grants::{Endpoint, Pin};
+use crate::grants::{Authorities, Endpoint, Pin};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -14,7 +14,7 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Where systems keep the authorities that they trust.
@@ -31,7 +31,8 @@ pub fn client_config(endpoint: &Endpoint) -> Result<ClientConfig, Fault> {
     let provider = Arc::new(ring::default_provider());
     let trust = &endpoint.trust;
     let roots = match (&trust.ca, trust.pin_sha256) {
-        (Some(path), _) => Some(roots(path)?),
+        (Some(Authorities::File(path)), _) => Some(file_roots(path)?),
+        (Some(Authorities::Pem(text)), _) => Some(roots(text.as_bytes(), "the grant")?),
         (None, Some(_)) => None,
         (None, None) => Some(system_roots()?),
     };
@@ -106,18 +107,24 @@ pub fn explain(source: rustls::Error) -> Fault {
 
 fn system_roots() -> Result<RootCertStore, Fault> {
     let file = SYSTEM_ROOTS.iter().map(Path::new).find(|path| path.exists());
-    roots(file.ok_or(Fault::NoRoots)?)
+    file_roots(file.ok_or(Fault::NoRoots)?)
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, Fault> {
-    let bad = |source| Fault::Roots { path: PathBuf::from(path), source };
+fn file_roots(path: &Path) -> Result<RootCertStore, Fault> {
+    let place = path.display().to_string();
+    let bad = |source| Fault::Roots { place: place.clone(), source };
     let mut pem = Vec::new();
     let file = std::fs::File::open(path).map_err(bad)?;
     file.take(ROOTS_BYTES_MAX + 1).read_to_end(&mut pem).map_err(bad)?;
     if pem.len() as u64 > ROOTS_BYTES_MAX {
         return Err(bad(io::Error::other(format!("more than {ROOTS_BYTES_MAX} bytes"))));
     }
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+    roots(&pem, &place)
+}
+
+fn roots(pem: &[u8], place: &str) -> Result<RootCertStore, Fault> {
+    let bad = |source| Fault::Roots { place: place.to_owned(), source };
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|e| bad(io::Error::other(e)))?;
     let mut roots = RootCertStore::empty();
@@ -193,7 +200,7 @@ mod tests {
         let path = dir.path().join(file);
         std::fs::write(&path, text).expect("written");
         let mut endpoint: Endpoint = "tls://192.0.2.7:6514".parse().expect("good");
-        endpoint.trust.ca = Some(path);
+        endpoint.trust.ca = Some(Authorities::File(path));
         let fault = client_config(&endpoint).map(|_| ()).expect_err(file);
         crate::failure::chain(&fault)
     }
@@ -206,7 +213,7 @@ mod tests {
         assert!(fault("cut.pem", cut).contains("cut.pem cannot be used"));
         assert!(fault("long.pem", &vec![b'x'; 2 << 20]).contains("more than 1048576 bytes"));
         let mut endpoint: Endpoint = "tls://192.0.2.7:6514".parse().expect("good");
-        endpoint.trust.ca = Some("/nonexistent/ca.pem".into());
+        endpoint.trust.ca = Some("/nonexistent/ca.pem".parse().expect("a path"));
         let fault = client_config(&endpoint).map(|_| ()).expect_err("absent");
         assert!(crate::failure::chain(&fault).contains("/nonexistent/ca.pem"));
     }

@@ -4,9 +4,11 @@
 //! makes it trap, `c` closes, `w` wants more than there is, `u` is answered
 //! unasked, `t` tells how often `closed` was called.
 
-use super::Servers;
 use super::limits::PER_SOURCE_MAX;
+use super::wit::Host as _;
+use super::{NetServer, Servers};
 use crate::caps::Services;
+use crate::caps::testing::Place;
 use crate::config::PluginGrant;
 use crate::console::tls;
 use crate::plugin::Supervisor;
@@ -54,6 +56,7 @@ impl RosterStore for Forgetful {
 
 struct Running {
     supervisor: Supervisor,
+    services: Services,
     address: SocketAddr,
     fixture: Fixture,
 }
@@ -88,8 +91,8 @@ async fn run(scheme: &str) -> Running {
     let servers = Servers::new(tokio::runtime::Handle::current(), dir.into());
     let services = Services { servers: Arc::new(servers), ..Services::default() };
     let store = Box::new(Forgetful);
-    let supervisor = Supervisor::start(&config, services, Arc::new(|_| {}), store).expect("starts");
-    let running = Running { supervisor, address, fixture };
+    let supervisor = Supervisor::start(&config, services.clone(), Arc::new(|_| {}), store);
+    let running = Running { supervisor: supervisor.expect("starts"), services, address, fixture };
     running.wait("running", |state, _| state == PluginState::Running).await;
     running
 }
@@ -159,6 +162,30 @@ async fn requests_are_answered_in_order_and_what_is_not_whole_waits() {
     other.write_all(b"w").await.expect("sent");
     let more = tokio::time::timeout(Duration::from_millis(200), other.read_u8()).await;
     assert!(more.is_err(), "nothing is answered before it is whole");
+}
+
+/// Numbers count from one for every plugin, so they are easy to guess.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_plugin_s_connections_are_out_of_reach() {
+    let running = run("tcp").await;
+    let mut stream = running.connect().await;
+    assert_eq!(ask(&mut stream, "a").await, "aa");
+    let mut here = Place::default();
+    here.services = running.services.clone();
+    let mut other = NetServer::new(&here.site());
+    for number in 0..20 {
+        let sent = other.send(number, b"forged".to_vec()).expect_err("there is none");
+        assert_eq!((sent.code, sent.detail.as_str()), (1, "the connection is closed"));
+        other.close(number);
+    }
+    assert_eq!(here.meter.traffic().net_sent, 0);
+    assert_eq!(ask(&mut stream, "b").await, "bb", "neither written to nor closed");
+    // The same calls of the one whose connection it is.
+    here.inbox = Arc::clone(&running.supervisor.slot("echo").expect("installed").inbox);
+    let mut owner = NetServer::new(&here.site());
+    owner.send(1, b"own".to_vec()).expect("sent");
+    owner.close(1);
+    assert_eq!(answer_of(&mut stream).await, "own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use crate::console::problem::Problem;
 use crate::console::session::Caller;
 use crate::failure::chain;
 use crate::store::{Store, StoreError};
+use crate::trail;
 use crate::words::{Lang, words};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -18,7 +19,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use evenkeel_core::alarm::book::{Mark, Member, Shelf};
 use evenkeel_core::alarm::preview::Count;
-use evenkeel_core::alarm::threshold::{Effective, From};
+use evenkeel_core::alarm::threshold::{Effective, From, Level};
 use evenkeel_core::alarm::{Act, Place, Quantity, Refusal, Rule, Side, Thresholds};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -227,7 +228,8 @@ pub struct PlaceQuery {
 pub struct PreviewOut {
     /// With the values of this moment.
     now: CountOut,
-    /// In the last 30 days, never counted too low.
+    /// In the last 30 days, as far as the samples of the history show: what was
+    /// beyond only between two of them is not counted.
     past: CountOut,
     /// So many values of the past were looked at.
     values: u64,
@@ -309,6 +311,7 @@ pub async fn put_thresholds(
     body: Result<Json<RulesIn>, JsonRejection>,
 ) -> Answer<ThresholdsOut> {
     let Json(RulesIn { thresholds }) = body.map_err(bad_json)?;
+    trail::is_to(changed(console.alarms.thresholds().rules(), &thresholds));
     console.alarms.set_thresholds(thresholds).await.map_err(|e| problem(&e))?;
     Ok(Json(thresholds_out(&console, None)))
 }
@@ -350,7 +353,43 @@ pub(crate) async fn perform(
             return Err(problem.detail("actions are acknowledge, shelve, unshelve and reset"));
         }
     };
+    trail::is_to(act_in_words(id, &act));
     console.alarms.act(id, wish.round, &act, &caller.user).await.map_err(|e| problem(&e))
+}
+
+/// For the audit log: `shelve alarm 3 for 600 s: fan on order`.
+fn act_in_words(id: u64, act: &Act) -> String {
+    let (what, note) = match act {
+        Act::Acknowledge { note } => (format!("acknowledge alarm {id}"), note.as_str()),
+        Act::Shelve { seconds, reason } => {
+            (format!("shelve alarm {id} for {seconds} s"), reason.as_str())
+        }
+        Act::Unshelve => (format!("take alarm {id} off the shelf"), ""),
+        Act::Reset { note } => (format!("reset alarm {id}"), note.as_str()),
+    };
+    let colon = if note.trim().is_empty() { "" } else { ": " };
+    format!("{what}{colon}{note}")
+}
+
+/// For the audit log: which thresholds are new or others, and which are gone.
+fn changed(before: &[Rule], after: &[Rule]) -> String {
+    let id = |rule: &Rule| format!("{} {} at {}", rule.quantity, rule.side.as_str(), rule.at);
+    let set = after.iter().filter(|rule| !before.contains(rule)).map(|rule| {
+        let level = |name: &str, level: Option<Level>| match level {
+            Some(Level::At(level)) => format!(", {name} {level}"),
+            Some(Level::Off(_)) => format!(", {name} off"),
+            None => String::new(),
+        };
+        let levels = level("warning", rule.warning) + &level("alarm", rule.alarm);
+        format!("set {}{levels}", id(rule))
+    });
+    let gone = before.iter().filter(|rule| !after.iter().any(|other| id(other) == id(rule)));
+    let gone = gone.map(|rule| format!("take away {}", id(rule)));
+    let parts: Vec<String> = set.chain(gone).collect();
+    match parts.is_empty() {
+        true => "thresholds: set the same again".to_owned(),
+        false => format!("thresholds: {}", parts.join("; ")),
+    }
 }
 
 /// A tag that is none of ours.
@@ -359,7 +398,7 @@ pub(crate) fn unknown_language(tag: &str) -> Problem {
     Problem::bad_request(format!("{tag:?} is none of the languages {tags}"))
 }
 
-fn problem(error: &AlarmError) -> Problem {
+pub(in crate::console) fn problem(error: &AlarmError) -> Problem {
     match error {
         AlarmError::Refused(refusal) => {
             let (status, kind) = match refusal {

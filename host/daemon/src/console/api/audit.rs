@@ -21,24 +21,24 @@ const ENTRIES_MAX: usize = 1_000;
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct AuditOut {
     /// Counts up.
-    seq: u64,
+    pub(in crate::console) seq: u64,
     /// When, ms since 1970.
-    unix_ms: u64,
+    pub(in crate::console) unix_ms: u64,
     /// A user, a plugin, or `appliance`; absent in a seal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<String>,
+    pub(in crate::console) who: Option<String>,
     /// Their address; empty for what happened in the appliance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
+    pub(in crate::console) from: Option<String>,
     /// What was to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    what: Option<String>,
+    pub(in crate::console) what: Option<String>,
     /// `done`, or why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<String>,
+    pub(in crate::console) result: Option<String>,
     /// The device's signature over everything before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seal: Option<String>,
+    pub(in crate::console) seal: Option<String>,
 }
 
 /// Which entries.

@@ -15,6 +15,7 @@ use evenkeel_core::automation::{Document, Problem as Wrong};
 use evenkeel_core::events::Event;
 use evenkeel_core::rehearsal::{Script, Table, What};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -96,6 +97,9 @@ pub struct RehearsalOut {
     text: String,
     /// It was too much for one table, which ends before the time does.
     cut: bool,
+    /// Points that rules read and of which the past holds nothing; they were
+    /// taken as not known.
+    not_recorded: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -209,6 +213,18 @@ pub async fn put(
             .map(|()| StatusCode::NO_CONTENT)
             .map_err(problem);
     }
+    let done = take(&console, from, &caller.user, document).await;
+    done.map(|()| StatusCode::NO_CONTENT).map_err(problem)
+}
+
+/// What the API and the pages do alike: take a document into force, and tell
+/// who did.
+pub(in crate::console) async fn take(
+    console: &Console,
+    from: IpAddr,
+    user: &str,
+    document: Document,
+) -> Result<(), NotTaken> {
     let what = format!(
         "take {} rules, {} jobs and {} entries of the calendar into force",
         document.rule.len(),
@@ -217,9 +233,9 @@ pub async fn put(
     );
     let done = console.automation.put(document).await;
     let refused = done.as_ref().err().map(ToString::to_string);
-    let (user, from) = (caller.user.clone(), from.to_string());
+    let (user, from) = (user.to_owned(), from.to_string());
     console.store.record(Event::Ordered { user, from, order: what, refused });
-    done.map(|()| StatusCode::NO_CONTENT).map_err(problem)
+    done
 }
 
 /// A dry run: what would happen, and nothing of it does.
@@ -257,7 +273,8 @@ pub async fn rehearse(
         text: row.text,
     };
     let rows = table.rows.into_iter().map(row).collect();
-    Ok(Json(RehearsalOut { rows, text, cut: table.cut }))
+    let (cut, not_recorded) = (table.cut, table.not_recorded);
+    Ok(Json(RehearsalOut { rows, text, cut, not_recorded }))
 }
 
 /// What rules are, what jobs have done and what they wait for, what is next on

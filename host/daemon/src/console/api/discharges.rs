@@ -182,7 +182,10 @@ pub async fn rows(
     Ok(([kind, (header::CONTENT_DISPOSITION, name)], text).into_response())
 }
 
-async fn find(console: &Console, id: &str) -> Result<PastDischarge, Problem> {
+pub(in crate::console) async fn find(
+    console: &Console,
+    id: &str,
+) -> Result<PastDischarge, Problem> {
     let none = || {
         Problem::new(StatusCode::NOT_FOUND, "no-discharge", "There is no such discharge record")
             .detail("GET /api/v1/discharges lists them; the oldest go first")

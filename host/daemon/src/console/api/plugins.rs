@@ -327,7 +327,7 @@ pub(in crate::console) async fn perform(
 }
 
 /// Record what was wanted and what came of it.
-fn told<T>(
+pub(super) fn told<T>(
     console: &Console,
     caller: &Caller,
     from: IpAddr,
@@ -373,6 +373,6 @@ fn too_long(rejection: BytesRejection) -> Problem {
 }
 
 /// What somebody sent, in an event.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     format!("{:?}", crate::caps::one_line(text, 70))
 }

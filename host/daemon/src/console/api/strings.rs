@@ -20,157 +20,157 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 pub struct StringOut {
     /// Number, counted from 1.
-    string: u16,
+    pub(in crate::console) string: u16,
     /// Name in the settings.
-    name: String,
+    pub(in crate::console) name: String,
     /// `ok`, `notice`, `warning` or `alarm`: the worst of string and blocks.
-    status: &'static str,
+    pub(in crate::console) status: &'static str,
     /// What is wrong, worst first.
-    alarms: Vec<AlarmOut>,
+    pub(in crate::console) alarms: Vec<AlarmOut>,
     /// Why it was tripped, in words; null while it is not.
-    trip: Option<String>,
+    pub(in crate::console) trip: Option<String>,
     /// What its breaker is doing, in words.
-    breaker: &'static str,
+    pub(in crate::console) breaker: &'static str,
     /// `float`, `boost`, `discharge`, `recharge` or `unknown`.
-    phase: &'static str,
+    pub(in crate::console) phase: &'static str,
     /// String current, A, positive into the batteries.
-    current_a: Option<f64>,
+    pub(in crate::console) current_a: Option<f64>,
     /// Voltage by an input of its own, V.
-    voltage_v: Option<f64>,
+    pub(in crate::console) voltage_v: Option<f64>,
     /// Air temperature near it, °C.
-    ambient_c: Option<f64>,
+    pub(in crate::console) ambient_c: Option<f64>,
     /// Target voltage of a block, V.
-    target_v: Option<f64>,
+    pub(in crate::console) target_v: Option<f64>,
     /// Sum of the block voltages, V; null when a block is missing.
-    sum_v: Option<f64>,
+    pub(in crate::console) sum_v: Option<f64>,
     /// Worst deviation from the target, mV.
-    worst_mv: Option<f64>,
+    pub(in crate::console) worst_mv: Option<f64>,
     /// No block is truly farther from the mean than this, mV.
-    true_bound_mv: Option<f64>,
+    pub(in crate::console) true_bound_mv: Option<f64>,
     /// Every participating block is within ±10 mV of the target now; null when unknown.
-    in_band: Option<bool>,
+    pub(in crate::console) in_band: Option<bool>,
     /// Why bypasses are off; empty while equalizing.
-    inhibits: Vec<&'static str>,
+    pub(in crate::console) inhibits: Vec<&'static str>,
     /// Blocks that take part in the target.
-    members: u16,
+    pub(in crate::console) members: u16,
     /// Members fully bypassed and still above the target.
-    saturated: u16,
+    pub(in crate::console) saturated: u16,
     /// Mean bypass of the members, 0 … 1.
-    mean_duty: f64,
+    pub(in crate::console) mean_duty: f64,
     /// Whether these modules can equalize this string, in words.
-    feasibility: String,
+    pub(in crate::console) feasibility: String,
     /// Whether the charger is set right, in words.
-    charger: String,
+    pub(in crate::console) charger: String,
     /// State of charge, %.
-    charge_percent: Estimate,
+    pub(in crate::console) charge_percent: Estimate,
     /// Capacity at the rated time and 25 °C, Ah.
-    capacity_ah: Estimate,
+    pub(in crate::console) capacity_ah: Estimate,
     /// Time to the end of the discharge at the present load, s; null while
     /// nothing is drawn.
-    runtime_s: Option<f64>,
+    pub(in crate::console) runtime_s: Option<f64>,
     /// It is longer than this in nine of ten cases, s.
-    runtime_low_s: Option<f64>,
+    pub(in crate::console) runtime_low_s: Option<f64>,
     /// It is shorter than this in nine of ten cases, s.
-    runtime_high_s: Option<f64>,
+    pub(in crate::console) runtime_high_s: Option<f64>,
     /// What to do, gravest advice first; empty for nothing.
-    advice: String,
+    pub(in crate::console) advice: String,
     /// Block, counted from 1, whose resistance is being measured.
-    measuring: Option<u16>,
+    pub(in crate::console) measuring: Option<u16>,
     /// Why it shows no values though it is watched; null within the licence.
-    licence: Option<&'static str>,
+    pub(in crate::console) licence: Option<&'static str>,
     /// False while the guard does not answer: everything here is old.
-    live: bool,
+    pub(in crate::console) live: bool,
     /// When the guard published this, ms since 1970.
-    unix_ms: u64,
+    pub(in crate::console) unix_ms: u64,
     /// How long ago, ms.
-    age_ms: u64,
+    pub(in crate::console) age_ms: u64,
     /// The blocks.
-    blocks: Vec<BlockOut>,
+    pub(in crate::console) blocks: Vec<BlockOut>,
 }
 
 /// One block.
 #[derive(Serialize, ToSchema)]
-struct BlockOut {
+pub(in crate::console) struct BlockOut {
     /// Number, counted from 1.
-    index: u16,
+    pub(in crate::console) index: u16,
     /// Bus of its module, counted from 1.
-    bus: u8,
+    pub(in crate::console) bus: u8,
     /// Bus address of its module.
-    address: u16,
+    pub(in crate::console) address: u16,
     /// Serial number of its module; null while unknown.
-    serial: Option<u32>,
+    pub(in crate::console) serial: Option<u32>,
     /// `ok`, `notice`, `warning` or `alarm`.
-    status: &'static str,
+    pub(in crate::console) status: &'static str,
     /// Alarms and warnings, in words.
-    alarms: Vec<&'static str>,
+    pub(in crate::console) alarms: Vec<&'static str>,
     /// Voltage, mV; null when there is no usable one.
-    voltage_mv: Option<u16>,
+    pub(in crate::console) voltage_mv: Option<u16>,
     /// Voltage to which it is equalized, V.
-    target_v: Option<f64>,
+    pub(in crate::console) target_v: Option<f64>,
     /// Deviation from its target, mV; null without voltage or target.
-    deviation_mv: Option<i32>,
+    pub(in crate::console) deviation_mv: Option<i32>,
     /// Temperature, °C; null when there is no usable one.
-    temperature_c: Option<f64>,
+    pub(in crate::console) temperature_c: Option<f64>,
     /// Bypass current that the module drew, A; null when it did not answer.
-    bypass_a: Option<f64>,
+    pub(in crate::console) bypass_a: Option<f64>,
     /// Commanded bypass, 0 … 1.
-    duty: f64,
+    pub(in crate::console) duty: f64,
     /// What is done at it, in words.
-    activity: &'static str,
+    pub(in crate::console) activity: &'static str,
     /// Internal resistance as last measured, mΩ.
-    resistance_mohm: Option<f64>,
+    pub(in crate::console) resistance_mohm: Option<f64>,
     /// When, ms since 1970.
-    resistance_unix_ms: Option<u64>,
+    pub(in crate::console) resistance_unix_ms: Option<u64>,
     /// State of charge, %.
-    charge_percent: Estimate,
+    pub(in crate::console) charge_percent: Estimate,
     /// Capacity at the rated time and 25 °C, Ah.
-    capacity_ah: Estimate,
+    pub(in crate::console) capacity_ah: Estimate,
     /// State of health, %.
-    health_percent: Estimate,
+    pub(in crate::console) health_percent: Estimate,
     /// What the state of health rests on, in words.
-    health_basis: &'static str,
+    pub(in crate::console) health_basis: &'static str,
     /// Years in which it hardly fails.
-    life_years_low: Option<f64>,
+    pub(in crate::console) life_years_low: Option<f64>,
     /// Years that it hardly outlasts.
-    life_years_high: Option<f64>,
+    pub(in crate::console) life_years_high: Option<f64>,
     /// What to do about it, and why; empty for nothing.
-    advice: String,
+    pub(in crate::console) advice: String,
     /// What the voltage is worth.
     quality: QualityOut,
     /// What is wrong with the reading, in words; null when nothing is.
-    fault: Option<&'static str>,
+    pub(in crate::console) fault: Option<&'static str>,
     /// Why it shows no values though it is watched; null within the licence.
-    licence: Option<&'static str>,
+    pub(in crate::console) licence: Option<&'static str>,
     /// Flags of the module, as the bus carries them.
-    flags: u8,
+    pub(in crate::console) flags: u8,
     /// When it was read, ms since 1970; null when it never was.
-    unix_ms: Option<u64>,
+    pub(in crate::console) unix_ms: Option<u64>,
     /// How long ago, ms.
-    age_ms: Option<u64>,
+    pub(in crate::console) age_ms: Option<u64>,
 }
 
 /// An estimate and its standard deviation; null: not known.
 #[derive(Clone, Copy, Serialize, ToSchema)]
-struct Estimate {
-    value: Option<f64>,
-    sigma: Option<f64>,
+pub(in crate::console) struct Estimate {
+    pub(in crate::console) value: Option<f64>,
+    pub(in crate::console) sigma: Option<f64>,
 }
 
 /// Something that is wrong.
 #[derive(Serialize, ToSchema)]
-struct AlarmOut {
+pub(in crate::console) struct AlarmOut {
     /// `notice`, `warning` or `alarm`.
-    level: &'static str,
+    pub(in crate::console) level: &'static str,
     /// In words.
-    text: String,
+    pub(in crate::console) text: String,
     /// Blocks that have it, counted from 1; empty: the string itself.
-    blocks: Vec<u16>,
+    pub(in crate::console) blocks: Vec<u16>,
     /// The worst of them.
-    worst_block: Option<u16>,
+    pub(in crate::console) worst_block: Option<u16>,
     /// What was measured there.
-    value: Option<f64>,
+    pub(in crate::console) value: Option<f64>,
     /// Its unit.
-    unit: Option<&'static str>,
+    pub(in crate::console) unit: Option<&'static str>,
 }
 
 /// Battery strings with all their blocks.
@@ -186,7 +186,12 @@ pub async fn strings(State(console): State<Arc<Console>>) -> Json<Vec<StringOut>
     Json(strings.collect())
 }
 
-fn string_out(plant: &Plant, index: usize, string: &StringRecord, time: Time) -> StringOut {
+pub(in crate::console) fn string_out(
+    plant: &Plant,
+    index: usize,
+    string: &StringRecord,
+    time: Time,
+) -> StringOut {
     let published = plant.snapshot.cycle.published;
     let (equalize, estimate) = (&string.equalize, &string.estimate);
     // Tenths of a millivolt; what lies behind is arithmetic, not measurement.

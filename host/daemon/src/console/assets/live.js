@@ -141,6 +141,24 @@ function connect() {
   };
 }
 
+// A board is one stop of the Tab key; arrows go from tile to tile.
+for (const tiles of boards) {
+  const links = tiles.map((tile) => tile.querySelector("a"));
+  links.forEach((link, n) => { link.tabIndex = n ? -1 : 0; });
+  const board = tiles[0]?.parentElement;
+  board?.addEventListener("keydown", (e) => {
+    const columns = getComputedStyle(board).gridTemplateColumns.split(" ").length;
+    const at = links.indexOf(document.activeElement);
+    const by = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[e.key];
+    const to = links[at + by];
+    if (at < 0 || !to) return;
+    e.preventDefault();
+    links[at].tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
+  });
+}
+
 // A licence goes up as it is; what came of it is on the page.
 const upload = document.getElementById("licence-file");
 upload.hidden = false;

@@ -15,7 +15,7 @@ struct Tried {
 
 impl Bench {
     /// Somebody whose roles an authenticator gave.
-    fn guest(&self, roles: &[&str]) -> String {
+    pub(super) fn guest(&self, roles: &[&str]) -> String {
         let token = Token::random().expect("random numbers");
         let roles = roles.iter().map(|r| (*r).to_owned()).collect::<BTreeSet<_>>();
         let (user, via) = ("guest".to_owned(), Some("radius".to_owned()));
@@ -162,7 +162,7 @@ async fn a_role_that_changes_holds_at_once() {
     let preview = bench.get("/api/v1/roles/night/preview", &admin).await.json();
     let seen: Vec<_> = preview.as_array().expect("a list").iter().map(|s| &s["path"]).collect();
     assert!(seen.contains(&&json!("/alarms")) && !seen.contains(&&json!("/")), "{seen:?}");
-    assert_eq!(role(json!({"events": "view"})).await.status, 204);
+    assert_eq!(role(json!({"system": "view"})).await.status, 204);
     assert_eq!(bench.get("/api/v1/alarms", &guest).await.status, 403);
     assert_eq!(bench.get("/", &guest).await.status, 403, "no page is left for them");
     let wrong = role(json!({"alarms": "everything"})).await;

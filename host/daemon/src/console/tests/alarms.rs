@@ -18,6 +18,17 @@ async fn first(bench: &Bench, cookie: &str) -> Json {
     bench.get("/api/v1/alarms", cookie).await.json()["alarms"][0].clone()
 }
 
+/// Whether the administrator is in the audit log with this.
+async fn has_entry(bench: &Bench, cookie: &str, what: &str, result: &str) -> bool {
+    bench.events().await;
+    let log = bench.get("/api/v1/audit?limit=1000", cookie).await.json();
+    let wanted = [json!("admin"), json!("192.0.2.1"), json!(what), json!(result)];
+    let entries = log.as_array().into_iter().flatten();
+    let mut entries =
+        entries.map(|entry| ["who", "from", "what", "result"].map(|name| entry[name].clone()));
+    entries.any(|entry| entry == wanted)
+}
+
 #[tokio::test]
 async fn an_alarm_is_listed_with_guidance_and_acknowledged() {
     let (bench, cookie) = warm().await;
@@ -59,6 +70,18 @@ async fn an_alarm_is_listed_with_guidance_and_acknowledged() {
     let shelf = json!({"seconds": 600, "reason": "fan on order"});
     assert_eq!(bench.post("/api/v1/alarms/1/shelve", &cookie, shelf).await.status, 204);
     assert_eq!(first(&bench, &cookie).await["state"], "shelved");
+    let form = bench.form("/alarms/1", &cookie, "action=unshelve&round=1&lang=en").await;
+    assert_eq!(form.headers[header::LOCATION], "/alarms?lang=en", "{}", form.body);
+    for (what, result) in [
+        ("acknowledge alarm 1", "refused with status 409"),
+        ("acknowledge alarm 1: cooling", "done"),
+        ("shelve alarm 1 for 1 s: x", "refused with status 400"),
+        ("shelve alarm 1 for 600 s: fan on order", "done"),
+        ("take alarm 1 off the shelf", "done"),
+        ("POST /api/v1/alarms/1/ignore", "refused with status 404"),
+    ] {
+        assert!(has_entry(&bench, &cookie, what, result).await, "{what}: {result}");
+    }
 }
 
 #[tokio::test]
@@ -124,6 +147,16 @@ async fn thresholds_are_previewed_set_and_explained() {
     assert_eq!(before["thresholds"], json!([]), "a preview sets nothing");
     let set = bench.post("/api/v1/thresholds", &cookie, wish).await;
     assert_eq!(set.status, 200, "{}", set.body);
+    let what = "thresholds: set block-temperature high at string.1, warning 25, alarm off";
+    assert!(has_entry(&bench, &cookie, what, "done").await);
+    // In force at once: what the preview counted stands now.
+    bench.console.alarms.look(Nanos::from_secs(2), 2_000);
+    bench.console.alarms.look(Nanos::from_secs(3), 3_000);
+    let alarms = bench.get("/api/v1/alarms", &cookie).await.json();
+    let limit = alarms["alarms"].as_array().expect("a list").iter();
+    let limit = limit.filter(|alarm| alarm["kind"] == "limit.block-temperature.high");
+    let members = limit.map(|alarm| alarm["members"].as_array().map_or(0, Vec::len));
+    assert_eq!(members.sum::<usize>(), 1, "protection tells the other: {alarms:#}");
     let at = bench.get("/api/v1/thresholds?place=string.1.block.2", &cookie).await.json();
     let of = |quantity: &str, side: &str| {
         let list = at["effective"].as_array().expect("a list");
@@ -148,4 +181,8 @@ async fn thresholds_are_previewed_set_and_explained() {
         assert!(matches!(answer.status.as_u16(), 400 | 422), "{}", answer.body);
         assert!(answer.body.contains(words), "{words}: {}", answer.body);
     }
+    let set = bench.post("/api/v1/thresholds", &cookie, json!({"thresholds": []})).await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    let what = "thresholds: take away block-temperature high at string.1";
+    assert!(has_entry(&bench, &cookie, what, "done").await);
 }

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::caps::Services;
-use crate::plugin::Supervisor;
+use crate::config::PluginGrant;
 use crate::plugin::fixture::{self, Fixture, Kept};
+use crate::plugin::report::Reports;
+use crate::plugin::{Supervisor, replay};
 
 struct Desk {
     bench: Bench,
@@ -13,14 +15,20 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
-        let fixture = Fixture::new();
+        Self::of(Fixture::new(), Vec::new()).await
+    }
+
+    /// With these plugins from the start.
+    async fn of(fixture: Fixture, plugins: Vec<PluginGrant>) -> Self {
         fixture.put_key();
         let dir = fixture.dir.path();
-        let mut config = fixture::config(dir, Vec::new());
+        let mut config = fixture::config(dir, plugins);
         config.data_dir = dir.join("data");
+        let reports = Reports::open(&config.data_dir).expect("opened");
+        let services = Services { reports: Some(Arc::new(reports)), ..Services::default() };
         let nothing = Arc::new(|_| {});
         let store = Box::new(Kept::default());
-        let plugins = Supervisor::start(&config, Services::default(), nothing, store);
+        let plugins = Supervisor::start(&config, services, nothing, store);
         let plugins = Arc::new(plugins.expect("starts"));
         let bench = Bench::with_plugins(FakeGuard::start(|_| command::Answer::Done), plugins).await;
         let cookie = bench.signed_in().await;
@@ -47,6 +55,65 @@ impl Desk {
 }
 
 const RAW: &str = "application/octet-stream";
+
+#[tokio::test]
+async fn a_failure_is_shown_and_its_recording_repeats_it() {
+    let fixture = Fixture::new();
+    let guest = fixture::Guest {
+        poll: "(call $deep) (i32.const 0)",
+        extra: "(func $deep unreachable)",
+        ..fixture::IDLE
+    };
+    let raw = fixture.seal(&fixture::manifest(&fixture::DRIVER_IMPORTS), &fixture::driver(&guest));
+    std::fs::write(fixture.file(), raw).expect("written");
+    let desk = Desk::of(fixture, vec![fixture::grant("/dev/ttyS1")]).await;
+    let (bench, cookie) = (&desk.bench, desk.cookie.as_str());
+    let list = "/api/v1/plugins/megatec/reports";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let report = loop {
+        let reports = bench.get(list, cookie).await.json();
+        if !reports[0].is_null() {
+            break reports[0].clone();
+        }
+        assert!(Instant::now() < deadline, "{reports}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((&report["call"], &report["backtrace"][0]), (&json!("poll"), &json!("deep")));
+    let path = format!("{list}/{}/recording", report["unix_ms"]);
+    let page = bench.get("/plugins/megatec", cookie).await.body;
+    assert!(page.contains("How it failed last") && page.contains(&path), "{page}");
+
+    // Who may look reads the reports, and takes no recording along.
+    let viewer = bench.guest(&["viewer"]);
+    assert_eq!(bench.get(list, &viewer).await.status, StatusCode::OK);
+    assert_eq!(bench.get(&path, &viewer).await.status, StatusCode::FORBIDDEN);
+    let page = bench.get("/plugins/megatec", &viewer).await.body;
+    assert!(page.contains("How it failed last") && !page.contains("/recording"), "{page}");
+
+    for gone in ["/api/v1/plugins/other/reports", "/api/v1/plugins/megatec/reports/1/recording"] {
+        assert_eq!(bench.get(gone, cookie).await.status, StatusCode::NOT_FOUND, "{gone}");
+    }
+    let request = Request::get(&path).header(header::HOST, HOST).header(header::COOKIE, cookie);
+    let mut request = request.body(Body::empty()).expect("a request");
+    request.extensions_mut().insert(Peer([192, 0, 2, 1].into()));
+    let answer = bench.router.clone().call(request).await.expect("infallible");
+    let name = answer.headers()[header::CONTENT_DISPOSITION].to_str().expect("text").to_owned();
+    assert!(name.contains("\"megatec.") && name.ends_with(".rec\""), "{name}");
+    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+    let recording = desk.fixture.dir.path().join("taken.rec");
+    std::fs::write(&recording, bytes).expect("written");
+    let Fixture { compiler, trust, .. } = &desk.fixture;
+    let replayed = replay::replay(compiler, trust, &desk.fixture.file(), &recording);
+    let replayed = replayed.unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
+    let again = replayed.failure.map(|failure| failure.to_string());
+    assert_eq!(again.as_deref(), report["failure"].as_str());
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("after the others");
+    let told = bench.store.latest(64).iter().any(|stored| {
+        let text = stored.event.to_string();
+        text.contains("take the recording of a failure of the plugin \"megatec\"")
+    });
+    assert!(told, "who took it is known");
+}
 
 #[tokio::test]
 async fn a_program_uploads_installs_and_switches_a_plugin() {

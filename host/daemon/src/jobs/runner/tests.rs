@@ -2,11 +2,16 @@
 
 use super::*;
 use crate::guard::testing::FakeGuard;
-use crate::jobs::NoNotifiers;
-use crate::store::Limits;
+use crate::jobs::{Messenger, NoNotifiers};
+use crate::plant::testing;
+use crate::store::{Limits, StoredEvent};
 use evenkeel_core::command::{Answer, Order, Tone};
+use evenkeel_core::protect::{Trip, TripCause};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+mod clocks;
 
 const HORN: &str = "confirm = ['device.3:output.2']\n[[job]]\nname = 'horn'\n\
     when = { kind = 'ups_on_battery' }\naction = { do = 'output', device = 3, output = 2, on = true }\n\
@@ -22,14 +27,29 @@ struct Bench {
 
 impl Bench {
     async fn start(dir: &Path, document: Option<&str>) -> Self {
+        Self::with(dir, document, Arc::new(NoNotifiers), None).await
+    }
+
+    async fn with(
+        dir: &Path,
+        document: Option<&str>,
+        notifiers: Arc<dyn Messenger>,
+        clocks: Option<Clocks>,
+    ) -> Self {
         let store = Arc::new(Store::open(dir, Limits::default()).expect("a store"));
+        store.record(Event::DaemonStarted { version: "1".into() });
         let (hub, guard) = (Arc::new(Hub::default()), FakeGuard::start(|_| Answer::Done));
-        let (orders, nobody) = (Arc::new(guard.orders()), Arc::new(NoNotifiers));
-        let executor = Arc::new(Executor::new(orders, Arc::default(), nobody, vec![]));
+        let orders = Arc::new(guard.orders());
+        let receivers = Arc::new(Receivers::open(store.clone()));
+        let executor = Executor::new(orders, Arc::default(), notifiers, receivers, hub.clone());
+        let executor = Arc::new(executor);
         let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
         if let Some(text) = document {
             let document = Document::parse(text).expect("a document");
             automation.put(document).await.expect("taken");
+        }
+        if let Some(clocks) = clocks {
+            automation.state().clocks = clocks;
         }
         let task = tokio::spawn(automation.clone().run());
         Self { hub, store, guard, automation, task }
@@ -104,6 +124,134 @@ async fn what_waits_outlives_a_crash_and_what_ended_meanwhile_is_taken_back() {
     bench.until("off", |b| b.guard.asked() == [horn(false)]).await;
 }
 
+/// A plant whose string is tripped, or not.
+fn plant(tripped: bool) -> crate::plant::Plant {
+    let mut plant = testing::plant(&[13.6]);
+    let cause = TripCause::TwoTemperatures;
+    let trip = Trip { cause, block: 0, temperature_c: 61.5, wall_s: None };
+    plant.snapshot.strings[0].protect.trip = tripped.then_some(trip);
+    plant
+}
+
+#[tokio::test]
+async fn what_the_guard_ended_while_the_daemon_was_away_is_taken_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nobody = || Arc::new(NoNotifiers);
+    let tripped = || {
+        let cause = TripCause::TwoTemperatures;
+        Event::Tripped { string: 1, block: 1, cause, temperature_dc: 615 }
+    };
+    let document = HORN.replace("ups_on_battery", "tripped");
+    let bench = Bench::start(dir.path(), Some(&document)).await;
+    bench.happens(tripped()).await;
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    bench.crash().await;
+    // It was reset, and the daemon is not there to see it. The guard is away
+    // at first.
+    let clock = clocks::Clock::new();
+    let bench = Bench::with(dir.path(), None, nobody(), Some(clock.clocks())).await;
+    clock.pass(3_600);
+    let newest = |b: &Bench| b.store.latest(1).first().map(|stored| stored.id);
+    bench.until("read", |b| newest(b) == Some(b.automation.state().place)).await;
+    assert!(bench.guard.asked().is_empty(), "nobody knows yet");
+    bench.hub.set_plant(plant(false));
+    // Whoever looked has begun to count.
+    bench.until("counting", |b| b.automation.state().inherited.counts()).await;
+    clock.pass(61);
+    bench.until("off", |b| b.guard.asked() == [horn(false)]).await;
+    bench.until("done", |b| b.automation.status().pending.is_empty()).await;
+    // And the next one is taken up.
+    bench.happens(tripped()).await;
+    bench.until("on", |b| b.guard.asked() == [horn(false), horn(true)]).await;
+}
+
+#[tokio::test]
+async fn what_the_guard_still_says_after_a_restart_is_not_taken_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let document = HORN.replace("ups_on_battery", "tripped");
+    let tripped = || {
+        let cause = TripCause::TwoTemperatures;
+        Event::Tripped { string: 1, block: 1, cause, temperature_dc: 615 }
+    };
+    let bench = Bench::start(dir.path(), Some(&document)).await;
+    bench.happens(tripped()).await;
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    bench.crash().await;
+    let clock = clocks::Clock::new();
+    let nobody = Arc::new(NoNotifiers);
+    let bench = Bench::with(dir.path(), None, nobody, Some(clock.clocks())).await;
+    bench.hub.set_plant(plant(true));
+    // The watch tells it again, as it does after each start.
+    bench.happens(tripped()).await;
+    bench.until("settled", |b| b.automation.state().inherited.is_empty()).await;
+    clock.pass(3_600);
+    bench.happens(Event::TripReset { string: 1 }).await;
+    bench.until("off", |b| b.guard.asked() == [horn(false)]).await;
+}
+
+#[tokio::test]
+async fn a_relay_that_a_job_switches_is_in_the_audit_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bench = Bench::start(dir.path(), Some(HORN)).await;
+    bench.happens(on_battery()).await;
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    bench.happens(Event::GuardBack).await;
+    let lines = bench.store.audit_lines(None, 99).expect("readable");
+    let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+    let entry =
+        r#""who":"job horn","from":"","what":"switch output 2 of device 3 on","result":"done""#;
+    assert!(lines.iter().any(|line| line.contains(entry)), "{lines:?}");
+}
+
+/// A notifier that remembers what it was to tell.
+#[derive(Default)]
+struct Probe(Mutex<Vec<(String, u64, Event)>>);
+
+impl Messenger for Probe {
+    fn notify(&self, plugin: &str, event: &StoredEvent, _: &str, _: Duration) -> Outcome {
+        let told = (plugin.to_owned(), event.id, event.event.clone());
+        self.0.lock().expect("whole").push(told);
+        Outcome::Done
+    }
+}
+
+#[tokio::test]
+async fn a_notifier_is_told_the_event_that_began_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "[[job]]\nname = 'tell'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'notify', plugin = 'syslog' }\n";
+    let probe = Arc::new(Probe::default());
+    let bench = Bench::with(dir.path(), Some(text), probe.clone(), None).await;
+    bench.happens(on_battery()).await;
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    let told = probe.0.lock().expect("whole").clone();
+    let stored = bench.store.events(None, 99);
+    let id = stored.iter().find(|e| e.event == on_battery()).map(|e| e.id);
+    assert_eq!(told, [("syslog".to_owned(), id.expect("there"), on_battery())]);
+}
+
+#[tokio::test]
+async fn lamps_and_the_alarm_relay_are_the_guards() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "[[job]]\nname = 'lamp'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'lamp', bus = 1, address = 17, seconds = 60 }\n\
+        undo = { do = 'lamp', bus = 1, address = 17, seconds = 0 }\n\
+        [[job]]\nname = 'relay'\nwhen = { kind = 'ups_battery_low' }\n\
+        action = { do = 'alarm-relay', healthy = false }\n\
+        undo = { do = 'alarm-relay', healthy = true }\n";
+    let bench = Bench::start(dir.path(), Some(text)).await;
+    let lamp = |seconds| Order::Locate { bus: 1, address: 17, seconds };
+    let relay = |healthy| Order::AlarmRelay { healthy };
+    bench.happens(on_battery()).await;
+    bench.until("lit", |b| b.guard.asked() == [lamp(60)]).await;
+    bench.happens(Event::UpsBatteryLow { ups: "ups.0".into() }).await;
+    bench.until("dropped", |b| b.guard.asked() == [lamp(60), relay(false)]).await;
+    bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
+    bench.until("both back", |b| b.guard.asked().len() == 4).await;
+    let asked = bench.guard.asked();
+    assert!(asked[2..].contains(&lamp(0)) && asked[2..].contains(&relay(true)), "{asked:?}");
+}
+
 #[tokio::test]
 async fn a_job_sounds_the_buzzer_and_its_counter_job_ends_it() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -127,13 +275,16 @@ async fn a_rule_has_a_point_and_starts_jobs() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "[[rule]]\nname = 'battery'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
         [[job]]\nname = 'say'\nwhen = { kind = 'rule_raised', fields = { rule = 'battery' } }\n\
-        action = { do = 'log', text = 'on battery' }\n";
+        action = { do = 'log', text = '{rule}: {ups.0.ups.status}' }\n";
     let bench = Bench::start(dir.path(), Some(text)).await;
     let value = |b: &Bench| b.hub.device("rule.battery").map(|p| (p.value, p.quality));
     bench.until("shown", |b| value(b) == Some((Value::Flag(false), Quality::Stale))).await;
     bench.says("OB");
     bench.until("true", |b| value(b) == Some((Value::Flag(true), Quality::Estimated))).await;
     bench.until("said", |b| b.has_told("JobSaid")).await;
+    let said =
+        |e: &StoredEvent| matches!(&e.event, Event::JobSaid { text, .. } if text == "battery: OB");
+    assert!(bench.store.latest(64).iter().any(said), "{:?}", bench.store.latest(64));
     bench.automation.put(Document::default()).await.expect("taken");
     assert_eq!(value(&bench), None, "no rule, no point");
 }
@@ -191,6 +342,12 @@ async fn what_is_wrong_leaves_what_is_in_force() {
         "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\naction = { do = 'webhook', to = 'y' }";
     let hook = put(hook).await.expect_err("no such webhook");
     assert!(hook.to_string().contains("\"y\""), "{hook}");
+    let lang = put("lang = 'tlh'").await.expect_err("no such language");
+    assert!(lang.to_string().contains("\"tlh\" here; there are en, de"), "{lang}");
+    let open = "[[job]]\nname = 'x'\nwhen = { category = 'ups' }\n\
+        action = { do = 'log', text = 'load {ups' }";
+    let open = put(open).await.expect_err("an open brace");
+    assert!(open.to_string().contains("job \"x\": character 6"), "{open}");
     let unconfirmed = put(&HORN.replace("device.3:output.2", "x")).await.expect_err("unconfirmed");
     assert!(unconfirmed.to_string().starts_with("confirm \"device.3:output.2\""), "{unconfirmed}");
     assert_eq!(bench.automation.document().job.len(), 1);
@@ -206,8 +363,21 @@ async fn a_dry_run_does_nothing() {
     assert!(table.to_string().contains("job horn: switch output 2 of device 3 on"), "{table}");
     bench.happens(on_battery()).await;
     bench.until("on", |b| !b.guard.asked().is_empty()).await;
-    let past = bench.automation.rehearse_past(None, clock::unix_ms() - 60_000..=clock::unix_ms());
+    let times = || clock::unix_ms() - 60_000..=clock::unix_ms();
+    let past = bench.automation.rehearse_past(None, times());
     assert!(past.expect("a table").to_string().contains("switch output 2"));
+    // The words of the UPS are those that its events tell of.
+    let rules = Document::parse(
+        "[[rule]]\nname = 'mains-lost'\nwhen = \"ups.0.ups.status has 'OB'\"\n\
+         [[rule]]\nname = 'load'\nwhen = \"ups.0.ups.load > 50 % or ups.7.ups.status has 'OB'\"\n",
+    );
+    let past = bench.automation.rehearse_past(Some(rules.expect("good")), times());
+    let past = past.expect("a table");
+    let text = past.to_string();
+    assert!(text.contains("rule mains-lost: mains-lost"), "{text}");
+    assert_eq!(text.matches("ups.0 runs on battery").count(), 1, "told once: {text}");
+    assert_eq!(past.not_recorded, ["ups.0.ups.load", "ups.7.ups.status"]);
+    assert!(text.ends_with("taken as not known: ups.0.ups.load, ups.7.ups.status\n"), "{text}");
     assert_eq!(bench.guard.asked(), [horn(true)], "only what really happened");
     bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
 }

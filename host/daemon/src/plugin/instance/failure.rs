@@ -103,9 +103,9 @@ impl Reporter {
             memory_bytes: self.memory.load(Ordering::Relaxed),
             cpu_us: state.budget.cpu_used().0 / 1_000,
             log: state.log.lines().iter().map(ToString::to_string).collect(),
-            gap: gap.map(str::to_owned),
+            gap,
         };
-        if let Err(error) = reports.keep(report, tape) {
+        if let Err(error) = reports.keep(report, &tape) {
             warn!(plugin = self.who.name, "its failure is not kept, check the disk: {error}");
         }
     }

@@ -8,6 +8,7 @@ use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
 use evenkeel_core::history::level::HOUR_MS;
 use evenkeel_core::history::{Head, Record, Row, Span};
+use evenkeel_core::settings::forms::Kind;
 use evenkeel_signing::audit::verify;
 use std::collections::BTreeMap;
 
@@ -92,7 +93,7 @@ impl Step {
         Answer::Plain(match self.clone() {
             Self::Event(n) => return Answer::Event(n, store.record_acknowledged(event(n))),
             Self::User(name, bytes) => store.put_user(name, bytes),
-            Self::Settings(name, text) => store.keep_settings(name, &text),
+            Self::Settings(name, text) => store.keep_settings(&Kind::first(name), &text),
             Self::Told(name, last) => store.keep_told(name, last),
             Self::Document(name, bytes) => store.keep_document(name, bytes),
             Self::Shelf(owner, key, value) => {
@@ -140,7 +141,7 @@ impl State {
         let mut state = Self::default();
         for name in NAMES {
             put(&mut state.users, name, store.user(name)?);
-            let revisions = store.settings(name)?.into_iter().rev().map(|r| r.text);
+            let revisions = store.settings(&Kind::first(name))?.into_iter().rev().map(|r| r.text);
             let revisions: Vec<_> = revisions.collect();
             put(&mut state.settings, name, (!revisions.is_empty()).then_some(revisions));
             put(&mut state.told, name, store.told(name)?);

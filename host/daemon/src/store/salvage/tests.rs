@@ -8,6 +8,7 @@ use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
 use evenkeel_core::history::{Head, Record, Sheet, Span};
+use evenkeel_core::settings::forms::Kind;
 use evenkeel_signing::audit::verify;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ fn fill(store: &Store) {
         let _ = store.append((1..4).map(|string| (string, row(n as i32, string))).collect());
         if n % 40 == 0 {
             let _ = store.put_user(&user(n), vec![b'u'; 200]);
-            let _ = store.keep_settings("config", &"a = 1\n".repeat(n));
+            let _ = store.keep_settings(&Kind::first("config"), &"a = 1\n".repeat(n));
             let _ = store.keep_document(&user(n), Some(vec![3; 9_000]));
             let _ = store.keep_told(&user(n), Some(n as u64));
             let record = DischargeRecord::default();

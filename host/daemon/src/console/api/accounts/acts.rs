@@ -7,43 +7,14 @@ use crate::accounts::rights::{Area, Level};
 use crate::accounts::{AccountError, Wanted, WantedToken};
 use crate::caps::one_line;
 use crate::clock;
-use crate::console::gate::Peer;
+use crate::console::by::By;
+use crate::console::password;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
-use crate::console::{Console, password};
-use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
-use evenkeel_core::events::Event;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A first password that somebody else knows counts for so long (SEC-006), ms.
 const FIRST_PASSWORD_MS: u64 = 15 * 60 * 1_000;
-
-/// Somebody who changes accounts. Whatever they try is told by an event.
-pub struct By {
-    /// Where.
-    pub console: Arc<Console>,
-    /// Who.
-    pub caller: Caller,
-    /// From which address.
-    from: String,
-}
-
-impl FromRequestParts<Arc<Console>> for By {
-    type Rejection = Problem;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        console: &Arc<Console>,
-    ) -> Result<Self, Problem> {
-        // The gate puts both there before any handler runs.
-        let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::unauthorized)?;
-        let Peer(from) = parts.extensions.get().ok_or_else(Problem::unauthorized)?;
-        Ok(Self { console: Arc::clone(console), caller: caller.clone(), from: from.to_string() })
-    }
-}
 
 impl By {
     /// Add a user.
@@ -57,7 +28,7 @@ impl By {
         let wanted = Wanted { roles, groups, disabled: false, expires_unix_ms };
         let rights = &self.caller.rights;
         let done = self.console.accounts.add_user(&name, wanted, hash, until, rights).await;
-        self.told(what, done).await.map(|()| first)
+        self.done(what, done).await.map(|()| first)
     }
 
     /// Change what a user may do.
@@ -71,7 +42,7 @@ impl By {
             format!("let the user {} have {}{able}", one_line(name, 64), listed(&roles, &groups));
         let wanted = Wanted { roles, groups, disabled, expires_unix_ms };
         let done = self.console.accounts.change_user(name, wanted, &self.caller.rights).await;
-        self.told(what, done).await?;
+        self.done(what, done).await?;
         self.console.sessions().end_all(name);
         Ok(())
     }
@@ -85,7 +56,7 @@ impl By {
         let (first, hash, until) = self.first_password(name).await?;
         let rights = &self.caller.rights;
         let done = self.console.accounts.reset_password(name, hash, until, rights).await;
-        self.told(what, done).await?;
+        self.done(what, done).await?;
         self.console.sessions().end_all(name);
         Ok(first)
     }
@@ -98,7 +69,7 @@ impl By {
         let tokens = self.console.accounts.book().map_err(|e| Problem::store(&e))?;
         let what = format!("remove the user {}", one_line(name, 64));
         let done = self.console.accounts.remove_user(name, &self.caller.rights).await;
-        self.told(what, done).await?;
+        self.done(what, done).await?;
         let mut sessions = self.console.sessions();
         sessions.end_all(name);
         let theirs = tokens.tokens.iter().filter(|(_, token)| token.owner == name);
@@ -119,7 +90,7 @@ impl By {
         let what = format!("let the role {} allow {}", one_line(name, 32), words.join(", "));
         let by = &self.caller.rights;
         let done = self.console.accounts.change(|book, _| book.put_role(name, levels, by)).await;
-        self.told(what, done).await
+        self.done(what, done).await
     }
 
     /// Forget a role.
@@ -136,7 +107,7 @@ impl By {
             }
             None => self.console.accounts.change(|book, users| book.remove_role(name, users)).await,
         };
-        self.told(format!("remove the role {}", one_line(name, 32)), done).await
+        self.done(format!("remove the role {}", one_line(name, 32)), done).await
     }
 
     /// Make or change a group.
@@ -149,7 +120,7 @@ impl By {
         let by = &self.caller.rights;
         let change = |book: &mut Book, users: &_| book.put_group(name, roles, users, by);
         let done = self.console.accounts.change(change).await;
-        self.told(what, done).await
+        self.done(what, done).await
     }
 
     /// Forget a group.
@@ -158,7 +129,7 @@ impl By {
     /// [`Problem`].
     pub async fn remove_group(&self, name: &str) -> Result<(), Problem> {
         let done = self.console.accounts.change(|book, users| book.remove_group(name, users)).await;
-        self.told(format!("remove the group {}", one_line(name, 32)), done).await
+        self.done(format!("remove the group {}", one_line(name, 32)), done).await
     }
 
     /// Make a token.
@@ -171,7 +142,7 @@ impl By {
         let what = format!("make the token {} of {}", one_line(&name, 64), one_line(&owner, 64));
         let wanted = WantedToken { name, owner, scopes, expires_unix_ms };
         let done = self.console.accounts.add_token(wanted, &self.caller.rights).await;
-        let fresh = self.told(what, done).await?;
+        let fresh = self.done(what, done).await?;
         Ok(NewTokenOut { id: fresh.id, token: fresh.text })
     }
 
@@ -185,7 +156,7 @@ impl By {
             None => Err(Refusal::Unknown { what: "token", name: one_line(id, 64) }),
         };
         let done = self.console.accounts.change(gone).await;
-        self.told(format!("withdraw the token {}", one_line(id, 64)), done).await?;
+        self.done(format!("withdraw the token {}", one_line(id, 64)), done).await?;
         self.console.sessions().end_program(id);
         Ok(())
     }
@@ -204,14 +175,8 @@ impl By {
         Ok((first, hash, until_unix_ms))
     }
 
-    /// Tell what was tried and what came of it.
-    async fn told<T>(&self, order: String, done: Result<T, AccountError>) -> Result<T, Problem> {
-        let done = done.map_err(|error| problem(&error));
-        let refused = done.as_ref().err().map(Problem::text);
-        let (user, from) = (self.caller.user.clone(), self.from.clone());
-        let told = Event::Ordered { user, from, order, refused };
-        self.console.store.record_promptly(told).await;
-        done
+    async fn done<T>(&self, order: String, done: Result<T, AccountError>) -> Result<T, Problem> {
+        self.told(order, done.map_err(|error| problem(&error))).await
     }
 }
 

@@ -1,0 +1,184 @@
+//! Rules and jobs (facts/console-ux.md §5 page 16): what there is and how it is
+//! doing, with a form for each; the whole document for who prefers a text.
+
+use super::VERSION;
+use super::edit::digest;
+use super::reader::Reader;
+use crate::accounts::rights::{Area, Level};
+use crate::clock;
+use crate::console::Console;
+use crate::console::api::automation::{AutomationIn, put};
+use crate::console::api::off_thread;
+use crate::console::gate::Peer;
+use crate::console::page;
+use crate::console::problem::Problem;
+use crate::console::session::Caller;
+use crate::console::who::Who;
+use crate::jobs::status::{JobStatus, Status};
+use crate::words::number::span;
+use askama::Template;
+use axum::Json;
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Extension, Form, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use evenkeel_core::automation::Document;
+use evenkeel_core::jobs::Job;
+use fluent_bundle::FluentArgs;
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Template)]
+#[template(path = "pages/automation.html")]
+struct AutomationPage<'a> {
+    version: &'a str,
+    who: Who<'a>,
+    status: Status,
+    jobs: Vec<JobRow>,
+    toml: String,
+    /// The document as it was sent and refused, and why; empty: it was not.
+    problem: String,
+    saved: bool,
+}
+
+/// A job as the list shows it.
+struct JobRow {
+    name: String,
+    /// What starts it.
+    when: String,
+    /// Delay, repetition and the like.
+    timing: String,
+    action: String,
+    undo: String,
+    pending: usize,
+    last: Option<(bool, String, String)>,
+}
+
+/// What was just done.
+#[derive(Default, Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    saved: String,
+}
+
+/// The document, changed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changed {
+    toml: String,
+}
+
+/// The page.
+pub async fn show(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Query(done): Query<Done>,
+) -> Response {
+    let page = page_of(&console, &reader).await;
+    reader.answer(page.map(|page| AutomationPage { saved: !done.saved.is_empty(), ..page }))
+}
+
+/// The whole document was sent.
+pub async fn change(
+    State(console): State<Arc<Console>>,
+    peer: Extension<Peer>,
+    caller: Extension<Caller>,
+    reader: Reader,
+    form: Result<Form<Changed>, FormRejection>,
+) -> Response {
+    let attempt = async {
+        let Form(Changed { toml }) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
+        // Browsers end lines as mail does.
+        let toml = toml.replace("\r\n", "\n");
+        let wanted = AutomationIn::toml(toml.clone());
+        match put(State(console.clone()), peer, caller, Ok(Json(wanted))).await {
+            Ok(_) => Ok(Redirect::to("/automation?saved=yes").into_response()),
+            Err(refused) => {
+                let page = page_of(&console, &reader).await?;
+                let page = AutomationPage { toml, problem: refused.text(), ..page };
+                Ok(reader.show(refused.status(), &page))
+            }
+        }
+    };
+    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+}
+
+async fn page_of<'a>(
+    console: &Arc<Console>,
+    reader: &'a Reader,
+) -> Result<AutomationPage<'a>, Problem> {
+    let automation = Arc::clone(&console.automation);
+    let read = move || (automation.status(), automation.document(), automation.text());
+    let (status, document, toml) = off_thread(console, read).await?;
+    let jobs = document.job.iter().zip(&status.jobs);
+    Ok(AutomationPage {
+        version: &VERSION,
+        who: reader.who(Area::Automation, Level::Configure),
+        jobs: jobs.map(|(job, status)| JobRow::of(reader, job, status)).collect(),
+        status,
+        toml,
+        problem: String::new(),
+        saved: false,
+    })
+}
+
+impl JobRow {
+    fn of(reader: &Reader, job: &Job, status: &JobStatus) -> Self {
+        let last = status.last.as_ref();
+        Self {
+            name: job.name.clone(),
+            when: starts(reader, job),
+            timing: timing(reader, job),
+            action: job.action.to_string(),
+            undo: job.undo.as_ref().map(ToString::to_string).unwrap_or_default(),
+            pending: status.pending,
+            last: last.map(|last| (last.failed, last.text.clone(), clock::utc(last.unix_ms))),
+        }
+    }
+}
+
+/// Which events start a job, in words.
+fn starts(reader: &Reader, job: &Job) -> String {
+    let mut parts = Vec::new();
+    if let Some(kind) = &job.when.kind {
+        parts.push(kind.clone());
+    }
+    if let Some(category) = job.when.category {
+        let name = format!("page-category-{}", format!("{category:?}").to_lowercase());
+        parts.push(reader.word(&name));
+    }
+    if let Some(severity) = job.when.severity {
+        let name = format!("level-{}", format!("{severity:?}").to_lowercase());
+        parts.push(format!("≥ {}", reader.word(&name)));
+    }
+    let fields = super::job::written(&job.when.fields);
+    parts.extend(fields.lines().map(str::to_owned));
+    parts.join(", ")
+}
+
+fn timing(reader: &Reader, job: &Job) -> String {
+    let mut parts = Vec::new();
+    let mut say = |name: &str, seconds: u32, times: u16| {
+        let mut args = FluentArgs::new();
+        args.set("time", span(seconds.into()));
+        args.set("times", f64::from(times));
+        parts.push(reader.say(name, &args));
+    };
+    if job.delay_s > 0 {
+        say("page-after-delay", job.delay_s, 0);
+    }
+    if let Some(repeat) = job.repeat {
+        say("page-repeated", repeat.every_s, repeat.times);
+    }
+    if job.coalesce_s > 0 {
+        say("page-one-of-many", job.coalesce_s, 0);
+    }
+    if job.only_if_still_true {
+        parts.push(reader.word("page-only-if-still"));
+    }
+    parts.join("; ")
+}
+
+/// The document in force, and what names it in a form.
+pub fn present(console: &Console) -> (Document, String) {
+    (console.automation.document(), digest(console))
+}

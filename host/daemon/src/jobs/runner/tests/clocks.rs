@@ -1,0 +1,115 @@
+//! The calendar with clocks that the test sets.
+
+use super::*;
+
+/// 2026-11-22 02:59:50 UTC, a Sunday.
+const BEFORE_S: u64 = 1_795_316_390;
+
+/// Clocks that go on when they are told to.
+#[derive(Clone)]
+pub struct Clock {
+    began: Nanos,
+    passed: Arc<AtomicU64>,
+}
+
+impl Clock {
+    /// At [`BEFORE_S`].
+    pub fn new() -> Self {
+        Self { began: clock::now(), passed: Arc::default() }
+    }
+
+    /// So many seconds pass.
+    pub fn pass(&self, seconds: u64) {
+        self.passed.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// For the automation.
+    pub fn clocks(&self) -> Clocks {
+        let Self { began, passed } = self.clone();
+        Arc::new(move || {
+            let seconds = passed.load(Ordering::Relaxed);
+            (began + Nanos::from_secs(seconds), (BEFORE_S + seconds) * 1_000)
+        })
+    }
+}
+
+const CALENDAR: &str = "confirm = ['device.3:output.1', 'device.3:output.2']\n\
+    [[schedule]]\nname = 'fan'\nwhen = { every = 'day', at = '03:00' }\nmissed = 'run_once'\n\
+    [[schedule]]\nname = 'lamp'\nwhen = { every = 'day', at = '03:00' }\n\
+    [[job]]\nname = 'fan'\nwhen = { kind = 'schedule_due', fields = { entry = 'fan' } }\n\
+    action = { do = 'output', device = 3, output = 1, on = true }\n\
+    [[job]]\nname = 'lamp'\nwhen = { kind = 'schedule_due', fields = { entry = 'lamp' } }\n\
+    action = { do = 'output', device = 3, output = 2, on = true }\n";
+
+async fn start(dir: &Path, document: Option<&str>, clock: &Clock) -> Bench {
+    Bench::with(dir, document, Arc::new(NoNotifiers), Some(clock.clocks())).await
+}
+
+fn runs(bench: &Bench) -> Vec<u8> {
+    let mut outputs: Vec<u8> = bench
+        .guard
+        .asked()
+        .iter()
+        .filter_map(|order| match order {
+            Order::Output { output, .. } => Some(*output),
+            _ => None,
+        })
+        .collect();
+    outputs.sort_unstable();
+    outputs
+}
+
+/// Wait until the calendar that was looked at is on the disk.
+async fn kept(bench: &Bench, unix_s: u64) {
+    let is_kept = |b: &Bench| {
+        let rows = b.store.jobs().expect("readable");
+        let row = rows.iter().find(|(name, _)| name == "calendar");
+        row.is_some_and(|(_, row)| String::from_utf8_lossy(row).contains(&unix_s.to_string()))
+    };
+    bench.until("kept", is_kept).await;
+}
+
+#[tokio::test]
+async fn an_entry_of_the_calendar_starts_its_job_once_a_day() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), Clock::new());
+    let bench = start(dir.path(), Some(CALENDAR), &clock).await;
+    kept(&bench, BEFORE_S).await;
+    assert!(runs(&bench).is_empty());
+    clock.pass(10);
+    bench.until("run", |b| runs(b) == [1, 2]).await;
+    clock.pass(3_600);
+    kept(&bench, BEFORE_S + 10).await;
+    clock.pass(86_400 - 3_600);
+    bench.until("run again", |b| runs(b) == [1, 1, 2, 2]).await;
+    assert!(!bench.has_told("ScheduleMissed"));
+}
+
+#[tokio::test]
+async fn what_was_missed_while_the_daemon_was_away_is_made_up_for_or_told() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), Clock::new());
+    let bench = start(dir.path(), Some(CALENDAR), &clock).await;
+    kept(&bench, BEFORE_S).await;
+    bench.crash().await;
+    // Two runs of each went by.
+    clock.pass(2 * 86_400);
+    let bench = start(dir.path(), None, &clock).await;
+    bench.until("made up for", |b| runs(b) == [1]).await;
+    bench.until("told", |b| b.has_told("ScheduleMissed")).await;
+    let stored = bench.store.events(None, 99);
+    let missed: Vec<&Event> = stored
+        .iter()
+        .map(|stored| &stored.event)
+        .filter(|event| matches!(event, Event::ScheduleMissed { .. }))
+        .collect();
+    assert_eq!(missed, [&Event::ScheduleMissed { entry: "lamp".into(), count: 2 }]);
+    let due = stored.iter().find_map(|stored| match &stored.event {
+        Event::ScheduleDue { entry, planned_s, late_s } => {
+            Some((entry.as_str(), *planned_s, *late_s))
+        }
+        _ => None,
+    });
+    let planned_s = BEFORE_S + 10 + 86_400;
+    assert_eq!(due, Some(("fan", planned_s as i64, 86_390)));
+    clock.pass(10);
+    bench.until("punctual", |b| runs(b) == [1, 1, 2]).await;
+}

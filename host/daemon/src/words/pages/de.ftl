@@ -1,0 +1,376 @@
+### Die Seiten der Bedienoberfläche.
+
+## Überall
+page-menu = Menü
+page-where-you-are = Wo Sie sind
+page-accounts = Konten
+page-plugins = Plugins
+page-events = Ereignisse
+page-thresholds = Grenzwerte
+page-automation = Regeln und Aufträge
+page-schedule = Kalender
+page-audit = Prüfprotokoll
+page-discharges = Entladungen
+page-show = Zeigen
+page-save = Speichern
+page-saved = Gespeichert und in Kraft.
+page-preview = Vorschau
+page-not-saved = Davon ist noch nichts gespeichert.
+page-yes = ja
+page-no = nein
+page-off = aus
+page-ok = in Ordnung
+page-done = getan
+page-all = alle
+page-when = Wann (UTC)
+page-older = Ältere
+page-newest = Neueste
+page-number = Nr.
+page-no-time = Das ist keine Zeit; schreiben Sie sie wie 2026-11-21T07:52.
+page-number-wanted = Eine Zahl von { $low } bis { $high }.
+
+## Grenzwerte
+page-thresholds-help = Was leer bleibt, wird geerbt: vom System zum Batterietyp, von dort zum Strang und zum Block. Der Schutz hat eigene Grenzen, die bleiben, was immer hier steht.
+page-scope = Für
+page-also-set = Auch gesetzt für:
+page-whole-system = Ganzes System
+page-battery-type = Batterietyp { $name }
+page-built-in = eingebaut
+page-set-here = hier gesetzt
+page-limits = Grenzen
+page-no-quantities = Hier kann nichts einen Grenzwert haben.
+page-quantity = Größe
+page-warning-at = Warnung
+page-alarm-at = Alarm
+page-hysteresis = Hysterese
+page-delay = Verzögerung, s
+page-off-delay = Nachlauf, s
+page-latch = Bis zur Rückstellung
+page-only-while = Nur während:
+page-inherit = Alles erben
+page-thresholds-changed = Inzwischen hat jemand anders die Grenzwerte geändert. Sehen Sie sie an und speichern Sie noch einmal.
+page-preview-sentence = Mit diesen Grenzen { $alarm ->
+    [0] alarmiert keine Stelle
+    [one] alarmiert eine Stelle
+   *[other] alarmieren { VALUE($alarm) } Stellen
+  } und { $warning ->
+    [0] keine warnt jetzt
+    [one] eine warnt jetzt
+   *[other] { VALUE($warning) } warnen jetzt
+  }; in den letzten 30 Tagen { $past_alarm ->
+    [0] hätte keine alarmiert
+    [one] hätte eine alarmiert
+   *[other] hätten { VALUE($past_alarm) } alarmiert
+  } und { $past_warning ->
+    [0] keine gewarnt
+    [one] eine gewarnt
+   *[other] { VALUE($past_warning) } gewarnt
+  }.
+page-preview-remark = { VALUE($values) } Werte der Vergangenheit wurden angesehen. Sie liegen Minuten auseinander: die Vergangenheit wird nie zu niedrig gezählt. Was der Verlauf nicht aufhebt, ist nicht dabei.
+
+## Ereignisse und Prüfprotokoll
+page-at-least = Mindestens
+page-category = Bereich
+page-category-battery = Batterie
+page-category-ups = USV
+page-category-plugin = Plugin
+page-category-system = Gerät
+page-category-access = Zugang
+page-about = Objekt oder Wörter
+page-from = Von (UTC)
+page-to = Bis (UTC)
+page-event = Ereignis
+page-no-events = Keine solchen Ereignisse.
+page-audit-state = Ist das Protokoll vollständig?
+page-audit-help = Jeder Eintrag ist an den vorigen gekettet, und das Gerät siegelt die Kette mit seinem Schlüssel. Die Prüfung geht sie ganz durch.
+page-audit-check = Jetzt prüfen
+page-audit-export = Herunterladen
+page-audit-whole = Vollständig: Einträge { VALUE($first) } bis { VALUE($last) }, { $seals ->
+    [one] ein Siegel
+   *[other] { VALUE($seals) } Siegel
+  }.
+page-audit-gaps = Unverändert, mit { $missing ->
+    [one] einer Lücke
+   *[other] { VALUE($missing) } Lücken
+  }, die das Gerät nach einem Schaden selbst meldet: Einträge { VALUE($first) } bis { VALUE($last) }.
+page-audit-broken = Nicht vollständig: { $fault }
+page-audit-unreadable = Manche Zeilen können nicht gelesen werden. Prüfen Sie das Protokoll.
+page-audit-filter = Wer, was oder von wo
+page-audit-seal = Vom Gerät gesiegelt
+page-no-entries = Keine solchen Einträge.
+page-who = Wer
+page-from-where = Von wo
+page-did = Was
+page-result = Ergebnis
+
+## Stränge und Blöcke
+page-block = Block
+page-blocks = Blöcke
+page-string = Strang
+page-old-values = Der Wächter antwortet nicht: diese Werte sind alt.
+page-phase = Phase
+page-phase-float = Erhaltung
+page-phase-boost = Starkladung
+page-phase-discharge = Entladung
+page-phase-recharge = Wiederladung
+page-phase-unknown = nicht bekannt
+page-current = Strom
+page-string-voltage = Strangspannung
+page-voltage = Spannung
+page-deviation = Abweichung vom Sollwert
+page-target = Sollwert
+page-worst = Größte Abweichung
+page-ambient = Lufttemperatur
+page-temperature = Temperatur
+page-resistance = Innenwiderstand
+page-charge = Ladezustand
+page-capacity = Kapazität
+page-health = Gesundheit
+page-life = Jahre übrig
+page-runtime = Laufzeit
+page-breaker = Trennschalter
+page-charger = Ladegerät
+page-equalizing = Ausgleich
+page-bypass = Bypass
+page-activity = Was an ihm getan wird
+page-age = Alter der Werte
+page-bus = Bus / Adresse
+page-serial = Seriennummer
+page-pause = Ausgleich anhalten
+page-pause-for = Für Stunden
+page-pause-wanted = Eine Pause dauert 1 bis 168 Stunden.
+page-resume = Ausgleich fortsetzen
+page-reset-trip = Auslösung zurückstellen
+page-test = Batterietest beginnen
+page-stop-test = Batterietest beenden
+page-locate = Lampe blinken lassen
+page-lamp-lit = Die Lampe des Moduls blinkt zwei Minuten lang.
+page-measure = Widerstand messen
+page-measuring = Der Widerstand wird gemessen.
+page-column-voltage = V
+page-column-deviation = Abweichung, mV
+page-column-temperature = °C
+page-column-resistance = mΩ
+page-column-charge = Ladung, %
+page-column-health = Gesundheit, %
+page-column-bypass = Bypass, %
+page-trends = Verlauf
+page-span-1h = 1 Stunde
+page-span-24h = 24 Stunden
+page-span-7d = 7 Tage
+page-span-30d = 30 Tage
+page-span-1y = 1 Jahr
+page-chart-blocks = Blockspannungen, niedrigste bis höchste
+page-chart-temperatures = Blocktemperaturen, niedrigste bis höchste
+page-chart-summary = Von { $low } bis { $high }, zuletzt { $last }.
+page-chart-nothing = Für diese Zeit ist nichts aufgezeichnet.
+page-as-table = Als Tabelle
+page-lowest = Niedrigste
+page-mean = Mittel
+page-highest = Höchste
+
+## Entladungen
+page-discharge = Entladung
+page-no-discharges = Keine Entladung ist aufgezeichnet.
+page-of-all-strings = Die aller Stränge
+page-began = Beginn (UTC)
+page-duration = Dauer
+page-drawn = Entnommen
+page-energy = Energie
+page-mean-power = Mittlere Leistung
+page-depth = Von der Kapazität
+page-weakest = Schwächster Block
+page-collapsed = Eingebrochen, in dieser Folge
+page-no-block = keiner
+page-interruptions = Netz kam zurück und fiel wieder aus
+page-ended = Ende
+page-joined-late = Von der Mitte an aufgezeichnet
+page-gaps = Lücken der Aufzeichnung
+page-order = Folge, in der Blöcke einbrachen
+page-order-short = Folge
+page-no-collapse = Kein Block ist eingebrochen.
+page-replay = Augenblick für Augenblick
+page-no-rows = Der Verlauf dieser Entladung ist nicht mehr da.
+page-moment = Augenblick
+page-compare-with = Daneben
+page-beside = Daneben:
+page-then = V dann
+page-apart = Vom Mittel, mV
+page-before = Davor, V
+page-end = Am Ende, V
+page-after = Danach, V
+page-other-end = Andere, am Ende, V
+page-difference = Unterschied, mV
+
+## Regeln, Aufträge, Kalender
+page-jobs = Aufträge
+page-job = Auftrag
+page-no-jobs = Keine Aufträge.
+page-new-job = Neuer Auftrag
+page-starts-on = Beginnt bei
+page-timing = Wann
+page-does = Tut
+page-undo = Wenn es vorbei ist
+page-waiting = Wartend
+page-last-outcome = Letztes Ergebnis
+page-rules = Regeln
+page-rule = Regel
+page-no-rules = Keine Regeln.
+page-new-rule = Neue Regel
+page-now = Jetzt
+page-true = wahr
+page-false = falsch
+page-expression = Ausdruck
+page-expression-help = Zum Beispiel
+page-document = Als Text
+page-document-show = Alles als ein Dokument
+page-document-help = Regeln, Aufträge, Abläufe und Kalender (TOML)
+page-take-into-force = In Kraft setzen
+page-automation-changed = Inzwischen hat jemand anders Regeln, Aufträge oder Kalender geändert. Laden Sie das Formular neu und ändern Sie es noch einmal.
+page-name = Name
+page-name-wanted = Ein Name hat 1 bis 40 von a-z, 0-9 und „-“.
+page-name-taken = Es gibt einen anderen dieses Namens.
+page-needed = Das wird gebraucht.
+page-whole-number = Eine ganze Zahl.
+page-when-wanted = Nennen Sie ein Ereignis, einen Bereich oder eine Stufe.
+page-any-event = jedes
+page-fields = Felder des Ereignisses
+page-fields-help = Je Zeile eines, Name = Wert; mehrere Werte mit Kommas. Beispiel: ups = ups.0
+page-fields-wanted = Je Zeile eines, Name = Wert.
+page-times = Wie oft im Ganzen
+page-every-s = Alle, s
+page-coalesce = Eines von vielen in, s
+page-only-if-still = nur, wenn es dann noch wahr ist
+page-after-delay = nach { $time }
+page-repeated = { VALUE($times) }-mal, alle { $time }
+page-one-of-many = eines von vielen in { $time }
+page-action-kind = Was getan wird
+page-undo-kind = Was dann getan wird
+page-no-undo = nichts
+page-choose = Wählen
+page-try = Trocken ausprobieren
+page-remove = Entfernen
+page-confirm-legend = Zu bestätigen
+page-confirm = Das kann schaden. Kreuzen Sie an, was Sie dennoch wollen, und speichern Sie noch einmal:
+page-unknown = Solange ein Eingang nicht bekannt ist
+page-unknown-false = ist sie falsch
+page-unknown-true = ist sie wahr
+page-unknown-hold = bleibt sie, wie sie war
+page-rule-text = Was sie sagt; leer: ihr Name
+page-rule-tells = Meldet, wenn sie wahr wird und wenn sie vorbei ist
+page-job-for-this = Neuer Auftrag dafür
+page-do-log = Ins Ereignisprotokoll schreiben
+page-do-output = Ausgang schalten
+page-do-alarm-relay = Alarmrelais von Hand
+page-do-mute = Summer stumm schalten
+page-do-signal = Summer und Lampe des Geräts
+page-do-lamp = Lampe eines Moduls oder Geräts
+page-do-command = Einer USV oder dem Gerät befehlen
+page-do-notify = Durch einen Melder mitteilen
+page-do-webhook = An einen Webserver senden
+page-do-wake-on-lan = Einen Rechner wecken
+page-do-sequence = Ablauf beginnen
+page-do-day = Alle so viele Tage
+page-do-week = Jede Woche
+page-do-month = Jeden Monat
+page-do-month-weekday = Wochentag jedes Monats
+page-do-year = Jedes Jahr
+page-do-minutes = Alle so viele Minuten
+page-do-once = Einmal
+page-param-text = Text
+page-param-severity = Stufe
+page-param-device = Gerät
+page-param-output = Ausgang
+page-param-on = An / am
+page-param-healthy = Angezogen
+page-param-tone = Ton
+page-param-lamp = Lampe blinkt
+page-param-seconds = Für Sekunden
+page-param-bus = Bus
+page-param-address = Adresse
+page-param-target = Wem, z. B. ups.0
+page-param-command = Befehl, z. B. shutdown.return
+page-param-value = Wert, falls nötig
+page-param-plugin = Melder
+page-param-to = An
+page-param-mac = Netzwerkkarte (MAC)
+page-param-secure-on = SecureOn-Kennwort
+page-param-sequence = Ablauf
+page-param-at = Um
+page-param-days = Alle … Tage
+page-param-weekdays = Am
+page-param-day = Tag; −1 ist der letzte des Monats
+page-param-nth = Der wievielte, 1 bis 4; −1 ist der letzte
+page-param-weekday = Wochentag
+page-param-month = Monat, 1 bis 12
+page-param-minutes = Minuten
+page-param-window = Nur innerhalb, z. B. 08:00-18:00 mon-fri
+page-word-yes = ja
+page-word-no = nein
+page-word-info = Information
+page-word-warning = Warnung
+page-word-alarm = Alarm
+page-word-slow = langsam
+page-word-rare = selten
+page-word-steady = dauernd
+page-word-silent = stumm
+page-word-mon = Mo
+page-word-tue = Di
+page-word-wed = Mi
+page-word-thu = Do
+page-word-fri = Fr
+page-word-sat = Sa
+page-word-sun = So
+
+## Trockenlauf
+page-rehearsal = Trockenlauf
+page-rehearsal-help = Die Regeln und Aufträge in Kraft gehen durch die aufgezeichnete Vergangenheit oder durch ein Drehbuch, in gedachter Zeit. Getan wird nichts: kein Ausgang wird geschaltet, nichts gesendet, keiner USV etwas befohlen.
+page-rehearsal-outage = Was bei einem Netzausfall von einer halben Stunde geschähe, mit diesem Auftrag.
+page-nothing-was-done = Davon wurde nichts getan.
+page-nothing-happens = Nichts würde geschehen.
+page-would-happen = Was geschähe
+page-would-do = täte
+page-in-the-past = Durch die aufgezeichnete Vergangenheit
+page-last-days = Letzte Tage
+page-in-a-script = Durch ein Drehbuch
+page-script = Drehbuch (TOML)
+page-go-through = Durchgehen
+page-after-start = Nach dem Anfang
+page-what-kind = Art
+page-what-happens = Was
+
+## Kalender
+page-no-calendar = Der Kalender ist leer.
+page-entry = Eintrag
+page-new-entry = Neuer Eintrag
+page-how-often = Wie oft
+page-rhythm = Rhythmus
+page-next-runs = Nächste Male
+page-show-runs = Die nächsten Male zeigen
+page-never-again = nie wieder
+page-missed = Wenn er versäumt wurde
+page-missed-skip = Er fällt aus.
+page-missed-run-once = Er wird so bald wie möglich nachgeholt.
+page-missed-within = Er wird nachgeholt, außer nach mehr als { VALUE($hours) } h.
+page-missed-hours = Er wird nachgeholt, wenn es nicht zu spät ist:
+page-nothing-starts = beginnt keinen Auftrag
+page-zone = Zeitzone
+page-zone-name = Zeitzone, wie Europe/Berlin
+page-not-before = Nicht vor
+page-not-after = Nicht nach
+page-rhythm-minutes = alle { VALUE($minutes) } min { $window }
+page-rhythm-day = { $days ->
+    [one] jeden Tag um { $at }
+   *[other] alle { VALUE($days) } Tage um { $at }
+  }
+page-rhythm-week = { $weekdays } um { $at }
+page-rhythm-month = { $day ->
+    [-1] letzter Tag des Monats um { $at }
+   *[other] Tag { $day } des Monats um { $at }
+  }
+page-rhythm-month-weekday = { $nth ->
+    [-1] letzter { $weekday } des Monats um { $at }
+   *[other] { $weekday } Nr. { $nth } des Monats um { $at }
+  }
+page-rhythm-year = jedes Jahr, Monat { $month } Tag { $day } um { $at }
+page-rhythm-once = am { $on } um { $at }

@@ -1,0 +1,376 @@
+### The console's pages. Each name begins with `page-`.
+
+## Everywhere
+page-menu = Menu
+page-where-you-are = Where you are
+page-accounts = Accounts
+page-plugins = Plugins
+page-events = Events
+page-thresholds = Thresholds
+page-automation = Rules and jobs
+page-schedule = Schedule
+page-audit = Audit log
+page-discharges = Discharges
+page-show = Show
+page-save = Save
+page-saved = Saved and in force.
+page-preview = Preview
+page-not-saved = Nothing of this is saved yet.
+page-yes = yes
+page-no = no
+page-off = off
+page-ok = as it should be
+page-done = done
+page-all = all
+page-when = When (UTC)
+page-older = Older
+page-newest = Newest
+page-number = No.
+page-no-time = This is no time; write it like 2026-11-21T07:52.
+page-number-wanted = A number from { $low } to { $high }.
+
+## Thresholds
+page-thresholds-help = What is left empty is inherited: from the system to the battery type, from there to the string, and to the block. Protection has limits of its own, which stay whatever is set here.
+page-scope = For
+page-also-set = Set elsewhere:
+page-whole-system = Whole system
+page-battery-type = Battery type { $name }
+page-built-in = built in
+page-set-here = set here
+page-limits = Limits
+page-no-quantities = Nothing here can have a threshold.
+page-quantity = Quantity
+page-warning-at = Warning
+page-alarm-at = Alarm
+page-hysteresis = Hysteresis
+page-delay = Delay, s
+page-off-delay = Off delay, s
+page-latch = Until reset
+page-only-while = Only while:
+page-inherit = Inherit all
+page-thresholds-changed = Somebody else changed the thresholds meanwhile. Look at them and save again.
+page-preview-sentence = With these limits { $alarm ->
+    [0] no place alarms
+    [one] one place alarms
+   *[other] { VALUE($alarm) } places alarm
+  } and { $warning ->
+    [0] none warns now
+    [one] one warns now
+   *[other] { VALUE($warning) } warn now
+  }; in the last 30 days { $past_alarm ->
+    [0] none would have alarmed
+    [one] one would have alarmed
+   *[other] { VALUE($past_alarm) } would have alarmed
+  } and { $past_warning ->
+    [0] none warned
+    [one] one warned
+   *[other] { VALUE($past_warning) } warned
+  }.
+page-preview-remark = { VALUE($values) } values of the past were looked at. They lie minutes apart: the past is never counted too low. What history does not keep is not in it.
+
+## Events and audit log
+page-at-least = At least
+page-category = About
+page-category-battery = Battery
+page-category-ups = UPS
+page-category-plugin = Plugin
+page-category-system = Appliance
+page-category-access = Access
+page-about = Object or words
+page-from = From (UTC)
+page-to = Until (UTC)
+page-event = Event
+page-no-events = No such events.
+page-audit-state = Is the log whole?
+page-audit-help = Every entry is chained to the one before, and the appliance seals the chain with its key. The check goes through all of it.
+page-audit-check = Check it now
+page-audit-export = Export
+page-audit-whole = Whole: entries { VALUE($first) } to { VALUE($last) }, { $seals ->
+    [one] one seal
+   *[other] { VALUE($seals) } seals
+  }.
+page-audit-gaps = Unchanged, with { $missing ->
+    [one] a gap
+   *[other] { VALUE($missing) } gaps
+  } that the appliance itself reports after damage: entries { VALUE($first) } to { VALUE($last) }.
+page-audit-broken = Not whole: { $fault }
+page-audit-unreadable = There are lines that cannot be read. Check the log.
+page-audit-filter = Who, what or from where
+page-audit-seal = Sealed by the appliance
+page-no-entries = No such entries.
+page-who = Who
+page-from-where = From where
+page-did = What
+page-result = Result
+
+## Strings and blocks
+page-block = Block
+page-blocks = Blocks
+page-string = String
+page-old-values = The guard does not answer: these values are old.
+page-phase = Phase
+page-phase-float = float
+page-phase-boost = boost charge
+page-phase-discharge = discharge
+page-phase-recharge = recharge
+page-phase-unknown = not known
+page-current = Current
+page-string-voltage = String voltage
+page-voltage = Voltage
+page-deviation = Deviation from target
+page-target = Target
+page-worst = Worst deviation
+page-ambient = Air temperature
+page-temperature = Temperature
+page-resistance = Internal resistance
+page-charge = State of charge
+page-capacity = Capacity
+page-health = State of health
+page-life = Years left
+page-runtime = Runtime
+page-breaker = Breaker
+page-charger = Charger
+page-equalizing = Equalizing
+page-bypass = Bypass
+page-activity = What is done at it
+page-age = Age of the values
+page-bus = Bus / address
+page-serial = Serial number
+page-pause = Pause equalizing
+page-pause-for = For hours
+page-pause-wanted = The hours of a pause are 1 to 168.
+page-resume = Resume equalizing
+page-reset-trip = Reset trip
+page-test = Begin battery test
+page-stop-test = End battery test
+page-locate = Let its lamp blink
+page-lamp-lit = The lamp of the module blinks for two minutes.
+page-measure = Measure resistance
+page-measuring = The resistance is being measured.
+page-column-voltage = V
+page-column-deviation = Deviation, mV
+page-column-temperature = °C
+page-column-resistance = mΩ
+page-column-charge = Charge, %
+page-column-health = Health, %
+page-column-bypass = Bypass, %
+page-trends = Trends
+page-span-1h = 1 hour
+page-span-24h = 24 hours
+page-span-7d = 7 days
+page-span-30d = 30 days
+page-span-1y = 1 year
+page-chart-blocks = Block voltages, lowest to highest
+page-chart-temperatures = Block temperatures, lowest to highest
+page-chart-summary = From { $low } to { $high }, last { $last }.
+page-chart-nothing = Nothing is recorded for this time.
+page-as-table = As a table
+page-lowest = Lowest
+page-mean = Mean
+page-highest = Highest
+
+## Discharges
+page-discharge = Discharge
+page-no-discharges = No discharge is recorded.
+page-of-all-strings = Those of all strings
+page-began = Began (UTC)
+page-duration = Duration
+page-drawn = Drawn
+page-energy = Energy
+page-mean-power = Mean power
+page-depth = Of capacity
+page-weakest = Weakest block
+page-collapsed = Gave in, in this order
+page-no-block = none
+page-interruptions = Mains returned and failed again
+page-ended = Ended
+page-joined-late = Recorded from its middle
+page-gaps = Gaps in the record
+page-order = Order in which blocks gave in
+page-order-short = Order
+page-no-collapse = No block gave in.
+page-replay = Moment by moment
+page-no-rows = The course of this discharge is not kept any more.
+page-moment = Moment
+page-compare-with = Beside
+page-beside = Beside it:
+page-then = V then
+page-apart = From mean, mV
+page-before = Before, V
+page-end = At the end, V
+page-after = After, V
+page-other-end = Other, at the end, V
+page-difference = Difference, mV
+
+## Rules, jobs, calendar
+page-jobs = Jobs
+page-job = Job
+page-no-jobs = No jobs.
+page-new-job = New job
+page-starts-on = Starts on
+page-timing = When
+page-does = Does
+page-undo = When it is over
+page-waiting = Waiting
+page-last-outcome = Last outcome
+page-rules = Rules
+page-rule = Rule
+page-no-rules = No rules.
+page-new-rule = New rule
+page-now = Now
+page-true = true
+page-false = false
+page-expression = Expression
+page-expression-help = For example
+page-document = As a text
+page-document-show = All of it as one document
+page-document-help = Rules, jobs, run orders and calendar (TOML)
+page-take-into-force = Take into force
+page-automation-changed = Somebody else changed rules, jobs or calendar meanwhile. Load the form anew and change it again.
+page-name = Name
+page-name-wanted = A name has 1 to 40 of a-z, 0-9 and “-”.
+page-name-taken = There is another one of this name.
+page-needed = This is needed.
+page-whole-number = A whole number.
+page-when-wanted = Name an event, or what it is about, or how bad it is.
+page-any-event = any
+page-fields = Fields of the event
+page-fields-help = One a line, name = value; several values with commas. Example: ups = ups.0
+page-fields-wanted = One a line, name = value.
+page-times = Times in all
+page-every-s = Every, s
+page-coalesce = One of many within, s
+page-only-if-still = only if it is still true then
+page-after-delay = after { $time }
+page-repeated = { VALUE($times) } times, every { $time }
+page-one-of-many = one of many within { $time }
+page-action-kind = What is done
+page-undo-kind = What is done then
+page-no-undo = nothing
+page-choose = Choose
+page-try = Try it dry
+page-remove = Remove
+page-confirm-legend = To be confirmed
+page-confirm = This can hurt. Tick what you want all the same, and save again:
+page-unknown = While an input is not known
+page-unknown-false = it is false
+page-unknown-true = it is true
+page-unknown-hold = it stays as it was
+page-rule-text = What it says; empty: its name
+page-rule-tells = Tells when it becomes true and when it is over
+page-job-for-this = New job for this
+page-do-log = Write into the log
+page-do-output = Switch an output
+page-do-alarm-relay = Alarm relay by hand
+page-do-mute = Mute the buzzer
+page-do-signal = Buzzer and lamp of the box
+page-do-lamp = Lamp of a module or device
+page-do-command = Tell a UPS or the appliance
+page-do-notify = Tell by a notifier
+page-do-webhook = Send to a web server
+page-do-wake-on-lan = Wake a machine
+page-do-sequence = Begin a run order
+page-do-day = Every so many days
+page-do-week = Every week
+page-do-month = Every month
+page-do-month-weekday = Weekday of every month
+page-do-year = Every year
+page-do-minutes = Every so many minutes
+page-do-once = Once
+page-param-text = Text
+page-param-severity = Level
+page-param-device = Device
+page-param-output = Output
+page-param-on = On
+page-param-healthy = Picked up
+page-param-tone = Tone
+page-param-lamp = Lamp blinks
+page-param-seconds = For seconds
+page-param-bus = Bus
+page-param-address = Address
+page-param-target = Whom, e.g. ups.0
+page-param-command = Command, e.g. shutdown.return
+page-param-value = Value, if it takes one
+page-param-plugin = Notifier
+page-param-to = To
+page-param-mac = Network card (MAC)
+page-param-secure-on = SecureOn password
+page-param-sequence = Run order
+page-param-at = At
+page-param-days = Every … days
+page-param-weekdays = On
+page-param-day = Day; −1 is the last of the month
+page-param-nth = Which, 1 to 4; −1 is the last
+page-param-weekday = Day of the week
+page-param-month = Month, 1 to 12
+page-param-minutes = Minutes
+page-param-window = Only within, e.g. 08:00-18:00 mon-fri
+page-word-yes = yes
+page-word-no = no
+page-word-info = Information
+page-word-warning = Warning
+page-word-alarm = Alarm
+page-word-slow = slow
+page-word-rare = rare
+page-word-steady = steady
+page-word-silent = silent
+page-word-mon = Mon
+page-word-tue = Tue
+page-word-wed = Wed
+page-word-thu = Thu
+page-word-fri = Fri
+page-word-sat = Sat
+page-word-sun = Sun
+
+## Dry run
+page-rehearsal = Dry run
+page-rehearsal-help = Rules and jobs in force go through the recorded past or through a script, in virtual time. Nothing is done: no output is switched, nothing is sent, no UPS is told anything.
+page-rehearsal-outage = What would happen in an outage of half an hour, with this job.
+page-nothing-was-done = Nothing of this was done.
+page-nothing-happens = Nothing would happen.
+page-would-happen = What would happen
+page-would-do = would do
+page-in-the-past = Through the recorded past
+page-last-days = Last days
+page-in-a-script = Through a script
+page-script = Script (TOML)
+page-go-through = Go through
+page-after-start = After the start
+page-what-kind = Kind
+page-what-happens = What
+
+## Calendar
+page-no-calendar = Nothing is on the calendar.
+page-entry = Entry
+page-new-entry = New entry
+page-how-often = How often
+page-rhythm = Rhythm
+page-next-runs = Next runs
+page-show-runs = Show the next runs
+page-never-again = never again
+page-missed = If it was missed
+page-missed-skip = It is left out.
+page-missed-run-once = It is run as soon as possible.
+page-missed-within = It is run unless it is later than { VALUE($hours) } h.
+page-missed-hours = It is run unless it is too late:
+page-nothing-starts = starts no job
+page-zone = Time zone
+page-zone-name = Time zone, like Europe/Berlin
+page-not-before = Not before
+page-not-after = Not after
+page-rhythm-minutes = every { VALUE($minutes) } min { $window }
+page-rhythm-day = { $days ->
+    [one] every day at { $at }
+   *[other] every { VALUE($days) } days at { $at }
+  }
+page-rhythm-week = { $weekdays } at { $at }
+page-rhythm-month = { $day ->
+    [-1] last day of the month at { $at }
+   *[other] day { $day } of the month at { $at }
+  }
+page-rhythm-month-weekday = { $nth ->
+    [-1] last { $weekday } of the month at { $at }
+   *[other] { $weekday } no. { $nth } of the month at { $at }
+  }
+page-rhythm-year = every year, month { $month } day { $day } at { $at }
+page-rhythm-once = on { $on } at { $at }

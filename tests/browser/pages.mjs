@@ -1,0 +1,173 @@
+// The pages that a technician and an administrator use, over the running demo:
+// from a tile to its block, thresholds with their preview, a rule and a job with
+// a dry run, the calendar, the logs, and a discharge moment by moment. Forms are
+// used without a script; each page is looked at on a desktop, in the dark and on
+// a phone.
+//
+// usage: node pages.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
+import { createConnection } from "node:net";
+import { mkdirSync } from "node:fs";
+import { accessible, check, finish, launch, signIn, watch } from "./kit.mjs";
+
+const [base, firstPassword, control, shots] = process.argv.slice(2);
+mkdirSync(shots, { recursive: true });
+
+function say(words) {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(control, () => socket.write(`${words}\n`));
+    let answer = "";
+    socket.on("data", (bytes) => {
+      answer += bytes;
+      if (/^(ok|error)/m.test(answer)) socket.destroy();
+    });
+    socket.on("close", () =>
+      /^ok/m.test(answer) ? resolve(answer) : reject(new Error(`${words}: ${answer}`)),
+    );
+    socket.on("error", reject);
+  });
+}
+
+const browser = await launch();
+const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } });
+const page = await context.newPage();
+watch(page, "desktop", base);
+await signIn(page, base, firstPassword);
+await page.waitForFunction(() => document.querySelectorAll(".board li").length === 64, null, { timeout: 30000 });
+
+// A discharge, so that there is one to look at; meanwhile the rest.
+await page.waitForFunction(() => /Hz/.test(document.querySelector("[data-ups]")?.textContent ?? ""), null, { timeout: 60000 });
+await say("mains off");
+
+// From the board to a block and its trend, with the keyboard alone.
+await page.locator(".board a").first().focus();
+await page.keyboard.press("ArrowRight");
+check((await page.evaluate(() => document.activeElement.textContent)) === "2", "an arrow does not go to the next tile");
+await page.keyboard.press("Enter");
+await page.waitForURL("**/blocks/1-2");
+check((await page.locator("dl.facts div").count()) > 8, "the block has no facts");
+const storageState = await context.storageState();
+const plain = await browser.newContext({
+  ignoreHTTPSErrors: true, javaScriptEnabled: false, locale: "en-GB", viewport: { width: 1366, height: 768 }, storageState,
+});
+const form = await plain.newPage();
+watch(form, "no script", base);
+const says = async (wanted, where) => {
+  const text = await form.locator("main").textContent();
+  check(wanted.test(text), `${where}: ${wanted} is not said: ${text.slice(0, 600)}`);
+};
+
+// The lamp of a block.
+await form.goto(`${base}/blocks/2-7`);
+await form.click('form:has(input[value="locate"]) button');
+await says(/lamp of the module blinks/, "block");
+
+// Thresholds: a wrong one is named, a right one looked at, then saved.
+await form.goto(`${base}/thresholds`);
+await form.fill('input[name="block-temperature.high.warning"]', "hot");
+await form.click('.acts button[value="preview"]');
+check((await form.locator('input[name="block-temperature.high.warning"][aria-invalid]').count()) === 1, "a word is no temperature");
+await form.fill('input[name="block-temperature.high.warning"]', "10");
+await form.click('.acts button[value="preview"]');
+await says(/With these limits .* warn now/, "thresholds");
+await form.screenshot({ path: `${shots}/thresholds-preview.png`, fullPage: true });
+await form.fill('input[name="block-temperature.high.warning"]', "45");
+await form.click('.acts button[value="save"]');
+await says(/Saved and in force/, "thresholds");
+await form.goto(`${base}/thresholds?at=string.1.block.2`);
+await says(/Whole system/, "thresholds of a block");
+
+// A rule with a mistake, then without; a job for it; a dry run.
+await form.goto(`${base}/automation/rule`);
+await form.fill("#name", "long-outage");
+await form.fill("#when", "ton(ups.0.ups.status has 'OB', 60");
+await form.click('.acts button[value="save"]');
+check((await form.locator("#e-when").count()) === 1, "an unfinished expression is not named");
+await form.screenshot({ path: `${shots}/rule-wrong.png`, fullPage: true });
+await form.fill("#when", "ton(ups.0.ups.status has 'OB', 60 s)");
+await form.click('.acts button[value="save"]');
+await says(/long-outage/, "rules");
+await form.goto(`${base}/automation/job?rule=long-outage`);
+await form.fill("#name", "note");
+await form.selectOption('[id="action.do"]', "log");
+await form.click('fieldset:has([id="action.do"]) button');
+await form.fill('[id="action.text"]', "the outage is a long one");
+await form.click('.acts button[value="try"]');
+await says(/Nothing of this was done/, "dry run of a job");
+await says(/job note: log/, "dry run of a job");
+await form.screenshot({ path: `${shots}/job-tried.png`, fullPage: true });
+await form.click('.acts button[value="save"]');
+await says(/Saved and in force/, "jobs");
+await form.goto(`${base}/automation/rehearsal`);
+await form.click('button[value="script"]');
+await says(/Nothing of this was done/, "dry run");
+
+// The calendar, in local time.
+await form.goto(`${base}/schedule`);
+await form.fill("#zone", "Europe/Berlin");
+await form.click("form.pick button");
+await form.goto(`${base}/schedule/entry`);
+await form.fill("#name", "weekly-report");
+await form.click('.acts button[value="look"]');
+await says(/Next runs \(Europe\/Berlin\): .* 03:00/, "entry");
+await form.click('.acts button[value="save"]');
+await says(/weekly-report/, "calendar");
+
+// Logs.
+await form.goto(`${base}/audit?check=yes`);
+await says(/Whole: entries 1 to/, "audit log");
+await form.goto(`${base}/events?about=ups.0`);
+await says(/ups\.0 runs on battery/, "events");
+
+// The discharge is over and is gone through.
+await say("mains on");
+const begun = Date.now();
+for (;;) {
+  await form.goto(`${base}/discharges`);
+  if ((await form.locator('main a[href^="/discharges/1-"]').count()) > 0) break;
+  if (Date.now() - begun > 400000) throw new Error("no discharge is recorded");
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+}
+const discharge = await form.locator('main a[href^="/discharges/1-"]').first().getAttribute("href");
+await form.goto(`${base}${discharge}`);
+check((await form.locator("figure.chart svg").count()) > 0, "the discharge has no chart");
+check((await form.locator("table.numbers tbody tr").count()) === 32, "not every block is in the table");
+
+// Every page as it looks, and what it weighs.
+const paths = {
+  string: "/strings/1?sort=worst&span=24h", block: "/blocks/1-2?span=24h", discharges: "/discharges", discharge,
+  events: "/events", thresholds: "/thresholds", "thresholds-block": "/thresholds?at=string.1.block.2",
+  automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
+  rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
+};
+const weights = {};
+for (const [kind, options] of [
+  ["desktop", { viewport: { width: 1366, height: 768 } }],
+  ["dark", { colorScheme: "dark", locale: "de-DE", viewport: { width: 1366, height: 768 } }],
+  ["phone", { viewport: { width: 360, height: 740 } }],
+]) {
+  const other = await browser.newContext({ ...options, ignoreHTTPSErrors: true, storageState });
+  const view = await other.newPage();
+  let bytes = 0;
+  const client = await other.newCDPSession(view);
+  await client.send("Network.enable");
+  await client.send("Network.setCacheDisabled", { cacheDisabled: true });
+  client.on("Network.loadingFinished", (e) => { bytes += e.encodedDataLength; });
+  for (const [name, path] of Object.entries(paths)) {
+    watch(view, `${name} ${kind}`, base);
+    bytes = 0;
+    await view.goto(`${base}${path}`);
+    weights[name] = Math.max(weights[name] ?? 0, bytes);
+    await view.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+    await accessible(view, `${name} ${kind}`);
+    await view.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = false; }));
+    const wide = await view.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    check(wide <= 0, `${name} ${kind}: ${wide} px wider than the screen`);
+    if (kind === "dark") check((await view.locator("html").getAttribute("lang")) === "de", `${name} is not in German`);
+    await view.screenshot({ path: `${shots}/${name}-${kind}.png`, fullPage: true });
+    view.removeAllListeners();
+  }
+  await other.close();
+}
+for (const [name, bytes] of Object.entries(weights)) check(bytes <= 150000, `${name} weighs ${bytes} bytes`);
+await browser.close();
+finish(shots, "pages", { weights });
