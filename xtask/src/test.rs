@@ -130,7 +130,7 @@ const IMAGE: &[&str] =
 /// Build the images, and switch them on.
 pub fn images(root: &Path, bundles: &[PathBuf], images: &[Image]) -> Result<(), AnyError> {
     let mut test = cargo(IMAGE);
-    for (name, tests) in images {
+    for &(name, tests) in images {
         let board = image::board(root, name)?;
         image::install(&board)?;
         image::build(root, &board, bundles, false)?;
