@@ -1,19 +1,24 @@
 //! `cargo xtask soak`: the hour-long form of what `test` checks in minutes:
-//! random worlds, power cuts of the store, and the daemon killed under load.
+//! the image for 32-bit ARM, random worlds, power cuts of the store, and the
+//! daemon killed under load.
 //! Run by hand; the figures go into the release notes.
 
 use crate::bench::print_guard;
-use crate::campaign;
 use crate::demo::stack;
 use crate::load::Load;
 use crate::plugins;
-use crate::run::{AnyError, cargo, exec, step};
+use crate::run::{AnyError, build_programs, cargo, exec, step};
+use crate::test::{LATER_IMAGES, images};
+use crate::{campaign, debian};
 use evenkeel_e2e::{Stack, Witness};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// Leave out the image for 32-bit ARM and its tests, which come first.
+    #[arg(long)]
+    no_arm: bool,
     /// How long.
     #[arg(long, default_value_t = 60)]
     minutes: u64,
@@ -39,6 +44,9 @@ pub struct Arguments {
 
 /// Random worlds against the core, then the guard under load, its daemon killed again and again: no missed cycle.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
+    if !arguments.no_arm {
+        arm(root)?;
+    }
     if !arguments.no_build {
         step("build, release", || {
             let programs = ["evenkeel-guard", "evenkeeld", "evenkeel-sim", "evenkeel-plugin"];
@@ -88,6 +96,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     drop(load);
     println!("{} events were seen and outlived the kills", witness.seen());
     report(&mut stack, kills)
+}
+
+/// The images that `cargo xtask test` leaves out.
+fn arm(root: &Path) -> Result<(), AnyError> {
+    debian::install(&[("/usr/bin/qemu-arm-static", "qemu-user-static")], &[])?;
+    build_programs()?;
+    let bundles = plugins::build(root)?;
+    step("images of other boards in emulation", || images(root, &bundles, LATER_IMAGES))
 }
 
 /// The store's own test with other numbers: what it does is told there.

@@ -29,7 +29,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("/sbin/veritysetup", "cryptsetup-bin"),
     ("/sbin/sfdisk", "fdisk"),
     ("/bin/cpio", "cpio"),
-    ("/usr/bin/qemu-arm-static", "qemu-user-static"),
+    ("/usr/bin/mkimage", "u-boot-tools"),
+    ("/usr/bin/dtc", "device-tree-compiler"),
 ];
 
 /// Seconds of `demo` in a test run: the strings close in about 5 minutes.
@@ -59,7 +60,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
     })?;
     if !arguments.quick {
-        step("the appliance's images in emulation", || images(root, &bundles))?;
+        step("the appliance's images in emulation", || images(root, &bundles, IMAGES))?;
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
         step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
     }
@@ -116,17 +117,20 @@ const END_TO_END: &[&str] = &[
     "browser",
 ];
 
-/// Boards in emulation, and the tests of their images.
-const IMAGES: [(&str, &str); 2] = [("qemu-x86_64", "image"), ("qemu-arm", "image_arm")];
+/// A board in emulation, and the tests of its image.
+type Image = (&'static str, &'static str);
+const IMAGES: &[Image] = &[("qemu-x86_64", "image")];
+/// Its programs take as long to build again: `cargo xtask soak` does it.
+pub const LATER_IMAGES: &[Image] = &[("qemu-arm", "image_arm")];
 
 /// How they are run; the same packages as above.
 const IMAGE: &[&str] =
     &["test", "--workspace", "--exclude", "evenkeel-fuzz", "--features", "evenkeel-e2e/appliance"];
 
 /// Build the images, and switch them on.
-fn images(root: &Path, bundles: &[PathBuf]) -> Result<(), AnyError> {
+pub fn images(root: &Path, bundles: &[PathBuf], images: &[Image]) -> Result<(), AnyError> {
     let mut test = cargo(IMAGE);
-    for (name, tests) in IMAGES {
+    for &(name, tests) in images {
         let board = image::board(root, name)?;
         image::install(&board)?;
         image::build(root, &board, bundles, false)?;

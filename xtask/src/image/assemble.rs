@@ -49,7 +49,11 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
     let version = env!("CARGO_PKG_VERSION");
     let archive = first_stage(out, board, programs, kernel, &keys)?;
     let boot = match &board.loader {
-        Some(loader) => fit::pack(out, board, loader, kernel, &archive)?,
+        Some(loader) => {
+            let device_tree = kernel.device_tree.as_deref().unwrap_or_default();
+            let parts = fit::Parts { kernel: &kernel.image, archive: &archive, device_tree };
+            fit::pack(out, board, loader.load, &parts)?
+        }
         None => {
             let command_line = &board.kernel.command_line;
             Boot { kernel: &kernel.image, archive: &archive, command_line }.pack()?
