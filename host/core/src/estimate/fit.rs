@@ -4,8 +4,6 @@
 //! far, follows those that are not hopeless to the cut-off, and reports
 //! weighted quantiles over them: where the voltage says nothing yet, the prior
 //! speaks and the spread is wide; when the knee begins, few hypotheses are left.
-//! What a trained network reads from the same curve ([`super::net`]) is heard
-//! beside them: every quantile is a mean of both.
 //!
 //! A fit takes a millisecond or more, too long for a scan with many strings:
 //! it is a job that a [`Fitter`] works off in pieces, on a copy of the curve.
@@ -14,7 +12,6 @@ use crate::battery::BatteryType;
 
 use super::curve::Point;
 use super::hypothesis::{Hypothesis, Kind, Observation};
-use super::net::{Net, features::features};
 
 /// Values of Q that are tried: over the whole range, and around the last result.
 const WIDE: usize = 20;
@@ -41,14 +38,6 @@ const CAUTION_PASSED: (f64, f64) = (0.45, 0.75);
 /// How far it begins towards the upper quartile, and until which share.
 const HOPE: f64 = 0.8;
 const HOPE_PASSED: f64 = 0.15;
-/// Weight of the network beside the hypotheses.
-const NET_WEIGHT: f64 = 0.6;
-/// Where network and hypotheses disagree, the quantiles part by these shares of
-/// the distance between their medians, in ln.
-const DOUBTS: [f64; 5] = [-0.6, -0.3, 0.0, 0.3, 0.6];
-/// Under a constant power the mean voltage of what is left lies below that of
-/// now by this share of what is left to the cut-off.
-const MEAN_FALL: f64 = 0.3;
 /// Weight of a battery that is unlike what was expected of it.
 const OUTLIER: f64 = 0.03;
 
@@ -160,8 +149,6 @@ impl Posterior {
 
 /// Quantiles in [`Posterior::runtime_s`].
 const QUANTILES: [f64; 5] = [0.10, 0.25, 0.50, 0.75, 0.90];
-/// Deviations from the lowest to the highest of them.
-const TENTHS_IN_SIGMAS: f64 = 2.56;
 /// Median, and what is one standard deviation away.
 const ONE_SIGMA: [f64; 3] = [0.159, 0.5, 0.841];
 
@@ -190,7 +177,6 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Fitter {
     kind: Kind,
-    net: Net,
     observation: Observation,
     stage: Stage,
     grid: [f64; WIDE + NEAR],
@@ -209,7 +195,6 @@ impl Fitter {
     pub(super) fn new(battery: &BatteryType) -> Self {
         Self {
             kind: Kind::new(battery),
-            net: Net::of(battery.chemistry),
             observation: Observation::new(Task::NONE),
             stage: Stage::Idle,
             grid: [0.0; WIDE + NEAR],
@@ -341,7 +326,7 @@ impl Fitter {
     }
 
     fn follow(&mut self, mut done: usize, work: &mut usize) {
-        let strengths = self.strengths();
+        let strengths = if self.kind.rate.stated { &STATED_STRENGTHS } else { &STRENGTHS };
         let task = self.observation.task;
         while done < self.outcomes.len() && *work > 0 {
             *work = work.saturating_sub(COST_FOLLOW);
@@ -403,103 +388,7 @@ impl Fitter {
                 Normal1 { mean, sigma: 0.5 * (high - low) }
             },
         };
-        Some(self.read().map_or(posterior, |reading| posterior.with(&reading)))
-    }
-
-    /// What the network reads from the curve.
-    fn read(&self) -> Option<Reading> {
-        let task = &self.observation.task;
-        let expected = self.expected()?;
-        let scene = self.observation.scene(&self.kind, expected);
-        let (features, now_v) = features(&scene, self.observation.curve())?;
-        let left_ah = self.net.ln_left(&features).map(|ln| f64::from(ln).exp() * expected.0);
-        let amps = match task.load {
-            Load::Amps(amps) => amps,
-            Load::Watts(watts) => {
-                watts / (now_v - MEAN_FALL * (now_v - task.cutoff_v).max(0.0)).max(1e-3)
-            }
-        };
-        Some(Reading {
-            runtime_s: left_ah.map(|ah| 3600.0 * ah / amps),
-            left_ah,
-            drawn_ah: task.drawn_ah,
-        })
-    }
-
-    /// Charge of a full discharge at this load as believed before it, Ah, and
-    /// its deviation in ln.
-    fn expected(&self) -> Option<(f64, f64)> {
-        let task = &self.observation.task;
-        let prior = &task.capacity;
-        let (mut mean, mut square) = (0.0, 0.0);
-        for ((strength, likely), ah) in self.strengths().iter().zip(prior.by_strength_ah) {
-            let ln = self.kind.rate.drawn_ah(ah, task.amps, task.celsius, *strength).ln();
-            mean += likely * ln;
-            square += likely * ln * ln;
-        }
-        let own = 0.5 * (prior.below + prior.above);
-        let sigma = ((square - mean * mean).max(0.0) + own * own).sqrt();
-        (mean.is_finite() && sigma.is_finite()).then(|| (mean.exp(), sigma))
-    }
-
-    const fn strengths(&self) -> &'static [(f64, f64); 3] {
-        if self.kind.rate.stated { &STATED_STRENGTHS } else { &STRENGTHS }
-    }
-}
-
-/// What the network says: five quantiles each.
-struct Reading {
-    runtime_s: [f64; 5],
-    left_ah: [f64; 5],
-    /// Charge drawn until now, Ah.
-    drawn_ah: f64,
-}
-
-impl Posterior {
-    /// Together with what the network says: the weighted mean of each quantile
-    /// in ln, further apart where they disagree; the capacities move with what
-    /// the discharge delivers.
-    fn with(self, reading: &Reading) -> Self {
-        let mean = |of_net: f64, own: f32| {
-            let own = f64::from(own);
-            if of_net > 0.0 && own > 0.0 {
-                (NET_WEIGHT * of_net.ln() + (1.0 - NET_WEIGHT) * own.ln()).exp()
-            } else {
-                NET_WEIGHT * of_net + (1.0 - NET_WEIGHT) * own
-            }
-        };
-        // What was missing at the start would have been delivered too.
-        let whole =
-            |left_ah: f64| (reading.drawn_ah + left_ah) / f64::from(1.0 - self.missing).max(0.05);
-        let [low_ah, _, middle_ah, _, high_ah] = reading.left_ah.map(whole);
-        let delivers_ah = mean(middle_ah, self.delivers.mean);
-        let sigma_ah = (high_ah - low_ah) / TENTHS_IN_SIGMAS;
-        let moved = (delivers_ah / f64::from(self.delivers.mean)) as f32;
-        if !(moved.is_finite() && moved > 0.0) {
-            return self;
-        }
-        let apart = (reading.runtime_s[2] / f64::from(self.runtime_s[2])).ln().abs();
-        let apart = if apart.is_finite() { apart.min(1.0) } else { 0.0 };
-        let mut runtime_s = self.runtime_s;
-        for ((own, of_net), doubt) in runtime_s.iter_mut().zip(reading.runtime_s).zip(DOUBTS) {
-            *own = (mean(of_net, *own) * (doubt * apart).exp()) as f32;
-        }
-        Self {
-            runtime_s,
-            delivers: Normal1 {
-                mean: delivers_ah as f32,
-                sigma: mean(sigma_ah, self.delivers.sigma) as f32,
-            },
-            capacity: Normal1 {
-                mean: moved * self.capacity.mean,
-                sigma: mean(
-                    sigma_ah * f64::from(self.capacity.mean) / f64::from(self.delivers.mean),
-                    self.capacity.sigma,
-                ) as f32,
-            },
-            by_strength_ah: self.by_strength_ah.map(|ah| moved * ah),
-            ..self
-        }
+        Some(posterior)
     }
 }
 

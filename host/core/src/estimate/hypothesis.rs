@@ -16,7 +16,6 @@ use crate::battery::BatteryType;
 
 use super::curve::{POINTS, Point};
 use super::fit::{Load, Task};
-use super::net::features::Scene;
 use super::rate::Rate;
 use super::shape::{CellPrior, Shape, cell_prior, shapes};
 use super::solve::{N, Normal};
@@ -113,8 +112,6 @@ pub(super) struct Observation {
     /// Charge drawn as the present current would have counted it, Ah.
     pub now_ah: f64,
     features: [Features; POINTS],
-    /// Points there are, and those of them that count.
-    measured: usize,
     count: usize,
     /// Ohmic drop at the present current, V.
     drop_v: f64,
@@ -130,34 +127,7 @@ impl Observation {
             wells: 0.0,
             weight: 0.0,
         };
-        Self { task, now_ah: 0.0, features: [nothing; POINTS], measured: 0, count: 0, drop_v: 0.0 }
-    }
-
-    /// The discharge as the network looks at it; `expected` are the charge of a
-    /// full one, Ah, and its deviation in ln.
-    pub(super) fn scene(&self, kind: &Kind, expected: (f64, f64)) -> Scene {
-        let task = &self.task;
-        // Of an unknown start the most likely is taken.
-        let start = &task.starts[0];
-        Scene {
-            drawn_ah: self.now_ah,
-            missing_ah: start.ah + start.share * expected.0,
-            expected_ah: expected.0,
-            expected_sigma: expected.1,
-            rated_ah: kind.rated_ah,
-            amps: task.amps,
-            celsius: task.celsius,
-            cutoff_v: task.cutoff_v,
-            drop_v: self.drop_v,
-            power: matches!(task.load, Load::Watts(_)),
-        }
-    }
-
-    /// The curve as it would be at the present current: charge drawn, Ah, and
-    /// voltage of a cell.
-    pub(super) fn curve(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let points = &self.features[..self.measured];
-        points.iter().map(|f| (f.drawn_ah, f.volts + f.drop_v - self.drop_v))
+        Self { task, now_ah: 0.0, features: [nothing; POINTS], count: 0, drop_v: 0.0 }
     }
 
     /// Points that count.
@@ -193,9 +163,8 @@ impl Observation {
             };
         }
         self.now_ah = equivalent_ah + (task.drawn_ah - last_ah).max(0.0);
-        self.measured = points.len().min(POINTS);
         let silent_ah = (SILENT.0 * start_ah).min(SILENT.1 * expected_ah);
-        self.count = if self.now_ah < silent_ah { 0 } else { self.measured };
+        self.count = if self.now_ah < silent_ah { 0 } else { points.len().min(POINTS) };
         let share = (INDEPENDENT / self.count.max(1) as f64).min(1.0);
         let shape_v2 = kind.cell.shape_v * kind.cell.shape_v;
         for features in &mut self.features[..self.count] {

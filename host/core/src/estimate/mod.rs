@@ -7,7 +7,6 @@
 //! - `curve`: the discharge so far in bounded memory.
 //! - `shape`, `rate`: what batteries do, from published curves and tables.
 //! - `hypothesis`, `solve`: what one of these makes of the discharge so far.
-//! - `net`: what a trained network reads from the same curve.
 //! - `fit`: which of them this battery does, and how sure that is, in pieces.
 //! - `belief`: what is believed before a discharge, and kept from it.
 //!
@@ -35,7 +34,6 @@ mod estimator;
 mod fit;
 mod hypothesis;
 mod load;
-mod net;
 mod rate;
 mod report;
 mod shape;
