@@ -1,5 +1,5 @@
 //! The image for 32-bit ARM: it boots verified, protects, interprets a signed
-//! plugin, takes an update and stays within its memory; and its programs run
+//! plugin and stays within its memory; and its programs run
 //! on a Cortex-A8, which has no divide instruction.
 //!
 //! Everything is emulated; what is measured is printed.
