@@ -118,7 +118,7 @@ mod tests {
         let text = "{job}: {string}/{blocks} {severity} {ups.0.ups.load:1} \
                     {ups.0.battery.charge} {ups.1.ups.load} {nothing} {{}}";
         for (lang, filled) in [
-            (Lang::En, "tell: 2/17, 18 warning 34.6\u{a0}% ? ? ? {}"),
+            (Lang::En, "tell: 2/17, 18 warning 34.6% ? ? ? {}"),
             (Lang::De, "tell: 2/17, 18 warning 34,6\u{a0}% ? ? ? {}"),
         ] {
             assert_eq!(of(&task(text, lost()), lang, &hub).as_deref(), Ok(filled), "{lang:?}");
