@@ -435,6 +435,22 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// The fault that is kept under this number in the history; `None` for one of
+    /// a newer program.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        const ALL: [Fault; 7] = [
+            Fault::None,
+            Fault::NeverSeen,
+            Fault::Silent,
+            Fault::VoltageOutOfRange,
+            Fault::TemperatureInvalid,
+            Fault::WrongType,
+            Fault::Unidentified,
+        ];
+        ALL.into_iter().find(|fault| *fault as u8 == code)
+    }
+
     /// For people; empty when nothing is wrong.
     #[must_use]
     pub const fn text(self) -> &'static str {

@@ -683,6 +683,7 @@ async fn history_comes_as_columns() {
     assert_eq!(history["unix_ms"], json!([5_000]));
     assert_eq!(history["voltage_mv"], json!([13_612]));
     assert_eq!(history["target_mv"], json!([13_600]));
+    assert_eq!((&history["fault"], &history["flags"]), (&json!([""]), &json!([0])));
     let string = bench.get("/api/v1/history?string=1&points=10", &cookie).await.json();
     assert_eq!(string["voltage_max_mv"], json!([13_612]));
     let csv = bench.get("/api/v1/history/export?format=csv&string=1&block=1", &cookie).await;

@@ -19,6 +19,7 @@ use evenkeel_core::events::Event;
 use evenkeel_core::history::chart::POINTS_MAX;
 use evenkeel_core::history::record::DUTY_FULL;
 use evenkeel_core::history::{Damage, Key, Level, Point, Span};
+use evenkeel_core::image::Fault;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -70,14 +71,32 @@ pub struct HistoryOut {
     capacity_ah: Vec<Option<f64>>,
     /// What the readings were worth, the worst of a point; empty for a string.
     quality: Vec<QualityOut>,
+    /// What was wrong with the reading, the last fault of a point; empty for
+    /// nothing. For a string no value at all.
+    fault: Vec<&'static str>,
+    /// What the module reported beside its readings, all bits of a point; empty
+    /// for a string.
+    flags: Vec<u8>,
     /// Target of the string, mV.
     target_mv: Vec<Option<i32>>,
     /// String current, A.
     current_a: Vec<Option<f64>>,
+    /// Its lowest.
+    current_min_a: Vec<Option<f64>>,
+    /// Its highest.
+    current_max_a: Vec<Option<f64>>,
     /// Voltage of the string by an input of its own, V.
     string_v: Vec<Option<f64>>,
+    /// Its lowest.
+    string_min_v: Vec<Option<f64>>,
+    /// Its highest.
+    string_max_v: Vec<Option<f64>>,
     /// Air temperature, °C.
     ambient_c: Vec<Option<f64>>,
+    /// Its lowest.
+    ambient_min_c: Vec<Option<f64>>,
+    /// Its highest.
+    ambient_max_c: Vec<Option<f64>>,
     /// What the string was doing.
     phase: Vec<&'static str>,
 }
@@ -205,16 +224,24 @@ impl HistoryOut {
         };
         let scaled = |value: Option<i32>, by: f64| value.map(|value| f64::from(value) / by);
         let mean = |span: Option<Span>, by: f64| scaled(span.map(|s| s.mean), by);
+        let least = |span: Option<Span>, by: f64| scaled(span.map(|s| s.min), by);
+        let most = |span: Option<Span>, by: f64| scaled(span.map(|s| s.max), by);
         self.voltage_mv.push(mv.map(|s| s.mean));
         self.voltage_min_mv.push(mv.map(|s| s.min));
         self.voltage_max_mv.push(mv.map(|s| s.max));
         self.temperature_c.push(mean(dc, 10.0));
-        self.temperature_min_c.push(scaled(dc.map(|s| s.min), 10.0));
-        self.temperature_max_c.push(scaled(dc.map(|s| s.max), 10.0));
+        self.temperature_min_c.push(least(dc, 10.0));
+        self.temperature_max_c.push(most(dc, 10.0));
         self.target_mv.push(head.target_mv.map(|s| s.mean));
         self.current_a.push(mean(head.current_ma, 1e3));
+        self.current_min_a.push(least(head.current_ma, 1e3));
+        self.current_max_a.push(most(head.current_ma, 1e3));
         self.string_v.push(mean(head.string_mv, 1e3));
+        self.string_min_v.push(least(head.string_mv, 1e3));
+        self.string_max_v.push(most(head.string_mv, 1e3));
         self.ambient_c.push(mean(head.ambient_dc, 10.0));
+        self.ambient_min_c.push(least(head.ambient_dc, 10.0));
+        self.ambient_max_c.push(most(head.ambient_dc, 10.0));
         self.phase.push(head.phase.word());
         if self.block.is_some() {
             let known = |value: Option<u32>, by: f64| value.map(|value| f64::from(value) / by);
@@ -223,6 +250,8 @@ impl HistoryOut {
             self.charge.push(known(record.charge_pm, 1e3));
             self.capacity_ah.push(known(record.capacity_cah, 1e2));
             self.quality.push(record.quality.into());
+            self.fault.push(Fault::of_code(record.fault).map_or("another fault", Fault::text));
+            self.flags.push(record.flags);
         }
     }
 }
