@@ -32,17 +32,40 @@ pub fn sizes(root: &Path, figures: &mut Figures) -> Result<(), AnyError> {
 
 /// A daemon that runs only what arrives compiled.
 pub fn lean(root: &Path, figures: &mut Figures) -> Result<(), AnyError> {
-    // A folder of its own: the usual build is not made again afterwards.
-    let target = root.join("target/lean");
-    step("build a daemon without the compiler", || {
-        let options = ["build", "--release", "--package", "evenkeeld", "--no-default-features"];
-        exec(cargo(&options).args(["--bin", "evenkeeld", "--target-dir"]).arg(&target))
-    })?;
+    let lean = variant(root, "without the compiler", &["--no-default-features"], &["evenkeeld"])?;
     let kb = |path: PathBuf| Ok::<_, AnyError>(path.metadata()?.len() as f64 / 1e3);
-    let without = kb(target.join("release/evenkeeld"))?;
+    let without = kb(lean.join("evenkeeld"))?;
     figures.add("evenkeeld without the compiler, program file", without, "kB");
     figures.add("evenkeeld program file", kb(programs(root).join("evenkeeld"))?, "kB");
     Ok(())
+}
+
+/// The folder with another build of the daemon's `programs`. It is made in the
+/// usual target folder, where all but the daemon's own crate is built already,
+/// and moved out of the way of the usual build.
+fn variant(
+    root: &Path,
+    what: &str,
+    features: &[&str],
+    names: &[&str],
+) -> Result<PathBuf, AnyError> {
+    let build = |features: &[&str]| {
+        let package = ["build", "--release", "--package", "evenkeeld", "--bin", "evenkeeld"];
+        let examples = names.iter().filter_map(|name| name.strip_prefix("examples/"));
+        let examples = examples.flat_map(|name| ["--example", name]);
+        exec(cargo(&package).args(examples).args(features))
+    };
+    let folder = root.join("target/bench-variants").join(what.replace(' ', "-"));
+    step(&format!("build a daemon {what}"), || {
+        build(features)?;
+        for name in names {
+            let to = folder.join(name);
+            std::fs::create_dir_all(to.parent().unwrap_or(&folder))?;
+            std::fs::copy(programs(root).join(name), to)?;
+        }
+        build(&[])
+    })?;
+    Ok(folder)
 }
 
 /// A driver with its device, and a plugin of 300 kB that computes nothing.
@@ -73,18 +96,13 @@ fn at_work(
 
 /// The same in the interpreter, as on 32-bit ARM.
 pub fn interpreter(root: &Path, figures: &mut Figures) -> Result<(), AnyError> {
-    let target = root.join("target/interpreter");
-    step("build a daemon with the interpreter", || {
-        let options = ["build", "--release", "--package", "evenkeeld", "--features", "interpreter"];
-        let what = ["--bin", "evenkeeld", "--example", "plugin_cost", "--target-dir"];
-        exec(cargo(&options).args(what).arg(&target))
-    })?;
-    let release = target.join("release");
-    let measure = release.join("examples/plugin_cost");
-    let daemon = release.join("evenkeeld");
+    let names = ["evenkeeld", "examples/plugin_cost"];
+    let folder = variant(root, "with the interpreter", &["--features", "interpreter"], &names)?;
+    let measure = folder.join("examples/plugin_cost");
+    let daemon = folder.join("evenkeeld");
     figures.take("300 kB", &said(Command::new(&measure).arg(&daemon))?, &[]);
     figures.take("megatec", &said(&mut at_work(root, &built(root)?, &measure, &daemon)?)?, &[]);
-    super::gateway::measure_with(root, &release, figures)
+    super::gateway::measure_with(root, &folder, figures)
 }
 
 /// Malformed components against compiler and loader.
