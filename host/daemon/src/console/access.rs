@@ -9,6 +9,7 @@
 //! told to nobody: whatever becomes of the authenticators, it works. Other
 //! names are asked of them ([`super::remote`]).
 
+use super::by::By;
 use super::gate::{self, Peer};
 use super::password::{self, HashError};
 use super::problem::Problem;
@@ -236,31 +237,24 @@ pub async fn answer_form(
     (status = 401, body = Problem, description = "The present password is wrong"),
     (status = 422, body = Problem, description = "The new password is not good enough")))]
 pub async fn password(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<NewPassword>, JsonRejection>,
 ) -> Result<(Cookie, Json<SignedIn>), Problem> {
     let Json(wish) = body.map_err(bad_json)?;
-    let cookie = change(&console, from, &caller, wish).await?;
-    let account = Account { must_change: false, ..caller.account };
-    Ok((cookie, Json(SignedIn::of(&console, &account))))
+    let cookie = change(&by, wish).await?;
+    let account = Account { must_change: false, ..by.caller.account };
+    Ok((cookie, Json(SignedIn::of(&by.console, &account))))
 }
 
 /// The same from the page's form.
-pub async fn password_form(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    form: Result<Form<NewPassword>, FormRejection>,
-) -> Response {
+pub async fn password_form(by: By, form: Result<Form<NewPassword>, FormRejection>) -> Response {
     let attempt = async {
         let Form(wish) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        change(&console, from, &caller, wish).await
+        change(&by, wish).await
     };
     match attempt.await {
         Ok(cookie) => (cookie, Redirect::to("/")).into_response(),
-        Err(problem) => page::password_again(&caller, &problem),
+        Err(problem) => page::password_again(&by.caller, &problem),
     }
 }
 
@@ -278,21 +272,13 @@ pub async fn session(
 /// Sign out; ends the session and its streams.
 #[utoipa::path(post, path = "/api/v1/logout", tag = "access",
     responses((status = 204, description = "Signed out")))]
-pub async fn logout(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-) -> Response {
-    (StatusCode::NO_CONTENT, sign_out(&console, from, caller)).into_response()
+pub async fn logout(by: By) -> Response {
+    (StatusCode::NO_CONTENT, sign_out(by)).into_response()
 }
 
 /// The same from the page's button.
-pub async fn logout_form(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-) -> Response {
-    (sign_out(&console, from, caller), Redirect::to("/login")).into_response()
+pub async fn logout_form(by: By) -> Response {
+    (sign_out(by), Redirect::to("/login")).into_response()
 }
 
 async fn sign_in(console: &Console, from: IpAddr, login: Login) -> Result<Entry, Problem> {
@@ -355,13 +341,8 @@ async fn decide(console: &Console, from: IpAddr, login: Login) -> Result<Entry, 
     begin(console, local_account(name, user.must_change), from).map(|(c, s)| Entry::In(c, s))
 }
 
-async fn change(
-    console: &Console,
-    from: IpAddr,
-    caller: &Caller,
-    wish: NewPassword,
-) -> Result<Cookie, Problem> {
-    let name = &caller.user;
+async fn change(By { console, caller, from }: &By, wish: NewPassword) -> Result<Cookie, Problem> {
+    let (name, from) = (&caller.user, *from);
     if let Some(via) = &caller.account.via {
         return Err(Problem::new(
             StatusCode::CONFLICT,
@@ -422,11 +403,7 @@ async fn verified(
     })
 }
 
-fn sign_out(
-    console: &Console,
-    from: IpAddr,
-    caller: Caller,
-) -> AppendHeaders<[(HeaderName, String); 2]> {
+fn sign_out(By { console, caller, from }: By) -> AppendHeaders<[(HeaderName, String); 2]> {
     if let Shown::Session(session) = caller.shown {
         console.sessions().end(session);
     }

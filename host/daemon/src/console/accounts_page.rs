@@ -8,6 +8,7 @@ use super::api::accounts::{
 };
 use super::by::By;
 use super::page::{self, VERSION, render};
+use super::pages::fields::{Fields, Sent};
 use super::problem::Problem;
 use super::session::Caller;
 use super::sign_in_settings::{self, SignInOut};
@@ -15,10 +16,9 @@ use super::who::Who;
 use super::{Console, clock};
 use crate::accounts::rights::{Area, Level};
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, State};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -46,47 +46,34 @@ struct Secret {
     remark: String,
 }
 
-/// The fields of a form, some of which come several times.
-struct Fields(Vec<(String, String)>);
-
 /// The page.
 pub async fn accounts(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
-) -> Response {
+) -> page::Answer {
     show(&console, &caller, None)
 }
 
 /// A form was sent.
-pub async fn act(by: By, form: Result<Form<Vec<(String, String)>>, FormRejection>) -> Response {
-    let attempt = async {
-        let Form(fields) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        perform(&by, &Fields(fields)).await
-    };
-    match attempt.await {
-        Ok(Some(secret)) => show(&by.console, &by.caller, Some(secret)),
-        Ok(None) => Redirect::to("/accounts").into_response(),
-        Err(problem) => page::refused(&problem),
+pub async fn act(by: By, Sent(fields): Sent<Fields>) -> page::Answer {
+    match perform(&by, &fields).await? {
+        Some(secret) => show(&by.console, &by.caller, Some(secret)),
+        None => Ok(Redirect::to("/accounts").into_response()),
     }
 }
 
-fn show(console: &Console, caller: &Caller, secret: Option<Secret>) -> Response {
-    let page = || {
-        Ok(AccountsPage {
-            version: &VERSION,
-            who: Who::of(caller, Area::Accounts, Level::Configure),
-            users: users_of(console)?,
-            groups: groups_of(console)?,
-            roles: roles_of(console)?,
-            tokens: tokens_of(console)?,
-            sign_in: sign_in_settings::present(console),
-            secret,
-        })
+fn show(console: &Console, caller: &Caller, secret: Option<Secret>) -> page::Answer {
+    let page = AccountsPage {
+        version: &VERSION,
+        who: Who::of(caller, Area::Accounts, Level::Configure),
+        users: users_of(console)?,
+        groups: groups_of(console)?,
+        roles: roles_of(console)?,
+        tokens: tokens_of(console)?,
+        sign_in: sign_in_settings::present(console),
+        secret,
     };
-    match page() {
-        Ok(page) => render(StatusCode::OK, &page),
-        Err(problem) => page::refused(&problem),
-    }
+    Ok(render(StatusCode::OK, &page))
 }
 
 async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
@@ -119,7 +106,7 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
             by.put_user(name, wanted).await?;
         }
         "delete-user" => by.remove_user(name).await?,
-        "put-role" => by.put_role(name, &fields.levels()).await?,
+        "put-role" => by.put_role(name, &levels(fields)).await?,
         "delete-role" => by.remove_role(name).await?,
         "put-group" => by.put_group(name, fields.all("role")).await?,
         "delete-group" => by.remove_group(name).await?,
@@ -132,7 +119,7 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
             let token = TokenIn {
                 name: name.to_owned(),
                 owner: Some(fields.one("owner").to_owned()),
-                scopes: fields.levels(),
+                scopes: levels(fields),
                 expires_unix_ms: Some(clock::unix_ms() + days * DAY_MS),
             };
             let made = by.add_token(token).await?;
@@ -148,27 +135,14 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
     Ok(None)
 }
 
-impl Fields {
-    /// The first value of a field; empty when there is none.
-    fn one(&self, name: &str) -> &str {
-        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
-    }
-
-    /// All values of a field.
-    fn all(&self, name: &str) -> BTreeSet<String> {
-        let values = self.0.iter().filter(|(field, value)| field == name && !value.is_empty());
-        values.map(|(_, value)| value.clone()).collect()
-    }
-
-    /// The level of each area, by fields with their names.
-    fn levels(&self) -> BTreeMap<Area, Level> {
-        let level = |area: Area| {
-            let word = self.one(area.as_str());
-            let level = Level::ALL.into_iter().find(|level| level.as_str() == word)?;
-            (level > Level::None).then_some((area, level))
-        };
-        Area::ALL.into_iter().filter_map(level).collect()
-    }
+/// The level of each area, by fields with their names.
+fn levels(fields: &Fields) -> BTreeMap<Area, Level> {
+    let level = |area: Area| {
+        let word = fields.one(area.as_str());
+        let level = Level::ALL.into_iter().find(|level| level.as_str() == word)?;
+        (level > Level::None).then_some((area, level))
+    };
+    Area::ALL.into_iter().filter_map(level).collect()
 }
 
 impl AccountsPage<'_> {
@@ -209,22 +183,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_as_forms_send_them() {
-        let pairs = [
-            ("act", "put-role"),
-            ("role", "a"),
-            ("role", "b"),
-            ("role", ""),
-            ("audit", "view"),
-            ("alarms", "none"),
-            ("battery", "everything"),
-        ];
+    fn levels_are_read_as_forms_send_them() {
+        let pairs =
+            [("role", "a"), ("audit", "view"), ("alarms", "none"), ("battery", "everything")];
         let fields = Fields(pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec());
-        assert_eq!(fields.one("act"), "put-role");
-        assert_eq!(fields.one("name"), "");
-        assert_eq!(listed(&fields.all("role")), "a, b");
-        assert_eq!(fields.levels(), BTreeMap::from([(Area::Audit, Level::View)]));
-        assert_eq!(allowed(&fields.levels()), "audit: view");
+        assert_eq!(levels(&fields), BTreeMap::from([(Area::Audit, Level::View)]));
+        assert_eq!(allowed(&levels(&fields)), "audit: view");
+        assert_eq!(listed(&BTreeSet::from(["b".to_owned(), "a".to_owned()])), "a, b");
         assert_eq!(allowed(&BTreeMap::new()), "nothing");
         assert_eq!(allowed(&crate::accounts::rights::Rights::ALL.by_name()), "everything");
     }

@@ -6,7 +6,9 @@
 //! cannot be done there.
 
 use super::api::alarms::{ActIn, perform, unknown_language};
+use super::by::By;
 use super::page::{self, VERSION, render};
+use super::pages::fields::Sent;
 use super::pages::reader::preferred;
 use super::problem::Problem;
 use super::session::Caller;
@@ -16,10 +18,10 @@ use crate::accounts::rights::{Area, Level};
 use crate::alarms::Shown;
 use crate::words::{AlarmWords, Lang, words};
 use askama::Template;
-use axum::extract::rejection::{FormRejection, PathRejection};
-use axum::extract::{Extension, Form, Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::alarm::Alarm;
 use evenkeel_core::alarm::book::State as AlarmState;
 use evenkeel_core::events::Severity;
@@ -92,12 +94,9 @@ pub async fn alarms(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Query(query): Query<LangQuery>,
-) -> Response {
+) -> page::Answer {
     let lang = match &query.lang {
-        Some(tag) => match tag.parse() {
-            Ok(lang) => lang,
-            Err(()) => return page::refused(&unknown_language(tag)),
-        },
+        Some(tag) => tag.parse().map_err(|()| unknown_language(tag))?,
         None => preferred(&headers),
     };
     let (alarms, full, unkept) = console.alarms.shown();
@@ -111,31 +110,26 @@ pub async fn alarms(
         unkept: unkept.is_some(),
         rows: alarms.iter().map(|shown| Row::of(lang, shown)).collect(),
     };
-    render(StatusCode::OK, &page)
+    Ok(render(StatusCode::OK, &page))
 }
 
 /// A form was sent.
 pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     path: Result<Path<u64>, PathRejection>,
-    form: Result<Form<ActForm>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let Path(id) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
-        let Form(form) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        let seconds = form.hours.min(HOURS_MAX) * 3_600;
-        let (round, note, reason) = (Some(form.round), form.note, form.reason);
-        let wish = ActIn { round, note, reason, seconds };
-        perform(&console, &caller, id, &form.action, wish).await?;
-        // What is no tag of ours is not carried on.
-        Ok::<_, Problem>(form.lang.parse::<Lang>().ok())
+    Sent(form): Sent<ActForm>,
+) -> page::Answer {
+    let Path(id) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
+    let seconds = form.hours.min(HOURS_MAX) * 3_600;
+    let (round, note, reason) = (Some(form.round), form.note, form.reason);
+    let wish = ActIn { round, note, reason, seconds };
+    perform(&by, id, &form.action, wish).await?;
+    // What is no tag of ours is not carried on.
+    let to = match form.lang.parse::<Lang>() {
+        Ok(lang) => format!("/alarms?lang={}", lang.tag()),
+        Err(()) => "/alarms".to_owned(),
     };
-    match attempt.await {
-        Ok(Some(lang)) => Redirect::to(&format!("/alarms?lang={}", lang.tag())).into_response(),
-        Ok(None) => Redirect::to("/alarms").into_response(),
-        Err(problem) => page::refused(&problem),
-    }
+    Ok(Redirect::to(&to).into_response())
 }
 
 impl AlarmsPage<'_> {

@@ -8,6 +8,8 @@ use super::session::Caller;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use evenkeel_core::events::Event;
+use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Somebody who changes something.
@@ -17,7 +19,7 @@ pub struct By {
     /// Who.
     pub caller: Caller,
     /// From which address.
-    from: String,
+    pub from: IpAddr,
 }
 
 impl FromRequestParts<Arc<Console>> for By {
@@ -30,7 +32,7 @@ impl FromRequestParts<Arc<Console>> for By {
         // The gate puts both there before any handler runs.
         let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::unauthorized)?;
         let Peer(from) = parts.extensions.get().ok_or_else(Problem::unauthorized)?;
-        Ok(Self { console: Arc::clone(console), caller: caller.clone(), from: from.to_string() })
+        Ok(Self { console: Arc::clone(console), caller: caller.clone(), from: *from })
     }
 }
 
@@ -39,8 +41,8 @@ impl By {
     ///
     /// # Errors
     /// What came of it.
-    pub async fn told<T>(&self, order: String, done: Result<T, Problem>) -> Result<T, Problem> {
-        let refused = done.as_ref().err().map(Problem::text);
+    pub async fn told<T, E: Display>(&self, order: String, done: Result<T, E>) -> Result<T, E> {
+        let refused = done.as_ref().err().map(ToString::to_string);
         let told = self.event(order, refused);
         self.console.store.record_promptly(told).await;
         done
@@ -49,7 +51,7 @@ impl By {
     /// That they order this.
     #[must_use]
     pub fn event(&self, order: String, refused: Option<String>) -> Event {
-        let (user, from) = (self.caller.user.clone(), self.from.clone());
+        let (user, from) = (self.caller.user.clone(), self.from.to_string());
         Event::Ordered { user, from, order, refused }
     }
 }

@@ -4,14 +4,13 @@
 
 use super::Console;
 use super::access::bad_json;
-use super::gate::Peer;
+use super::by::By;
 use super::problem::Problem;
-use super::session::Caller;
 use crate::commands::{CommandError, Offered, Parameter};
 use crate::trail;
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use evenkeel_core::danger::danger_of;
 use serde::{Deserialize, Serialize};
@@ -108,9 +107,7 @@ pub async fn commands(State(console): State<Arc<Console>>) -> Json<Vec<CommandOu
     (status = 503, body = Problem, description = "Too many commands wait for the target"),
     (status = 504, body = Problem, description = "No outcome in time; it may still happen")))]
 pub async fn command(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    By { console, caller, from }: By,
     body: Result<Json<CommandIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(wish) = body.map_err(bad_json)?;

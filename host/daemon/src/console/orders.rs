@@ -2,23 +2,19 @@
 //! becomes an event that names who gave it and what came of it.
 
 use super::access::bad_json;
-use super::gate::Peer;
+use super::by::By;
+use super::page;
+use super::pages::fields::Sent;
 use super::problem::Problem;
-use super::session::Caller;
-use super::{Console, page};
 use crate::accounts::rights::{Area, Level};
 use crate::failure::chain;
 use crate::guard::OrderError;
 use axum::Json;
-use axum::extract::rejection::{FormRejection, JsonRejection};
-use axum::extract::{Extension, Form, State};
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::command::{Commission, Order};
-use evenkeel_core::events::Event;
 use serde::Deserialize;
-use std::net::IpAddr;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Longest pause that the page's button gives, s.
@@ -205,31 +201,18 @@ impl OrderIn {
     (status = 409, body = Problem, description = "The guard refused; the detail says why"),
     (status = 503, body = Problem, description = "The guard does not answer")))]
 pub async fn order(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<OrderIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(order) = body.map_err(bad_json)?;
-    give(&console, &caller, from, order).await?;
+    give(&by, order).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The same from the page's buttons.
-pub async fn order_form(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    form: Result<Form<Button>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let Form(button) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        give(&console, &caller, from, pressed(&button)?).await
-    };
-    match attempt.await {
-        Ok(()) => Redirect::to("/").into_response(),
-        Err(problem) => page::refused(&problem),
-    }
+pub async fn order_form(by: By, Sent(button): Sent<Button>) -> page::Answer {
+    give(&by, pressed(&button)?).await?;
+    Ok(Redirect::to("/").into_response())
 }
 
 fn pressed(button: &Button) -> Result<OrderIn, Problem> {
@@ -242,24 +225,13 @@ fn pressed(button: &Button) -> Result<OrderIn, Problem> {
     }
 }
 
-pub(super) async fn give(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
-    order: OrderIn,
-) -> Result<(), Problem> {
+pub(super) async fn give(by: &By, order: OrderIn) -> Result<(), Problem> {
     let (area, level) = (Area::Battery, order.level());
-    if !caller.may(area, level) {
-        return Err(Problem::not_allowed(&caller.user, area, level));
+    if !by.caller.may(area, level) {
+        return Err(Problem::not_allowed(&by.caller.user, area, level));
     }
-    let done = console.orders.give(order.into()).await;
-    let refused = done.as_ref().err().map(ToString::to_string);
-    let (user, from) = (caller.user.clone(), from.to_string());
-    console
-        .store
-        .record_promptly(Event::Ordered { user, from, order: order.text(), refused })
-        .await;
-    done.map_err(|error| problem(&error))
+    let done = by.console.orders.give(order.into()).await;
+    by.told(order.text(), done).await.map_err(|error| problem(&error))
 }
 
 fn problem(error: &OrderError) -> Problem {

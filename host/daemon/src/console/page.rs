@@ -72,6 +72,24 @@ struct PasswordPage<'a> {
     problem: &'a str,
 }
 
+/// What a page's handler answers.
+pub type Answer = Result<Response, Refused>;
+
+/// A page that says why there is not the one that was asked for.
+pub struct Refused(Problem);
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        refused(&self.0)
+    }
+}
+
 /// The live page.
 pub async fn live(
     State(console): State<Arc<Console>>,

@@ -7,8 +7,9 @@
 //! may only look sees no button.
 
 use super::api::plugins::{ActionIn, answered, detail_of, install as put, keep, perform};
-use super::gate::Peer;
+use super::by::By;
 use super::page::{self, VERSION, render};
+use super::pages::fields::{self, Sent};
 use super::plugins_form::{self, GrantField, InstallForm};
 use super::problem::Problem;
 use super::session::Caller;
@@ -24,8 +25,7 @@ use crate::plugin_admin::{BundleInfo, PluginDetail};
 use crate::plugin_status::{PluginState, PluginStatus};
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -89,14 +89,11 @@ pub struct Button {
 pub async fn plugins(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
-) -> Response {
-    let bundles = match answered(console.plugins.bundles()).await {
-        Ok(bundles) => bundles,
-        Err(problem) => return page::refused(&problem),
-    };
+) -> page::Answer {
+    let bundles = answered(console.plugins.bundles()).await?;
     let (who, plugins) =
         (Who::of(&caller, Area::Plugins, Level::Configure), console.plugins.plugins());
-    render(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles })
+    Ok(render(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles }))
 }
 
 /// One plugin.
@@ -104,12 +101,9 @@ pub async fn plugin(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Response {
-    let reports = answered(console.plugins.reports(id.clone())).await;
-    let (detail, reports) = match (detail_of(&console, id).await, reports) {
-        (Ok(detail), Ok(reports)) => (detail, reports),
-        (Err(problem), _) | (_, Err(problem)) => return page::refused(&problem),
-    };
+) -> page::Answer {
+    let detail = detail_of(&console, id.clone()).await?;
+    let reports = answered(console.plugins.reports(id)).await?;
     let mut actions = match detail.status.state {
         PluginState::Disabled => vec![("enable", "Switch on")],
         _ => vec![("restart", "Restart"), ("disable", "Switch off")],
@@ -126,51 +120,28 @@ pub async fn plugin(
     });
     let who = Who::of(&caller, Area::Plugins, Level::Configure);
     let page = PluginPage { version: &VERSION, who, detail: &detail, reports, actions, digest };
-    render(StatusCode::OK, &page)
+    Ok(render(StatusCode::OK, &page))
 }
 
 /// A button was pressed.
 pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     Path(id): Path<String>,
-    form: Result<Form<Button>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let Form(Button { action }) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        perform(&console, &caller, from, id.clone(), action).await?;
-        Ok::<_, Problem>(action)
+    Sent(Button { action }): Sent<Button>,
+) -> page::Answer {
+    perform(&by, id.clone(), action).await?;
+    let to = match action {
+        ActionIn::Remove => "/plugins".to_owned(),
+        _ => format!("/plugins/{id}"),
     };
-    match attempt.await {
-        Ok(ActionIn::Remove) => Redirect::to("/plugins").into_response(),
-        Ok(_) => Redirect::to(&format!("/plugins/{id}")).into_response(),
-        Err(problem) => page::refused(&problem),
-    }
+    Ok(Redirect::to(&to).into_response())
 }
 
 /// A file was sent.
-pub async fn upload(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    form: Result<Multipart, MultipartRejection>,
-) -> Response {
-    let attempt = async {
-        let mut form = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        let bad = |e: axum::extract::multipart::MultipartError| Problem::bad_request(e.body_text());
-        while let Some(field) = form.next_field().await.map_err(bad)? {
-            if field.name() == Some("bundle") {
-                let raw = field.bytes().await.map_err(bad)?;
-                return keep(&console, &caller, from, raw.to_vec()).await;
-            }
-        }
-        Err(Problem::bad_request("no file was chosen"))
-    };
-    match attempt.await {
-        Ok(info) => Redirect::to(&format!("/bundles/{}", info.digest)).into_response(),
-        Err(problem) => page::refused(&problem),
-    }
+pub async fn upload(by: By, form: Result<Multipart, MultipartRejection>) -> page::Answer {
+    let raw = fields::file(form, "bundle").await?;
+    let info = keep(&by, raw.to_vec()).await?;
+    Ok(Redirect::to(&format!("/bundles/{}", info.digest)).into_response())
 }
 
 /// What a bundle asks for, and the form to install it.
@@ -179,41 +150,29 @@ pub async fn bundle(
     Extension(caller): Extension<Caller>,
     Path(digest): Path<String>,
     Query(For { plugin }): Query<For>,
-) -> Response {
-    let bundle = match find(&console, &digest).await {
-        Ok(bundle) => bundle,
-        Err(problem) => return page::refused(&problem),
-    };
+) -> page::Answer {
+    let bundle = find(&console, &digest).await?;
     // An installed copy's values, so that an update asks for nothing twice.
     let id = plugin.unwrap_or_else(|| bundle.name.clone());
     let before = installed(&console, &bundle, id).await;
     let form = before.as_ref().map(InstallForm::of).unwrap_or_default();
     let settings = before.as_ref().map(|before| before.settings.clone()).unwrap_or_default();
     let draft = Draft { form, settings, errors: Texts::new(), problem: String::new() };
-    form_page(StatusCode::OK, &caller, &bundle, before.as_ref(), draft)
+    Ok(form_page(StatusCode::OK, &caller, &bundle, before.as_ref(), draft))
 }
 
 /// The install form was sent.
 pub async fn install(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     Path(digest): Path<String>,
-    form: Result<Form<InstallForm>, FormRejection>,
-) -> Response {
-    let Form(form) = match form {
-        Ok(form) => form,
-        Err(e) => return page::refused(&Problem::bad_request(e.body_text())),
-    };
-    let bundle = match find(&console, &digest).await {
-        Ok(bundle) => bundle,
-        Err(problem) => return page::refused(&problem),
-    };
+    Sent(form): Sent<InstallForm>,
+) -> page::Answer {
+    let bundle = find(&by.console, &digest).await?;
     let id = form.id(&bundle).to_owned();
-    let before = installed(&console, &bundle, id.clone()).await;
+    let before = installed(&by.console, &bundle, id.clone()).await;
     let (status, errors, problem) = match form.wanted(&bundle, before.as_ref()) {
-        Ok(wanted) => match put(&console, &caller, from, wanted).await {
-            Ok(()) => return Redirect::to(&format!("/plugins/{id}")).into_response(),
+        Ok(wanted) => match put(&by, wanted).await {
+            Ok(()) => return Ok(Redirect::to(&format!("/plugins/{id}")).into_response()),
             Err(problem) => (problem.status(), Texts::new(), problem.text()),
         },
         Err(errors) => {
@@ -227,7 +186,7 @@ pub async fn install(
     let known = before.as_ref().map(|before| before.settings.clone()).unwrap_or_default();
     let (settings, _) = settings_form::read(&bundle.settings, &form.fields, &known);
     let draft = Draft { form, settings, errors, problem };
-    form_page(status, &caller, &bundle, before.as_ref(), draft)
+    Ok(form_page(status, &by.caller, &bundle, before.as_ref(), draft))
 }
 
 async fn find(console: &Console, digest: &str) -> Result<BundleInfo, Problem> {

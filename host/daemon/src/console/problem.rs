@@ -4,6 +4,7 @@ use crate::accounts::rights::{Area, Level};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::fmt;
 
 /// What went wrong and what to do.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -80,13 +81,19 @@ impl Problem {
     /// Words for a page.
     #[must_use]
     pub fn text(&self) -> String {
-        self.detail.clone().unwrap_or_else(|| self.title.to_owned())
+        self.to_string()
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.detail.as_deref().unwrap_or(self.title))
     }
 }
 

@@ -6,23 +6,21 @@
 
 use super::Console;
 use super::access::bad_json;
-use super::gate::Peer;
+use super::by::By;
 use super::page;
+use super::pages::fields::Sent;
 use super::problem::Problem;
 use super::remote::Remote;
-use super::session::Caller;
 use crate::accounts::book::BUILT_IN;
 use crate::login::LoginSettings;
 use crate::store::{Store, StoreError};
-use axum::extract::rejection::{FormRejection, JsonRejection};
-use axum::extract::{Extension, Form, Json, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use evenkeel_core::events::Event;
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::settings::forms::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -82,31 +80,18 @@ pub async fn get(State(console): State<Arc<Console>>) -> Json<SignInOut> {
     (status = 409, body = Problem, description = "`by-file`: the configuration file decides; \
         `refused`: the detail says why")))]
 pub async fn put(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<SignInIn>, JsonRejection>,
 ) -> Result<Json<SignInOut>, Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
-    change(&console, &caller, from, wanted).await?;
-    Ok(Json(present(&console)))
+    change(&by, wanted).await?;
+    Ok(Json(present(&by.console)))
 }
 
 /// The same from the page's form.
-pub async fn put_form(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    form: Result<Form<SignInForm>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let Form(form) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        change(&console, &caller, from, form.wanted().map_err(Problem::bad_request)?).await
-    };
-    match attempt.await {
-        Ok(()) => Redirect::to("/accounts").into_response(),
-        Err(problem) => page::refused(&problem),
-    }
+pub async fn put_form(by: By, Sent(form): Sent<SignInForm>) -> page::Answer {
+    change(&by, form.wanted().map_err(Problem::bad_request)?).await?;
+    Ok(Redirect::to("/accounts").into_response())
 }
 
 /// What was decided here before, if anything was.
@@ -151,25 +136,17 @@ impl SignInForm {
     }
 }
 
-async fn change(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
-    wanted: SignInIn,
-) -> Result<(), Problem> {
+async fn change(by: &By, wanted: SignInIn) -> Result<(), Problem> {
     let names = wanted.authenticators.join(", ");
     let order = match names.as_str() {
         "" => "let the accounts that are kept here decide alone about sign-ins".to_owned(),
         names => format!("let {} decide about sign-ins", crate::caps::one_line(names, 200)),
     };
-    let done = accept(console, caller, wanted).await;
-    let (user, from) = (caller.user.clone(), from.to_string());
-    let refused = done.as_ref().err().map(Problem::text);
-    console.store.record(Event::Ordered { user, from, order, refused });
-    done
+    let done = accept(by, wanted).await;
+    by.told(order, done).await
 }
 
-async fn accept(console: &Console, caller: &Caller, wanted: SignInIn) -> Result<(), Problem> {
+async fn accept(By { console, caller, .. }: &By, wanted: SignInIn) -> Result<(), Problem> {
     let refused = |kind, detail: String| {
         Problem::new(StatusCode::CONFLICT, kind, "The sign-in is as it was").detail(detail)
     };

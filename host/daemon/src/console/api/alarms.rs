@@ -7,15 +7,15 @@ use crate::alarms::{AlarmError, Shown};
 use crate::clock;
 use crate::console::Console;
 use crate::console::access::bad_json;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::failure::chain;
 use crate::store::{Store, StoreError};
 use crate::trail;
 use crate::words::{Lang, words};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use evenkeel_core::alarm::book::{Mark, Member, Shelf};
 use evenkeel_core::alarm::preview::Count;
@@ -277,14 +277,13 @@ pub async fn alarms(
         (status = 409, body = Problem, description = "Its state does not allow it, or it changed"),
         (status = 503, body = Problem, description = "It cannot be kept, and is not done")))]
 pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     path: Result<Path<(u64, String)>, PathRejection>,
     body: Result<Json<ActIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path((id, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
     let Json(wish) = body.map_err(bad_json)?;
-    perform(&console, &caller, id, &action, wish).await?;
+    perform(&by, id, &action, wish).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -335,13 +334,7 @@ pub async fn preview(
 }
 
 /// What the API and the page do alike.
-pub(crate) async fn perform(
-    console: &Console,
-    caller: &Caller,
-    id: u64,
-    action: &str,
-    wish: ActIn,
-) -> Result<(), Problem> {
+pub(crate) async fn perform(by: &By, id: u64, action: &str, wish: ActIn) -> Result<(), Problem> {
     let act = match action {
         "acknowledge" => Act::Acknowledge { note: wish.note },
         "shelve" => Act::Shelve { seconds: wish.seconds, reason: wish.reason },
@@ -354,7 +347,8 @@ pub(crate) async fn perform(
         }
     };
     trail::is_to(act_in_words(id, &act));
-    console.alarms.act(id, wish.round, &act, &caller.user).await.map_err(|e| problem(&e))
+    let done = by.console.alarms.act(id, wish.round, &act, &by.caller.user).await;
+    done.map_err(|e| problem(&e))
 }
 
 /// For the audit log: `shelve alarm 3 for 600 s: fan on order`.

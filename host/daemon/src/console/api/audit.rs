@@ -3,14 +3,13 @@
 
 use super::{Answer, bad_query, off_thread};
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
+use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -73,11 +72,7 @@ pub async fn audit(
 #[utoipa::path(get, path = "/api/v1/audit/export", tag = "records", responses(
     (status = 200, description = "JSON lines", content_type = "application/jsonl", body = String),
     (status = 403, body = Problem)))]
-pub async fn export(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-) -> Result<Response, Problem> {
+pub async fn export(By { console, caller, from }: By) -> Result<Response, Problem> {
     console.store.audit(&caller.user, &from.to_string(), "export the audit log", "done");
     // The export tells of itself.
     console.store.seal_audit().done().await.map_err(|e| Problem::store(&e))?;

@@ -2,20 +2,17 @@
 //! force, another one, a dry run, and how all of it is doing.
 
 use crate::console::access::bad_json;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::console::{Console, clock};
 use crate::jobs::{NotTaken, status};
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use evenkeel_core::automation::{Document, Problem as Wrong};
-use evenkeel_core::events::Event;
 use evenkeel_core::rehearsal::{Script, Table, What};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -198,44 +195,34 @@ pub async fn automation(State(console): State<Arc<Console>>) -> Json<AutomationO
     (status = 409, body = Problem, description = "It is wrong; the detail says where and how"),
     (status = 428, body = Problem, description = "Something in it can hurt and is not in `confirm`")))]
 pub async fn put(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<AutomationIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
+    accept(&by, wanted).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Take what was sent into force, or only look at it.
+pub(in crate::console) async fn accept(by: &By, wanted: AutomationIn) -> Result<(), Problem> {
     let document = read(wanted.toml.as_deref(), wanted.document)?
         .ok_or_else(|| Problem::bad_request("give one of toml and document"))?;
     if wanted.check_only {
-        return console
-            .automation
-            .check(document)
-            .map(|()| StatusCode::NO_CONTENT)
-            .map_err(problem);
+        return by.console.automation.check(document).map_err(problem);
     }
-    let done = take(&console, from, &caller.user, document).await;
-    done.map(|()| StatusCode::NO_CONTENT).map_err(problem)
+    take(by, document).await.map_err(problem)
 }
 
 /// What the API and the pages do alike: take a document into force, and tell
 /// who did.
-pub(in crate::console) async fn take(
-    console: &Console,
-    from: IpAddr,
-    user: &str,
-    document: Document,
-) -> Result<(), NotTaken> {
+pub(in crate::console) async fn take(by: &By, document: Document) -> Result<(), NotTaken> {
     let what = format!(
         "take {} rules, {} jobs and {} entries of the calendar into force",
         document.rule.len(),
         document.job.len(),
         document.schedule.len()
     );
-    let done = console.automation.put(document).await;
-    let refused = done.as_ref().err().map(ToString::to_string);
-    let (user, from) = (user.to_owned(), from.to_string());
-    console.store.record(Event::Ordered { user, from, order: what, refused });
-    done
+    let done = by.console.automation.put(document).await;
+    by.told(what, done).await
 }
 
 /// A dry run: what would happen, and nothing of it does.

@@ -3,9 +3,8 @@
 
 use super::Answer;
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::failure::chain;
 use crate::firmware::keeper::KeeperError;
 use crate::firmware::preflight::Hindrance;
@@ -14,7 +13,7 @@ use crate::store::StoreError;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use evenkeel_core::events::Event;
 use evenkeel_signing::Kind;
@@ -140,9 +139,7 @@ pub async fn firmware(State(console): State<Arc<Console>>) -> Answer<FirmwareOut
     (status = 411, body = Problem, description = "No Content-Length"),
     (status = 413, body = Problem, description = "Too long for firmware")))]
 pub async fn install(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(peer)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    By { console, caller, from: peer }: By,
     query: Result<Query<InstallIn>, QueryRejection>,
     headers: HeaderMap,
     body: Body,

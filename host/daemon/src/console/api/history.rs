@@ -4,18 +4,16 @@
 use super::{Answer, QualityOut, bad_query, first_over, licence, off_thread};
 use crate::clock;
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::failure::chain;
 use crate::store::history::{Imported, Whose};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
-use evenkeel_core::events::Event;
 use evenkeel_core::history::chart::POINTS_MAX;
 use evenkeel_core::history::record::DUTY_FULL;
 use evenkeel_core::history::{Damage, Key, Level, Point, Span};
@@ -331,19 +329,14 @@ pub async fn check(State(console): State<Arc<Console>>) -> Answer<CheckOut> {
     responses((status = 200, body = ImportOut),
         (status = 409, body = Problem, description = "Another import is under way"),
         (status = 413, body = Problem), (status = 422, body = Problem, description = "Damaged")))]
-pub async fn import(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    request: extract::Request,
-) -> Answer<ImportOut> {
-    let path = console.data_dir.join(UPLOAD);
-    let _own = console.imports.try_acquire().map_err(|_| {
+pub async fn import(by: By, request: extract::Request) -> Answer<ImportOut> {
+    let path = by.console.data_dir.join(UPLOAD);
+    let _own = by.console.imports.try_acquire().map_err(|_| {
         Problem::new(StatusCode::CONFLICT, "import", "Another import is under way")
             .detail("wait until it has ended")
     })?;
     let file = upload(&path, request.into_body()).await;
-    let store = console.store.clone();
+    let store = by.console.store.clone();
     let done = match file {
         Ok(file) => tokio::task::spawn_blocking(move || store.import(BufReader::new(file)))
             .await
@@ -351,11 +344,7 @@ pub async fn import(
             .map_err(|error| refused(&chain(&error))),
         Err(problem) => Err(problem),
     };
-    let order = "import history".to_owned();
-    let refusal = done.as_ref().err().map(Problem::text);
-    let (user, from) = (caller.user.clone(), from.to_string());
-    console.store.record(Event::Ordered { user, from, order, refused: refusal });
-    let Imported { columns, added, present } = done?;
+    let Imported { columns, added, present } = by.told("import history".to_owned(), done).await?;
     Ok(Json(ImportOut { columns, sheets_added: added, sheets_present: present }))
 }
 

@@ -3,16 +3,15 @@
 
 use super::Answer;
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::failure::chain;
-use crate::licence::{By, LicenceError, Licences, Status};
+use crate::licence::{self, LicenceError, Licences, Status};
 use crate::store::StoreError;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use evenkeel_core::licence::OVER;
 use serde::Serialize;
@@ -70,16 +69,11 @@ pub async fn licence(State(console): State<Arc<Console>>) -> Json<LicenceOut> {
     (status = 409, body = Problem, description = "Too many licences"),
     (status = 413, body = Problem, description = "Too long for a licence"),
     (status = 422, body = Problem, description = "Not signed by a trusted licence key")))]
-pub async fn install(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer<LicenceOut> {
+pub async fn install(by: By, body: Result<Bytes, BytesRejection>) -> Answer<LicenceOut> {
     let too_long = |_| problem(&LicenceError::Oversized);
     let raw = body.map_err(too_long)?;
-    let by = By { user: caller.user, from: from.to_string() };
-    change(&console, move |licences| licences.install(&raw, &by).map(|_| ())).await
+    let who = licence_by(&by);
+    change(&by.console, move |licences| licences.install(&raw, &who).map(|_| ())).await
 }
 
 /// Remove a licence.
@@ -87,20 +81,19 @@ pub async fn install(
     params(("name" = String, Path, description = "From the list")), responses(
     (status = 200, body = LicenceOut),
     (status = 404, body = Problem, description = "There is no such licence")))]
-pub async fn remove(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-) -> Answer<LicenceOut> {
-    let by = By { user: caller.user, from: from.to_string() };
-    change(&console, move |licences| licences.remove(&name, &by)).await
+pub async fn remove(by: By, Path(name): Path<String>) -> Answer<LicenceOut> {
+    let who = licence_by(&by);
+    change(&by.console, move |licences| licences.remove(&name, &who)).await
 }
 
 /// What is said instead of values that the licence does not cover.
 pub(super) fn over() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "licence", "This block is over the licence")
         .detail(format!("{OVER}; GET /api/v1/licence says how many blocks are within"))
+}
+
+fn licence_by(By { caller, from, .. }: &By) -> licence::By {
+    licence::By { user: caller.user.clone(), from: from.to_string() }
 }
 
 async fn change(

@@ -5,19 +5,16 @@
 use crate::config::PluginGrant;
 use crate::console::Console;
 use crate::console::access::bad_json;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Reply, Wanted};
 use crate::plugin_status::PluginStatus;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use evenkeel_core::events::Event;
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -102,13 +99,11 @@ pub async fn bundles(
     (status = 200, body = BundleInfo),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn upload(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BundleInfo>, Problem> {
     let raw = body.map_err(too_long)?;
-    keep(&console, &caller, from, raw.to_vec()).await.map(Json)
+    keep(&by, raw.to_vec()).await.map(Json)
 }
 
 /// What a bundle is and asks for, without keeping it.
@@ -130,15 +125,10 @@ pub async fn inspect(
     (status = 204, description = "Gone"),
     (status = 404, body = Problem),
     (status = 409, body = Problem, description = "In use")))]
-pub async fn delete_bundle(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    Path(digest): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn delete_bundle(by: By, Path(digest): Path<String>) -> Result<StatusCode, Problem> {
     let what = format!("delete the bundle {}", shown(&digest));
-    let done = answered(console.plugins.delete_bundle(digest)).await;
-    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+    let done = answered(by.console.plugins.delete_bundle(digest)).await;
+    by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Install a plugin, or change an installed one.
@@ -147,13 +137,11 @@ pub async fn delete_bundle(
     (status = 409, body = Problem,
         description = "`consent` or `confirm`: say more; `refused`, `conflict`: the detail says why")))]
 pub async fn put(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<PluginIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
-    install(&console, &caller, from, wanted).await.map(|()| StatusCode::NO_CONTENT)
+    install(&by, wanted).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Switch a plugin on or off, restart it, roll it back or remove it.
@@ -163,12 +151,10 @@ pub async fn put(
     (status = 404, body = Problem),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     Path((id, action)): Path<(String, ActionIn)>,
 ) -> Result<StatusCode, Problem> {
-    perform(&console, &caller, from, id, action).await.map(|()| StatusCode::NO_CONTENT)
+    perform(&by, id, action).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// A vendor's key to be trusted.
@@ -202,15 +188,13 @@ pub async fn keys(State(console): State<Arc<Console>>) -> Result<Json<Vec<KeyInf
     responses((status = 200, body = KeyInfo),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn add_key(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Json<KeyIn>, JsonRejection>,
 ) -> Result<Json<KeyInfo>, Problem> {
     let Json(KeyIn { key, fingerprint }) = body.map_err(bad_json)?;
     let what = format!("trust the vendor's key {}", shown(&fingerprint));
-    let done = answered(console.plugins.add_key(key, fingerprint)).await;
-    told(&console, &caller, from, what, done).map(Json)
+    let done = answered(by.console.plugins.add_key(key, fingerprint)).await;
+    by.told(what, done).await.map(Json)
 }
 
 /// Trust a key no more. Plugins that it signed stop at once.
@@ -218,16 +202,14 @@ pub async fn add_key(
     tag = "plugins", params(("id" = String, Path)), responses(
     (status = 204, description = "Done"), (status = 404, body = Problem)))]
 pub async fn withdraw_key(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     Path(id): Path<String>,
     body: Result<Json<WithdrawIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
     let Json(WithdrawIn { reason }) = body.map_err(bad_json)?;
     let what = format!("withdraw the trust in the key {}", shown(&id));
-    let done = answered(console.plugins.withdraw_key(id, reason)).await;
-    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+    let done = answered(by.console.plugins.withdraw_key(id, reason)).await;
+    by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Trust a key again that was withdrawn here.
@@ -235,15 +217,10 @@ pub async fn withdraw_key(
     params(("id" = String, Path)), responses(
     (status = 204, description = "Done; restart what it signed"),
     (status = 404, body = Problem)))]
-pub async fn restore_key(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn restore_key(by: By, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let what = format!("trust the key {} again", shown(&id));
-    let done = answered(console.plugins.restore_key(id)).await;
-    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+    let done = answered(by.console.plugins.restore_key(id)).await;
+    by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// Take a keyring of the platform into force: new keys, revocations, least
@@ -253,15 +230,13 @@ pub async fn restore_key(
     (status = 204, description = "In force"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_keyring(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
     let raw = body.map_err(too_long)?;
     let what = format!("take a keyring of {} bytes into force", raw.len());
-    let done = answered(console.plugins.put_keyring(raw.to_vec())).await;
-    told(&console, &caller, from, what, done).map(|()| StatusCode::NO_CONTENT)
+    let done = answered(by.console.plugins.put_keyring(raw.to_vec())).await;
+    by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// What the plugin host knows of a plugin, and how far it is as a notifier.
@@ -276,45 +251,33 @@ pub(in crate::console) async fn detail_of(
 }
 
 /// Keep an upload.
-pub(in crate::console) async fn keep(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
-    raw: Vec<u8>,
-) -> Result<BundleInfo, Problem> {
+pub(in crate::console) async fn keep(by: &By, raw: Vec<u8>) -> Result<BundleInfo, Problem> {
     let what = format!("upload a plugin bundle of {} bytes", raw.len());
-    let done = answered(console.plugins.upload(raw)).await;
+    let done = answered(by.console.plugins.upload(raw)).await;
     let what = match &done {
         Ok(info) => format!("{what}: {} {}, signed by {}", info.name, info.version, info.signer),
         Err(_) => what,
     };
-    told(console, caller, from, what, done)
+    by.told(what, done).await
 }
 
 /// Install or change a plugin.
-pub(in crate::console) async fn install(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
-    wanted: PluginIn,
-) -> Result<(), Problem> {
+pub(in crate::console) async fn install(by: &By, wanted: PluginIn) -> Result<(), Problem> {
     let PluginIn { plugin, bundle, consent } = wanted;
     let source = bundle.as_deref().map_or("the firmware".to_owned(), shown);
     let what = format!("install or change the plugin {} from {source}", shown(plugin.id()));
-    let done = answered(console.plugins.put(Wanted { plugin, bundle, consent })).await;
-    told(console, caller, from, what, done)
+    let done = answered(by.console.plugins.put(Wanted { plugin, bundle, consent })).await;
+    by.told(what, done).await
 }
 
 /// Do something to an installed plugin.
 pub(in crate::console) async fn perform(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
+    by: &By,
     id: String,
     action: ActionIn,
 ) -> Result<(), Problem> {
     let what = format!("{} the plugin {}", action.words(), shown(&id));
-    let plugins = &console.plugins;
+    let plugins = &by.console.plugins;
     let done = answered(match action {
         ActionIn::Enable => plugins.switch(id, true),
         ActionIn::Disable => plugins.switch(id, false),
@@ -323,21 +286,7 @@ pub(in crate::console) async fn perform(
         ActionIn::Remove => plugins.remove(id),
     })
     .await;
-    told(console, caller, from, what, done)
-}
-
-/// Record what was wanted and what came of it.
-pub(super) fn told<T>(
-    console: &Console,
-    caller: &Caller,
-    from: IpAddr,
-    order: String,
-    done: Result<T, Problem>,
-) -> Result<T, Problem> {
-    let (user, from) = (caller.user.clone(), from.to_string());
-    let refused = done.as_ref().err().map(Problem::text);
-    console.store.record(Event::Ordered { user, from, order, refused });
-    done
+    by.told(what, done).await
 }
 
 pub(in crate::console) async fn answered<T>(reply: Reply<T>) -> Result<T, Problem> {

@@ -2,14 +2,13 @@
 //! recordings for whoever answers for the plugins. A recording holds what the
 //! plugin was told by its device and its peers, so that taking one is an event.
 
-use super::plugins::{answered, told};
+use super::plugins::answered;
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::plugin::report::Report;
 use axum::Json;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
@@ -34,17 +33,15 @@ pub async fn list(
     (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
     (status = 404, body = Problem)))]
 pub async fn recording(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    Extension(caller): Extension<Caller>,
+    by: By,
     Path((id, unix_ms)): Path<(String, u64)>,
 ) -> Result<Response, Problem> {
     let what =
         format!("take the recording of a failure of the plugin {}", super::plugins::shown(&id));
     // Only of one that exists, so that the header below is a sane one.
     let attached = format!("attachment; filename=\"{id}.{unix_ms}.rec\"");
-    let done = answered(console.plugins.recording(id, unix_ms)).await;
-    let bytes = told(&console, &caller, from, what, done)?;
+    let done = answered(by.console.plugins.recording(id, unix_ms)).await;
+    let bytes = by.told(what, done).await?;
     let kinds = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, attached),

@@ -8,12 +8,13 @@ use crate::clock;
 use crate::console::Console;
 use crate::console::api::audit::AuditOut;
 use crate::console::api::off_thread;
+use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::store::StoreError;
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
 use evenkeel_signing::audit::{Fault, Report, verify};
 use fluent_bundle::FluentArgs;
 use serde::Deserialize;
@@ -54,38 +55,35 @@ pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(query): Query<AuditQuery>,
-) -> Response {
-    let page = async {
-        let store = console.store.clone();
-        let before = query.before;
-        let lines = off_thread(&console, move || match before {
-            Some(seq) => store.audit_lines(Some(seq.saturating_sub(PAGE + 1)), PAGE as usize),
-            None => store.audit_lines(None, PAGE as usize),
-        });
-        let lines = lines.await?.map_err(|e| Problem::store(&e))?;
-        let read = lines.iter().filter_map(|line| serde_json::from_slice::<AuditOut>(line).ok());
-        let read: Vec<AuditOut> =
-            read.filter(|entry| before.is_none_or(|b| entry.seq < b)).collect();
-        let older = read.first().map_or(0, |entry| if entry.seq > 1 { entry.seq } else { 0 });
-        let unreadable = read.len() < lines.len() && before.is_none();
-        let wanted = query.text.trim().to_lowercase();
-        let entries = read.into_iter().rev().filter(|entry| entry.has(&wanted)).collect();
-        let verdict = match query.check.is_empty() {
-            true => None,
-            false => Some(checked(&console, &reader).await?),
-        };
-        Ok(AuditPage {
-            version: &VERSION,
-            who: reader.who(Area::Audit, Level::View),
-            entries,
-            text: query.text.clone(),
-            verdict,
-            older,
-            newest: before.is_some(),
-            unreadable,
-        })
+) -> page::Answer {
+    let store = console.store.clone();
+    let before = query.before;
+    let lines = off_thread(&console, move || match before {
+        Some(seq) => store.audit_lines(Some(seq.saturating_sub(PAGE + 1)), PAGE as usize),
+        None => store.audit_lines(None, PAGE as usize),
+    });
+    let lines = lines.await?.map_err(|e| Problem::store(&e))?;
+    let read = lines.iter().filter_map(|line| serde_json::from_slice::<AuditOut>(line).ok());
+    let read: Vec<AuditOut> = read.filter(|entry| before.is_none_or(|b| entry.seq < b)).collect();
+    let older = read.first().map_or(0, |entry| if entry.seq > 1 { entry.seq } else { 0 });
+    let unreadable = read.len() < lines.len() && before.is_none();
+    let wanted = query.text.trim().to_lowercase();
+    let entries = read.into_iter().rev().filter(|entry| entry.has(&wanted)).collect();
+    let verdict = match query.check.is_empty() {
+        true => None,
+        false => Some(checked(&console, &reader).await?),
     };
-    reader.answer(page.await)
+    let page = AuditPage {
+        version: &VERSION,
+        who: reader.who(Area::Audit, Level::View),
+        entries,
+        text: query.text.clone(),
+        verdict,
+        older,
+        newest: before.is_some(),
+        unreadable,
+    };
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 async fn checked(console: &Console, reader: &Reader) -> Result<(&'static str, String), Problem> {

@@ -1,26 +1,25 @@
 //! Rules and jobs (facts/console-ux.md §5 page 16): what there is and how it is
 //! doing, with a form for each; the whole document for who prefers a text.
 
-use super::VERSION;
 use super::edit::digest;
+use super::fields::Sent;
 use super::reader::Reader;
+use super::{Done, VERSION};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use crate::console::Console;
-use crate::console::api::automation::{AutomationIn, put};
+use crate::console::api::automation::{AutomationIn, accept};
 use crate::console::api::off_thread;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::page;
 use crate::console::problem::Problem;
-use crate::console::session::Caller;
 use crate::console::who::Who;
 use crate::jobs::status::{JobStatus, Status};
 use crate::words::number::span;
 use askama::Template;
-use axum::Json;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::automation::Document;
 use evenkeel_core::jobs::Job;
 use fluent_bundle::FluentArgs;
@@ -53,13 +52,6 @@ struct JobRow {
     last: Option<(bool, String, String)>,
 }
 
-/// What was just done.
-#[derive(Default, Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    saved: String,
-}
-
 /// The document, changed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,34 +64,21 @@ pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(done): Query<Done>,
-) -> Response {
-    let page = page_of(&console, &reader).await;
-    reader.answer(page.map(|page| AutomationPage { saved: !done.saved.is_empty(), ..page }))
+) -> page::Answer {
+    let page = AutomationPage { saved: done.saved(), ..page_of(&console, &reader).await? };
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// The whole document was sent.
-pub async fn change(
-    State(console): State<Arc<Console>>,
-    peer: Extension<Peer>,
-    caller: Extension<Caller>,
-    reader: Reader,
-    form: Result<Form<Changed>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let Form(Changed { toml }) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        // Browsers end lines as mail does.
-        let toml = toml.replace("\r\n", "\n");
-        let wanted = AutomationIn::toml(toml.clone());
-        match put(State(console.clone()), peer, caller, Ok(Json(wanted))).await {
-            Ok(_) => Ok(Redirect::to("/automation?saved=yes").into_response()),
-            Err(refused) => {
-                let page = page_of(&console, &reader).await?;
-                let page = AutomationPage { toml, problem: refused.text(), ..page };
-                Ok(reader.show(refused.status(), &page))
-            }
-        }
+pub async fn change(by: By, reader: Reader, Sent(Changed { toml }): Sent<Changed>) -> page::Answer {
+    // Browsers end lines as mail does.
+    let toml = toml.replace("\r\n", "\n");
+    let Err(refused) = accept(&by, AutomationIn::toml(toml.clone())).await else {
+        return Ok(Redirect::to("/automation?saved=yes").into_response());
     };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    let page = page_of(&by.console, &reader).await?;
+    let page = AutomationPage { toml, problem: refused.text(), ..page };
+    Ok(reader.show(refused.status(), &page))
 }
 
 async fn page_of<'a>(

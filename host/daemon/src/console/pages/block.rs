@@ -2,17 +2,18 @@
 //! and where it hangs. Its address is `/blocks/<string>-<block>`.
 
 use super::chart::{At, Scale};
+use super::fields::{Fields, Sent};
 use super::figure::Figure;
 use super::reader::Reader;
 use super::span::{Choice, Span};
 use super::string::{POINTS, present, series, status_of, subject};
-use super::{VERSION, events, fields, none};
+use super::{VERSION, events, none};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use crate::console::Console;
 use crate::console::api::strings::BlockOut;
 use crate::console::api::{first_over, off_thread};
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page;
 use crate::console::problem::Problem;
@@ -20,9 +21,9 @@ use crate::console::who::Who;
 use crate::store::history::Whose;
 use crate::words::number::{Style, measured, span, with_unit};
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::alarm::Place;
 use evenkeel_core::history::Point;
 use serde::Deserialize;
@@ -67,35 +68,23 @@ pub async fn show(
     reader: Reader,
     Path(id): Path<String>,
     Query(query): Query<BlockQuery>,
-) -> Response {
-    let page = page_of(&console, &reader, &id, &query).await;
-    reader.answer(page)
+) -> page::Answer {
+    let page = page_of(&console, &reader, &id, &query).await?;
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// A button was pressed.
-pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    reader: Reader,
-    Path(id): Path<String>,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let (string, block) = named(&id)?;
-        let (_, found) = found(&console, string, block)?;
-        let wish = sent.one("order").to_owned();
-        let order = match wish.as_str() {
-            "locate" => {
-                OrderIn::Locate { bus: found.bus, address: found.address, seconds: LOCATE_S }
-            }
-            "measure" => OrderIn::Measure { string, block },
-            _ => return Err(Problem::bad_request("there is no such button")),
-        };
-        give(&console, &reader.caller, from, order).await?;
-        Ok(Redirect::to(&format!("/blocks/{string}-{block}?told={wish}")).into_response())
+pub async fn act(by: By, Path(id): Path<String>, Sent(sent): Sent<Fields>) -> page::Answer {
+    let (string, block) = named(&id)?;
+    let (_, found) = found(&by.console, string, block)?;
+    let wish = sent.one("order");
+    let order = match wish {
+        "locate" => OrderIn::Locate { bus: found.bus, address: found.address, seconds: LOCATE_S },
+        "measure" => OrderIn::Measure { string, block },
+        _ => return Err(Problem::bad_request("there is no such button").into()),
     };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    give(&by, order).await?;
+    Ok(Redirect::to(&format!("/blocks/{string}-{block}?told={wish}")).into_response())
 }
 
 async fn page_of<'a>(

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::console::Console;
 use crate::console::api::discharges::find;
 use crate::console::api::{first_over, off_thread};
+use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::guard::RecordRows;
@@ -21,7 +22,7 @@ use crate::store::PastDischarge;
 use crate::words::number::{Style, measured, plain, span};
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
 use evenkeel_core::discharge::{BlockDischarge, End, Reading};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -97,8 +98,8 @@ pub async fn show(
     reader: Reader,
     Path(id): Path<String>,
     Query(query): Query<DischargeQuery>,
-) -> Response {
-    reader.answer(page_of(&console, &reader, &id, &query).await)
+) -> page::Answer {
+    Ok(reader.show(StatusCode::OK, &page_of(&console, &reader, &id, &query).await?))
 }
 
 async fn page_of<'a>(

@@ -7,6 +7,7 @@ use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use crate::console::Console;
 use crate::console::api::off_thread;
+use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::plant::number;
@@ -15,7 +16,7 @@ use crate::words::Lang;
 use crate::words::number::{measured, span};
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -62,19 +63,17 @@ pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(query): Query<DischargesQuery>,
-) -> Response {
-    let page = async {
-        let store = console.store.clone();
-        let read = off_thread(&console, move || store.discharges(query.string)).await?;
-        let past = read.map_err(|e| Problem::store(&e))?;
-        Ok(DischargesPage {
-            version: &VERSION,
-            who: reader.who(Area::History, Level::View),
-            rows: past.iter().map(|past| Row::of(reader.lang, past)).collect(),
-            string: query.string.unwrap_or(0),
-        })
+) -> page::Answer {
+    let store = console.store.clone();
+    let read = off_thread(&console, move || store.discharges(query.string)).await?;
+    let past = read.map_err(|e| Problem::store(&e))?;
+    let page = DischargesPage {
+        version: &VERSION,
+        who: reader.who(Area::History, Level::View),
+        rows: past.iter().map(|past| Row::of(reader.lang, past)).collect(),
+        string: query.string.unwrap_or(0),
     };
-    reader.answer(page.await)
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 impl Row {

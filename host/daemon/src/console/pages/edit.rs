@@ -6,13 +6,14 @@ use super::fields::Fields;
 use super::reader::Reader;
 use crate::console::Console;
 use crate::console::api::automation::take;
+use crate::console::by::By;
 use crate::jobs::NotTaken;
+use axum::http::StatusCode;
 use evenkeel_core::automation::{Document, Problem as Wrong};
 use evenkeel_core::jobs::Danger;
 use evenkeel_core::rules::RuleError;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// What is wrong with a form.
 #[derive(Default)]
@@ -31,6 +32,11 @@ impl Errors {
         self.fields.is_empty() && self.whole.is_empty() && self.dangers.is_empty()
     }
 
+    /// The status of the page that shows them.
+    pub fn status(&self) -> StatusCode {
+        if self.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+    }
+
     /// At this field; empty: nothing.
     pub fn at(&self, field: &str) -> &str {
         self.fields.get(field).map_or("", String::as_str)
@@ -46,19 +52,18 @@ pub fn digest(console: &Console) -> String {
 /// Take a document into force for somebody, with what they confirmed. What is
 /// wrong with an expression is said at the field `when` of the rule `rule`.
 pub async fn put(
-    console: &Console,
-    (reader, from): (&Reader, IpAddr),
+    (by, reader): (&By, &Reader),
     mut document: Document,
     fields: &Fields,
     rule: &str,
 ) -> Errors {
     let mut errors = Errors::default();
-    if fields.one("seen") != digest(console) {
+    if fields.one("seen") != digest(&by.console) {
         errors.whole = reader.word("page-automation-changed");
         return errors;
     }
     confirm(&mut document, fields);
-    match take(console, from, &reader.caller.user, document).await {
+    match take(by, document).await {
         Ok(()) => {}
         Err(NotTaken::Problem(Wrong::Unconfirmed(dangers))) => errors.dangers = dangers,
         Err(NotTaken::Problem(Wrong::Rule(error @ RuleError::Expression { .. }))) => {

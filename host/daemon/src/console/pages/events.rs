@@ -3,19 +3,18 @@
 //! address.
 
 use super::reader::Reader;
-use super::thresholds::urlencoded;
-use super::{VERSION, moment};
+use super::{VERSION, moment, urlencoded};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use crate::console::Console;
 use crate::console::api::off_thread;
+use crate::console::page;
 use crate::console::who::Who;
 use crate::store::{Store, StoredEvent};
 use crate::words::{Lang, words};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
 use evenkeel_core::alarm::Place;
 use evenkeel_core::events::{Category, Event, Severity};
 use evenkeel_core::jobs::fields;
@@ -117,7 +116,7 @@ pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(query): Query<EventsQuery>,
-) -> Response {
+) -> page::Answer {
     let time = |text: &str| (!text.trim().is_empty()).then(|| moment::parse(text));
     let (from, to) = (time(&query.from), time(&query.to));
     let (from_problem, to_problem) = (from == Some(None), to == Some(None));
@@ -131,8 +130,8 @@ pub async fn show(
         lang: reader.lang,
     };
     let (store, before) = (console.store.clone(), query.before);
-    let found = off_thread(&console, move || find(&store, before, &filter)).await;
-    let page = found.map(|found| EventsPage {
+    let found = off_thread(&console, move || find(&store, before, &filter)).await?;
+    let page = EventsPage {
         version: &VERSION,
         who: reader.who(Area::Events, Level::View),
         rows: found.events.iter().map(|event| Row::of(&reader, event)).collect(),
@@ -141,12 +140,10 @@ pub async fn show(
         from_problem,
         to_problem,
         query,
-    });
-    let bad = from_problem || to_problem;
-    match page {
-        Ok(page) if bad => reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page),
-        page => reader.answer(page),
-    }
+    };
+    let good = !from_problem && !to_problem;
+    let status = if good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(reader.show(status, &page))
 }
 
 impl EventsPage<'_> {

@@ -1,13 +1,36 @@
 //! What a form sent: names with their texts, some of which come several times.
 //! Nothing is trusted to be there, or to be a number.
 
+use crate::console::page::Refused;
 use crate::console::problem::Problem;
-use axum::extract::Form;
+use axum::body::Bytes;
+use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
 use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, FromRequest, Request};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
+/// What a form of a page sent. When it is no such form, a page says so.
+pub struct Sent<T>(pub T);
+
+impl<S, T> FromRequest<S> for Sent<T>
+where
+    S: Send + Sync,
+    Form<T>: FromRequest<S, Rejection = FormRejection>,
+{
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        match Form::from_request(request, state).await {
+            Ok(Form(sent)) => Ok(Self(sent)),
+            Err(wrong) => Err(Problem::bad_request(wrong.body_text()).into()),
+        }
+    }
+}
+
 /// The fields of a form, in its order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
 pub struct Fields(pub Vec<(String, String)>);
 
 impl Fields {
@@ -35,12 +58,22 @@ impl Fields {
     }
 }
 
-/// The fields that a form sent.
+/// The file that a form sent in the field `name`.
 ///
 /// # Errors
-/// When it is no form.
-pub fn read(form: Result<Form<Vec<(String, String)>>, FormRejection>) -> Result<Fields, Problem> {
-    form.map(|Form(fields)| Fields(fields)).map_err(|e| Problem::bad_request(e.body_text()))
+/// When it is no such form, the upload was cut, or no file was chosen.
+pub async fn file(
+    form: Result<Multipart, MultipartRejection>,
+    name: &str,
+) -> Result<Bytes, Problem> {
+    let bad = |e: MultipartError| Problem::bad_request(e.body_text());
+    let mut form = form.map_err(|e| Problem::bad_request(e.body_text()))?;
+    while let Some(field) = form.next_field().await.map_err(bad)? {
+        if field.name() == Some(name) {
+            return field.bytes().await.map_err(bad);
+        }
+    }
+    Err(Problem::bad_request("no file was chosen"))
 }
 
 /// A number as people write it, with a point or a comma; `None`: it is none.

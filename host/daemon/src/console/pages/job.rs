@@ -4,25 +4,22 @@
 //! form goes through a scripted outage, and does nothing.
 
 use super::edit::{self, Errors};
-use super::fields::{self, Fields};
+use super::fields::{Fields, Sent};
 use super::params::{self, ACTIONS, Group};
 use super::reader::Reader;
 use super::rehearsal::{Line, outage, rehearsed};
 use super::{VERSION, automation, none};
 use crate::accounts::rights::{Area, Level};
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::page;
-use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::words::words;
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::automation::Document;
-
 use evenkeel_core::jobs::{Action, Job, Pattern, Repeat, When};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -53,7 +50,7 @@ struct JobPage<'a> {
 
 /// Which job.
 #[derive(Deserialize)]
-pub struct Named {
+pub struct NamedJob {
     #[serde(default)]
     name: String,
     /// A new one for this entry of the calendar.
@@ -68,14 +65,14 @@ pub struct Named {
 pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
-    Query(named): Query<Named>,
-) -> Response {
+    Query(named): Query<NamedJob>,
+) -> page::Answer {
     let (document, seen) = automation::present(&console);
     let found = document.job.iter().find(|job| job.name == named.name);
     let mut fields = match (found, named.name.as_str()) {
         (Some(job), _) => of_job(job),
         (None, "") => Fields::default(),
-        (None, name) => return page::refused(&none(format!("there is no job {name:?}"))),
+        (None, name) => return Err(none(format!("there is no job {name:?}")).into()),
     };
     for (kind, field, value) in
         [("schedule_due", "entry", &named.entry), ("rule_raised", "rule", &named.rule)]
@@ -85,52 +82,41 @@ pub async fn show(
             fields.set("fields", format!("{field} = {value}"));
         }
     }
-    reader.show(StatusCode::OK, &page_of(&reader, fields, seen, Errors::default()))
+    Ok(reader.show(StatusCode::OK, &page_of(&reader, fields, seen, Errors::default())))
 }
 
 /// The form was sent.
-pub async fn change(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    reader: Reader,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let (mut document, _) = automation::present(&console);
-        let seen = sent.one("seen").to_owned();
-        let mut errors = Errors::default();
-        match sent.one("act") {
-            "choose" => {
-                let page = page_of(&reader, sent, seen, errors);
-                return Ok(reader.show(StatusCode::OK, &page));
-            }
-            "remove" => document.job.retain(|job| job.name != sent.one("was")),
-            _ => put_job(&reader, &sent, &mut document, &mut errors),
+pub async fn change(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::Answer {
+    let (mut document, _) = automation::present(&by.console);
+    let seen = sent.one("seen").to_owned();
+    let mut errors = Errors::default();
+    match sent.one("act") {
+        "choose" => {
+            let page = page_of(&reader, sent, seen, errors);
+            return Ok(reader.show(StatusCode::OK, &page));
         }
-        let dry = sent.one("act") == "try";
-        let mut lines = None;
-        if errors.is_empty() && dry {
-            edit::confirm(&mut document, &sent);
-            // To look at what may hurt hurts nobody.
-            let dangers = document.dangers().into_iter().map(|danger| danger.name);
-            document.confirm = dangers.collect();
-            match rehearsed(&console, Some(document), &outage(&console)).await? {
-                Ok(found) => lines = Some(found),
-                Err(wrong) => errors.whole = wrong,
-            }
-        } else if errors.is_empty() {
-            errors = edit::put(&console, (&reader, from), document, &sent, "").await;
-            if errors.is_empty() {
-                return Ok(Redirect::to("/automation?saved=yes").into_response());
-            }
+        "remove" => document.job.retain(|job| job.name != sent.one("was")),
+        _ => put_job(&reader, &sent, &mut document, &mut errors),
+    }
+    let dry = sent.one("act") == "try";
+    let mut lines = None;
+    if errors.is_empty() && dry {
+        edit::confirm(&mut document, &sent);
+        // To look at what may hurt hurts nobody.
+        let dangers = document.dangers().into_iter().map(|danger| danger.name);
+        document.confirm = dangers.collect();
+        match rehearsed(&by.console, Some(document), &outage(&by.console)).await? {
+            Ok(found) => lines = Some(found),
+            Err(wrong) => errors.whole = wrong,
         }
-        let good = errors.is_empty();
-        let status = if good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        let page = JobPage { lines, ..page_of(&reader, sent, seen, errors) };
-        Ok(reader.show(status, &page))
-    };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    } else if errors.is_empty() {
+        errors = edit::put((&by, &reader), document, &sent, "").await;
+        if errors.is_empty() {
+            return Ok(Redirect::to("/automation?saved=yes").into_response());
+        }
+    }
+    let page = JobPage { lines, ..page_of(&reader, sent, seen, errors) };
+    Ok(reader.show(page.errors.status(), &page))
 }
 
 /// Put the job of a form into a document, in its place or at the end.

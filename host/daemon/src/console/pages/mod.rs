@@ -31,8 +31,49 @@ pub mod thresholds;
 use super::page::VERSION;
 use super::problem::Problem;
 use axum::http::StatusCode;
+use serde::Deserialize;
+
+/// Which rule or entry; empty: a new one.
+#[derive(Deserialize)]
+pub struct Named {
+    #[serde(default)]
+    name: String,
+}
+
+/// What was just done.
+#[derive(Default, Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    saved: String,
+}
+
+impl Done {
+    /// What a form asked for is in force now.
+    const fn saved(&self) -> bool {
+        !self.saved.is_empty()
+    }
+}
+
+/// A text as a part of an address.
+fn urlencoded(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes()
+        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
 
 /// There is no such string, block, discharge, job …
 fn none(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here").detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_a_part_of_an_address() {
+        assert_eq!(urlencoded("type.12 V & 7 Ah"), "type.12%20V%20%26%207%20Ah");
+        assert_eq!(urlencoded("string.1.block.2"), "string.1.block.2");
+    }
 }

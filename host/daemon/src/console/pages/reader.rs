@@ -5,7 +5,6 @@
 use crate::accounts::rights::{Area, Level};
 use crate::console::api::alarms::unknown_language;
 use crate::console::page;
-use crate::console::problem::Problem;
 use crate::console::session::Caller;
 use crate::console::who::Who;
 use crate::words::{Lang, words};
@@ -85,14 +84,6 @@ impl Reader {
             }
         }
         response
-    }
-
-    /// The page, or why there is none.
-    pub fn answer(&self, page: Result<impl Template, Problem>) -> Response {
-        match page {
-            Ok(page) => self.show(StatusCode::OK, &page),
-            Err(problem) => page::refused(&problem),
-        }
     }
 }
 

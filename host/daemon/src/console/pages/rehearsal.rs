@@ -3,7 +3,7 @@
 //! Nothing is done.
 
 use super::VERSION;
-use super::fields::{self, Fields};
+use super::fields::{Fields, Sent};
 use super::reader::Reader;
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
@@ -14,8 +14,7 @@ use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::jobs::NotTaken;
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use evenkeel_core::automation::Document;
@@ -58,26 +57,22 @@ pub async fn show(State(console): State<Arc<Console>>, reader: Reader) -> Respon
 pub async fn run(
     State(console): State<Arc<Console>>,
     reader: Reader,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent: Fields = fields::read(form)?;
-        let script = sent.one("script").replace("\r\n", "\n");
-        let days = sent.one("days").parse().unwrap_or(DAYS[1]).clamp(1, DAYS[2]);
-        let found = match sent.one("act") {
-            "past" => past(&console, days).await?,
-            _ => rehearsed(&console, None, &script).await?,
-        };
-        let shown = if script.is_empty() { outage(&console) } else { script };
-        let mut page = page_of(&reader, shown, days);
-        let mut status = StatusCode::OK;
-        match found {
-            Ok(lines) => page.lines = Some(lines),
-            Err(wrong) => (page.problem, status) = (wrong, StatusCode::UNPROCESSABLE_ENTITY),
-        }
-        Ok(reader.show(status, &page))
+    Sent(sent): Sent<Fields>,
+) -> page::Answer {
+    let script = sent.one("script").replace("\r\n", "\n");
+    let days = sent.one("days").parse().unwrap_or(DAYS[1]).clamp(1, DAYS[2]);
+    let found = match sent.one("act") {
+        "past" => past(&console, days).await?,
+        _ => rehearsed(&console, None, &script).await?,
     };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    let shown = if script.is_empty() { outage(&console) } else { script };
+    let mut page = page_of(&reader, shown, days);
+    let mut status = StatusCode::OK;
+    match found {
+        Ok(lines) => page.lines = Some(lines),
+        Err(wrong) => (page.problem, status) = (wrong, StatusCode::UNPROCESSABLE_ENTITY),
+    }
+    Ok(reader.show(status, &page))
 }
 
 /// What a document, or the one in force, would do in a script; or what is wrong

@@ -3,23 +3,20 @@
 //! said at it, with the place and what would be right.
 
 use super::edit::{self, Errors};
-use super::fields::{self, Fields};
+use super::fields::{Fields, Sent};
 use super::reader::Reader;
-use super::{VERSION, automation, none};
+use super::{Named, VERSION, automation, none};
 use crate::accounts::rights::{Area, Level};
 use crate::console::Console;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::page;
-use crate::console::problem::Problem;
 use crate::console::who::Who;
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::automation::Document;
 use evenkeel_core::rules::Rule;
-use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -33,57 +30,41 @@ struct RulePage<'a> {
     errors: Errors,
 }
 
-/// Which rule.
-#[derive(Deserialize)]
-pub struct Named {
-    #[serde(default)]
-    name: String,
-}
-
 /// The form.
 pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(Named { name }): Query<Named>,
-) -> Response {
+) -> page::Answer {
     let (document, seen) = automation::present(&console);
     let fields = match document.rule.iter().find(|rule| rule.name == name) {
         Some(rule) => of_rule(rule),
         None if name.is_empty() => {
             Fields(vec![("event".into(), "yes".into()), ("severity".into(), "warning".into())])
         }
-        None => return page::refused(&none(format!("there is no rule {name:?}"))),
+        None => return Err(none(format!("there is no rule {name:?}")).into()),
     };
-    reader.show(StatusCode::OK, &page_of(&reader, fields, seen, Errors::default()))
+    Ok(reader.show(StatusCode::OK, &page_of(&reader, fields, seen, Errors::default())))
 }
 
 /// The form was sent.
-pub async fn change(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    reader: Reader,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let (mut document, _) = automation::present(&console);
-        let mut errors = Errors::default();
-        match sent.one("act") {
-            "remove" => document.rule.retain(|rule| rule.name != sent.one("was")),
-            _ => put_rule(&reader, &sent, &mut document, &mut errors),
-        }
-        if errors.is_empty() {
-            let name = sent.one("name").to_owned();
-            errors = edit::put(&console, (&reader, from), document, &sent, &name).await;
-        }
-        if errors.is_empty() {
-            return Ok(Redirect::to("/automation?saved=yes").into_response());
-        }
-        let seen = sent.one("seen").to_owned();
-        let page = page_of(&reader, sent, seen, errors);
-        Ok(reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page))
-    };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+pub async fn change(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> Response {
+    let (mut document, _) = automation::present(&by.console);
+    let mut errors = Errors::default();
+    match sent.one("act") {
+        "remove" => document.rule.retain(|rule| rule.name != sent.one("was")),
+        _ => put_rule(&reader, &sent, &mut document, &mut errors),
+    }
+    if errors.is_empty() {
+        let name = sent.one("name").to_owned();
+        errors = edit::put((&by, &reader), document, &sent, &name).await;
+    }
+    if errors.is_empty() {
+        return Redirect::to("/automation?saved=yes").into_response();
+    }
+    let seen = sent.one("seen").to_owned();
+    let page = page_of(&reader, sent, seen, errors);
+    reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
 fn put_rule(reader: &Reader, sent: &Fields, document: &mut Document, errors: &mut Errors) {

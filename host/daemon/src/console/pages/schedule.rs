@@ -3,29 +3,27 @@
 //! only says that something is due: jobs say what is done then.
 
 use super::edit::{self, Errors};
-use super::fields::{self, Fields};
+use super::fields::{Fields, Sent};
 use super::params::{self, Group, RHYTHMS};
 use super::reader::Reader;
-use super::{VERSION, automation, none};
+use super::{Done, Named, VERSION, automation, none};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use crate::console::Console;
 use crate::console::api::off_thread;
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::jobs;
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::automation::Document;
 use evenkeel_core::jobs::Pattern;
 use evenkeel_core::schedule::{Entry, Missed, Rhythm, Zone};
 use fluent_bundle::FluentArgs;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -67,51 +65,27 @@ struct EntryPage<'a> {
     next: Vec<String>,
 }
 
-/// What was just done.
-#[derive(Deserialize)]
-pub struct Done {
-    #[serde(default)]
-    saved: String,
-}
-
-/// Which entry.
-#[derive(Deserialize)]
-pub struct Named {
-    #[serde(default)]
-    name: String,
-}
-
 /// The calendar.
 pub async fn show(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(done): Query<Done>,
-) -> Response {
-    let page = page_of(&console, &reader).await;
-    reader.answer(page.map(|page| SchedulePage { saved: !done.saved.is_empty(), ..page }))
+) -> page::Answer {
+    let page = SchedulePage { saved: done.saved(), ..page_of(&console, &reader).await? };
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// Another time zone was sent.
-pub async fn change(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    reader: Reader,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let (mut document, _) = automation::present(&console);
-        document.zone = sent.one("zone").to_owned();
-        let errors = edit::put(&console, (&reader, from), document, &sent, "").await;
-        if errors.is_empty() {
-            return Ok(Redirect::to("/schedule?saved=yes").into_response());
-        }
-        let page = page_of(&console, &reader).await?;
-        let zone = sent.one("zone").to_owned();
-        let page = SchedulePage { problem: errors.whole, zone, ..page };
-        Ok(reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page))
-    };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+pub async fn change(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::Answer {
+    let (mut document, _) = automation::present(&by.console);
+    document.zone = sent.one("zone").to_owned();
+    let errors = edit::put((&by, &reader), document, &sent, "").await;
+    if errors.is_empty() {
+        return Ok(Redirect::to("/schedule?saved=yes").into_response());
+    }
+    let (zone, page) = (sent.one("zone").to_owned(), page_of(&by.console, &reader).await?);
+    let page = SchedulePage { problem: errors.whole, zone, ..page };
+    Ok(reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page))
 }
 
 /// The form of an entry.
@@ -119,7 +93,7 @@ pub async fn entry(
     State(console): State<Arc<Console>>,
     reader: Reader,
     Query(Named { name }): Query<Named>,
-) -> Response {
+) -> page::Answer {
     let (document, seen) = automation::present(&console);
     let found = document.schedule.iter().find(|entry| entry.name == name);
     let fields = match (found, name.as_str()) {
@@ -129,47 +103,37 @@ pub async fn entry(
             ("when.at".into(), "03:00".into()),
             ("when.weekdays".into(), "sun".into()),
         ]),
-        (None, name) => return page::refused(&none(format!("there is no entry {name:?}"))),
+        (None, name) => return Err(none(format!("there is no entry {name:?}")).into()),
     };
     let next = found.map(|entry| upcoming(&document.zone, entry)).unwrap_or_default();
     let page = entry_page(&reader, fields, (document.zone, seen), Errors::default(), next);
-    reader.show(StatusCode::OK, &page)
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// The form of an entry was sent.
-pub async fn change_entry(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
-    reader: Reader,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let (mut document, _) = automation::present(&console);
-        let (zone, seen) = (document.zone.clone(), sent.one("seen").to_owned());
-        let mut errors = Errors::default();
-        let mut next = Vec::new();
-        let act = sent.one("act").to_owned();
-        match act.as_str() {
-            "choose" => {}
-            "remove" => document.schedule.retain(|entry| entry.name != sent.one("was")),
-            _ => {
-                if let Some(entry) = put_entry(&reader, &sent, &mut document, &mut errors) {
-                    next = upcoming(&zone, &entry);
-                }
+pub async fn change_entry(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> Response {
+    let (mut document, _) = automation::present(&by.console);
+    let (zone, seen) = (document.zone.clone(), sent.one("seen").to_owned());
+    let mut errors = Errors::default();
+    let mut next = Vec::new();
+    let act = sent.one("act").to_owned();
+    match act.as_str() {
+        "choose" => {}
+        "remove" => document.schedule.retain(|entry| entry.name != sent.one("was")),
+        _ => {
+            if let Some(entry) = put_entry(&reader, &sent, &mut document, &mut errors) {
+                next = upcoming(&zone, &entry);
             }
         }
-        if errors.is_empty() && matches!(act.as_str(), "save" | "remove") {
-            errors = edit::put(&console, (&reader, from), document, &sent, "").await;
-            if errors.is_empty() {
-                return Ok(Redirect::to("/schedule?saved=yes").into_response());
-            }
+    }
+    if errors.is_empty() && matches!(act.as_str(), "save" | "remove") {
+        errors = edit::put((&by, &reader), document, &sent, "").await;
+        if errors.is_empty() {
+            return Redirect::to("/schedule?saved=yes").into_response();
         }
-        let good = errors.is_empty();
-        let status = if good { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-        Ok(reader.show(status, &entry_page(&reader, sent, (zone, seen), errors, next)))
-    };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    }
+    let page = entry_page(&reader, sent, (zone, seen), errors, next);
+    reader.show(page.errors.status(), &page)
 }
 
 /// Put the entry of a form into a document, in its place or at the end.

@@ -2,15 +2,16 @@
 //! blocks in a table that can be sorted, its past, and what can be done.
 
 use super::chart::{At, Scale};
+use super::fields::{Fields, Sent};
 use super::figure::{Figure, Subject};
 use super::reader::Reader;
 use super::span::{Choice, Span};
-use super::{VERSION, fields, none};
+use super::{VERSION, none};
 use crate::accounts::rights::{Area, Level};
 use crate::console::Console;
 use crate::console::api::strings::{BlockOut, StringOut, string_out};
 use crate::console::api::{Time, off_thread};
-use crate::console::gate::Peer;
+use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page;
 use crate::console::problem::Problem;
@@ -18,9 +19,9 @@ use crate::console::who::Who;
 use crate::store::history::Whose;
 use crate::words::number::{Style, measured, plain, span, with_unit};
 use askama::Template;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Extension, Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::history::{Point, Span as Values};
 use serde::Deserialize;
 use std::cmp::Ordering;
@@ -88,44 +89,38 @@ pub async fn show(
     reader: Reader,
     Path(id): Path<String>,
     Query(query): Query<StringQuery>,
-) -> Response {
-    let page = page_of(&console, &reader, &id, &query, String::new()).await;
-    reader.answer(page)
+) -> page::Answer {
+    let page = page_of(&console, &reader, &id, &query, String::new()).await?;
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// A button was pressed.
 pub async fn act(
-    State(console): State<Arc<Console>>,
-    Extension(Peer(from)): Extension<Peer>,
+    by: By,
     reader: Reader,
     Path(id): Path<String>,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
-) -> Response {
-    let attempt = async {
-        let sent = fields::read(form)?;
-        let string = number_of(&id)?;
-        let order = match sent.one("order") {
-            "pause" => {
-                let hours = sent.one("hours").parse::<u32>().ok();
-                let Some(hours) = hours.filter(|hours| (1..=PAUSE_MAX_H).contains(hours)) else {
-                    let said = reader.word("page-pause-wanted");
-                    let query = StringQuery::default();
-                    let page = page_of(&console, &reader, &id, &query, said).await?;
-                    let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
-                    return Ok(reader.show(status, &page));
-                };
-                OrderIn::Pause { string, seconds: hours * 3_600 }
-            }
-            "resume" => OrderIn::Resume { string },
-            "reset" => OrderIn::Reset { string },
-            "test" => OrderIn::Test { string },
-            "stop-test" => OrderIn::StopTest { string },
-            _ => return Err(Problem::bad_request("there is no such button")),
-        };
-        give(&console, &reader.caller, from, order).await?;
-        Ok(Redirect::to(&format!("/strings/{string}")).into_response())
+    Sent(sent): Sent<Fields>,
+) -> page::Answer {
+    let string = number_of(&id)?;
+    let order = match sent.one("order") {
+        "pause" => {
+            let hours = sent.one("hours").parse::<u32>().ok();
+            let Some(hours) = hours.filter(|hours| (1..=PAUSE_MAX_H).contains(hours)) else {
+                let said = reader.word("page-pause-wanted");
+                let query = StringQuery::default();
+                let page = page_of(&by.console, &reader, &id, &query, said).await?;
+                return Ok(reader.show(StatusCode::UNPROCESSABLE_ENTITY, &page));
+            };
+            OrderIn::Pause { string, seconds: hours * 3_600 }
+        }
+        "resume" => OrderIn::Resume { string },
+        "reset" => OrderIn::Reset { string },
+        "test" => OrderIn::Test { string },
+        "stop-test" => OrderIn::StopTest { string },
+        _ => return Err(Problem::bad_request("there is no such button").into()),
     };
-    attempt.await.unwrap_or_else(|problem: Problem| page::refused(&problem))
+    give(&by, order).await?;
+    Ok(Redirect::to(&format!("/strings/{string}")).into_response())
 }
 
 async fn page_of<'a>(
