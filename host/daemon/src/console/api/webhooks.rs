@@ -148,11 +148,11 @@ pub async fn test(by: By, Path(name): Path<String>) -> Result<Json<WebhookTested
     };
     let attempt = tokio::time::timeout(TEST_MAX, by.console.automation.attempt(task)).await;
     let outcome = attempt.unwrap_or_else(|_| Outcome::Later("it does not answer".to_owned()));
-    by.told(what, Ok(())).await?;
-    let reason = match outcome {
-        Outcome::Done | Outcome::Said(_) => None,
-        Outcome::Later(reason) | Outcome::Never(reason) => Some(reason),
+    let taken = match outcome {
+        Outcome::Done | Outcome::Said(_) => Ok(()),
+        Outcome::Later(reason) | Outcome::Never(reason) => Err(reason),
     };
+    let reason = by.told(what, taken).await.err();
     Ok(Json(WebhookTested { taken: reason.is_none(), reason }))
 }
 

@@ -85,4 +85,10 @@ async fn a_test_message_says_whether_it_was_taken() {
     // Nobody is there any more.
     let gone = test().await.json();
     assert!(gone["reason"].as_str().is_some_and(|why| why.contains("refuses")), "{gone}");
+    let told = bench.events().await;
+    let mut told = told.iter().filter(|event| event.contains("send a test message to ops"));
+    let mut next = || told.next().map_or("", String::as_str);
+    assert!(next().contains("refuses"), "the newest first");
+    assert!(next().ends_with("; refused: it answered 404"));
+    assert!(next().ends_with("send a test message to ops"), "this one was taken");
 }
