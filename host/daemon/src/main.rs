@@ -190,88 +190,30 @@ fn replay_plugin(
 async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let mut notices = Vec::new();
     let (config, store) = begin(path, &mut notices).await?;
-    let hub = Arc::new(Hub::default());
-    guard::spawn(config.guard_socket.clone(), hub.clone())?;
-    let orders = Arc::new(Orders::new(config.guard_socket.clone()));
-    let bell = Arc::new(Notify::new());
-    let commands = {
-        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
-        let events = Arc::new(move |event| sink.record(event));
-        Arc::new(Switchboard::new(hub.clone(), orders.clone(), runtime, events))
-    };
-    let plugins = start_plugins(&config, &hub, &commands, &store, &bell, &mut notices);
-    let granted: Vec<String> =
-        config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
-    let alarms = start_alarms(&hub, &store, &granted, plugins.clone());
+    let base = Base::new(config, store)?;
+    let plugins = start_plugins(&base, &mut notices);
     let mut tasks = JoinSet::new();
-    tasks.spawn(alarms.clone().run());
-    tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, granted));
-    tasks.spawn(discharges::run(hub.clone(), store.clone(), orders.clone()));
-    let notifiers = Arc::new(Notifiers::new(store.clone()));
-    if let Some(plugins) = plugins.clone() {
-        let (notifiers, store) = (notifiers.clone(), store.clone());
-        tasks.spawn(async move {
-            let telling = notifiers.run(|| plugins.of_world(World::Notifier));
-            tokio::join!(telling, nudge::run(store, || plugins.all()));
-        });
-    }
-
-    let executor = executor((&hub, &store), &orders, &commands, plugins.as_ref());
-    let automation = Arc::new(Automation::open(hub.clone(), store.clone(), executor));
-    tasks.spawn(automation.clone().run());
-    let admin: Arc<dyn PluginAdmin> = match &plugins {
-        Some(plugins) => plugins.clone(),
-        None => Arc::new(NoPlugins::default()),
-    };
-    let gate: Arc<dyn Gate> = match &plugins {
-        Some(plugins) => plugins.clone(),
-        None => Arc::new(NoGate),
-    };
-    let (data_dir, trust) = (config.data_dir.clone(), trust_now(&config, &store));
-    let licences = Licences::open(&data_dir, trust, hub.clone(), store.clone(), gate, bell)?;
-    let licences = Arc::new(licences);
-    tasks.spawn(licences.clone().run());
-    let authenticators: Arc<dyn Authenticators> = match &plugins {
-        Some(plugins) => plugins.clone(),
-        None => Arc::new(Nobody),
-    };
-    let remote = Remote::new(config.login.clone(), authenticators);
-    match sign_in_settings::kept(&store) {
-        Ok(kept) => kept.into_iter().for_each(|kept| remote.set(kept)),
-        Err(e) => tracing::error!("who else may sign in is not known: {}", chain(&e)),
-    }
-    let listed = admin.clone();
-    let slots = PathBuf::from(evenkeel_signing::slot::talk::SOCKET);
-    let firmware = Firmware::new(slots, hub.clone(), store.clone(), Some(listed));
-    let firmware = Arc::new(firmware);
-    tasks.spawn(firmware.clone().run(data_dir));
+    let alarms = start_watching(&base, plugins.as_ref(), &mut tasks);
+    let notifiers = start_notifiers(&base, plugins.as_ref(), &mut tasks);
+    let automation = start_automation(&base, plugins.as_ref(), &mut tasks);
+    let licences = start_licences(&base, plugins.as_ref(), &mut tasks)?;
+    let admin = admin(plugins.as_ref());
     let parts = Parts {
-        firmware,
-        hub,
-        store: store.clone(),
+        firmware: start_firmware(&base, admin.clone(), &mut tasks),
+        hub: base.hub.clone(),
+        store: base.store.clone(),
         plugins: admin,
         deliveries: Arc::new(move || notifiers.progress()),
-        orders,
-        commands,
+        orders: base.orders.clone(),
+        commands: base.commands.clone(),
         automation: automation.clone(),
         licences,
         alarms,
-        data_dir: config.data_dir.clone(),
-        remote,
-        telemetry: config.telemetry.clone(),
+        data_dir: base.config.data_dir.clone(),
+        remote: remote(&base, plugins.as_ref()),
+        telemetry: base.config.telemetry.clone(),
     };
-    let console = Console::new(parts, notices).await;
-    let (stop, stopped) = flag::channel(false);
-    let serving = serve(console, &config, &store, stopped);
-    let (mut terminated, mut interrupted) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let signalled = async {
-        tokio::select! { _ = terminated.recv() => {}, _ = interrupted.recv() => {} }
-        tracing::info!("stopping");
-        // The receiver lives as long as the server.
-        let _ = stop.send(true);
-    };
-    tokio::join!(serving, signalled);
+    serve_until_told(Console::new(parts, notices).await, &base).await?;
     tasks.shutdown().await;
     automation.finish();
     drop(automation);
@@ -281,7 +223,148 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     }
     // The last holder of the store writes what waits; nothing holds it but this
     // function and the plugins: their event sink and what they keep.
-    drop(store);
+    drop(base);
+    Ok(())
+}
+
+/// What everything else is built upon.
+struct Base {
+    config: Config,
+    store: Arc<Store>,
+    hub: Arc<Hub>,
+    orders: Arc<Orders>,
+    commands: Arc<Switchboard>,
+    /// Rung when a plugin came, went or failed.
+    bell: Arc<Notify>,
+}
+
+impl Base {
+    /// Reaches for the guard, and goes on whether it answers or not.
+    fn new(config: Config, store: Arc<Store>) -> Result<Self, Box<dyn Error>> {
+        let hub = Arc::new(Hub::default());
+        guard::spawn(config.guard_socket.clone(), hub.clone())?;
+        let orders = Arc::new(Orders::new(config.guard_socket.clone()));
+        let (sink, runtime) = (store.clone(), tokio::runtime::Handle::current());
+        let events = Arc::new(move |event| sink.record(event));
+        let commands = Switchboard::new(hub.clone(), orders.clone(), runtime, events);
+        let bell = Arc::new(Notify::new());
+        Ok(Self { config, store, hub, orders, commands: Arc::new(commands), bell })
+    }
+}
+
+/// What looks at the batteries and at the plugins' points: alarms, history and
+/// discharges.
+fn start_watching(
+    base: &Base,
+    plugins: Option<&Arc<Supervisor>>,
+    tasks: &mut JoinSet<()>,
+) -> Arc<Alarms> {
+    let Base { config, store, hub, orders, .. } = base;
+    let granted: Vec<String> =
+        config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
+    let alarms = start_alarms(hub, store, &granted, plugins.cloned());
+    tasks.spawn(alarms.clone().run());
+    tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, granted));
+    tasks.spawn(discharges::run(hub.clone(), store.clone(), orders.clone()));
+    alarms
+}
+
+/// What tells notifiers of events, as long as there are plugins.
+fn start_notifiers(
+    base: &Base,
+    plugins: Option<&Arc<Supervisor>>,
+    tasks: &mut JoinSet<()>,
+) -> Arc<Notifiers> {
+    let notifiers = Arc::new(Notifiers::new(base.store.clone()));
+    if let Some(plugins) = plugins.cloned() {
+        let (notifiers, store) = (notifiers.clone(), base.store.clone());
+        tasks.spawn(async move {
+            let telling = notifiers.run(|| plugins.of_world(World::Notifier));
+            tokio::join!(telling, nudge::run(store, || plugins.all()));
+        });
+    }
+    notifiers
+}
+
+/// Rules, jobs and calendar.
+fn start_automation(
+    base: &Base,
+    plugins: Option<&Arc<Supervisor>>,
+    tasks: &mut JoinSet<()>,
+) -> Arc<Automation> {
+    let automation =
+        Automation::open(base.hub.clone(), base.store.clone(), executor(base, plugins));
+    let automation = Arc::new(automation);
+    tasks.spawn(automation.clone().run());
+    automation
+}
+
+/// The edition in force, judged by the gate among the plugins.
+fn start_licences(
+    base: &Base,
+    plugins: Option<&Arc<Supervisor>>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Arc<Licences>, Box<dyn Error>> {
+    let Base { config, store, hub, bell, .. } = base;
+    let gate: Arc<dyn Gate> = match plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoGate),
+    };
+    let (hub, store, trust) = (hub.clone(), store.clone(), trust_now(config, store));
+    let licences = Licences::open(&config.data_dir, trust, hub, store, gate, bell.clone())?;
+    let licences = Arc::new(licences);
+    tasks.spawn(licences.clone().run());
+    Ok(licences)
+}
+
+/// The plugins for the administrator, also when none can run.
+fn admin(plugins: Option<&Arc<Supervisor>>) -> Arc<dyn PluginAdmin> {
+    match plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(NoPlugins::default()),
+    }
+}
+
+/// Who else decides about sign-ins, as it was decided last.
+fn remote(base: &Base, plugins: Option<&Arc<Supervisor>>) -> Remote {
+    let authenticators: Arc<dyn Authenticators> = match plugins {
+        Some(plugins) => plugins.clone(),
+        None => Arc::new(Nobody),
+    };
+    let remote = Remote::new(base.config.login.clone(), authenticators);
+    match sign_in_settings::kept(&base.store) {
+        Ok(kept) => kept.into_iter().for_each(|kept| remote.set(kept)),
+        Err(e) => tracing::error!("who else may sign in is not known: {}", chain(&e)),
+    }
+    remote
+}
+
+/// The slots, as far as this appliance has any.
+fn start_firmware(
+    base: &Base,
+    listed: Arc<dyn PluginAdmin>,
+    tasks: &mut JoinSet<()>,
+) -> Arc<Firmware> {
+    let slots = PathBuf::from(evenkeel_signing::slot::talk::SOCKET);
+    let firmware = Firmware::new(slots, base.hub.clone(), base.store.clone(), Some(listed));
+    let firmware = Arc::new(firmware);
+    tasks.spawn(firmware.clone().run(base.config.data_dir.clone()));
+    firmware
+}
+
+/// Serve the console until the system says that it is enough.
+async fn serve_until_told(console: Arc<Console>, base: &Base) -> Result<(), Box<dyn Error>> {
+    let (stop, stopped) = flag::channel(false);
+    let serving = serve(console, &base.config, &base.store, stopped);
+    let (mut terminated, mut interrupted) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signalled = async {
+        tokio::select! { _ = terminated.recv() => {}, _ = interrupted.recv() => {} }
+        tracing::info!("stopping");
+        // The receiver lives as long as the server.
+        let _ = stop.send(true);
+    };
+    tokio::join!(serving, signalled);
     Ok(())
 }
 
@@ -334,15 +417,9 @@ async fn begin(
 }
 
 /// The plugins; without an engine the appliance runs without them.
-fn start_plugins(
-    config: &Config,
-    hub: &Arc<Hub>,
-    commands: &Arc<Switchboard>,
-    store: &Arc<Store>,
-    changed: &Arc<Notify>,
-    notices: &mut Vec<String>,
-) -> Option<Arc<Supervisor>> {
-    let (sink, changed) = (store.clone(), changed.clone());
+fn start_plugins(base: &Base, notices: &mut Vec<String>) -> Option<Arc<Supervisor>> {
+    let Base { config, store, hub, commands, bell, .. } = base;
+    let (sink, changed) = (store.clone(), bell.clone());
     let events = Arc::new(move |event: Event| {
         // The licence gate is one of them: it came, went or failed.
         if event.category() == Category::Plugin {
@@ -393,12 +470,8 @@ fn start_alarms(
 }
 
 /// What jobs are done with.
-fn executor(
-    (hub, store): (&Arc<Hub>, &Arc<Store>),
-    orders: &Arc<Orders>,
-    commands: &Arc<Switchboard>,
-    plugins: Option<&Arc<Supervisor>>,
-) -> Arc<Executor> {
+fn executor(base: &Base, plugins: Option<&Arc<Supervisor>>) -> Arc<Executor> {
+    let Base { store, hub, orders, commands, .. } = base;
     let notify: Arc<dyn Messenger> = match plugins {
         Some(plugins) => plugins.clone(),
         None => Arc::new(NoNotifiers),
