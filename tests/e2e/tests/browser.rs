@@ -22,34 +22,32 @@ fn run(target: &Path, script: &str, words: &[&OsStr]) {
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Run a script over a new appliance, whose simulated hardware it can tell what
+/// to do.
+fn run_over_hardware(script: &str) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options::for_test(dir.path()).expect("built");
+    let target = target(&options);
+    let stack = Stack::start(options).expect("a running stack");
+    let (password, control) =
+        (stack.first_password().expect("there"), dir.path().join("hw/control"));
+    let shots = target.join("screenshots");
+    let words = [stack.address().as_ref(), password.as_ref(), control.as_ref(), shots.as_ref()];
+    run(&target, script, &words);
+}
+
 fn target(options: &Options) -> PathBuf {
     options.programs.parent().expect("a target folder").to_owned()
 }
 
 #[test]
 fn a_person_sees_the_strings_close_and_the_ups_on_battery() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let options = Options::for_test(dir.path()).expect("built");
-    let target = target(&options);
-    let stack = Stack::start(options).expect("a running stack");
-    let (password, control) =
-        (stack.first_password().expect("there"), dir.path().join("hw/control"));
-    let shots = target.join("screenshots");
-    let words = [stack.address().as_ref(), password.as_ref(), control.as_ref(), shots.as_ref()];
-    run(&target, "console.mjs", &words);
+    run_over_hardware("console.mjs");
 }
 
 #[test]
 fn a_technician_goes_through_the_pages() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let options = Options::for_test(dir.path()).expect("built");
-    let target = target(&options);
-    let stack = Stack::start(options).expect("a running stack");
-    let (password, control) =
-        (stack.first_password().expect("there"), dir.path().join("hw/control"));
-    let shots = target.join("screenshots");
-    let words = [stack.address().as_ref(), password.as_ref(), control.as_ref(), shots.as_ref()];
-    run(&target, "pages.mjs", &words);
+    run_over_hardware("pages.mjs");
 }
 
 #[test]
