@@ -1,6 +1,7 @@
 // The pages that a technician and an administrator use, over the running demo:
 // from a tile to its block, thresholds with their preview, a rule and a job with
-// a dry run, the calendar, the logs, and a discharge moment by moment. Forms are
+// a dry run, the calendar, firmware, licence and web servers, the logs, and a
+// discharge moment by moment. Forms are
 // used without a script; each page is looked at on a desktop, in the dark and on
 // a phone.
 //
@@ -112,6 +113,20 @@ await says(/Next runs \(Europe\/Berlin\): .* 03:00/, "entry");
 await form.click('.acts button[value="save"]');
 await says(/weekly-report/, "calendar");
 
+// The appliance itself; the key of a web server is shown once.
+await form.goto(`${base}/firmware`);
+await says(/no slots for firmware/, "firmware");
+await form.goto(`${base}/licence`);
+await says(/Protection is never limited/, "licence");
+await form.goto(`${base}/webhooks/edit`);
+await form.fill("#name", "ops");
+await form.fill("#url", "http://127.0.0.1:9/x");
+await form.click(".acts button");
+check((await form.locator("code.secret").count()) === 1, "the key of a web server is not shown");
+await form.screenshot({ path: `${shots}/webhook-key.png`, fullPage: true });
+await form.click('button[value="test"]');
+await says(/ops did not take the message/, "web server");
+
 // Logs.
 await form.goto(`${base}/audit?check=yes`);
 await says(/Whole: entries 1 to/, "audit log");
@@ -138,6 +153,7 @@ const paths = {
   events: "/events", thresholds: "/thresholds", "thresholds-block": "/thresholds?at=string.1.block.2",
   automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
+  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", webhook: "/webhooks/edit?name=ops",
 };
 const weights = {};
 for (const [kind, options] of [

@@ -22,7 +22,7 @@ use std::time::Duration;
 const ANSWER_TIME: Duration = Duration::from_secs(20);
 /// Firmware has megabytes and may come over a slow line; whoever falls silent
 /// is given up earlier.
-const UPLOAD: &str = "/api/v1/firmware";
+const UPLOADS: [&str; 2] = ["/api/v1/firmware", "/firmware"];
 const UPLOAD_TIME: Duration = Duration::from_secs(900);
 
 /// Where a request comes from; the server sets it for every connection.
@@ -51,7 +51,7 @@ const HEADERS: [(&str, &str); 9] = [
 
 /// Put the headers on every answer, errors included, and end what takes too long.
 pub async fn set_headers(request: Request, next: Next) -> Response {
-    let upload = request.method() == Method::POST && request.uri().path() == UPLOAD;
+    let upload = request.method() == Method::POST && UPLOADS.contains(&request.uri().path());
     let time = if upload { UPLOAD_TIME } else { ANSWER_TIME };
     let answer = tokio::time::timeout(time, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| {

@@ -7,7 +7,8 @@ use super::api::{
 };
 use super::pages::{
     audit, automation as automation_page, block, discharge, discharges as discharges_page, events,
-    job, rehearsal, rule, schedule, string, thresholds,
+    firmware as firmware_page, job, licence as licence_page, rehearsal, rule, schedule, string,
+    thresholds, webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
@@ -26,6 +27,8 @@ const BODY_MAX: usize = 16 * 1_024;
 /// The same of an upload: a plugin bundle, and a form around it.
 const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
+/// The same of a licence file, and a form around it.
+const LICENCE_MAX: usize = crate::licence::FILE_LEN_MAX + 4_096;
 /// The same of rules and jobs, with the escapes of a form or of JSON.
 const AUTOMATION_MAX: usize = 2 * evenkeel_core::automation::DOCUMENT_MAX;
 /// The same of a form with a whole table of fields.
@@ -154,6 +157,21 @@ pub fn table() -> Vec<Route> {
         write("/schedule", Of(Automation, Configure), post(schedule::change)),
         read("/schedule/entry", Of(Automation, Configure), get(schedule::entry)),
         write("/schedule/entry", Of(Automation, Configure), post(schedule::change_entry)),
+        see("/webhooks", Automation, get(webhooks_page::show)),
+        write("/webhooks", Of(System, Configure), post(webhooks_page::act)),
+        read("/webhooks/edit", Of(System, Configure), get(webhooks_page::edit)),
+        write("/webhooks/edit", Of(System, Configure), post(webhooks_page::change)),
+        see("/licence", System, get(licence_page::show)),
+        write(
+            "/licence",
+            Of(System, Configure),
+            post(licence_page::change).layer(DefaultBodyLimit::max(LICENCE_MAX)),
+        ),
+        write("/licence/{name}/delete", Of(System, Configure), post(licence_page::forget)),
+        see("/firmware", System, get(firmware_page::show)),
+        // Streamed, as over the API.
+        write("/firmware", Of(System, Configure), post(firmware_page::install)),
+        write("/firmware/{action}", Of(System, Configure), post(firmware_page::act)),
         see("/accounts", Accounts, get(accounts_page::accounts)),
         write("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
         see("/api/v1/users", Accounts, get(accounts::users)),

@@ -1109,6 +1109,7 @@ async fn a_dangerous_command_is_confirmed_by_its_name() {
 
 mod accounts;
 mod alarms;
+mod appliance;
 mod automation;
 mod pages;
 mod plugin_pages;

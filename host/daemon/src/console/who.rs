@@ -7,7 +7,7 @@ use crate::words::{Lang, words};
 
 /// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
 /// address, message, and what is needed to see it.
-const MENU: [(&str, &str, Area); 10] = [
+const MENU: [(&str, &str, Area); 13] = [
     ("/", "page-live", Area::Battery),
     ("/discharges", "page-discharges", Area::History),
     ("/alarms", "page-alarms", Area::Alarms),
@@ -15,8 +15,11 @@ const MENU: [(&str, &str, Area); 10] = [
     ("/thresholds", "page-thresholds", Area::Alarms),
     ("/automation", "page-automation", Area::Automation),
     ("/schedule", "page-schedule", Area::Automation),
+    ("/webhooks", "page-webhooks", Area::Automation),
     ("/accounts", "page-accounts", Area::Accounts),
     ("/plugins", "page-plugins", Area::Plugins),
+    ("/licence", "page-licence", Area::System),
+    ("/firmware", "page-firmware", Area::System),
     ("/audit", "page-audit", Area::Audit),
 ];
 

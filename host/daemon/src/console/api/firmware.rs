@@ -10,15 +10,16 @@ use crate::firmware::keeper::KeeperError;
 use crate::firmware::preflight::Hindrance;
 use crate::firmware::{Firmware, FirmwareError, PIECES_MAX};
 use crate::store::StoreError;
+use crate::trail;
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use evenkeel_core::events::Event;
 use evenkeel_signing::Kind;
 use evenkeel_signing::slot::talk;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,70 +34,70 @@ const SILENT_MAX: Duration = Duration::from_secs(60);
 #[derive(Serialize, ToSchema)]
 pub struct FirmwareOut {
     /// The slot that runs, `A` or `B`.
-    slot: String,
+    pub(in crate::console) slot: String,
     /// Its version.
-    version: String,
+    pub(in crate::console) version: String,
     /// Raised by releases that close a hole.
-    epoch: u32,
+    pub(in crate::console) epoch: u32,
     /// Least epoch that may start here.
-    floor: u32,
+    pub(in crate::console) floor: u32,
     /// Signed with a development key: for a workshop, not for a plant.
-    development: bool,
+    pub(in crate::console) development: bool,
     /// Root of the hash tree over what runs.
-    root: String,
+    pub(in crate::console) root: String,
     /// Why the last start happened.
-    started_because: String,
+    pub(in crate::console) started_because: String,
     /// What runs has not proved itself yet; null: it has.
-    trial: Option<TrialOut>,
+    pub(in crate::console) trial: Option<TrialOut>,
     /// The slot that does not run.
-    other: OtherOut,
+    pub(in crate::console) other: OtherOut,
     /// What is being taken in; null: nothing.
-    installing: Option<ProgressOut>,
+    pub(in crate::console) installing: Option<ProgressOut>,
     /// What speaks against an update now; empty: nothing.
-    hindrances: Vec<HindranceOut>,
+    pub(in crate::console) hindrances: Vec<HindranceOut>,
 }
 
 /// A new system that has not proved itself.
 #[derive(Serialize, ToSchema)]
-struct TrialOut {
+pub(in crate::console) struct TrialOut {
     /// Starts that are left to it.
-    tries_left: u8,
+    pub(in crate::console) tries_left: u8,
     /// For so long it has been healthy, s.
-    healthy_s: u64,
+    pub(in crate::console) healthy_s: u64,
     /// What is missing; null: nothing but time.
-    missing: Option<String>,
+    pub(in crate::console) missing: Option<String>,
 }
 
 /// The slot that does not run.
 #[derive(Serialize, ToSchema)]
-struct OtherOut {
+pub(in crate::console) struct OtherOut {
     /// `empty`, `writing`, `ready`, `trial`, `good` or `bad`.
-    state: String,
+    pub(in crate::console) state: String,
     /// Version of what it holds; null: nothing that could start.
-    version: Option<String>,
+    pub(in crate::console) version: Option<String>,
     /// Why it is bad or empty.
-    reason: Option<String>,
+    pub(in crate::console) reason: Option<String>,
 }
 
 /// How far an installation is.
 #[derive(Serialize, ToSchema)]
-struct ProgressOut {
+pub(in crate::console) struct ProgressOut {
     /// Version of the bundle.
-    version: String,
+    pub(in crate::console) version: String,
     /// Bytes that were taken, checked and written: where the rest goes on.
-    taken: u64,
+    pub(in crate::console) taken: u64,
     /// Its length, bytes.
-    total: u64,
+    pub(in crate::console) total: u64,
 }
 
 /// Something that speaks against an update now.
 #[derive(Serialize, ToSchema)]
-struct HindranceOut {
+pub(in crate::console) struct HindranceOut {
     /// What, for programs.
     #[serde(flatten)]
-    what: Hindrance,
+    pub(in crate::console) what: Hindrance,
     /// The same, for people.
-    text: String,
+    pub(in crate::console) text: String,
 }
 
 /// Where an upload begins.
@@ -125,7 +126,7 @@ pub enum ActionIn {
     (status = 200, body = FirmwareOut),
     (status = 404, body = Problem, description = "This is no appliance with slots")))]
 pub async fn firmware(State(console): State<Arc<Console>>) -> Answer<FirmwareOut> {
-    change(&console, |_| Ok(())).await
+    out_of(&console).await.map(Json)
 }
 
 /// Take a firmware bundle (`.evkf`) into the other slot. The body is the whole
@@ -139,7 +140,7 @@ pub async fn firmware(State(console): State<Arc<Console>>) -> Answer<FirmwareOut
     (status = 411, body = Problem, description = "No Content-Length"),
     (status = 413, body = Problem, description = "Too long for firmware")))]
 pub async fn install(
-    By { console, caller, from: peer }: By,
+    by: By,
     query: Result<Query<InstallIn>, QueryRejection>,
     headers: HeaderMap,
     body: Body,
@@ -147,6 +148,17 @@ pub async fn install(
     let Query(InstallIn { from }) =
         query.map_err(|e| Problem::bad_request(format!("from: {e}")))?;
     let length = length(&headers)?.saturating_add(from);
+    take_in(&by, length, from, body.into_data_stream()).await.map(Json)
+}
+
+/// Take a bundle of `length` bytes in, of which `pieces` are what begins at
+/// `from`.
+pub(in crate::console) async fn take_in(
+    by: &By,
+    length: u64,
+    from: u64,
+    mut pieces: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
+) -> Result<FirmwareOut, Problem> {
     if length > Kind::Firmware.len_max() as u64 {
         return Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -154,14 +166,16 @@ pub async fn install(
             "This is too long for firmware",
         ));
     }
-    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    let console = &by.console;
+    let (sender, taken) = mpsc::channel(PIECES_MAX);
     let firmware = Arc::clone(&console.firmware);
-    let taking = tokio::task::spawn_blocking(move || firmware.install(length, from, pieces));
-    let (mut body, mut sender) = (body.into_data_stream(), Some(sender));
+    let taking = tokio::task::spawn_blocking(move || firmware.install(length, from, taken));
+    let mut sender = Some(sender);
     // A sender that breaks off leaves a short file, and the keeper says so. Of
     // a refused file the rest is read too: who still sends hears no answer.
-    while let Ok(Some(Ok(piece))) = timeout(SILENT_MAX, body.next()).await {
+    while let Ok(Some(Ok(piece))) = timeout(SILENT_MAX, pieces.next()).await {
         if let Some(keeper) = &sender
+            && !piece.is_empty()
             && keeper.send(piece.into()).await.is_err()
         {
             sender = None;
@@ -169,17 +183,17 @@ pub async fn install(
     }
     drop(sender);
     let taken = taking.await.map_err(|_| Problem::store(&StoreError::Closed))?;
-    let (user, address) = (caller.user, peer.to_string());
+    let (user, from) = (by.caller.user.clone(), by.from.to_string());
     match taken {
         Ok(()) => {
-            let answer = change(&console, |_| Ok(())).await?;
-            let version = answer.0.other.version.clone().unwrap_or_default();
-            console.store.record(Event::FirmwareInstalled { version, user, from: address });
+            let answer = out_of(console).await?;
+            let version = answer.other.version.clone().unwrap_or_default();
+            console.store.record(Event::FirmwareInstalled { version, user, from });
             Ok(answer)
         }
         Err(error) => {
             let reason = chain(&error);
-            console.store.record(Event::FirmwareRefused { reason, user, from: address });
+            console.store.record(Event::FirmwareRefused { reason, user, from });
             Err(problem(&error))
         }
     }
@@ -191,54 +205,63 @@ pub async fn install(
     (status = 200, body = FirmwareOut),
     (status = 404, body = Problem, description = "This is no appliance with slots"),
     (status = 409, body = Problem, description = "Not now, or refused; the detail says why")))]
-pub async fn act(
-    State(console): State<Arc<Console>>,
-    Path(action): Path<ActionIn>,
-) -> Answer<FirmwareOut> {
+pub async fn act(by: By, Path(action): Path<ActionIn>) -> Answer<FirmwareOut> {
+    perform(&by, action).await.map(Json)
+}
+
+/// Do something with the slots; before a restart the answer is how it stood,
+/// for afterwards nobody can say.
+pub(in crate::console) async fn perform(by: &By, action: ActionIn) -> Result<FirmwareOut, Problem> {
+    trail::is_to(action.words().to_owned());
+    let after = |work: fn(&Firmware) -> Result<(), FirmwareError>| {
+        move |firmware: &Firmware| {
+            let status = firmware.status()?;
+            work(firmware)?;
+            Ok(status)
+        }
+    };
     match action {
-        ActionIn::Activate => restart(&console, Firmware::activate).await,
-        ActionIn::GoBack => restart(&console, Firmware::go_back).await,
-        ActionIn::Abandon => change(&console, Firmware::abandon).await,
+        ActionIn::Activate => answered(&by.console, after(Firmware::activate)).await,
+        ActionIn::GoBack => answered(&by.console, after(Firmware::go_back)).await,
+        ActionIn::Abandon => {
+            let abandon = |firmware: &Firmware| {
+                firmware.abandon()?;
+                firmware.status()
+            };
+            answered(&by.console, abandon).await
+        }
     }
 }
 
-/// Do something; the answer is how it stands afterwards.
-async fn change(
-    console: &Console,
-    work: impl FnOnce(&Firmware) -> Result<(), FirmwareError> + Send + 'static,
-) -> Answer<FirmwareOut> {
-    answered(console, move |firmware| {
-        work(firmware)?;
-        firmware.status()
-    })
-    .await
-}
-
-/// Restart; the answer is how it stood before, for afterwards nobody can say.
-async fn restart(
-    console: &Console,
-    work: impl FnOnce(&Firmware) -> Result<(), FirmwareError> + Send + 'static,
-) -> Answer<FirmwareOut> {
-    answered(console, move |firmware| {
-        let status = firmware.status()?;
-        work(firmware)?;
-        Ok(status)
-    })
-    .await
+/// How it stands with the slots.
+pub(in crate::console) async fn out_of(console: &Console) -> Result<FirmwareOut, Problem> {
+    answered(console, Firmware::status).await
 }
 
 async fn answered(
     console: &Console,
     work: impl FnOnce(&Firmware) -> Result<talk::Status, FirmwareError> + Send + 'static,
-) -> Answer<FirmwareOut> {
+) -> Result<FirmwareOut, Problem> {
     let firmware = Arc::clone(&console.firmware);
     let done = tokio::task::spawn_blocking(move || Ok((work(&firmware)?, firmware.hindrances())));
     let done = done.await.map_err(|_| Problem::store(&StoreError::Closed))?;
     let (status, hindrances) = done.map_err(|error| problem(&error))?;
-    Ok(Json(out(status, hindrances)))
+    Ok(out(status, hindrances))
 }
 
-fn length(headers: &HeaderMap) -> Result<u64, Problem> {
+impl ActionIn {
+    /// For the audit log.
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Activate => "restart into the firmware that was installed",
+            Self::GoBack => "restart into the firmware of the other slot",
+            Self::Abandon => "give up the firmware that was installed",
+        }
+    }
+}
+
+/// How long a request says that its body is, bytes.
+pub(in crate::console) fn length(headers: &HeaderMap) -> Result<u64, Problem> {
     let value = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.parse().ok()).ok_or_else(|| {
         Problem::new(StatusCode::LENGTH_REQUIRED, "no-length", "The length is not said")

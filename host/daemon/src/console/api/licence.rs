@@ -72,7 +72,12 @@ pub async fn licence(State(console): State<Arc<Console>>) -> Json<LicenceOut> {
 pub async fn install(by: By, body: Result<Bytes, BytesRejection>) -> Answer<LicenceOut> {
     let too_long = |_| problem(&LicenceError::Oversized);
     let raw = body.map_err(too_long)?;
-    let who = licence_by(&by);
+    take(&by, raw.to_vec()).await.map(Json)
+}
+
+/// Install a licence file.
+pub(in crate::console) async fn take(by: &By, raw: Vec<u8>) -> Result<LicenceOut, Problem> {
+    let who = licence_by(by);
     change(&by.console, move |licences| licences.install(&raw, &who).map(|_| ())).await
 }
 
@@ -82,7 +87,12 @@ pub async fn install(by: By, body: Result<Bytes, BytesRejection>) -> Answer<Lice
     (status = 200, body = LicenceOut),
     (status = 404, body = Problem, description = "There is no such licence")))]
 pub async fn remove(by: By, Path(name): Path<String>) -> Answer<LicenceOut> {
-    let who = licence_by(&by);
+    forget(&by, name).await.map(Json)
+}
+
+/// Remove the licence of this name.
+pub(in crate::console) async fn forget(by: &By, name: String) -> Result<LicenceOut, Problem> {
+    let who = licence_by(by);
     change(&by.console, move |licences| licences.remove(&name, &who)).await
 }
 
@@ -99,11 +109,11 @@ fn licence_by(By { caller, from, .. }: &By) -> licence::By {
 async fn change(
     console: &Console,
     work: impl FnOnce(&Licences) -> Result<(), LicenceError> + Send + 'static,
-) -> Answer<LicenceOut> {
+) -> Result<LicenceOut, Problem> {
     let licences = Arc::clone(&console.licences);
     let done = tokio::task::spawn_blocking(move || work(&licences).map(|()| licences.status()));
     let status = done.await.map_err(|_| Problem::store(&StoreError::Closed))?;
-    status.map(|status| Json(out(status))).map_err(|error| problem(&error))
+    status.map(out).map_err(|error| problem(&error))
 }
 
 fn problem(error: &LicenceError) -> Problem {

@@ -29,17 +29,17 @@ const TEST_MAX: Duration = Duration::from_secs(15);
 #[derive(Serialize, ToSchema)]
 pub struct WebhookOut {
     /// What jobs call it.
-    name: String,
+    pub(in crate::console) name: String,
     /// Where it is.
-    url: String,
+    pub(in crate::console) url: String,
     /// Its authorities, other than the system's: PEM, or a file of the appliance.
-    ca: Option<String>,
+    pub(in crate::console) ca: Option<String>,
     /// The name that its certificate is for, other than the host's.
-    server_name: Option<String>,
+    pub(in crate::console) server_name: Option<String>,
     /// SHA-256 of its certificate.
-    pin_sha256: Option<String>,
+    pub(in crate::console) pin_sha256: Option<String>,
     /// The jobs and run orders in force that tell it.
-    jobs: BTreeSet<String>,
+    pub(in crate::console) jobs: BTreeSet<String>,
 }
 
 /// What a web server is to be.
@@ -47,20 +47,20 @@ pub struct WebhookOut {
 #[serde(deny_unknown_fields)]
 pub struct WebhookIn {
     /// `https://host[:port]/path`; `http` only where the network is trusted.
-    url: String,
+    pub(in crate::console) url: String,
     /// What messages to it are signed by, 16 to 256 bytes. Without it the one
     /// that is there stays; a new web server gets a random one.
     #[serde(default)]
-    key: Option<String>,
+    pub(in crate::console) key: Option<String>,
     /// Its authorities, other than the system's, as PEM.
     #[serde(default)]
-    ca: Option<String>,
+    pub(in crate::console) ca: Option<String>,
     /// The name that its certificate is for, other than the host's.
     #[serde(default)]
-    server_name: Option<String>,
+    pub(in crate::console) server_name: Option<String>,
     /// SHA-256 of its certificate.
     #[serde(default)]
-    pin_sha256: Option<String>,
+    pub(in crate::console) pin_sha256: Option<String>,
 }
 
 /// What was made for a web server.
@@ -84,8 +84,7 @@ pub struct WebhookTested {
 #[utoipa::path(get, path = "/api/v1/webhooks", tag = "automation",
     responses((status = 200, body = [WebhookOut])))]
 pub async fn webhooks(State(console): State<Arc<Console>>) -> Json<Vec<WebhookOut>> {
-    let all = console.automation.receivers().all().into_iter();
-    Json(all.map(|webhook| out(&console, &webhook)).collect())
+    Json(listed(&console))
 }
 
 /// Add a web server, or change the one of that name. It is in force when this
@@ -100,12 +99,27 @@ pub async fn put(
     body: Result<Json<WebhookIn>, JsonRejection>,
 ) -> Result<Json<WebhookKey>, Problem> {
     let Json(wanted) = body.map_err(bad_json)?;
+    accept(&by, name, wanted).await.map(|key| Json(WebhookKey { key }))
+}
+
+/// All web servers, for API and page.
+pub(in crate::console) fn listed(console: &Console) -> Vec<WebhookOut> {
+    let all = console.automation.receivers().all().into_iter();
+    all.map(|webhook| out(console, &webhook)).collect()
+}
+
+/// Add or change a web server; the key that was made for it, if one was.
+pub(in crate::console) async fn accept(
+    by: &By,
+    name: String,
+    wanted: WebhookIn,
+) -> Result<Option<String>, Problem> {
     let what = format!("let jobs tell {} as {}", one_line(&wanted.url, 200), one_line(&name, 40));
     let done = match wanted.named(name) {
         Ok(wanted) => by.console.automation.receivers().put(wanted).await.map_err(problem),
         Err(problem) => Err(problem),
     };
-    by.told(what, done).await.map(|key| Json(WebhookKey { key }))
+    by.told(what, done).await
 }
 
 /// Remove a web server. No job may tell it any more.
@@ -115,13 +129,18 @@ pub async fn put(
     (status = 404, body = Problem, description = "There is no such web server"),
     (status = 409, body = Problem, description = "A job in force tells it")))]
 pub async fn remove(by: By, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    forget(&by, name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Remove a web server.
+pub(in crate::console) async fn forget(by: &By, name: String) -> Result<(), Problem> {
     let used = by.console.automation.told_by(&name);
     let done = match used.first() {
         Some(job) => Err(refused(format!("the job {job:?} tells it; change the job first"))),
         None => by.console.automation.receivers().remove(&name).await.map_err(problem),
     };
     let what = format!("let jobs tell {} no more", one_line(&name, 40));
-    by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
+    by.told(what, done).await
 }
 
 /// Send a web server a message, to see whether it takes it: the event that says
@@ -131,6 +150,12 @@ pub async fn remove(by: By, Path(name): Path<String>) -> Result<StatusCode, Prob
     (status = 200, body = WebhookTested),
     (status = 404, body = Problem, description = "There is no such web server")))]
 pub async fn test(by: By, Path(name): Path<String>) -> Result<Json<WebhookTested>, Problem> {
+    let reason = attempt(&by, name).await?;
+    Ok(Json(WebhookTested { taken: reason.is_none(), reason }))
+}
+
+/// Send a web server a message; why it did not take it, if it did not.
+pub(in crate::console) async fn attempt(by: &By, name: String) -> Result<Option<String>, Problem> {
     let what = format!("send a test message to {}", one_line(&name, 40));
     if by.console.automation.receivers().get(&name).is_none() {
         return by.told(what, Err(problem(ReceiverError::Unknown(name)))).await;
@@ -152,8 +177,7 @@ pub async fn test(by: By, Path(name): Path<String>) -> Result<Json<WebhookTested
         Outcome::Done | Outcome::Said(_) => Ok(()),
         Outcome::Later(reason) | Outcome::Never(reason) => Err(reason),
     };
-    let reason = by.told(what, taken).await.err();
-    Ok(Json(WebhookTested { taken: reason.is_none(), reason }))
+    Ok(by.told(what, taken).await.err())
 }
 
 impl WebhookIn {

@@ -17,7 +17,9 @@ mod edit;
 pub mod events;
 pub mod fields;
 pub mod figure;
+pub mod firmware;
 pub mod job;
+pub mod licence;
 pub mod moment;
 mod params;
 pub mod reader;
@@ -27,13 +29,15 @@ pub mod schedule;
 pub mod span;
 pub mod string;
 pub mod thresholds;
+mod upload;
+pub mod webhooks;
 
 use super::page::VERSION;
 use super::problem::Problem;
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-/// Which rule or entry; empty: a new one.
+/// Which rule, entry or web server; empty: a new one.
 #[derive(Deserialize)]
 pub struct Named {
     #[serde(default)]

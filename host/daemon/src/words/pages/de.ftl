@@ -374,3 +374,95 @@ page-rhythm-month-weekday = { $nth ->
   }
 page-rhythm-year = jedes Jahr, Monat { $month } Tag { $day } um { $at }
 page-rhythm-once = am { $on } um { $at }
+
+## Firmware
+page-firmware = Firmware
+page-firmware-none = Dieses Gerät hat keine Plätze für Firmware: Wer seinen Rechner betreibt, aktualisiert es.
+page-firmware-program = Version des Programms
+page-firmware-runs = Was läuft
+page-firmware-version = Version
+page-slot = Platz
+page-firmware-started = Gestartet, weil
+page-firmware-epoch = Epoche
+page-firmware-root = Wurzel des Hashbaums
+page-firmware-development = Mit einem Entwicklungsschlüssel signiert: für die Werkstatt, nicht für eine Anlage.
+page-firmware-trial = Sie hat sich noch nicht bewährt: seit { $healthy } gesund, { $tries ->
+    [one] ein Start bleibt ihr
+   *[other] { VALUE($tries) } Starts bleiben ihr
+  }. { $missing }
+page-firmware-now = Darf sie jetzt gewechselt werden?
+page-firmware-may = Nichts spricht dagegen.
+page-firmware-may-not = Nicht jetzt. Messen und Schützen gehen vor:
+page-hindrance-no-guard = der Wächter antwortet nicht
+page-hindrance-on-battery = { $what } speist die Last aus der Batterie
+page-hindrance-not-charged = { $what } ist noch nicht geladen
+page-hindrance-test = Batterietest { VALUE($test) } läuft
+page-hindrance-alarm = { $what } hat einen Alarm
+page-firmware-other = Der andere Platz
+page-slot-empty = leer
+page-slot-writing = wird beschrieben
+page-slot-ready = bereit zum Start
+page-slot-trial = auf Probe
+page-slot-good = gut, lief schon
+page-slot-bad = schlecht
+page-firmware-progress = Version { $version }: { VALUE($taken) } von { VALUE($total) } KiB sind da.
+page-look-again = Noch einmal nachsehen
+page-firmware-goes-on = Senden Sie dieselbe Datei noch einmal, um dort fortzufahren, wo sie abbrach.
+page-firmware-file = Ein signiertes Firmware-Paket (.evkf)
+page-upload = Hochladen
+page-firmware-help = Es wird Stück für Stück geprüft, während es kommt, und noch nichts startet. Was läuft, läuft weiter.
+page-firmware-activate = Damit neu starten
+page-firmware-go-back = Mit dem anderen Platz neu starten
+page-firmware-abandon = Aufgeben
+page-firmware-confirm = Die Konsole ist etwa eine Minute lang fort; der Schutz läuft weiter.
+page-firmware-confirm-wanted = Haken Sie an, dass das Gerät neu starten darf.
+page-firmware-taken = Die Firmware ist da und vollständig. Sie startet, wenn Sie es sagen.
+page-firmware-abandoned = Aufgegeben; der Platz kann wieder benutzt werden.
+page-firmware-restarts = Das Gerät startet jetzt neu. Laden Sie diese Seite in etwa einer Minute neu.
+
+## Lizenz
+page-licence = Lizenz
+page-licence-edition = Ausgabe
+page-licence-serial = Seriennummer des Geräts
+page-licence-reason = Warum
+page-licence-judge = Beurteilt von
+page-licence-nobody = niemandem, darum gilt LC
+page-licence-until = Wird wieder beurteilt
+page-licence-no-end = wenn sich etwas ändert
+page-licence-grace = Niemand beurteilt gerade Lizenzen. Die Ausgabe gilt noch { VALUE($hours) } h, dann LC; sehen Sie unter den Plugins nach der Lizenzprüfung.
+page-licence-limits = Was begrenzt ist
+page-licence-unlimited = Nichts ist begrenzt.
+page-licence-blocks = Werte der ersten { VALUE($blocks) } Blöcke werden gezeigt und aufbewahrt.
+page-licence-ups = Werte einer USV bis { $power } werden gezeigt und aufbewahrt.
+page-licence-blocks-over = { $blocks ->
+    [one] Ein Block liegt
+   *[other] { VALUE($blocks) } Blöcke liegen
+  } über der Lizenz: nur zur Sicherheit überwacht.
+page-licence-ups-over = { $ups } liegt über der Lizenz: nur Zustand und Alarme.
+page-licence-never = Der Schutz ist nie begrenzt. Jeder Block wird gemessen, ausgeglichen und geschützt, und jeder Alarm wird gemeldet, mit jeder Lizenz und ohne.
+page-licence-files = Lizenzdateien
+page-licence-no-files = Keine: Dies ist die Ausgabe LC.
+page-licence-signed = von einem vertrauten Schlüssel signiert
+page-licence-file = Eine Lizenzdatei (.evkl) für diese Seriennummer
+
+## Webhooks
+page-webhooks = Webhooks
+page-webhook = Webserver
+page-webhooks-help = Webserver, denen Jobs etwas melden dürfen. Jede Nachricht ist mit dem Schlüssel des Servers signiert.
+page-no-webhooks = Noch kann kein Job einem Webserver etwas melden.
+page-new-webhook = Webserver hinzufügen
+page-webhook-url = Adresse
+page-webhook-url-help = Wie https://rechner/pfad; http nur, wo dem Netz vertraut wird.
+page-webhook-key = Schlüssel
+page-webhook-key-help = 16 bis 256 Bytes. Leer: Der vorhandene bleibt, und ein neuer Webserver bekommt einen zufälligen.
+page-webhook-key-once = Geben Sie ihn jetzt dem Webserver: Er kann nicht noch einmal gezeigt werden.
+page-webhook-ca = Eigene Zertifizierungsstellen
+page-webhook-ca-help = Zertifikate als PEM; leer: die des Systems.
+page-webhook-server-name = Name in seinem Zertifikat
+page-webhook-server-name-help = Wenn es nicht der Rechner der Adresse ist.
+page-webhook-pin = Fingerabdruck seines Zertifikats
+page-webhook-pin-help = SHA-256 in Hex; dann wird nichts anderes geprüft.
+page-webhook-test = Test
+page-webhook-send = Testnachricht senden
+page-webhook-took = { $name } hat die Nachricht angenommen.
+page-webhook-took-not = { $name } hat die Nachricht nicht angenommen: { $reason }

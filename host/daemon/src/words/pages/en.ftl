@@ -374,3 +374,95 @@ page-rhythm-month-weekday = { $nth ->
   }
 page-rhythm-year = every year, month { $month } day { $day } at { $at }
 page-rhythm-once = on { $on } at { $at }
+
+## Firmware
+page-firmware = Firmware
+page-firmware-none = This appliance has no slots for firmware: whoever runs its computer updates it.
+page-firmware-program = Version of the program
+page-firmware-runs = What runs
+page-firmware-version = Version
+page-slot = Slot
+page-firmware-started = Started because
+page-firmware-epoch = Epoch
+page-firmware-root = Root of the hash tree
+page-firmware-development = Signed with a development key: for a workshop, not for a plant.
+page-firmware-trial = It has not proved itself yet: healthy for { $healthy }, { $tries ->
+    [one] one start is left to it
+   *[other] { VALUE($tries) } starts are left to it
+  }. { $missing }
+page-firmware-now = May it be changed now?
+page-firmware-may = Nothing speaks against it.
+page-firmware-may-not = Not now. Measuring and protecting come first:
+page-hindrance-no-guard = the guard does not answer
+page-hindrance-on-battery = { $what } feeds its load from the battery
+page-hindrance-not-charged = { $what } is not charged yet
+page-hindrance-test = battery test { VALUE($test) } is under way
+page-hindrance-alarm = { $what } has an alarm
+page-firmware-other = The other slot
+page-slot-empty = empty
+page-slot-writing = being written
+page-slot-ready = ready to start
+page-slot-trial = on trial
+page-slot-good = good, it ran before
+page-slot-bad = bad
+page-firmware-progress = Version { $version }: { VALUE($taken) } of { VALUE($total) } KiB are in.
+page-look-again = Look again
+page-firmware-goes-on = Send the same file again to go on where it broke off.
+page-firmware-file = A signed firmware bundle (.evkf)
+page-upload = Upload
+page-firmware-help = It is checked piece by piece while it comes, and nothing starts yet. What runs goes on.
+page-firmware-activate = Restart into it
+page-firmware-go-back = Restart into the other slot
+page-firmware-abandon = Give it up
+page-firmware-confirm = The console is away for about a minute; protection goes on.
+page-firmware-confirm-wanted = Tick that the appliance may restart.
+page-firmware-taken = The firmware is in and whole. It starts when you say so.
+page-firmware-abandoned = Given up; the slot can be used again.
+page-firmware-restarts = The appliance restarts now. Load this page again in about a minute.
+
+## Licence
+page-licence = Licence
+page-licence-edition = Edition
+page-licence-serial = Serial number of the appliance
+page-licence-reason = Why
+page-licence-judge = Judged by
+page-licence-nobody = nobody, so it is LC
+page-licence-until = Judged again
+page-licence-no-end = when something changes
+page-licence-grace = Nobody judges licences now. The edition holds for another { VALUE($hours) } h, then it is LC; see to the licence gate among the plugins.
+page-licence-limits = What is limited
+page-licence-unlimited = Nothing is limited.
+page-licence-blocks = Values of the first { VALUE($blocks) } blocks are shown and kept.
+page-licence-ups = Values of a UPS of up to { $power } are shown and kept.
+page-licence-blocks-over = { $blocks ->
+    [one] One block is
+   *[other] { VALUE($blocks) } blocks are
+  } over the licence: watched for safety only.
+page-licence-ups-over = { $ups } is over the licence: its state and its alarms only.
+page-licence-never = Protection is never limited. Every block is measured, equalized and protected, and every alarm is told, with any licence and without one.
+page-licence-files = Licence files
+page-licence-no-files = None: this is the LC edition.
+page-licence-signed = signed by a trusted key
+page-licence-file = A licence file (.evkl) for this serial number
+
+## Webhooks
+page-webhooks = Webhooks
+page-webhook = Web server
+page-webhooks-help = Web servers that jobs may tell. Each message is signed with the server's key.
+page-no-webhooks = No job can tell a web server yet.
+page-new-webhook = Add a web server
+page-webhook-url = Address
+page-webhook-url-help = Like https://host/path; http only where the network is trusted.
+page-webhook-key = Key
+page-webhook-key-help = 16 to 256 bytes. Empty: the one that is there stays, and a new web server gets a random one.
+page-webhook-key-once = Give it to the web server now: it cannot be shown again.
+page-webhook-ca = Its own authorities
+page-webhook-ca-help = Certificates as PEM; empty: those of the system.
+page-webhook-server-name = Name in its certificate
+page-webhook-server-name-help = When it is not the host of the address.
+page-webhook-pin = Fingerprint of its certificate
+page-webhook-pin-help = SHA-256 in hex; then nothing else is looked at.
+page-webhook-test = Test
+page-webhook-send = Send a test message
+page-webhook-took = { $name } took the message.
+page-webhook-took-not = { $name } did not take the message: { $reason }

@@ -1,0 +1,262 @@
+//! The pages of the appliance itself from outside: firmware, licence and web
+//! servers, for who may change them and for who may only look.
+
+use super::*;
+use evenkeel_signing::slot::talk::{
+    Answer as Said, Ask, Other, Progress, Status, Trial, line, parse,
+};
+use evenkeel_signing::{Kind, Role, SecretKey, seal};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+
+/// Questions, each with the bytes that followed it.
+type Asked = Vec<(Ask, Vec<u8>)>;
+
+/// Somebody in the place of the keeper of the slots.
+struct FakeKeeper {
+    asked: Arc<Mutex<Asked>>,
+}
+
+impl FakeKeeper {
+    /// Answers questions by `status`, takes everything else, and keeps it.
+    fn start(bench: &Bench, status: Status) -> Self {
+        let listener = UnixListener::bind(bench.dir.path().join("slots.sock")).expect("bound");
+        let asked = Arc::new(Mutex::new(Asked::new()));
+        let kept = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for peer in listener.incoming() {
+                let mut input = BufReader::new(peer.expect("a peer"));
+                let mut text = Vec::new();
+                input.read_until(b'\n', &mut text).expect("a line");
+                let ask: Ask = parse(&text).expect("a question");
+                let mut bytes = Vec::new();
+                if matches!(ask, Ask::Install { .. }) {
+                    input.read_to_end(&mut bytes).expect("the bytes");
+                }
+                let said = match ask {
+                    Ask::Status => Said::Status(Box::new(status.clone())),
+                    _ => Said::Done,
+                };
+                crate::console::lock(&kept).push((ask, bytes));
+                let line = line(&said).expect("a line");
+                input.get_mut().write_all(&line).expect("answered");
+            }
+        });
+        Self { asked }
+    }
+
+    /// What was wanted besides the status.
+    fn wanted(&self) -> Asked {
+        let asked = crate::console::lock(&self.asked);
+        asked
+            .iter()
+            .filter(|(ask, _)| !matches!(ask, Ask::Status | Ask::Health(_)))
+            .cloned()
+            .collect()
+    }
+}
+
+/// Slot A runs version 1.0.0; slot B holds 1.1.0, in this state.
+fn status(state: &str) -> Status {
+    Status {
+        slot: "A".into(),
+        version: "1.0.0".into(),
+        epoch: 3,
+        floor: 2,
+        development: false,
+        root: "ab".repeat(32),
+        started_because: "power came back".into(),
+        trial: None,
+        other: Other { state: state.into(), version: Some("1.1.0".into()), reason: None },
+        installing: None,
+    }
+}
+
+/// A plant with which an update may happen, and an administrator.
+async fn bench() -> (Bench, String) {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    bench.hub.set_plant(testing::plant(&[13.6, 13.6]));
+    (bench, cookie)
+}
+
+/// Send a form with one file.
+async fn send_file(bench: &Bench, path: &str, cookie: &str, field: &str, file: &[u8]) -> Answer {
+    let head = format!(
+        "--xyz\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"a\"\r\n\r\n"
+    );
+    let body = [head.as_bytes(), file, b"\r\n--xyz--\r\n"].concat();
+    let request = Request::post(path)
+        .header(header::HOST, HOST)
+        .header("sec-fetch-site", "same-origin")
+        .header(header::CONTENT_TYPE, "multipart/form-data; boundary=xyz")
+        .header(header::CONTENT_LENGTH, body.len())
+        .header(header::COOKIE, cookie);
+    bench.send(request.body(Body::from(body)).expect("a request")).await
+}
+
+#[tokio::test]
+async fn an_appliance_without_slots_says_so() {
+    let (bench, cookie) = bench().await;
+    let page = bench.get("/firmware", &cookie).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("has no slots for firmware"), "{}", page.body);
+    assert!(!page.body.contains("action=\"/firmware"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn firmware_is_taken_in_and_started_after_a_tick() {
+    let (bench, cookie) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("ready"));
+    let page = bench.get("/firmware?lang=de", &cookie).await.body;
+    for said in ["1.0.0", "1.1.0", "bereit zum Start", "Nichts spricht dagegen", "power came back"]
+    {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    assert!(!page.contains("Entwicklungsschlüssel"), "{page}");
+    let sent = send_file(&bench, "/firmware", &cookie, "bundle", b"all of it").await;
+    assert_eq!(sent.headers[header::LOCATION], "/firmware?told=taken", "{}", sent.body);
+    let whole = Ask::Install { length: 9, from: 0 };
+    assert_eq!(keeper.wanted(), [(whole, b"all of it".to_vec())]);
+
+    let untold = bench.form("/firmware/activate", &cookie, "").await;
+    assert_eq!(untold.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(untold.body.contains("Tick that"), "{}", untold.body);
+    assert_eq!(keeper.wanted().len(), 1, "nothing was done");
+    let told = bench.form("/firmware/activate", &cookie, "confirm=yes").await;
+    assert!(told.status == 200 && told.body.contains("restarts now"), "{}", told.body);
+    let given = bench.form("/firmware/abandon", &cookie, "").await;
+    assert_eq!(given.headers[header::LOCATION], "/firmware?told=abandoned", "{}", given.body);
+    let wanted: Vec<Ask> = keeper.wanted().into_iter().map(|(ask, _)| ask).collect();
+    assert_eq!(wanted[1..], [Ask::Activate, Ask::Abandon]);
+    assert_eq!(bench.form("/firmware/explode", &cookie, "confirm=yes").await.status, 400);
+    let events = bench.events().await;
+    assert!(events.iter().any(|event| event.contains("1.1.0")), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_file_goes_on_where_it_broke_off() {
+    let (bench, cookie) = bench().await;
+    let progress = Progress { version: "1.1.0".into(), taken: 4, total: 9 };
+    let trial = Trial { tries_left: 2, healthy_s: 60, missing: Some("plugins".into()) };
+    let begun = Status {
+        installing: Some(progress),
+        trial: Some(trial),
+        development: true,
+        ..status("writing")
+    };
+    let keeper = FakeKeeper::start(&bench, begun);
+    let page = bench.get("/firmware", &cookie).await.body;
+    for said in ["<progress", "max=\"9\" value=\"4\"", "development key", "2 starts", "plugins"] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    send_file(&bench, "/firmware", &cookie, "bundle", b"all of it").await;
+    let rest = Ask::Install { length: 9, from: 4 };
+    assert_eq!(keeper.wanted(), [(rest, b"of it".to_vec())]);
+    send_file(&bench, "/firmware", &cookie, "bundle", b"another").await;
+    let other = Ask::Install { length: 7, from: 0 };
+    assert_eq!(keeper.wanted()[1], (other, b"another".to_vec()));
+    assert_eq!(send_file(&bench, "/firmware", &cookie, "bundle", b"").await.status, 400);
+    assert_eq!(keeper.wanted().len(), 2);
+}
+
+#[tokio::test]
+async fn what_speaks_against_an_update_is_said_and_holds() {
+    let (bench, cookie) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("ready"));
+    let mut hot = testing::plant(&[13.6, 13.6]);
+    testing::mark(&mut hot.snapshot.strings[0], 0, Condition::VoltageHigh, Level::Alarm);
+    bench.hub.set_plant(hot);
+    let page = bench.get("/firmware", &cookie).await.body;
+    assert!(page.contains("Measuring and protecting come first"), "{page}");
+    let refused = bench.form("/firmware/activate", &cookie, "confirm=yes").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.body.contains("not now: "), "{}", refused.body);
+    let refused = send_file(&bench, "/firmware", &cookie, "bundle", b"all of it").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(keeper.wanted().is_empty(), "{:?}", keeper.wanted());
+}
+
+#[tokio::test]
+async fn a_licence_is_installed_and_removed_and_protection_is_never_limited() {
+    let (bench, cookie) = bench().await;
+    let key = SecretKey::generate(Role::Licence, "development-sales").expect("a key");
+    key.public().write_new(&bench.dir.path().join("licence.pub")).expect("written");
+    let page = bench.get("/licence", &cookie).await.body;
+    for said in ["first 24 blocks", "Protection is never limited", "LC edition"] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    let wrong = send_file(&bench, "/licence", &cookie, "licence", b"no licence").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.body);
+    assert!(wrong.body.contains("role=\"alert\""), "{}", wrong.body);
+    let whole = seal(Kind::Licence, b"full", &[], &[&key]).expect("sealed");
+    let sent = send_file(&bench, "/licence", &cookie, "licence", &whole).await;
+    assert_eq!(sent.headers[header::LOCATION], "/licence?saved=yes", "{}", sent.body);
+    let page = bench.get("/licence?saved=yes&lang=de", &cookie).await.body;
+    for said in ["Nichts ist begrenzt", "Schutz ist nie begrenzt", "Gespeichert"] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    let (_, action) = page.split_once("action=\"/licence/").expect("a button");
+    let action = format!("/licence/{}", action.split('"').next().expect("an address"));
+    assert_eq!(
+        bench.form(&action, &cookie, "").await.headers[header::LOCATION],
+        "/licence?saved=yes"
+    );
+    assert_eq!(bench.form(&action, &cookie, "").await.status, StatusCode::NOT_FOUND);
+    assert!(bench.get("/licence", &cookie).await.body.contains("first 24 blocks"));
+    let long = send_file(&bench, "/licence", &cookie, "licence", &vec![0; 40_000]).await;
+    assert!(long.status.is_client_error(), "{}", long.status);
+}
+
+#[tokio::test]
+async fn a_web_server_is_added_tested_and_removed_on_its_page() {
+    let (bench, cookie) = bench().await;
+    let form = |body: &'static str| bench.form("/webhooks/edit", &cookie, body);
+    let made = form("name=ops&url=http%3A%2F%2F127.0.0.1%3A1%2Fx").await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let (_, key) = made.body.split_once("class=\"secret\">").expect("a key");
+    let key = key.split('<').next().expect("a key").to_owned();
+    assert!(key.len() >= 16, "{key}");
+    let page = bench.get("/webhooks", &cookie).await.body;
+    assert!(page.contains("127.0.0.1:1") && !page.contains(&key), "{page}");
+    assert!(!bench.get("/webhooks/edit?name=ops", &cookie).await.body.contains(&key));
+    let again = form("name=ops&url=https%3A%2F%2Fy%2F").await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY, "there is one");
+    let wrong = form("was=ops&url=https%3A%2F%2Fy%2F&pin_sha256=12").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.body.contains("id=\"e-pin_sha256\""), "{}", wrong.body);
+    let saved = form("was=ops&url=http%3A%2F%2F127.0.0.1%3A1%2Fy").await;
+    assert_eq!(saved.headers[header::LOCATION], "/webhooks?saved=yes", "{}", saved.body);
+
+    let tested = bench.form("/webhooks", &cookie, "name=ops&act=test").await;
+    assert!(tested.body.contains("ops did not take the message: "), "{}", tested.body);
+    let gone = bench.form("/webhooks", &cookie, "name=ops&act=remove").await;
+    assert_eq!(gone.headers[header::LOCATION], "/webhooks?saved=yes", "{}", gone.body);
+    assert_eq!(bench.get("/webhooks/edit?name=ops", &cookie).await.status, 404);
+    for (body, status) in [("name=ops&act=jump", 400), ("name=ops&act=test", 404)] {
+        assert_eq!(bench.form("/webhooks", &cookie, body).await.status, status, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_only_look_changes_nothing_of_the_appliance() {
+    let (bench, _) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("ready"));
+    let eve = bench.guest(&["viewer"]);
+    for path in ["/firmware", "/licence", "/webhooks"] {
+        let page = bench.get(path, &eve).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.body.contains(&format!("href=\"{path}\"")), "{path} is in the menu");
+        let main = page.body.split("<main>").nth(1).expect("a page");
+        assert!(!main.contains("method=\"post\""), "{path}: {main}");
+    }
+    for (path, body) in [
+        ("/firmware/activate", "confirm=yes"),
+        ("/licence/x/delete", ""),
+        ("/webhooks", "name=ops&act=test"),
+        ("/webhooks/edit", "name=ops&url=https%3A%2F%2Fx%2F"),
+    ] {
+        assert_eq!(bench.form(path, &eve, body).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert!(keeper.wanted().is_empty());
+}
