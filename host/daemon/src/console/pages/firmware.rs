@@ -1,4 +1,4 @@
-//! The appliance's own software (facts/console-ux.md §5 page 29): what runs and
+//! The appliance's own software (facts/console-ux.md §5 page 31): what runs and
 //! whether it has proved itself, what the other slot holds, what speaks against
 //! an update now; taking a bundle in, restarting into it, and giving it up. A
 //! file that was sent in part is not taken in twice: what is there stays.

@@ -1,4 +1,4 @@
-//! The licence (facts/console-ux.md §5 page 28): which edition is in force and
+//! The licence (facts/console-ux.md §5 page 30): which edition is in force and
 //! why, what it limits and what it never does, and the licence files. Nothing
 //! that keeps a battery safe depends on it, and the page says so.
 

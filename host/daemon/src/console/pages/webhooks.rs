@@ -1,6 +1,6 @@
-//! The web servers that jobs may tell: which there are and who tells them, a
-//! form for each, a message to see whether one takes it. A key is shown once,
-//! on the page that answers the form.
+//! The web servers that jobs may tell (UX-106): which there are and who tells
+//! them, a form for each, a message to see whether one takes it. A key is shown
+//! once, on the page that answers the form.
 
 use super::edit::Errors;
 use super::fields::{Fields, Sent};
