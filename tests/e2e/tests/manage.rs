@@ -187,7 +187,7 @@ fn a_failure_is_listed_taken_along_and_repeated() {
 
     let recording = bench.path("fragile.rec");
     let at = report["unix_ms"].to_string();
-    bench.done(&["reports", "fragile", "--at", &at, "--save", text(&recording)]);
+    bench.done(&["reports", "fragile", "--time", &at, "--save", text(&recording)]);
     let replay = |bundle: &Path| {
         let mut tool = Command::new(bench.options.programs.join("evenkeel-plugin"));
         tool.arg("replay").arg("--bundle").arg(bundle).arg("--recording").arg(&recording);

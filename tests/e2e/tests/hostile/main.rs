@@ -4,7 +4,6 @@
 //! here they share an appliance. Figures are printed, and nothing that a busy
 //! machine could change is asserted.
 
-mod many;
 #[allow(dead_code, reason = "greedy ones are for the benchmark")]
 mod rogues;
 
