@@ -9,6 +9,7 @@ mod image;
 mod load;
 mod plugins;
 mod run;
+mod sdk;
 mod soak;
 mod test;
 mod wit;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Arguments),
     /// Build and sign every plugin of plugins/ with a development key.
     Plugins,
+    /// Pack what a plugin vendor needs into one file.
+    Sdk(sdk::Arguments),
     /// Measure what DESIGN.md budgets, on this machine.
     Bench(bench::Arguments),
     /// Run the guard under load for an hour, killing the daemon again and again.
@@ -77,6 +80,10 @@ fn run(command: Command) -> Result<(), AnyError> {
             for bundle in plugins::build(&root)? {
                 println!("{}", bundle.display());
             }
+            Ok(())
+        }
+        Command::Sdk(arguments) => {
+            println!("{}", sdk::run(&root, &arguments)?.display());
             Ok(())
         }
         Command::Bench(arguments) => bench::run(&root, &arguments),

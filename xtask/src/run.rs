@@ -55,6 +55,20 @@ fn line(command: &Command) -> String {
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
+/// The files below `paths` (git's pathspecs) that the version control knows, or
+/// would: as they are now, from the root.
+pub fn sources(root: &Path, paths: &[&str]) -> Result<Vec<String>, AnyError> {
+    let known = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"];
+    let listed = command("git", &known).args(paths).current_dir(root).output()?;
+    if !listed.status.success() {
+        return Err("git cannot list the sources; is this a clone?".into());
+    }
+    let names = String::from_utf8(listed.stdout)?;
+    // One that was removed and not yet committed is listed, too.
+    let there = |name: &&str| root.join(name).exists();
+    Ok(names.split_terminator('\0').filter(there).map(str::to_owned).collect())
+}
+
 /// Build the programs of the appliance, the simulator and the tools.
 pub fn build_programs() -> Result<(), AnyError> {
     step("build programs (the first time this takes minutes)", || {

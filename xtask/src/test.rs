@@ -100,6 +100,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "manage",
     "--test",
+    "many",
+    "--test",
     "modbus",
     "--test",
     "radius",

@@ -25,6 +25,9 @@ pub struct Board {
     /// What plugins are compiled for: a triple, or one of Wasmtime's
     /// interpreters (`pulley32`).
     pub plugin_code: String,
+    /// Whether its daemon compiles plugins. Without, a plugin runs only with
+    /// code that the platform signed.
+    pub compiler: bool,
     /// The guard's serial port, in /dev.
     pub bus: String,
     /// The daemon's serial port, in /dev.
@@ -193,7 +196,13 @@ mod tests {
         };
         let refused = read(&text.replace("name = \"qemu-arm\"", "name = \"../arm\""));
         assert!(matches!(refused, Err(BoardError::Name { .. })), "{refused:?}");
-        let refused = read(&format!("colour = 1\n{text}"));
-        assert!(matches!(refused, Err(BoardError::Text { .. })), "{refused:?}");
+        for wrong in [
+            format!("colour = 1\n{text}"),
+            text.replace("compiler = false", ""),
+            text.replace("compiler = false", "compiler = \"no\""),
+        ] {
+            let refused = read(&wrong);
+            assert!(matches!(refused, Err(BoardError::Text { .. })), "{refused:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use evenkeel_signing::{
     BundleError, Digest, Envelope, Keyring, KeyringError, KeyringManifest, Kind, PluginBundle,
-    PluginManifest, SettingKind, SettingSpec, Support, Verified, date_utc,
+    PluginManifest, SettingKind, SettingSpec, Signer, Support, Verified, date_utc,
 };
 
 use crate::sbom;
@@ -175,6 +175,14 @@ fn write_parts(out: &mut String, plugin: &PluginBundle<'_>) -> fmt::Result {
         let name = code.part_name();
         writeln!(out, "  {name}: Wasmtime {}, settings {}", code.wasmtime, code.compat)?;
     }
+    if !manifest.code.is_empty() && !plugin.signers().iter().any(Signer::is_platform) {
+        writeln!(
+            out,
+            "\nWARNING: it brings machine code along, and no key given with --platform signed it. \
+             An\nappliance refuses it: only the platform may sign machine code. Sign the component \
+             alone,\nwhich the appliance compiles itself."
+        )?;
+    }
     let Some(text) = plugin.part(PluginManifest::SBOM) else {
         return writeln!(out, "\nIt does not say what it was built from (no part sbom)");
     };
@@ -256,12 +264,22 @@ fn in_words(interface: &str, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use evenkeel_signing::{
-        CodePart, KeyEntry, Limits, Model, Permission, Role, SecretKey, seal_keyring, seal_plugin,
+        CodePart, KeyEntry, Limits, Model, Origin, Permission, Role, SecretKey, seal_keyring,
+        seal_plugin,
     };
 
     use super::*;
 
     fn bundle(key: &SecretKey) -> Vec<u8> {
+        let code = CodePart {
+            target: "pulley32".into(),
+            wasmtime: "48.0.8".into(),
+            compat: Digest::of(b"settings"),
+        };
+        bundle_with(key, vec![code])
+    }
+
+    fn bundle_with(key: &SecretKey, code: Vec<CodePart>) -> Vec<u8> {
         let serial = "evenkeel:serial/serial@0.1.0".to_owned();
         let manifest = PluginManifest {
             format: 1,
@@ -285,16 +303,13 @@ mod tests {
                 support: Support::Tested,
                 source: "manual".into(),
             }],
-            code: vec![CodePart {
-                target: "pulley32".into(),
-                wasmtime: "48.0.8".into(),
-                compat: Digest::of(b"settings"),
-            }],
+            code,
             parts: Vec::new(),
             total_length: 0,
         };
-        let parts: [(&str, &[u8]); 3] =
-            [("component", b"bytes"), ("code-pulley32", b"code"), ("sbom", SBOM.as_bytes())];
+        let mut parts: Vec<(&str, &[u8])> =
+            vec![("component", b"bytes"), ("sbom", SBOM.as_bytes())];
+        parts.extend(manifest.code.first().map(|_| ("code-pulley32", &b"code"[..])));
         seal_plugin(manifest, &parts, &[key]).unwrap()
     }
 
@@ -357,6 +372,20 @@ mod tests {
         }
         let stranger = SecretKey::generate(Role::Plugin, "stranger").unwrap();
         assert!(inspect(&bundle(&stranger), &ring).is_err());
+    }
+
+    #[test]
+    fn machine_code_that_an_appliance_refuses_is_warned_of() {
+        let key = SecretKey::generate(Role::Plugin, "acme").unwrap();
+        let report = |raw: &[u8], origin| {
+            let mut ring = Keyring::new();
+            ring.insert_from(key.public(), origin).unwrap();
+            inspect(raw, &ring).unwrap()
+        };
+        let (code, none) = (bundle(&key), bundle_with(&key, Vec::new()));
+        assert!(report(&code, Origin::Administrator).contains("WARNING: it brings machine code"));
+        assert!(!report(&code, Origin::Platform).contains("WARNING"), "the platform may");
+        assert!(!report(&none, Origin::Administrator).contains("WARNING"), "there is none");
     }
 
     #[test]

@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use evenkeel_signing::{Keyring, PublicKey, Role, SecretKey};
+use evenkeel_signing::{Keyring, Origin, PublicKey, Role, SecretKey};
 
 use new::World;
 use project::{Plugin, Project};
@@ -104,6 +104,10 @@ enum Action {
         /// A public key file that you trust; may be given several times.
         #[arg(long)]
         trust: Vec<PathBuf>,
+        /// The same, of a key of the platform: only such a key may sign machine
+        /// code.
+        #[arg(long)]
+        platform: Vec<PathBuf>,
         /// The bundle.
         bundle: PathBuf,
     },
@@ -210,7 +214,12 @@ fn act(action: Action) -> Result<(), Box<dyn Error>> {
             println!("{}", out.display());
             Ok(())
         }
-        Action::Inspect { trust, bundle } => inspect_bundle(&trust, &bundle),
+        Action::Inspect { trust, platform, bundle } => {
+            let mut ring = trusted(&trust)?;
+            insert(&mut ring, &platform, Origin::Platform)?;
+            print!("{}", inspect::inspect(&read(&bundle)?, &ring)?);
+            Ok(())
+        }
         Action::Test { folder } => Ok(check::check(&Project::open(&folder)?)?),
         Action::New { name, world, sdk, parent } => new_plugin(&parent, &name, world, &sdk),
         Action::Run { folder, port, set, record, polls, tell } => {
@@ -305,11 +314,6 @@ fn sign_plugin(
     Ok(())
 }
 
-fn inspect_bundle(trust: &[PathBuf], bundle: &Path) -> Result<(), Box<dyn Error>> {
-    print!("{}", inspect::inspect(&read(bundle)?, &trusted(trust)?)?);
-    Ok(())
-}
-
 fn keyring_step(step: KeyringStep) -> Result<(), Box<dyn Error>> {
     let (bundle, out) = match step {
         KeyringStep::Make { key, out, description } => {
@@ -329,10 +333,15 @@ fn keyring_step(step: KeyringStep) -> Result<(), Box<dyn Error>> {
 
 fn trusted(paths: &[PathBuf]) -> Result<Keyring, Box<dyn Error>> {
     let mut ring = Keyring::new();
-    for path in paths {
-        ring.insert(PublicKey::read(path)?)?;
-    }
+    insert(&mut ring, paths, Origin::Administrator)?;
     Ok(ring)
+}
+
+fn insert(ring: &mut Keyring, paths: &[PathBuf], origin: Origin) -> Result<(), Box<dyn Error>> {
+    for path in paths {
+        ring.insert_from(PublicKey::read(path)?, origin)?;
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -165,11 +165,22 @@ impl Program {
         let _ = self.child.wait();
     }
 
-    /// Resident memory, kB, from `/proc`; `None` when it has ended.
+    /// Resident memory, kB; `None` when it has ended.
     #[must_use]
     pub fn resident_kb(&self) -> Option<u64> {
+        self.status_kb("VmRSS:")
+    }
+
+    /// Address space in use, kB; `None` when it has ended.
+    #[must_use]
+    pub fn mapped_kb(&self) -> Option<u64> {
+        self.status_kb("VmSize:")
+    }
+
+    /// A row of `/proc/<pid>/status` in kB (proc(5)).
+    fn status_kb(&self, row: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|l| l.strip_prefix(row))?;
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 

@@ -1,6 +1,7 @@
 //! The appliance's image in QEMU, with its battery bus on the simulator: it
-//! boots verified, protects, answers, takes an update, proves it, and goes back
-//! when a root is damaged.
+//! boots verified, protects, answers, takes an update, proves it, goes back
+//! when a root is damaged, and runs a plugin of a vendor whom it was told to
+//! trust.
 //!
 //! Everything is emulated, so limits of time are generous; what is measured is
 //! printed.
@@ -11,8 +12,10 @@ use bench::{
     BOOT, Bench, Built, SCENARIO, bill_of_materials, first_cycle, first_sign_in, it_protects, lists,
 };
 use evenkeel_e2e::machine::{Line, Machine};
-use evenkeel_e2e::{Client, Program};
+use evenkeel_e2e::{Client, Program, bundle};
+use evenkeel_image::board::Board;
 use evenkeel_signing::slot::{Reason, Slot, SlotState};
+use evenkeel_signing::{Role, SecretKey};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -130,7 +133,88 @@ fn the_bill_of_materials_is_valid_and_whole() {
     for name in ["evenkeel-init", "evenkeel-guard", "evenkeeld", "redb", "megatec", "libc6-dev"] {
         assert!(lists(&bill, name), "{name}");
     }
-    assert!(!lists(&bill, "cranelift-codegen"), "it has no compiler");
+    assert!(lists(&bill, "cranelift-codegen"), "it compiles plugins");
+}
+
+/// A plugin by a vendor whom nobody but this appliance's administrator trusts,
+/// without machine code: the appliance compiles it itself, once.
+#[test]
+fn a_vendor_s_plugin_is_compiled_confined_and_kept() {
+    let built = Built::find(BOARD);
+    let mut bench = Bench::new(&built, SCENARIO);
+    let (_, mut qemu, begun) = bench.on();
+    let mut client = bench.console(&mut qemu, begun);
+    let password = first_sign_in(&mut client, &mut qemu);
+    // There is one line to a UPS, and it shall be the vendor's.
+    client.post("/api/v1/plugins/megatec/remove", &json!({})).expect("removed");
+    let vendor = SecretKey::generate(Role::Plugin, "acme").expect("a key");
+    let bundle = by_vendor(&built, &vendor);
+
+    let fingerprint = vendor.public().fingerprint();
+    let refused = client.post_bytes("/api/v1/bundles", &bundle).expect_err("a stranger's");
+    let refused = refused.to_string();
+    assert!(refused.contains("no key that signed it is trusted here"), "{refused}");
+    assert!(refused.contains(&fingerprint), "{refused}");
+    let key = json!({"key": vendor.public().to_text(), "fingerprint": fingerprint});
+    client.post("/api/v1/plugin-keys", &key).expect("trusted");
+    let kept = client.post_bytes("/api/v1/bundles", &bundle).expect("kept");
+    let board = Board::read(&built.image).expect("a board");
+    let wanted = json!({
+        "plugin": {
+            "name": "acme",
+            "points": "ups.1",
+            "grant": { "serial": { "ups": format!("/dev/{}", board.ups) } },
+        },
+        "bundle": kept["digest"],
+        "consent": kept["consent"],
+    });
+    client.post("/api/v1/plugins", &wanted).expect("installed");
+    it_reads_the_ups(&mut client, &mut qemu, "Compiler");
+
+    // As by a power cut: what was compiled is there, and the guard was not
+    // waited for.
+    qemu.kill();
+    let (_, mut qemu, begun) = bench.on();
+    let mut client = bench.console(&mut qemu, begun);
+    client.login("admin", &password).expect("in");
+    it_reads_the_ups(&mut client, &mut qemu, "Cache");
+
+    let stranger = SecretKey::generate(Role::Plugin, "acme").expect("a key");
+    let fingerprint = stranger.public().fingerprint();
+    let refused = client.post_bytes("/api/v1/bundles", &by_vendor(&built, &stranger));
+    let refused = refused.expect_err("nobody added this key").to_string();
+    assert!(refused.contains(&fingerprint), "the name alone is nothing: {refused}");
+}
+
+/// The plugin megatec as if somebody else had made it, without machine code.
+fn by_vendor(built: &Built, key: &SecretKey) -> Vec<u8> {
+    let target = built.target();
+    let path = bundle::built(&target.join("plugins"), "megatec").expect("built");
+    let signed_by = target.join("dev-keys/plugin.pub");
+    let bundle = bundle::signed_again(&path, &signed_by, key, |manifest| {
+        manifest.name = "acme".to_owned();
+        assert!(manifest.code.is_empty(), "the platform's own code would prove nothing");
+    });
+    bundle.expect("signed")
+}
+
+/// The plugin acme runs on code from `source`, and its points are alive.
+fn it_reads_the_ups(client: &mut Client, qemu: &mut Program, source: &str) {
+    let told = format!("code from {source} in ");
+    let line = qemu.await_words(&told, BOOT).expect("told");
+    println!("{line}");
+    assert!(line.contains("acme"), "{line}");
+    let polls = |plugins: &Value| {
+        let acme = plugins.as_array()?.iter().find(|plugin| plugin["name"] == "acme")?.clone();
+        (acme["state"] == "running").then(|| acme["polls"].as_u64())?
+    };
+    let plugins = client.await_answer("/api/v1/plugins", |plugins| polls(plugins).is_some());
+    let before = polls(&plugins);
+    client.await_answer("/api/v1/plugins", |plugins| polls(plugins) > before);
+    client.await_answer("/api/v1/points?prefix=ups.1", |points| {
+        let mut points = points.as_array().into_iter().flatten();
+        points.any(|p| p["name"] == "ups.1.input.voltage" && p["quality"] == "good")
+    });
 }
 
 #[test]

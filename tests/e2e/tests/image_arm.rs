@@ -124,7 +124,7 @@ fn load(built: &Built, bench: &Bench, guard: &str) {
     for folder in ["guard/state", "daemon/store", "daemon/trust"] {
         fs::create_dir_all(data.join(folder)).expect("made");
     }
-    let target = built.image.ancestors().nth(2).expect("a folder");
+    let target = built.target();
     let settings = data.join("guard/guard.toml");
     fs::write(&settings, guard).expect("written");
     run(Command::new(built.programs.join("evenkeel-guard")).arg("seal").arg(&settings));
@@ -160,8 +160,7 @@ fn license(built: &Built, client: &mut Client) {
     let licence = client.get("/api/v1/licence").expect("answered");
     let serial = licence["serial"].as_str().expect("a serial number");
     let dir = tempfile::tempdir().expect("a folder");
-    let (key, file) =
-        (built.image.ancestors().nth(2).expect("a folder"), dir.path().join("test.evkl"));
+    let (key, file) = (built.target(), dir.path().join("test.evkl"));
     let mut make = Command::new(built.programs.join("evenkeel-plugin"));
     make.args(["licence", "--serial", serial, "--edition", "test", "--customer", "Test"]);
     make.args(["--id", "test", "--not-before", "0", "--key"]).arg(key.join("dev-keys/licence.key"));

@@ -1,5 +1,10 @@
 //! Plugins of the running appliance managed from a terminal: the whole life of
-//! one by `evenkeel plugin` alone, and what it says when it is refused.
+//! one by `evenkeel plugin` alone, what it says when it is refused, and a
+//! failure on its way to the vendor's desk.
+
+#[path = "hostile/rogues.rs"]
+#[allow(dead_code, reason = "only one of them is needed here")]
+mod rogues;
 
 use evenkeel_e2e::{Client, Options, Stack, bundle};
 use evenkeel_signing::{Role, SecretKey};
@@ -155,6 +160,49 @@ fn a_plugin_lives_by_the_command_line_alone() {
     assert!(!bench.done(&["bundles"]).contains(&digest[..12]));
     let licence = bench.json(&["licence", "show"]);
     assert!(licence["licences"].as_array().is_some_and(|l| l.len() == 1), "{licence}");
+}
+
+#[test]
+fn a_failure_is_listed_taken_along_and_repeated() {
+    let bench = bench();
+    let file = bench.path("fragile.evkp");
+    fs::write(&file, rogues::fragile(&bench.development_key())).expect("written");
+    let digest = bench.json(&["upload", text(&file)])["digest"].as_str().expect("one").to_owned();
+    assert!(bench.done(&["reports", "megatec"]).contains("has not failed"));
+    bench.done(&["grant", "fragile", "--points", "ups.7", "--bundle", &digest, "--yes"]);
+
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let listed = loop {
+        let listed = bench.done(&["reports", "fragile"]);
+        if listed.contains("version 0.1.0") {
+            break listed;
+        }
+        assert!(Instant::now() < deadline, "{listed}{}", bench.done(&["show", "fragile"]));
+    };
+    println!("{listed}");
+    assert!(listed.contains("  in, innermost first\n    deeper\n    deep\n"), "{listed}");
+    let report = bench.json(&["reports", "fragile"])[0].clone();
+    let failure = report["failure"].as_str().expect("told");
+    assert!(failure.contains("unreachable") && failure.contains("deeper"), "{failure}");
+
+    let recording = bench.path("fragile.rec");
+    let at = report["unix_ms"].to_string();
+    bench.done(&["reports", "fragile", "--time", &at, "--save", text(&recording)]);
+    let replay = |bundle: &Path| {
+        let mut tool = Command::new(bench.options.programs.join("evenkeel-plugin"));
+        tool.arg("replay").arg("--bundle").arg(bundle).arg("--recording").arg(&recording);
+        tool.arg("--trust").arg(bench.path("trust")).output().expect("it runs")
+    };
+    let replayed = replay(&file);
+    let said = String::from_utf8_lossy(&replayed.stdout);
+    println!("{said}");
+    assert!(replayed.status.success(), "{said}{}", String::from_utf8_lossy(&replayed.stderr));
+    assert!(said.contains(&format!("then: {failure}\nnow:  {failure}\n")), "{said}");
+    assert!(said.contains("last call: Wake"), "{said}");
+    let other = bench.megatec("0.1.0-other", &bench.development_key());
+    let refused = replay(&other);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("belongs to bundle"), "{said}");
 }
 
 #[test]

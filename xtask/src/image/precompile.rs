@@ -1,5 +1,6 @@
-//! Plugins as an appliance without a compiler runs them: each signed again
-//! with machine code for the board, as a release is by the platform's key.
+//! The platform's plugins as an appliance runs them at once, with a compiler or
+//! without: each signed again with machine code for the board, as a release is
+//! by the platform's key.
 
 use crate::run::AnyError;
 use evenkeel_image::board::Board;

@@ -1,4 +1,5 @@
-//! The programs of the image: static, without the compiler of plugins.
+//! The programs of the image: static, with a compiler of plugins where the
+//! board says so.
 
 use super::cross::Cross;
 use crate::run::{AnyError, cargo, exec};
@@ -44,8 +45,16 @@ pub fn build(root: &Path, board: &Board, cross: Option<&Cross>) -> Result<Progra
         exec(cargo.env("CARGO_INCREMENTAL", "0"))
     };
     build(&["--package", "evenkeel-init", "--package", "evenkeel-guard"])?;
-    build(&["--package", "evenkeeld", "--bin", "evenkeeld", "--no-default-features"])?;
+    build(&[&["--package", "evenkeeld", "--bin", "evenkeeld"], daemon_features(board)].concat())?;
     Ok(built(root, board))
+}
+
+/// What cargo is told of the daemon's features, for a build and for a list.
+pub const fn daemon_features(board: &Board) -> &'static [&'static str] {
+    match board.compiler {
+        true => &["--no-default-features", "--features", "evenkeeld/compiler"],
+        false => &["--no-default-features"],
+    }
 }
 
 /// Static programs with no path of this machine in them: two builds in two

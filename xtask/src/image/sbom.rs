@@ -6,6 +6,7 @@
 //! machine, no random number: the same sources give the same bytes.
 
 use super::cross::Cross;
+use super::programs::daemon_features;
 use crate::debian::Package;
 use crate::run::{AnyError, cargo};
 use evenkeel_image::board::Board;
@@ -29,10 +30,10 @@ pub fn document(
     let mut add = |component: Value| {
         components.insert(component["bom-ref"].to_string(), component);
     };
-    for (package, lean) in
-        [("evenkeel-init", false), ("evenkeel-guard", false), ("evenkeeld", true)]
+    for (package, features) in
+        [("evenkeel-init", &[][..]), ("evenkeel-guard", &[]), ("evenkeeld", daemon_features(board))]
     {
-        crates(root, package, lean, &board.target)?.into_iter().for_each(&mut add);
+        crates(root, package, features, &board.target)?.into_iter().for_each(&mut add);
     }
     let (rust, libc) = match cross {
         Some(cross) => (cross.rust_version()?, cross.libc()?),
@@ -61,16 +62,18 @@ pub fn document(
 }
 
 /// Crates that are compiled into `package` for `target`, itself included;
-/// `lean`: without what is on by default.
-fn crates(root: &Path, package: &str, lean: bool, target: &str) -> Result<Vec<Value>, AnyError> {
+/// `features`: what cargo is told of them.
+fn crates(
+    root: &Path,
+    package: &str,
+    features: &[&str],
+    target: &str,
+) -> Result<Vec<Value>, AnyError> {
     let mut tree = cargo(&["tree", "--locked", "--package", package, "--target", target]);
     // Macros run in the compiler, and are in no program.
     tree.args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--no-dedupe"]);
     tree.args(["--format", "{p}|{l}"]);
-    tree.current_dir(root);
-    if lean {
-        tree.arg("--no-default-features");
-    }
+    tree.args(features).current_dir(root);
     said(&mut tree)?.lines().map(crate_of).collect()
 }
 
@@ -124,9 +127,14 @@ mod tests {
     #[test]
     fn what_is_in_a_program_is_listed_and_what_runs_in_the_compiler_is_not() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let crates = crates(root, "evenkeeld", true, "armv7-unknown-linux-musleabihf").unwrap();
-        let has = |name: &str| crates.iter().any(|found| found["name"] == name);
-        assert!(has("pulley-interpreter"), "an ARM board interprets");
-        assert!(has("redb") && !has("cranelift-codegen") && !has("serde_derive"));
+        let has = |board: &str, name: &str| {
+            let board = crate::image::board(root, board).unwrap();
+            let crates = crates(root, "evenkeeld", daemon_features(&board), &board.target).unwrap();
+            crates.iter().any(|found| found["name"] == name)
+        };
+        assert!(has("qemu-arm", "pulley-interpreter"), "an ARM board interprets");
+        assert!(has("qemu-arm", "redb") && !has("qemu-arm", "serde_derive"));
+        assert!(!has("qemu-arm", "cranelift-codegen"), "and does not compile");
+        assert!(has("qemu-x86_64", "cranelift-codegen"), "a PC does");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Fetched packages, keys and the signed plugins are shared: they are inputs.
 
-use crate::run::{AnyError, command};
+use crate::run::{AnyError, command, exec, sources};
 use evenkeel_image::board::Board;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -35,21 +35,8 @@ pub fn check(root: &Path, board: &Board, plugins: &[PathBuf], out: &Path) -> Res
 
 /// The files that the version control knows, as they are now.
 fn copy_sources(root: &Path, copy: &Path) -> Result<(), AnyError> {
-    let known = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let listed = command("git", &known).current_dir(root).output()?;
-    if !listed.status.success() {
-        return Err("git cannot list the sources; is this a clone?".into());
-    }
-    let listed = String::from_utf8(listed.stdout)?;
-    for name in listed.split_terminator('\0') {
-        let (from, to) = (root.join(name), copy.join(name));
-        // One that was removed and not yet committed.
-        if from.exists() {
-            fs::create_dir_all(to.parent().unwrap_or(copy))?;
-            fs::copy(from, to)?;
-        }
-    }
-    Ok(())
+    let mut cp = command("cp", &["--no-dereference", "--preserve=mode", "--parents"]);
+    exec(cp.args(sources(root, &["."])?).arg(copy).current_dir(root))
 }
 
 /// Where two files differ first; `None` when they are the same.

@@ -98,8 +98,9 @@ pub enum CodeError {
     },
     /// This build only runs precompiled code.
     #[error(
-        "it has no code for {} made by Wasmtime {} with settings {}, and this build has no \
-        compiler; install a bundle that has, which the platform must have signed",
+        "this appliance has no compiler, and the bundle has no code for {} made by Wasmtime {} \
+        with settings {}; ask the vendor to have the maker of the appliance add the code and sign \
+        the bundle",
         engine::TARGET,
         engine::WASMTIME,
         engine::compat()

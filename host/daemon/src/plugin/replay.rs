@@ -119,20 +119,11 @@ mod tests {
     use super::*;
     use crate::grants::Grants;
     use crate::plugin::fixture::probe::{DRIVER, Task, manifest, probe};
-    use crate::plugin::fixture::{self, CLOCK, Fixture, Guest, IDLE, LOG, POINTS};
+    use crate::plugin::fixture::{self, CLOCK, DEEP, FALLS, Fixture, Guest, IDLE, LOG, POINTS};
     use crate::plugin::reason;
     use crate::plugin::report::Reports;
     use crate::plugin::tape::Input;
     use std::collections::BTreeMap;
-
-    /// Counts its polls at 2048, publishes in each, and falls at the third.
-    const FALLS: &str = "(i32.store (i32.const 2048)
-            (i32.add (i32.const 1) (i32.load (i32.const 2048))))
-        (call $log (i32.const 2) (i32.const 256) (i32.const 14))
-        (call $publish (i32.const 512) (i32.const 1) (i32.const 1024))
-        (if (i32.eq (i32.const 3) (i32.load (i32.const 2048))) (then (call $deep)))
-        (i32.const 100)";
-    const DEEP: &str = "(func $deep (call $deeper)) (func $deeper unreachable)";
 
     /// Logs twenty lines a wake, and falls over a command with a value of 13 bytes.
     const PICKY: Task<'static> = Task {

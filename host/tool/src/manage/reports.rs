@@ -21,13 +21,14 @@ by its device and its peers; give it to nobody who may not know that.";
 pub struct ReportsArguments {
     /// What the plugin is called on the appliance.
     id: String,
-    /// Write the recording of the newest failure, or of the one that --at says,
+    /// Write the recording of the newest failure, or of the one that --time says,
     /// to this file, which must not be there yet.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// The failure of this time, ms since 1970, as `reports` shows it.
+    // Not `--at`, which every command has for the appliance's address.
     #[arg(long, value_name = "MS", requires = "save")]
-    at: Option<u64>,
+    time: Option<u64>,
 }
 
 /// As much of a report as is shown.
@@ -59,7 +60,7 @@ pub fn reports(work: &mut Work, arguments: &ReportsArguments) -> Result<(), Fail
     };
     let newest = || reports.first().map(|report| report.unix_ms);
     let nothing = || Failure::Outcome(format!("{id} has not failed: there is nothing to save"));
-    let at = arguments.at.or_else(newest).ok_or_else(nothing)?;
+    let at = arguments.time.or_else(newest).ok_or_else(nothing)?;
     let recording =
         work.appliance.get_file(&format!("/api/v1/plugins/{id}/reports/{at}/recording"))?;
     save(path, &recording).map_err(|source| Failure::Save { path: path.clone(), source })?;
@@ -80,7 +81,7 @@ fn save(path: &Path, recording: &[u8]) -> io::Result<()> {
 fn shown(report: &Report) -> String {
     let Report { version, unix_ms, failure, backtrace, memory_bytes, cpu_us, log, gap } = report;
     let mut out = format!(
-        "{} UTC (--at {unix_ms}), version {}: {}\n  {} of memory, {cpu_us} µs of processor time\n",
+        "{} UTC (--time {unix_ms}), version {}: {}\n  {} of memory, {cpu_us} µs of processor time\n",
         utc(*unix_ms),
         plain(version),
         plain(failure),
@@ -112,7 +113,7 @@ mod tests {
         });
         let text = shown(&serde_json::from_value(report).expect("understood"));
         for line in [
-            "1970-01-01 00:00:00 UTC (--at 0), version 1.2.0: wake trapped",
+            "1970-01-01 00:00:00 UTC (--time 0), version 1.2.0: wake trapped",
             "120 µs of processor time",
             "  in, innermost first\n    a\n    b",
             "  it had said\n    info: hello",

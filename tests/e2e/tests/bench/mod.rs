@@ -5,7 +5,7 @@ use evenkeel_e2e::machine::{Line, Machine};
 use evenkeel_e2e::{Client, Program};
 use evenkeel_signing::slot::Slot;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,11 @@ impl Built {
         let command = format!("cargo xtask image --board {board}");
         assert!(image.join("disk.img").exists(), "no image; `{command}` builds it");
         Self { programs, image }
+    }
+
+    /// Cargo's folder of everything that is built.
+    pub fn target(&self) -> &Path {
+        self.image.ancestors().nth(2).expect("a folder")
     }
 }
 
@@ -124,7 +129,7 @@ pub fn it_protects(client: &mut Client) {
 pub fn bill_of_materials(built: &Built) -> Value {
     let path = built.image.join("sbom.cdx.json");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/cyclonedx_check.py");
-    let python = built.image.ancestors().nth(2).expect("target").join("python/bin/python");
+    let python = built.target().join("python/bin/python");
     let mut check = Command::new(python);
     let output = check.arg(script).arg(&path).output().expect("`cargo xtask test` installs it");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -10,7 +10,7 @@ mod rogues;
 use evenkeel_e2e::{Client, Options, Stack};
 use rogues::{Fate, ROGUES, Rogue};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ const POLLS: u64 = 12;
 /// Processor time of a call that was cut: its budget of 50 ms and the ticks
 /// that it takes to be noticed, ms.
 const CUT_CPU_MS: u64 = 400;
+/// Address space that a living instance has at the least: the reservation of its
+/// linear memory (`plugin::engine`), kB.
+const INSTANCE_KB: u64 = 16 << 10;
 /// Handles, and writes at once, that a plugin may have.
 const HANDLES: f64 = 64.0;
 const WRITES: f64 = 100.0;
@@ -50,6 +53,8 @@ struct Seen {
     gaps_ms: Vec<u64>,
     answers_us: Vec<u64>,
     last: Option<(u64, Instant)>,
+    /// The neighbour's points that were fresh once, which they stay.
+    fresh: BTreeSet<String>,
 }
 
 impl Seen {
@@ -60,8 +65,10 @@ impl Seen {
         let plugins = plugins.as_array().expect("a list").clone();
         let by_name = |p: Value| (p["name"].as_str().unwrap_or_default().to_owned(), p);
         let plugins: BTreeMap<String, Value> = plugins.into_iter().map(by_name).collect();
+        self.neighbour_stays_fresh(client);
         let good = &plugins["megatec"];
         let count = good["polls"].as_u64().expect("a number");
+        assert!(self.last.is_none_or(|(before, _)| before <= count), "it was not begun again");
         match self.last {
             Some((before, _)) if before == count => {}
             before => {
@@ -71,6 +78,17 @@ impl Seen {
             }
         }
         plugins
+    }
+
+    fn neighbour_stays_fresh(&mut self, client: &mut Client) {
+        let points = client.get("/api/v1/points?prefix=ups.0").expect("answered");
+        let points = points.as_array().expect("a list").iter();
+        let name = |point: &Value| point["name"].as_str().unwrap_or_default().to_owned();
+        let good = |point: &&Value| point["quality"] == "good";
+        let fresh: BTreeSet<String> = points.filter(good).map(name).collect();
+        let lost: Vec<_> = self.fresh.difference(&fresh).collect();
+        assert!(lost.is_empty(), "no longer good: {lost:?}");
+        self.fresh = fresh;
     }
 
     fn print(&mut self, stack: &Stack) {
@@ -174,7 +192,43 @@ fn all_at_once_harm_nobody() {
         };
         assert!(page.contains(words), "{}: {words:?} is not on its page\n{page}", rogue.name);
     }
+    memory_returns(&stack, &mut client);
+    let plugins = seen.look(&mut client);
+    others_notice_nothing(&mut client, &plugins, begun);
     stack.check().expect("all programs run");
+}
+
+/// With the offenders goes what they had: their threads and their memory.
+fn memory_returns(stack: &Stack, client: &mut Client) {
+    let (resident, mapped) = (stack.daemon.resident_kb(), stack.daemon.mapped_kb());
+    // Those that only fail may just have none.
+    let living = ROGUES.iter().filter(|rogue| matches!(rogue.fate, Fate::Held(_))).count() as u64;
+    for rogue in &ROGUES {
+        client
+            .post(&format!("/api/v1/plugins/{}/remove", rogue.name), &json!({}))
+            .expect("removed");
+    }
+    client.await_answer("/api/v1/plugins", |plugins| {
+        plugins.as_array().is_some_and(|list| {
+            !list.iter().any(|p| ROGUES.iter().any(|rogue| p["name"] == rogue.name))
+        })
+    });
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let threads = stack.daemon.threads_cpu_ms();
+        let left: Vec<_> = threads.keys().filter(|name| name.starts_with("plugin-h-")).collect();
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "still there: {left:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (resident_now, mapped_now) = (stack.daemon.resident_kb(), stack.daemon.mapped_kb());
+    println!(
+        "daemon resident {resident:?} → {resident_now:?} kB, mapped {mapped:?} → {mapped_now:?} kB"
+    );
+    let returned = mapped.expect("it runs").saturating_sub(mapped_now.expect("it runs"));
+    assert!(returned >= living * INSTANCE_KB, "{returned} kB returned of {living} plugins");
 }
 
 /// What the appliance kept of a failure is enough for the vendor to see it

@@ -1,6 +1,7 @@
 //! Eighteen hostile plugins: what each tries, the bundles of all of them, and
-//! how the appliance names each. Used by the test beside it and by the
-//! benchmark that measures what they cost the others.
+//! how the appliance names each. Used by the test beside it, by the benchmark
+//! that measures what they cost the others, and by the test of failures that
+//! are listed and repeated.
 //!
 //! Guests are WebAssembly text (the daemon's own test fixture), signed by a
 //! key that the appliance trusts: a signature says who is to blame, and
@@ -258,6 +259,15 @@ pub fn write_greedy(folder: &Path, key: &Path, count: usize) -> String {
         entries += &format!("[[plugin]]\nname = \"{name}\"\npoints = \"ups.{}\"\n\n", n + 30);
     }
     entries
+}
+
+/// The bundle of *fragile*, which publishes and falls at each third poll, in
+/// the function `deeper` that `deep` calls.
+pub fn fragile(key: &SecretKey) -> Vec<u8> {
+    let component = guest::driver(&Guest { poll: guest::FALLS, extra: guest::DEEP, ..IDLE });
+    let mut manifest = guest::manifest(&[LOG, CLOCK, POINTS]);
+    manifest.name = "fragile".into();
+    seal_plugin(manifest, &[("component", &component)], &[key]).expect("sealed")
 }
 
 /// A vendor whom the appliance trusts to sign plugins.

@@ -1,7 +1,8 @@
 //! What the compiler's process gives up before it reads a byte.
 //!
-//! Limits of memory, processor time, files and processes; its user, where that
-//! is root; and every system call but those for memory, time, and its two open
+//! Its place among those that may have memory, which is the last; limits of
+//! memory, processor time, files and processes; its user, where that is root;
+//! and every system call but those for memory, time, and its two open
 //! descriptors. No file can be opened and no socket made, so there is nothing
 //! left for Landlock to refuse. A call that is not on the list fails with
 //! `ENOSYS`: libraries that try a newer call first then fall back.
@@ -13,6 +14,8 @@ use std::io;
 
 /// `nobody`, on every Linux.
 const NOBODY: u32 = 65_534;
+/// The highest `oom_score_adj` (proc(5)).
+const FIRST_TO_GO: &str = "1000";
 
 /// What the process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +27,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Ample for the largest component that a bundle can hold, and less than
-    /// the smallest appliance has.
+    /// Ample for the largest component that a bundle can hold: a bound on what
+    /// it asks for. Where there is less, it is the first to be ended.
     fn default() -> Self {
         Self { memory_bytes: 512 << 20, cpu_s: 60 }
     }
@@ -40,6 +43,9 @@ pub fn confine(limits: &Limits) -> Result<(), String> {
     // The daemon that asked is gone: so is the question.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| refused("its life", e.into()))?;
+    // An appliance out of memory ends this process, and no other.
+    std::fs::write("/proc/self/oom_score_adj", FIRST_TO_GO)
+        .map_err(|e| refused("its claim to memory", e))?;
     become_nobody().map_err(|e| refused("its user", e))?;
     for (resource, soft, hard) in [
         (Resource::Cpu, limits.cpu_s, limits.cpu_s + 1),
@@ -174,6 +180,7 @@ fn install(filter: &[sock_filter]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::{Command, Output};
 
@@ -184,7 +191,11 @@ mod tests {
     fn a_confined_process_computes_and_can_do_nothing_else() {
         if std::env::var_os(CONFINED).is_some() {
             let absent = std::path::PathBuf::from("/proc/self/status");
+            let claim = std::fs::File::open("/proc/self/oom_score_adj").expect("there");
             confine(&Limits::default()).expect("confined");
+            let mut text = String::new();
+            (&claim).read_to_string(&mut text).expect("an open file can be read");
+            assert_eq!(text.trim(), FIRST_TO_GO, "out of memory, it goes first");
             assert_eq!(vec![7_u8; 1 << 22].len(), 1 << 22, "memory is there");
             let number = |error: io::Error| error.raw_os_error();
             assert_eq!(std::fs::read(&absent).map_err(number), Err(Some(ENOSYS)), "no files");
