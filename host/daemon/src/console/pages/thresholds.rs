@@ -25,7 +25,7 @@ use axum::extract::{Form, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::alarm::threshold::{
-    DELAY_MAX_S, Effective, From, Level as Limit, Off, Scope, ScopeError,
+    DELAY_MAX_S, Effective, Level as Limit, Off, Scope, ScopeError, Sourced,
 };
 use evenkeel_core::alarm::{Kind, Place, Quantity, Rule, Side, ThresholdError, Thresholds};
 use evenkeel_core::points::names::UPS;
@@ -433,8 +433,8 @@ impl Drawn<'_> {
         field: &str,
         label: &'static str,
         unit: &'static str,
-        inherited: &From<Option<f64>>,
-        holds: &From<Option<f64>>,
+        inherited: &Sourced<Option<f64>>,
+        holds: &Sourced<Option<f64>>,
     ) -> Cell {
         let text = |level: Option<f64>| match level {
             Some(value) => measured(self.reader.lang, value, unit),
@@ -449,8 +449,8 @@ impl Drawn<'_> {
         field: &str,
         label: &'static str,
         unit: &'static str,
-        inherited: &From<f64>,
-        holds: &From<f64>,
+        inherited: &Sourced<f64>,
+        holds: &Sourced<f64>,
     ) -> Cell {
         let text = |value| measured(self.reader.lang, value, unit);
         let shown = (text(inherited.value), text(holds.value));
