@@ -234,7 +234,7 @@ pub(in crate::console) async fn take(
     let done = console.automation.put(document).await;
     let refused = done.as_ref().err().map(ToString::to_string);
     let (user, from) = (user.to_owned(), from.to_string());
-    console.store.record(Event::Ordered { user, from, order: what, refused });
+    console.store.record_promptly(Event::Ordered { user, from, order: what, refused }).await;
     done
 }
 
