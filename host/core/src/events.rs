@@ -137,6 +137,11 @@ pub enum Event {
         /// String, counted from 1.
         string: u16,
     },
+    /// A breaker that was told to open has done so, or need not any more.
+    BreakerFailureOver {
+        /// String, counted from 1.
+        string: u16,
+    },
     /// A string feeds the load.
     DischargeBegan {
         /// String, counted from 1.
@@ -246,6 +251,12 @@ pub enum Event {
         /// The UPS's subtree.
         ups: String,
     },
+    /// The UPS is looked after no more: its plugin was removed, moved or
+    /// switched off. Whatever was told of it is over.
+    UpsUnwatched {
+        /// The UPS's subtree.
+        ups: String,
+    },
     /// A plugin was verified, compiled and started.
     PluginStarted {
         /// Its name.
@@ -279,6 +290,12 @@ pub enum Event {
         name: String,
         /// Why.
         reason: String,
+    },
+    /// A plugin that stayed off does so no more: it was started again,
+    /// replaced, switched off or removed.
+    PluginReleased {
+        /// Its name.
+        name: String,
     },
     /// A new version of a plugin failed, and the one before is back.
     PluginRolledBack {
@@ -719,6 +736,7 @@ impl Event {
             | Self::Tripped { .. }
             | Self::TripReset { .. }
             | Self::BreakerFailed { .. }
+            | Self::BreakerFailureOver { .. }
             | Self::DischargeBegan { .. }
             | Self::DischargeEnded { .. }
             | Self::TestBegan { .. }
@@ -735,12 +753,14 @@ impl Event {
             | Self::UpsOnMains { .. }
             | Self::UpsBatteryLow { .. }
             | Self::UpsLost { .. }
-            | Self::UpsBack { .. } => Category::Ups,
+            | Self::UpsBack { .. }
+            | Self::UpsUnwatched { .. } => Category::Ups,
             Self::PluginStarted { .. }
             | Self::PluginStopped { .. }
             | Self::PluginTrapped { .. }
             | Self::PluginDenied { .. }
             | Self::PluginQuarantined { .. }
+            | Self::PluginReleased { .. }
             | Self::PluginRolledBack { .. }
             | Self::PluginSaid { .. }
             | Self::EventsUntold { .. }
@@ -797,6 +817,9 @@ impl fmt::Display for Event {
                 write!(f, "string {string} tripped: {cause}, block {block} at {celsius:.1} °C")
             }
             Self::TripReset { string } => write!(f, "trip of string {string} reset"),
+            Self::BreakerFailureOver { string } => {
+                write!(f, "breaker of string {string}: it is over that it did not open")
+            }
             Self::BreakerFailed { string } => {
                 write!(f, "breaker of string {string} was told to open and did not")
             }
@@ -853,6 +876,7 @@ impl fmt::Display for Event {
             Self::UpsBatteryLow { ups } => write!(f, "{ups} battery low"),
             Self::UpsLost { ups } => write!(f, "{ups} does not answer"),
             Self::UpsBack { ups } => write!(f, "{ups} answers again"),
+            Self::UpsUnwatched { ups } => write!(f, "{ups} is looked after no more"),
             Self::PluginStarted { name, version } => write!(f, "plugin {name} {version} started"),
             Self::PluginStopped { name } => write!(f, "plugin {name} stopped"),
             Self::PluginTrapped { name, reason } => write!(f, "plugin {name} failed: {reason}"),
@@ -861,6 +885,9 @@ impl fmt::Display for Event {
             }
             Self::PluginQuarantined { name, reason } => {
                 write!(f, "plugin {name} failed too often and stays off: {reason}")
+            }
+            Self::PluginReleased { name } => {
+                write!(f, "plugin {name} does not stay off any more")
             }
             Self::PluginRolledBack { name, reason } => {
                 write!(f, "plugin {name}: the version before is back, the new one failed: {reason}")

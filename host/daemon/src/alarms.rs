@@ -16,6 +16,7 @@ use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
+use crate::upses::{Sources, Upses};
 use evenkeel_core::alarm::preview::{self, Count};
 use evenkeel_core::alarm::survey::{Survey, add_limits};
 use evenkeel_core::alarm::{
@@ -27,7 +28,6 @@ use evenkeel_core::time::Nanos;
 use past::History;
 use sight::Sight;
 pub use sight::battery;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,15 +47,15 @@ const KEEP_EVERY: Nanos = Nanos::from_secs(30);
 /// The days of the past that a preview looks at, ms.
 pub const PAST_MS: u64 = 30 * 24 * 3_600_000;
 
-/// Which plugins stay off because they failed.
+/// Which plugins stay off because they failed or were refused.
 pub type PluginsOff = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// The alarms of the appliance.
 pub struct Alarms {
     hub: Arc<Hub>,
     store: Arc<Store>,
-    /// Subtrees of the UPSes that somebody configured.
-    subtrees: Vec<String>,
+    /// Where UPSes are looked for.
+    sources: Sources,
     plugins_off: PluginsOff,
     state: Mutex<State>,
     /// Whoever writes the book holds this from the copy to the acknowledgement,
@@ -69,8 +69,7 @@ struct State {
     survey: Survey,
     watcher: Watcher,
     thresholds: Thresholds,
-    /// UPSes that were heard of.
-    known: BTreeSet<String>,
+    upses: Upses,
     /// The book as it is on the disk.
     kept: Vec<u8>,
     kept_at: Nanos,
@@ -118,7 +117,7 @@ impl Alarms {
     pub fn open(
         hub: Arc<Hub>,
         store: Arc<Store>,
-        subtrees: Vec<String>,
+        sources: Sources,
         plugins_off: PluginsOff,
     ) -> Self {
         let state = State {
@@ -127,7 +126,7 @@ impl Alarms {
             ..State::default()
         };
         let (state, writing) = (Mutex::new(state), tokio::sync::Mutex::default());
-        Self { hub, store, subtrees, plugins_off, state, writing }
+        Self { hub, store, sources, plugins_off, state, writing }
     }
 
     /// Look and keep until the task is dropped.
@@ -149,7 +148,7 @@ impl Alarms {
     pub fn look(&self, now: Nanos, unix_ms: u64) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let sight = Sight::of(&self.hub, &self.store, &self.subtrees, &mut state.known);
+        let sight = self.sight(&mut state.upses, now);
         let off = (self.plugins_off)();
         let book = &state.book;
         let before = |kind, place: &Place| book.standing(kind, place);
@@ -253,8 +252,8 @@ impl Alarms {
     pub fn preview(&self, rules: Vec<Rule>) -> Result<Preview, AlarmError> {
         let thresholds = self.checked(rules)?;
         let batteries = self.hub.batteries();
-        let mut known = self.state().known.clone();
-        let sight = Sight::of(&self.hub, &self.store, &self.subtrees, &mut known);
+        let mut upses = self.state().upses.clone();
+        let sight = self.sight(&mut upses, clock::now());
         let now = preview::now(&thresholds, sight.readings(&self.hub, &thresholds).into_iter());
         let battery = |place: &Place| sight::battery(&batteries, place);
         let (mut replay, mut values) = (preview::Replay::new(&thresholds, battery), 0);
@@ -276,6 +275,11 @@ impl Alarms {
         let typed = places.iter().map(|place| (place, sight::battery(&batteries, place)));
         thresholds.check(typed)?;
         Ok(thresholds)
+    }
+
+    fn sight(&self, upses: &mut Upses, now: Nanos) -> Sight {
+        let upses = upses.look(&(self.sources)(), &self.hub, now);
+        Sight::of(&self.hub, &self.store, upses)
     }
 
     fn has_news(&self, now: Nanos) -> bool {

@@ -29,5 +29,6 @@ pub mod plugin_status;
 pub mod store;
 pub mod telemetry;
 pub mod trail;
+pub mod upses;
 pub mod watch;
 pub mod words;

@@ -33,8 +33,8 @@ use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::{engine, replay};
 use evenkeeld::plugin_admin::{NoPlugins, PluginAdmin};
-use evenkeeld::plugin_status::{PluginList as _, PluginState};
 use evenkeeld::store::{self, Limits, Store};
+use evenkeeld::upses::{Source, Sources};
 use evenkeeld::{clock, discharges, files, guard, watch};
 use rustix::fs::Mode;
 use std::error::Error;
@@ -260,11 +260,10 @@ fn start_watching(
     tasks: &mut JoinSet<()>,
 ) -> Arc<Alarms> {
     let Base { config, store, hub, orders, .. } = base;
-    let granted: Vec<String> =
-        config.plugins.iter().filter(|p| p.enabled).map(|p| p.points.clone()).collect();
-    let alarms = start_alarms(hub, store, &granted, plugins.cloned());
+    let sources = sources(config, plugins.cloned());
+    let alarms = start_alarms(hub, store, sources.clone(), plugins.cloned());
     tasks.spawn(alarms.clone().run());
-    tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, granted));
+    tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, sources));
     tasks.spawn(discharges::run(hub.clone(), store.clone(), orders.clone()));
     alarms
 }
@@ -452,21 +451,27 @@ fn start_plugins(base: &Base, notices: &mut Vec<String>) -> Option<Arc<Superviso
         .ok()
 }
 
-/// The alarms, which know which plugins failed.
+/// Where UPSes are looked for: what the plugins say at the time. Where none can
+/// run, those of the configuration are missed.
+fn sources(config: &Config, plugins: Option<Arc<Supervisor>>) -> Sources {
+    if let Some(plugins) = plugins {
+        return Arc::new(move || plugins.sources());
+    }
+    let wanted = config.plugins.iter().filter(|p| p.enabled && !p.points.is_empty());
+    let sources: Vec<Source> =
+        wanted.map(|p| Source { subtree: p.points.clone(), due: true }).collect();
+    Arc::new(move || sources.clone())
+}
+
+/// The alarms, which know which plugins are off and should not be.
 fn start_alarms(
     hub: &Arc<Hub>,
     store: &Arc<Store>,
-    subtrees: &[String],
+    sources: Sources,
     plugins: Option<Arc<Supervisor>>,
 ) -> Arc<Alarms> {
-    let plugins_off = move || {
-        let plugins = plugins.iter().flat_map(|plugins| plugins.plugins());
-        let off = plugins.filter(|plugin| plugin.state == PluginState::Quarantined);
-        off.map(|plugin| plugin.name).collect()
-    };
-    // Only what publishes under a subtree can be a UPS.
-    let subtrees = subtrees.iter().filter(|subtree| !subtree.is_empty()).cloned().collect();
-    Arc::new(Alarms::open(hub.clone(), store.clone(), subtrees, Box::new(plugins_off)))
+    let plugins_off = move || plugins.as_ref().map_or_else(Vec::new, |plugins| plugins.off());
+    Arc::new(Alarms::open(hub.clone(), store.clone(), sources, Box::new(plugins_off)))
 }
 
 /// What jobs are done with.

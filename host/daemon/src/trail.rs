@@ -2,7 +2,7 @@
 //! exactly once. Most of them are told by an event that says more than the
 //! request does; what was not told when the answer is ready is entered with its
 //! status, and with the words that its handler found for it ([`is_to`]), or else
-//! by its method and path.
+//! by its method and path. The answer goes out when the entry is on the disk.
 
 use crate::store::Store;
 use std::cell::{Cell, RefCell};
@@ -77,7 +77,8 @@ impl<'a> Request<'a> {
                 200..=399 => "done".to_owned(),
                 status => format!("refused with status {status}"),
             };
-            store.audit(self.user, &self.from, &words.unwrap_or(self.what), &result);
+            let what = words.unwrap_or(self.what);
+            store.audit_promptly(self.user, &self.from, &what, &result).await;
         }
         answer
     }
@@ -86,7 +87,7 @@ impl<'a> Request<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Limits;
+    use crate::store::{FILE, Limits};
     use evenkeel_core::events::Event;
 
     #[tokio::test]
@@ -103,7 +104,10 @@ mod tests {
         request().follow(&store, order, |()| 204).await;
         request().follow(&store, async { store.record(Event::GuardBack) }, |()| 200).await;
         request().follow(&store, async { is_to("reset alarm 3".into()) }, |()| 409).await;
-        store.record_acknowledged(Event::GuardLost).done().await.expect("on the disk");
+        // What is on the disk now is all that there is after a power cut.
+        let cut = tempfile::tempdir().expect("a directory");
+        std::fs::copy(dir.path().join(FILE), cut.path().join(FILE)).expect("copied");
+        let store = Store::open(cut.path(), Limits::default()).expect("a store");
         let lines = store.audit_lines(None, 99).expect("readable");
         let whole: Vec<String> =
             lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect();

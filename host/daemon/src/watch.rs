@@ -11,14 +11,16 @@ mod strings;
 use crate::hub::Hub;
 use crate::plant::{Plant, number};
 use crate::store::{Store, recent};
+use crate::upses::{Sources, Upses};
 use bench::Bench;
+use evenkeel_core::alarm::Kind;
 use evenkeel_core::events::{Band, BandState, Budget, Event, UpsWatch};
 use evenkeel_core::history::Spread;
 use evenkeel_core::image::{BlockRecord, Condition, Fault};
-use evenkeel_core::points::{Point, Quality, Value};
+use evenkeel_core::points::Quality;
 use evenkeel_core::time::Nanos;
 use recorder::Recording;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use strings::Verdicts;
@@ -38,7 +40,10 @@ const EVENT_EVERY: Nanos = Nanos::from_secs(15);
 pub struct Watch {
     strings: Vec<StringWatch>,
     bench: Bench,
-    upses: Vec<Ups>,
+    sources: Sources,
+    heard: Upses,
+    /// By its subtree.
+    upses: BTreeMap<String, UpsWatch>,
     guard: Option<bool>,
     guard_budget: Budget,
     conditions: u64,
@@ -52,23 +57,10 @@ struct StringWatch {
     verdicts: Verdicts,
 }
 
-struct Ups {
-    /// The point with its status words.
-    status: String,
-    /// It was published at least once.
-    seen: bool,
-    watch: UpsWatch,
-}
-
-/// Watch until the task is dropped. `subtrees` are those that the
-/// configuration grants to plugins: a UPS is looked for at the root of each.
-pub async fn run(
-    hub: Arc<Hub>,
-    store: Arc<Store>,
-    history_period: Duration,
-    subtrees: Vec<String>,
-) {
-    let mut watch = Watch::new(subtrees);
+/// Watch until the task is dropped. A UPS is looked for at the root of each of
+/// the `sources`.
+pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration, sources: Sources) {
+    let mut watch = Watch::new(sources);
     let mut changes = hub.changes();
     let mut recording = Recording::new(store.clone(), Nanos(history_period.as_nanos() as u64));
     let mut spread_at = Nanos(0);
@@ -99,16 +91,13 @@ pub async fn run(
 impl Watch {
     /// Nothing seen yet.
     #[must_use]
-    pub fn new(subtrees: Vec<String>) -> Self {
-        let ups = |subtree: String| Ups {
-            status: format!("{subtree}.ups.status"),
-            seen: false,
-            watch: UpsWatch::new(subtree),
-        };
+    pub fn new(sources: Sources) -> Self {
         Self {
             strings: Vec::new(),
             bench: Bench::default(),
-            upses: subtrees.into_iter().map(ups).collect(),
+            sources,
+            heard: Upses::default(),
+            upses: BTreeMap::new(),
             guard: None,
             guard_budget: Budget::new(EVENTS, EVENT_EVERY),
             conditions: 0,
@@ -131,8 +120,24 @@ impl Watch {
                 events.extend(self.bench.step(&plant, now));
             }
         }
-        events.extend(self.upses.iter_mut().flat_map(|ups| ups.step(hub, now)));
+        self.upses(hub, now, &mut events);
         events
+    }
+
+    fn upses(&mut self, hub: &Hub, now: Nanos, events: &mut Vec<Event>) {
+        let seen = self.heard.look(&(self.sources)(), hub, now);
+        self.upses.retain(|root, _| {
+            let stays = seen.iter().any(|ups| ups.root == *root);
+            if !stays {
+                events.push(Event::UpsUnwatched { ups: root.clone() });
+            }
+            stays
+        });
+        for ups in seen.into_iter().filter(|ups| ups.missed) {
+            let new = || UpsWatch::new(ups.root.clone());
+            let watch = self.upses.entry(ups.root.clone()).or_insert_with(new);
+            events.extend(watch.step(ups.status.as_deref(), now));
+        }
     }
 
     fn guard(&mut self, plant: &Plant, now: Nanos, events: &mut Vec<Event>) {
@@ -143,8 +148,8 @@ impl Watch {
         let conditions = plant.snapshot.cycle.conditions;
         for condition in Condition::ALL {
             let bit = condition as u64;
-            // Which device is told by name.
-            if condition == Condition::DeviceLost {
+            // Which bus and which device is told by name.
+            if !Kind::is_of_guard(condition) {
                 continue;
             }
             if (self.conditions ^ conditions) & bit == 0 || !self.guard_budget.spend(now) {
@@ -217,22 +222,6 @@ impl StringWatch {
     }
 }
 
-impl Ups {
-    fn step(&mut self, hub: &Hub, now: Nanos) -> Vec<Event> {
-        let point = hub.device(&self.status);
-        self.seen |= point.is_some();
-        if !self.seen {
-            return Vec::new();
-        }
-        let fresh = |p: &Point| matches!(p.quality, Quality::Good | Quality::Estimated);
-        let words = match point.filter(fresh).map(|p| p.value) {
-            Some(Value::Text(words)) => Some(words),
-            _ => None,
-        };
-        self.watch.step(words.as_deref(), now)
-    }
-}
-
 /// How far the usable blocks of each string lie apart; strings without one
 /// are left out.
 fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
@@ -250,9 +239,10 @@ fn spreads(plant: &Plant, unix_ms: u64) -> Vec<(usize, Spread)> {
 mod tests {
     use super::*;
     use crate::plant::testing;
+    use crate::upses::testing::{driver, sources};
     use evenkeel_core::history::Record;
     use evenkeel_core::image::{Snapshot, StringRecord};
-    use evenkeel_core::points::{Name, Unit};
+    use evenkeel_core::points::{Name, Point, Unit, Value};
 
     fn plant(worst_v: f64, fault: Fault, connected: bool) -> Plant {
         let block = |mv| BlockRecord {
@@ -268,6 +258,14 @@ mod tests {
         Plant { snapshot, strings: vec!["A".into()], devices: vec![], connected, over: Vec::new() }
     }
 
+    fn watching(subtree: &str) -> Watch {
+        Watch::new(sources(vec![driver(subtree)]).1)
+    }
+
+    fn nothing() -> Sources {
+        sources(Vec::new()).1
+    }
+
     fn step(watch: &mut Watch, hub: &Hub, plant: Plant, second: u64) -> Vec<Event> {
         hub.set_plant(plant);
         watch.step(hub, Nanos::from_secs(second))
@@ -275,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_string_closes_and_loses_its_modules_and_its_guard() {
-        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
+        let (hub, mut watch) = (Hub::default(), watching("ups.0"));
         assert_eq!(watch.step(&hub, Nanos(0)), []);
         assert_eq!(step(&mut watch, &hub, plant(0.9, Fault::None, true), 1), [Event::GuardBack]);
         assert_eq!(
@@ -300,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_module_that_flaps_does_not_fill_the_log() {
-        let (hub, mut watch) = (Hub::default(), Watch::new(vec![]));
+        let (hub, mut watch) = (Hub::default(), watching("ups.0"));
         let fault = |on| if on { Fault::Silent } else { Fault::None };
         let hour = (0..3_600)
             .flat_map(|s| step(&mut watch, &hub, plant(f64::NAN, fault(s % 2 == 0), true), s));
@@ -315,9 +313,10 @@ mod tests {
 
     #[test]
     fn conditions_of_the_guard_are_told_once_each_way() {
-        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
+        let (hub, mut watch) = (Hub::default(), watching("ups.0"));
         let mut lost = plant(0.0, Fault::None, true);
-        lost.snapshot.cycle.conditions = Condition::PortLost as u64;
+        let conditions = [Condition::PortLost, Condition::NotLocked];
+        lost.snapshot.cycle.conditions = conditions.map(|c| c as u64).iter().sum();
         lost.snapshot.buses = vec![testing::bus(true)];
         assert_eq!(step(&mut watch, &hub, lost.clone(), 1).len(), 2);
         assert_eq!(step(&mut watch, &hub, lost, 60), [], "no band from a dead bus");
@@ -327,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_ups_is_found_by_its_status() {
-        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
+        let (hub, mut watch) = (Hub::default(), watching("ups.0"));
         let name = Name::parse("ups.0.ups.status").expect("a good name");
         let status = |words: &str, quality| Point {
             value: Value::Text(words.to_owned()),
@@ -335,7 +334,11 @@ mod tests {
             quality,
             at: Nanos(1),
         };
-        assert_eq!(watch.step(&hub, Nanos::from_secs(1)), [], "never heard of is not lost");
+        assert_eq!(
+            watch.step(&hub, Nanos::from_secs(1)),
+            [],
+            "its driver may not have asked it yet"
+        );
         hub.publish("ups.0", Nanos(0), [(name.clone(), status("OB DISCHRG", Quality::Good))]);
         let ups = || "ups.0".to_owned();
         assert_eq!(watch.step(&hub, Nanos::from_secs(2)), []);
@@ -346,8 +349,30 @@ mod tests {
     }
 
     #[test]
+    fn a_ups_that_never_answered_is_lost_and_one_that_is_removed_is_over() {
+        let (held, sources) = sources(Vec::new());
+        let (hub, mut watch) = (Hub::default(), Watch::new(sources));
+        assert_eq!(watch.step(&hub, Nanos::from_secs(1)), []);
+        // Installed while it runs; its cable is loose.
+        held.lock().expect("whole").push(driver("ups.0"));
+        let told: Vec<_> =
+            (2..200).flat_map(|second| watch.step(&hub, Nanos::from_secs(second))).collect();
+        let ups = || "ups.0".to_owned();
+        assert_eq!(told, [Event::UpsLost { ups: ups() }]);
+        held.lock().expect("whole").clear();
+        let over = watch.step(&hub, Nanos::from_secs(201));
+        assert_eq!(over, [Event::UpsUnwatched { ups: ups() }]);
+        assert_eq!(watch.step(&hub, Nanos::from_secs(202)), []);
+        // Nothing was told of one that was removed before it was due.
+        held.lock().expect("whole").push(driver("ups.0"));
+        assert_eq!(watch.step(&hub, Nanos::from_secs(203)), []);
+        held.lock().expect("whole").clear();
+        assert_eq!(watch.step(&hub, Nanos::from_secs(204)), []);
+    }
+
+    #[test]
     fn a_plugin_cannot_make_up_upses() {
-        let (hub, mut watch) = (Hub::default(), Watch::new(vec!["ups.0".into()]));
+        let (hub, mut watch) = (Hub::default(), watching("ups.0"));
         let point = |n: u64| {
             let name = Name::parse(&format!("ups.0.x{n}.ups.status")).expect("a good name");
             let value = Value::Text("OB LB".into());
@@ -364,7 +389,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
-        let task = tokio::spawn(run(hub.clone(), store.clone(), Duration::from_nanos(1), vec![]));
+        let task =
+            tokio::spawn(run(hub.clone(), store.clone(), Duration::from_nanos(1), nothing()));
         let begun = clock::now();
         for n in 0..500 {
             hub.set_plant(plant(0.0, Fault::None, n % 2 == 0));
@@ -383,7 +409,7 @@ mod tests {
         let store = Arc::new(Store::open(dir.path(), Default::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
         hub.set_plant(plant(0.05, Fault::None, true));
-        let task = tokio::spawn(run(hub, store.clone(), Duration::from_millis(1), vec![]));
+        let task = tokio::spawn(run(hub, store.clone(), Duration::from_millis(1), nothing()));
         for _ in 0..200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut past = Vec::new();

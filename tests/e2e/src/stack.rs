@@ -43,6 +43,9 @@ pub struct Options {
     pub seed: u64,
     /// Seconds between history samples; `None` leaves the default.
     pub history_period_s: Option<u32>,
+    /// Whether the daemon's configuration installs the driver of the UPS;
+    /// without, somebody does so while it runs.
+    pub ups: bool,
     /// Added to the guard's settings, e.g. `[recorder]`.
     pub guard_settings: &'static str,
     /// Added to the daemon's configuration, e.g. `[[plugin]]` entries.
@@ -69,6 +72,7 @@ impl Options {
             port: 0,
             seed: 1,
             history_period_s: Some(5),
+            ups: true,
             guard_settings: "",
             daemon_settings: String::new(),
             programs,
@@ -360,16 +364,22 @@ fn guard_settings(options: &Options) -> String {
 
 fn daemon_config(options: &Options) -> String {
     let dir = options.dir.display();
+    let ups = options.ups.then(|| {
+        format!(
+            "[[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\n\
+             grant.serial.ups = \"{dir}/hw/ups0\"\n\n"
+        )
+    });
     let history = options.history_period_s.map(|s| format!("history_period_s = {s}\n"));
     format!(
         "data_dir = \"{dir}/data\"\nlisten = \"127.0.0.1:{port}\"\n\
          guard_socket = \"{dir}/guard/guard.sock\"\nplugin_dir = \"{plugins}\"\n\
          trust_dir = \"{dir}/trust\"\n{history}\n\
-         [[plugin]]\nname = \"megatec\"\npoints = \"ups.0\"\ngrant.serial.ups = \"{dir}/hw/ups0\"\n\n\
-         [[plugin]]\nname = \"licence-lc\"\n\n{more}",
+         {ups}[[plugin]]\nname = \"licence-lc\"\n\n{more}",
         port = options.port,
         plugins = options.plugins.display(),
         history = history.unwrap_or_default(),
+        ups = ups.unwrap_or_default(),
         more = options.daemon_settings,
     )
 }

@@ -1,6 +1,7 @@
 //! Plugins of the running appliance managed from a terminal: the whole life of
 //! one by `evenkeel plugin` alone, what it says when it is refused, and a
-//! failure on its way to the vendor's desk.
+//! failure on its way to the vendor's desk. And a UPS whose driver is installed
+//! while the appliance runs.
 
 #[path = "hostile/rogues.rs"]
 #[allow(dead_code, reason = "only one of them is needed here")]
@@ -297,4 +298,41 @@ fn every_refusal_names_the_thing_and_what_to_do() {
     let id = made["id"].as_str().expect("an id");
     admin.post(&format!("/api/v1/tokens/{id}/delete"), &json!({})).expect("withdrawn");
     assert_ne!(bench.bare(&[&["list"], &by_token[..]].concat()).code, 0, "withdrawn");
+}
+
+/// No file names this UPS: events and alarms of it come and go with its driver.
+#[test]
+fn a_ups_installed_over_the_api_is_watched_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options { ups: false, ..Options::for_test(dir.path()).expect("built") };
+    let mut stack = Stack::start(options).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    let bundles = client.get("/api/v1/bundles").expect("answered");
+    let mut bundles = bundles.as_array().into_iter().flatten();
+    let megatec = bundles.find(|bundle| bundle["name"] == "megatec").expect("shipped");
+    let serial = dir.path().join("hw/ups0");
+    let plugin = json!({ "name": "megatec", "points": "ups.0",
+        "grant": { "serial": { "ups": text(&serial) } } });
+    let wanted = json!({ "plugin": plugin, "consent": megatec["consent"] });
+    client.post("/api/v1/plugins", &wanted).expect("installed");
+    client.await_answer("/api/v1/points?prefix=ups.0.ups.status", |points| {
+        points[0]["value"].as_str().is_some_and(|words| words.contains("OL"))
+    });
+    let of_ups = |alarms: &Value| -> Vec<Value> {
+        let alarms = alarms["alarms"].as_array().expect("a list").iter();
+        alarms.filter(|alarm| alarm["place"] == "ups.0").cloned().collect()
+    };
+    assert_eq!(of_ups(&client.get("/api/v1/alarms").expect("answered")), [] as [Value; 0]);
+    let events = "/api/v1/events?limit=1000";
+    stack.control("mains off").expect("obeyed");
+    client.await_answer(events, |told| told.to_string().contains("ups_on_battery"));
+    let alarms = client.await_answer("/api/v1/alarms", |alarms| !of_ups(alarms).is_empty());
+    assert_eq!(of_ups(&alarms)[0]["kind"], "ups-on-battery", "{alarms:#}");
+    client.post("/api/v1/plugins/megatec/remove", &json!({})).expect("removed");
+    client.await_answer(events, |told| told.to_string().contains("ups_unwatched"));
+    // Nobody has acknowledged it; it is over all the same.
+    let over = client.await_answer("/api/v1/alarms", |alarms| {
+        of_ups(alarms).iter().all(|alarm| alarm["state"] == "returned")
+    });
+    assert_eq!(of_ups(&over).len(), 1, "{over:#}");
 }

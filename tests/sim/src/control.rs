@@ -14,6 +14,8 @@ ambient <celsius>                   room temperature of all strings
 ambient <celsius> over <duration>   the same, evenly over 90s, 10m, 2h, 1d
 bus garble <probability>            a transmission has one wrong bit
 bus plug|unplug                     the port appears, disappears
+bus cut <address>                   before that module: none from it on hears or says anything
+bus mend                            the cable is whole again
 module <address> vanish on|off      hears nothing, says nothing
 module <address> stuck on|off       its voltage reading stands still
 module <address> sensor-fault on|off
@@ -91,6 +93,8 @@ pub enum BusCommand {
     Garble(f64),
     /// The port exists.
     Plugged(bool),
+    /// The cable is cut before the module with that address; whole.
+    Cut(Option<u16>),
 }
 
 /// A command to a module; the switches are
@@ -229,6 +233,8 @@ fn bus(words: &[&str]) -> Result<BusCommand, CommandError> {
         ["garble", chance] => BusCommand::Garble(probability(chance)?),
         ["plug"] => BusCommand::Plugged(true),
         ["unplug"] => BusCommand::Plugged(false),
+        ["cut", address] => BusCommand::Cut(Some(bus_address(address)?)),
+        ["mend"] => BusCommand::Cut(None),
         _ => return Err(CommandError::Unknown),
     })
 }
@@ -445,6 +451,8 @@ mod tests {
             Ok(Command::Module(17, ModuleCommand::Vanish(true)))
         );
         assert_eq!(Command::parse("bus unplug"), Ok(Command::Bus(BusCommand::Plugged(false))));
+        assert_eq!(Command::parse("bus cut 33"), Ok(Command::Bus(BusCommand::Cut(Some(33)))));
+        assert_eq!(Command::parse("bus mend"), Ok(Command::Bus(BusCommand::Cut(None))));
         assert_eq!(Command::parse("ambient 35 over 2h"), Ok(Command::Ambient(35.0, 7_200.0)));
         assert_eq!(
             Command::parse("block 7 soft-short 50"),

@@ -258,6 +258,12 @@ impl World {
                 self.bus_plugged = on;
                 self.bus.bus_mut().unplug();
             }
+            BusCommand::Cut(at) => {
+                for module in self.bus.bus_mut().modules_mut() {
+                    let address = module.spec().address;
+                    module.faults_mut().vanished = at.is_some_and(|at| address >= at);
+                }
+            }
         }
     }
 

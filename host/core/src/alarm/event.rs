@@ -1,13 +1,16 @@
 //! A change of the book as an event of the log.
 //!
-//! What an event of its own tells already (a finding of protection, a lost bus,
-//! a UPS on battery) is not told a second time when it begins and ends; what
-//! people do, and what only the book knows, always is ([`AlarmEvent::of`]).
+//! What an event of its own tells already (a finding of protection, a broken
+//! cable, a UPS on battery) is not told a second time when it begins and ends;
+//! what people do, and what only the book knows, always is
+//! ([`AlarmEvent::of`]). Every alarm is told by exactly one event that is at
+//! least as bad and names the place.
 
 use super::book::{Alarm, Change, What};
 use super::kind::Kind;
 use super::place::Place;
 use crate::events::{Category, Ranges, Severity};
+use crate::protect::Condition;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +101,8 @@ impl AlarmEvent {
             What::ShelfOver => AlarmChange::ShelfOver,
             What::Reset(_) => AlarmChange::Reset,
             What::Full => AlarmChange::Full,
-            What::Absorbed { .. } => return None,
+            // Its cause is told, and stands for it now.
+            What::Absorbed { .. } => AlarmChange::Over,
         };
         let Some(alarm) = &change.alarm else { return Some(Self::of_book(what)) };
         let by_itself = matches!(
@@ -109,7 +113,13 @@ impl AlarmEvent {
                 | AlarmChange::Joined
                 | AlarmChange::Over
         );
-        if by_itself && has_events(alarm.kind) {
+        // What fell to a warning after the book had told more is over for the
+        // book, too.
+        let was_told = alarm.round > 1 && matches!(what, AlarmChange::Over);
+        if by_itself
+            && is_told_elsewhere(alarm.kind, alarm.severity)
+            && !(was_told && is_told_in_part(alarm.kind))
+        {
             return None;
         }
         let mut event = Self::about(what, alarm);
@@ -185,7 +195,12 @@ impl AlarmEvent {
     #[must_use]
     pub fn stands(&self) -> Option<bool> {
         use AlarmChange as C;
-        if self.what.is_none_or(has_events) {
+        // Who told of a part of it is asked about the whole when it is over.
+        let elsewhere = |kind| match self.change {
+            C::Over => has_events(kind),
+            _ => is_told_elsewhere(kind, self.level),
+        };
+        if self.what.is_none_or(elsewhere) {
             return None;
         }
         match self.change {
@@ -249,13 +264,30 @@ impl fmt::Display for AlarmEvent {
     }
 }
 
-/// Whether the log has events of its own for the beginning and end of this.
+/// Whether the log has events of its own for the beginning and end of this,
+/// however bad it is.
 #[must_use]
 pub const fn has_events(kind: Kind) -> bool {
-    !matches!(
-        kind,
-        Kind::Limit(..) | Kind::UpsReplaceBattery | Kind::UpsOverload | Kind::UpsOnBypass
-    )
+    is_told_elsewhere(kind, Severity::Alarm)
+}
+
+/// Whether the log has events of its own for the beginning and end of this at
+/// that severity.
+const fn is_told_elsewhere(kind: Kind, level: Severity) -> bool {
+    match kind {
+        Kind::Limit(..)
+        | Kind::UpsReplaceBattery
+        | Kind::UpsOverload
+        | Kind::UpsOnBypass
+        | Kind::BusLost => false,
+        kind if is_told_in_part(kind) => !matches!(level, Severity::Alarm),
+        _ => true,
+    }
+}
+
+/// Modules that went are told as a warning; that they stay away is not.
+const fn is_told_in_part(kind: Kind) -> bool {
+    matches!(kind, Kind::Finding(Condition::ModuleLost))
 }
 
 fn milli(value: f64) -> Option<i64> {
@@ -268,7 +300,6 @@ mod tests {
     use super::super::{Act, Book, Now, Quantity, Side, Standing};
     use super::*;
     use crate::events::Event;
-    use crate::protect::Condition;
 
     fn raised(kind: Kind) -> Option<AlarmEvent> {
         let standing = Standing {
@@ -308,5 +339,53 @@ mod tests {
         let event = AlarmEvent::of(&change).expect("told");
         assert_eq!((event.user.as_deref(), event.note.as_deref()), (Some("ann"), Some("I see")));
         assert_eq!(event.severity(), Severity::Info);
+    }
+
+    /// What the events of one step say of their conditions.
+    fn stands(book: &mut Book, standing: &[Standing], ms: u64) -> Vec<Option<bool>> {
+        let now = Now { standing: standing.to_vec(), blind: vec![] };
+        let told = book.step(&now, ms);
+        told.iter().filter_map(AlarmEvent::of).map(|event| event.stands()).collect()
+    }
+
+    #[test]
+    fn what_nothing_else_tells_is_told_as_bad_as_it_is_and_with_its_place() {
+        for kind in Kind::all().filter(|kind| !has_events(*kind)) {
+            for level in [Severity::Warning, Severity::Alarm] {
+                let standing = Standing::plain(kind, Place::Bus(2), level);
+                let now = Now { standing: vec![standing], blind: vec![] };
+                let told = AlarmEvent::of(&Book::default().step(&now, 0)[0]);
+                if is_told_elsewhere(kind, level) {
+                    assert_eq!((told, level), (None, Severity::Warning), "{kind}");
+                    continue;
+                }
+                let told = told.expect("told");
+                assert_eq!((told.severity(), &told.place), (level, &Some(Place::Bus(2))), "{kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_module_that_stays_away_is_an_alarm_that_begins_and_ends() {
+        let kind = Kind::Finding(Condition::ModuleLost);
+        let at = |level| vec![Standing::plain(kind, Place::Block(1, 3), level)];
+        let mut book = Book::default();
+        assert_eq!(stands(&mut book, &at(Severity::Warning), 0), []);
+        assert_eq!(stands(&mut book, &at(Severity::Alarm), 120_000), [Some(true)]);
+        assert_eq!(stands(&mut book, &at(Severity::Warning), 130_000), []);
+        assert_eq!(stands(&mut book, &[], 140_000), [Some(false)], "whoever waits for it hears");
+        // One that was a warning all the time is told by its own events alone.
+        let mut book = Book::default();
+        assert_eq!(stands(&mut book, &at(Severity::Warning), 0), []);
+        assert_eq!(stands(&mut book, &[], 1_000), []);
+        // One that its cause took in is over, too.
+        let mut book = Book::default();
+        assert_eq!(stands(&mut book, &at(Severity::Alarm), 0), [Some(true)]);
+        let cause = Standing::plain(Kind::BusLost, Place::Bus(1), Severity::Alarm);
+        let because = Some((Kind::BusLost, Place::Bus(1)));
+        let taken = Standing { because, ..at(Severity::Alarm).remove(0) };
+        let mut told = stands(&mut book, &[cause, taken], 1_000);
+        told.sort();
+        assert_eq!(told, [Some(false), Some(true)]);
     }
 }

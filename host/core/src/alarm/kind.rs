@@ -171,8 +171,8 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Guard(condition) => write!(f, "guard.{}", kebab(condition)),
-            Self::Finding(condition) => write!(f, "finding.{}", kebab(condition)),
+            Self::Guard(condition) => write!(f, "guard.{}", of_guard(*condition)),
+            Self::Finding(condition) => write!(f, "finding.{}", of_finding(*condition)),
             Self::Limit(quantity, side) => write!(f, "limit.{quantity}.{}", side.as_str()),
             plain => {
                 let code = PLAIN.iter().find(|(_, kind)| kind == plain).map(|(code, _)| *code);
@@ -192,10 +192,12 @@ impl FromStr for Kind {
         let (group, rest) = text.split_once('.').ok_or_else(bad)?;
         let found = match group {
             "guard" => {
-                let of_guard = image::Condition::ALL.into_iter().filter(|c| Self::is_of_guard(*c));
-                of_guard.into_iter().find(|c| kebab(c) == rest).map(Self::Guard)
+                let mut own = image::Condition::ALL.into_iter().filter(|c| Self::is_of_guard(*c));
+                own.find(|c| of_guard(*c) == rest).map(Self::Guard)
             }
-            "finding" => Condition::ALL.into_iter().find(|c| kebab(c) == rest).map(Self::Finding),
+            "finding" => {
+                Condition::ALL.into_iter().find(|c| of_finding(*c) == rest).map(Self::Finding)
+            }
             "limit" => rest.rsplit_once('.').and_then(|(quantity, side)| {
                 let side = match side {
                     "high" => Side::High,
@@ -223,16 +225,57 @@ impl From<Kind> for String {
     }
 }
 
-/// `TemperatureHigh` → `temperature-high`.
-fn kebab(name: &impl fmt::Debug) -> String {
-    let mut text = String::new();
-    for c in format!("{name:?}").chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push('-');
-        }
-        text.push(c.to_ascii_lowercase());
+/// Code of a condition of the guard.
+const fn of_guard(condition: image::Condition) -> &'static str {
+    use image::Condition as C;
+    match condition {
+        C::PortLost => "port-lost",
+        C::SettingsFallback => "settings-fallback",
+        C::NotRealTime => "not-real-time",
+        C::NotLocked => "not-locked",
+        C::NotConfined => "not-confined",
+        C::WatchdogLost => "watchdog-lost",
+        C::DeviceLost => "device-lost",
     }
-    text
+}
+
+/// Code of a finding of protection.
+const fn of_finding(condition: Condition) -> &'static str {
+    use Condition as C;
+    match condition {
+        C::VoltageHigh => "voltage-high",
+        C::VoltageLow => "voltage-low",
+        C::VoltageDeviation => "voltage-deviation",
+        C::VoltageInvalid => "voltage-invalid",
+        C::VoltageStuck => "voltage-stuck",
+        C::TemperatureHigh => "temperature-high",
+        C::TemperatureLow => "temperature-low",
+        C::TemperatureInvalid => "temperature-invalid",
+        C::TemperatureSuspect => "temperature-suspect",
+        C::TemperatureRise => "temperature-rise",
+        C::Heating => "heating",
+        C::ResistanceHigh => "resistance-high",
+        C::ResistanceCritical => "resistance-critical",
+        C::ResistanceLow => "resistance-low",
+        C::ModuleLost => "module-lost",
+        C::OpenLink => "open-link",
+        C::ShortedCell => "shorted-cell",
+        C::ReversedCell => "reversed-cell",
+        C::StringVoltageHigh => "string-voltage-high",
+        C::StringVoltageLow => "string-voltage-low",
+        C::ChargeCurrentHigh => "charge-current-high",
+        C::DischargeCurrentHigh => "discharge-current-high",
+        C::FloatCurrentHigh => "float-current-high",
+        C::LooseLink => "loose-link",
+        C::SumMismatch => "sum-mismatch",
+        C::GroundFault => "ground-fault",
+        C::EqualizingError => "equalizing-error",
+        C::Runaway => "runaway",
+        C::Tripped => "tripped",
+        C::BreakerFailed => "breaker-failed",
+        C::BreakerUnconfirmed => "breaker-unconfirmed",
+        C::BreakerOpen => "breaker-open",
+    }
 }
 
 #[cfg(test)]
@@ -258,5 +301,33 @@ mod tests {
         for wrong in ["", "finding.", "finding.cold", "limit.block-voltage", "guard.port-lost"] {
             assert!(wrong.parse::<Kind>().is_err(), "{wrong}");
         }
+    }
+
+    /// Stored alarms, jobs and other people's programs know these.
+    const CODES: &str = "\
+         bus-lost cable-broken charger-wrong \
+         device-lost finding.breaker-failed finding.breaker-open \
+         finding.breaker-unconfirmed finding.charge-current-high finding.discharge-current-high \
+         finding.equalizing-error finding.float-current-high finding.ground-fault \
+         finding.heating finding.loose-link finding.module-lost \
+         finding.open-link finding.resistance-critical finding.resistance-high \
+         finding.resistance-low finding.reversed-cell finding.runaway \
+         finding.shorted-cell finding.string-voltage-high finding.string-voltage-low \
+         finding.sum-mismatch finding.temperature-high finding.temperature-invalid \
+         finding.temperature-low finding.temperature-rise finding.temperature-suspect \
+         finding.tripped finding.voltage-deviation finding.voltage-high \
+         finding.voltage-invalid finding.voltage-low finding.voltage-stuck \
+         guard-lost guard.not-confined guard.not-locked \
+         guard.not-real-time guard.settings-fallback guard.watchdog-lost \
+         plugin-off store-failed ups-battery-low \
+         ups-lost ups-on-battery ups-on-bypass \
+         ups-overload ups-replace-battery";
+
+    #[test]
+    fn the_codes_are_those_of_ever() {
+        let fixed = Kind::all().filter(|kind| !matches!(kind, Kind::Limit(..)));
+        let mut codes: Vec<String> = fixed.map(|kind| kind.to_string()).collect();
+        codes.sort();
+        assert_eq!(codes, CODES.split_ascii_whitespace().collect::<Vec<_>>());
     }
 }

@@ -64,6 +64,7 @@ impl Place {
             (Self::Point(name), Self::Device(n)) => within(name, &format!("device.{n}")),
             (Self::Point(name), Self::Bus(n)) => within(name, &format!("bus.{n}")),
             (Self::Point(name), Self::String(n)) => within(name, &format!("string.{n}")),
+            (Self::Point(name), Self::Block(..)) => within(name, &other.to_string()),
             _ => false,
         }
     }
@@ -165,6 +166,8 @@ mod tests {
         assert!(place("point.ups.0.ups.load").is_within(&place("ups.0")));
         assert!(!place("point.ups.10.ups.load").is_within(&place("ups.1")));
         assert!(place("point.device.3.analog.1").is_within(&place("device.3")));
+        let point = place("point.string.2.block.1.voltage");
+        assert!(point.is_within(&block) && !point.is_within(&place("string.2.block.10")));
     }
 
     proptest! {

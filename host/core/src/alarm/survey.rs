@@ -9,7 +9,7 @@
 //! | lost | absorbs | blind meanwhile |
 //! |---|---|---|
 //! | guard | | buses, devices, strings, blocks |
-//! | bus | its modules and devices, as members | strings with a block on it |
+//! | bus | its modules and devices, as members | its blocks and devices; a string with all of its blocks there |
 //! | cable | silent modules of its bus | |
 //! | UPS | | what its driver reads |
 
@@ -39,7 +39,7 @@ pub struct Seen<'a> {
     pub snapshot: Option<&'a Snapshot>,
     /// The guard answers.
     pub connected: bool,
-    /// The UPSes that somebody configured.
+    /// The UPSes that somebody had read.
     pub upses: &'a [Ups<'a>],
     /// The store cannot be written.
     pub store_failed: bool,
@@ -52,8 +52,8 @@ pub struct Seen<'a> {
 pub struct Ups<'a> {
     /// Its subtree.
     pub root: &'a str,
-    /// It was heard of at least once.
-    pub known: bool,
+    /// Its silence is news: it was heard of, or should have been by now.
+    pub missed: bool,
     /// Its status words (RFC 9271), while they are fresh.
     pub status: Option<&'a str>,
 }
@@ -111,9 +111,9 @@ impl Survey {
             self.bus_members(snapshot, &mut out.standing);
             for (index, string) in snapshot.strings.iter().enumerate() {
                 let number = number(index);
+                findings(snapshot, string, number, &mut out);
                 if !out.is_blind(&Place::String(number)) {
-                    findings(snapshot, string, number, &mut out.standing);
-                    charger(string, number, &mut out.standing);
+                    charger(string, number, &before, &mut out.standing);
                 }
             }
         }
@@ -180,20 +180,24 @@ pub fn readings<'a>(
 ) {
     let Some(snapshot) = seen.snapshot else { return };
     for (s, string) in snapshot.strings.iter().enumerate() {
-        let live = seen.connected && !string.blocks.iter().any(|b| is_lost(snapshot, b.bus));
+        let measured = |block: &BlockRecord| seen.connected && !is_lost(snapshot, block.bus);
         let phase = string.phase;
         let mut put = |place: Place, quantity, battery, value: Option<f64>| {
-            let value = value.filter(|v| live && v.is_finite());
+            let value = value.filter(|v| v.is_finite());
             each(Reading { place, quantity, value, battery, phase });
         };
         let place = Place::String(number(s));
+        // What a string is worth is known from all of its blocks.
+        let whole = string.blocks.iter().all(measured);
         for quantity in Quantity::OF_STRINGS {
-            put(place.clone(), quantity, None, of_string(string, quantity));
+            let value = of_string(string, quantity).filter(|_| whole);
+            put(place.clone(), quantity, None, value);
         }
         for (b, block) in string.blocks.iter().enumerate() {
             let (place, battery) = (Place::Block(number(s), number(b)), battery(s, b));
             for quantity in Quantity::OF_BLOCKS {
-                put(place.clone(), quantity, battery, of_block(string, b, block, quantity));
+                let value = of_block(string, b, block, quantity).filter(|_| measured(block));
+                put(place.clone(), quantity, battery, value);
             }
         }
     }
@@ -226,9 +230,13 @@ fn blindness(seen: &Seen<'_>, blind: &mut Vec<Place>) {
         return;
     }
     for (s, string) in snapshot.strings.iter().enumerate() {
-        if string.blocks.iter().any(|block| is_lost(snapshot, block.bus)) {
+        let lost = |block: &BlockRecord| is_lost(snapshot, block.bus);
+        if !string.blocks.is_empty() && string.blocks.iter().all(lost) {
             blind.push(Place::String(number(s)));
+            continue;
         }
+        let lost = string.blocks.iter().enumerate().filter(|(_, block)| lost(block));
+        blind.extend(lost.map(|(b, _)| Place::Block(number(s), number(b))));
     }
     for (d, device) in snapshot.devices.iter().enumerate() {
         if is_lost(snapshot, device.bus) {
@@ -253,7 +261,7 @@ fn losses(seen: &Seen<'_>) -> Vec<(Kind, Place, Severity)> {
     for ups in seen.upses {
         let place = || Place::Source(ups.root.to_owned());
         let Some(status) = ups.status else {
-            if ups.known {
+            if ups.missed {
                 raw.push((Kind::UpsLost, place(), Warning));
             }
             continue;
@@ -312,8 +320,9 @@ fn because(kind: Kind, place: &Place, seen: &Seen<'_>) -> Option<(Kind, Place)> 
     }
 }
 
-/// Protection's findings of one string, from a warning on.
-fn findings(snapshot: &Snapshot, string: &StringRecord, number: u16, out: &mut Vec<Standing>) {
+/// Protection's findings of one string, from a warning on. Where nothing is
+/// known the guard has only what it found before; no danger is hidden for that.
+fn findings(snapshot: &Snapshot, string: &StringRecord, number: u16, out: &mut Now) {
     let severity = |level: Level| match level {
         Level::Ok | Level::Notice => None,
         Level::Warning => Some(Severity::Warning),
@@ -322,8 +331,12 @@ fn findings(snapshot: &Snapshot, string: &StringRecord, number: u16, out: &mut V
     let protect = &string.protect;
     for condition in Condition::ALL {
         let kind = Kind::Finding(condition);
-        if let Some(severity) = severity(protect.string.level_of(condition)) {
-            out.push(Standing::plain(kind, Place::String(number), severity));
+        let hidden = |out: &Now, at: &Place| !kind.is_safety() && out.is_blind(at);
+        let whole = Place::String(number);
+        if let Some(severity) = severity(protect.string.level_of(condition))
+            && !hidden(out, &whole)
+        {
+            out.standing.push(Standing::plain(kind, whole, severity));
         }
         if protect.all.level_of(condition) < Level::Warning {
             continue;
@@ -331,6 +344,9 @@ fn findings(snapshot: &Snapshot, string: &StringRecord, number: u16, out: &mut V
         for (b, found) in protect.blocks.iter().enumerate() {
             let Some(severity) = severity(found.level_of(condition)) else { continue };
             let at = Place::Block(number, self::number(b));
+            if hidden(out, &at) {
+                continue;
+            }
             let mut standing = Standing::plain(kind, at, severity);
             standing.value = worst_value(string, condition, b, kind.unit() == "V");
             if condition == Condition::ModuleLost
@@ -338,7 +354,7 @@ fn findings(snapshot: &Snapshot, string: &StringRecord, number: u16, out: &mut V
             {
                 standing.because = Some(cause_of_silence(snapshot, block.bus));
             }
-            out.push(standing);
+            out.standing.push(standing);
         }
     }
 }
@@ -371,15 +387,22 @@ fn cause_of_silence(snapshot: &Snapshot, bus: u8) -> (Kind, Place) {
     }
 }
 
-fn charger(string: &StringRecord, number: u16, out: &mut Vec<Standing>) {
+fn charger(
+    string: &StringRecord,
+    number: u16,
+    before: impl Fn(Kind, &Place) -> Option<Severity>,
+    out: &mut Vec<Standing>,
+) {
+    let (kind, place) = (Kind::ChargerWrong, Place::String(number));
     let by_v = match string.equalize.charger {
-        ChargerVerdict::High { by_v } => by_v.abs(),
-        ChargerVerdict::Low { by_v } => -by_v.abs(),
+        ChargerVerdict::High { by_v } => Some(by_v.abs()),
+        ChargerVerdict::Low { by_v } => Some(-by_v.abs()),
+        // A verdict that is not known (any more) takes nothing back.
+        ChargerVerdict::Unknown if before(kind, &place).is_some() => None,
         ChargerVerdict::Unknown | ChargerVerdict::Right | ChargerVerdict::NoFloat => return,
     };
-    let mut standing =
-        Standing::plain(Kind::ChargerWrong, Place::String(number), Severity::Warning);
-    standing.value = Some(by_v).filter(|v| v.is_finite());
+    let mut standing = Standing::plain(kind, place, Severity::Warning);
+    standing.value = by_v.filter(|v| v.is_finite());
     out.push(standing);
 }
 
@@ -532,6 +555,71 @@ mod tests {
     }
 
     #[test]
+    fn a_lost_bus_hides_nothing_of_another() {
+        let (mut bench, mut plant) = (Bench::default(), snapshot(4));
+        plant.buses.push(bus(false, Cable::Whole));
+        for (b, block) in plant.strings[0].blocks.iter_mut().enumerate() {
+            block.bus = 1 + (b as u8) / 2;
+        }
+        mark(&mut plant, 3, Condition::VoltageHigh, Level::Warning);
+        plant.strings[0].equalize.charger = ChargerVerdict::High { by_v: 1.0 };
+        bench.run(&seen(&plant), 2);
+        assert_eq!(bench.kinds(), ["charger-wrong", "finding.voltage-high"]);
+        plant.buses[1].lost = true;
+        plant.strings[0].equalize.charger = ChargerVerdict::Unknown;
+        bench.run(&seen(&plant), 5);
+        // Blocks 1 and 2 are measured; of the string something is known yet.
+        mark(&mut plant, 1, Condition::TemperatureHigh, Level::Alarm);
+        // The guard knows of block 4 what it knew.
+        plant.strings[0].protect.blocks[3] = Default::default();
+        mark(&mut plant, 2, Condition::VoltageLow, Level::Warning);
+        let string = &mut plant.strings[0].protect.string;
+        for danger in [Condition::GroundFault, Condition::Runaway, Condition::BreakerUnconfirmed] {
+            string.insert(danger, Level::Alarm);
+        }
+        bench.run(&seen(&plant), 5);
+        let mut kinds = bench.kinds();
+        kinds.sort();
+        assert_eq!(
+            kinds,
+            [
+                "bus-lost",
+                "charger-wrong",
+                "finding.breaker-unconfirmed",
+                "finding.ground-fault",
+                "finding.runaway",
+                "finding.temperature-high",
+                "finding.voltage-high"
+            ]
+        );
+        assert!(bench.book.alarms().iter().all(|alarm| alarm.is_active()));
+        // What is measured can be over.
+        plant.strings[0].protect.blocks[1] = Default::default();
+        bench.run(&seen(&plant), 5);
+        let warm = Kind::Finding(Condition::TemperatureHigh);
+        assert_eq!(bench.book.standing(warm, &Place::Block(1, 2)), None);
+        // With every bus gone a latch is told all the same, and nothing is over.
+        plant.buses[0].lost = true;
+        plant.strings[0].protect.string.insert(Condition::Tripped, Level::Alarm);
+        bench.run(&seen(&plant), 5);
+        assert!(bench.kinds().contains(&"finding.tripped".to_owned()));
+        let mut values = 0;
+        readings(&seen(&plant), |_, _| None, |r| values += u32::from(r.value.is_some()));
+        assert_eq!(values, 0);
+        plant.buses[0].lost = false;
+        readings(
+            &seen(&plant),
+            |_, _| None,
+            |r| {
+                let Place::Block(1, block) = r.place else { return };
+                assert!(r.value.is_none() || block <= 2, "{:?}", r.place);
+                values += u32::from(r.value.is_some());
+            },
+        );
+        assert!(values >= 4, "two blocks with voltage and temperature: {values}");
+    }
+
+    #[test]
     fn silent_modules_behind_a_broken_cable_are_its_members() {
         let (mut bench, mut plant) = (Bench::default(), snapshot(40));
         (20..40).for_each(|b| mark(&mut plant, b, Condition::ModuleLost, Level::Warning));
@@ -565,7 +653,7 @@ mod tests {
     #[test]
     fn a_ups_says_what_is_wrong_in_words() {
         let mut bench = Bench::default();
-        let ups = |status| [Ups { root: "ups.0", known: true, status }];
+        let ups = |status| [Ups { root: "ups.0", missed: true, status }];
         let look = |bench: &mut Bench, status, seconds| {
             bench.run(&Seen { connected: true, upses: &ups(status), ..Seen::default() }, seconds);
         };
@@ -586,7 +674,7 @@ mod tests {
     #[test]
     fn a_restart_goes_on_with_what_stood_when_it_is_seen_again() {
         let mut bench = Bench::default();
-        let ups = |status| [Ups { root: "ups.0", known: true, status }];
+        let ups = |status| [Ups { root: "ups.0", missed: true, status }];
         let look = |bench: &mut Bench, status, seconds| {
             bench.run(&Seen { connected: true, upses: &ups(status), ..Seen::default() }, seconds);
         };
@@ -596,7 +684,7 @@ mod tests {
         bench.book.act(id, None, &act, "ann", 3_000).expect("there");
         let book = Book::decode(&bench.book.encode(1 << 20).kept).expect("decodes").kept;
         let mut again = Bench { book, ..Bench::default() };
-        again.run(&Seen { upses: &[Ups { known: false, ..ups(None)[0] }], ..Seen::default() }, 3);
+        again.run(&Seen { upses: &[Ups { missed: false, ..ups(None)[0] }], ..Seen::default() }, 3);
         look(&mut again, Some("OB"), 1);
         let of = |bench: &Bench| bench.book.alarm(id).map(|alarm| alarm.state());
         assert_eq!(of(&again), Some(State::Acknowledged), "it was never over");

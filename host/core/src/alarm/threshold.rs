@@ -158,7 +158,7 @@ impl During {
 
 /// A value in force and the scope that set it; `None`: built in.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct From<T> {
+pub struct Sourced<T> {
     /// The value.
     pub value: T,
     /// Who set it.
@@ -169,19 +169,19 @@ pub struct From<T> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Effective {
     /// Warning from here on.
-    pub warning: From<Option<f64>>,
+    pub warning: Sourced<Option<f64>>,
     /// Alarm from here on.
-    pub alarm: From<Option<f64>>,
+    pub alarm: Sourced<Option<f64>>,
     /// Over when back by this much.
-    pub hysteresis: From<f64>,
+    pub hysteresis: Sourced<f64>,
     /// Begins when beyond for so long, s.
-    pub delay_s: From<f64>,
+    pub delay_s: Sourced<f64>,
     /// Ends when back for so long, s.
-    pub off_delay_s: From<f64>,
+    pub off_delay_s: Sourced<f64>,
     /// Stays until a person resets it.
-    pub latch: From<bool>,
+    pub latch: Sourced<bool>,
     /// Only while the string does one of these; empty: always.
-    pub during: From<Vec<During>>,
+    pub during: Sourced<Vec<During>>,
 }
 
 /// Why thresholds are refused.
@@ -362,8 +362,8 @@ impl Thresholds {
 
 impl Effective {
     fn built_in(quantity: Quantity, side: Side) -> Self {
-        fn of<T>(value: T) -> From<T> {
-            From { value, from: None }
+        fn of<T>(value: T) -> Sourced<T> {
+            Sourced { value, from: None }
         }
         let built_in = quantity.built_in(side);
         Self {
@@ -378,9 +378,9 @@ impl Effective {
     }
 
     fn override_by(&mut self, rule: &Rule) {
-        fn set<T>(field: &mut From<T>, value: Option<T>, scope: &Scope) {
+        fn set<T>(field: &mut Sourced<T>, value: Option<T>, scope: &Scope) {
             if let Some(value) = value {
-                *field = From { value, from: Some(scope.clone()) };
+                *field = Sourced { value, from: Some(scope.clone()) };
             }
         }
         set(&mut self.warning, rule.warning.map(Level::value), &rule.at);
@@ -560,7 +560,7 @@ impl TryFrom<String> for Scope {
     }
 }
 
-impl core::convert::From<Scope> for String {
+impl From<Scope> for String {
     fn from(scope: Scope) -> Self {
         scope.to_string()
     }

@@ -28,6 +28,8 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         }
         Event::Tripped { string, .. } => one(format!("tripped/{string}"), true),
         Event::TripReset { string } => one(format!("tripped/{string}"), false),
+        Event::BreakerFailed { string } => one(format!("breaker_failed/{string}"), true),
+        Event::BreakerFailureOver { string } => one(format!("breaker_failed/{string}"), false),
         Event::DischargeBegan { string } => one(format!("discharge/{string}"), true),
         Event::DischargeEnded { string, .. } => one(format!("discharge/{string}"), false),
         Event::TestBegan { test } => one(format!("test/{test}"), true),
@@ -47,6 +49,9 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         }
         Event::UpsLost { ups } => one(format!("{LOST}/{ups}"), true),
         Event::UpsBack { ups } => one(format!("{LOST}/{ups}"), false),
+        Event::UpsUnwatched { ups } => {
+            [ON_BATTERY, LOW, LOST].map(|what| (format!("{what}/{ups}"), false)).into()
+        }
         Event::GuardLost => one("guard_lost".into(), true),
         Event::GuardBack => one("guard_lost".into(), false),
         Event::GuardCondition { condition } => one(format!("guard/{condition}"), true),
@@ -59,6 +64,8 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
             (Some(what), Some(place), Some(raised)) => one(format!("alarm/{what}/{place}"), raised),
             _ => Vec::new(),
         },
+        Event::PluginQuarantined { name, .. } => one(format!("plugin_off/{name}"), true),
+        Event::PluginReleased { name } => one(format!("plugin_off/{name}"), false),
         Event::RuleRaised { rule, .. } => one(format!("{RULE}/{rule}"), true),
         Event::RuleCleared { rule, .. } => one(format!("{RULE}/{rule}"), false),
         _ => Vec::new(),
@@ -67,10 +74,11 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
 
 /// The kinds of events that say that something is so, and of whose end another
 /// tells: jobs can wait for that.
-pub const LASTING: [&str; 20] = [
+pub const LASTING: [&str; 22] = [
     "alarm",
     "alarm_raised",
     "authenticator_unavailable",
+    "breaker_failed",
     "cable_broken",
     "charger_wrong",
     "device_lost",
@@ -80,6 +88,7 @@ pub const LASTING: [&str; 20] = [
     "guard_lost",
     "module_lost",
     "modules_lost",
+    "plugin_quarantined",
     "rule_raised",
     "store_failed",
     "string_out_of_band",
@@ -135,7 +144,29 @@ mod tests {
         assert!(raised[0].1 && over.contains(&(raised[0].0.clone(), false)));
         let low = conditions(&Event::UpsBatteryLow { ups: ups() });
         assert!(over.contains(&(low[0].0.clone(), false)));
+        let lost = conditions(&Event::UpsLost { ups: ups() });
+        let unwatched = conditions(&Event::UpsUnwatched { ups: ups() });
+        for (key, _) in [raised, low, lost].concat() {
+            assert!(unwatched.contains(&(key, false)), "{unwatched:?}");
+        }
         assert!(conditions(&Event::Unknown).is_empty());
+    }
+
+    #[test]
+    fn a_breaker_and_a_plugin_have_an_end() {
+        let pairs = [
+            (Event::BreakerFailed { string: 2 }, Event::BreakerFailureOver { string: 2 }),
+            (
+                Event::PluginQuarantined { name: "a".into(), reason: String::new() },
+                Event::PluginReleased { name: "a".into() },
+            ),
+        ];
+        for (begins, ends) in pairs {
+            let (begins, ends) = (conditions(&begins), conditions(&ends));
+            assert_eq!(begins.len(), 1);
+            assert_eq!(ends, [(begins[0].0.clone(), false)]);
+            assert!(begins[0].1);
+        }
     }
 
     /// One of each kind of event, from one table of all their fields.

@@ -52,6 +52,8 @@ impl Upses {
             }
             Event::UpsLost { ups } => (ups, |now| now.lost = true),
             Event::UpsBack { ups } => (ups, |now| now.lost = false),
+            // Nobody reads it any more.
+            Event::UpsUnwatched { ups } => (ups, |now| *now = Now { lost: true, ..Now::default() }),
             _ => return,
         };
         let life = self.0.entry(ups.clone()).or_insert_with(|| Life {
@@ -136,6 +138,7 @@ mod tests {
             (3_000, Event::UpsLost { ups: ups() }),
             (4_000, Event::UpsBack { ups: ups() }),
             (5_000, Event::UpsOnMains { ups: ups() }),
+            (6_000, Event::UpsUnwatched { ups: ups() }),
         ]
     }
 
@@ -148,6 +151,7 @@ mod tests {
             (3_000, None),
             (4_000, Some("OB LB")),
             (5_000, Some("OL")),
+            (6_000, None),
         ];
         assert_eq!(words(&outage(), ALL), wanted);
         assert_eq!(words(&outage(), (2_500, 3_500)), [(2_500, Some("OB LB")), (3_000, None)]);

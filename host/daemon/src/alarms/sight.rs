@@ -1,16 +1,17 @@
 //! What the alarms see of the hub: the whole plant, whatever the licence shows,
-//! and the UPSes that somebody configured.
+//! and the UPSes.
 
 use super::past::Known;
 use crate::hub::Hub;
 use crate::plant::{Plant, number};
 use crate::store::Store;
+use crate::upses::{self, is_fresh};
 use evenkeel_core::alarm::survey::{self, Seen, Ups};
 use evenkeel_core::alarm::{Place, Quantity, Reading, Thresholds};
 use evenkeel_core::command::BatteryRuns;
-use evenkeel_core::points::{Name, Point, Quality, Value};
+use evenkeel_core::points::{Name, Point, Value, battery as measured};
+use evenkeel_core::rules;
 use evenkeel_core::scan::Phase;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One look.
@@ -22,17 +23,14 @@ pub struct Sight {
 }
 
 struct Source {
-    root: String,
-    known: bool,
-    status: Option<String>,
+    ups: upses::Ups,
     values: Vec<(Quantity, Option<f64>)>,
 }
 
 impl Sight {
-    /// Look now. `known`: the UPSes that were heard of; those that are heard of
-    /// now are added.
-    pub fn of(hub: &Hub, store: &Store, subtrees: &[String], known: &mut BTreeSet<String>) -> Self {
-        let upses = subtrees.iter().map(|root| Source::of(hub, root, known)).collect();
+    /// Look now, with the UPSes as they are now.
+    pub fn of(hub: &Hub, store: &Store, upses: Vec<upses::Ups>) -> Self {
+        let upses = upses.into_iter().map(|ups| Source::of(hub, ups)).collect();
         let (plant, batteries) = (hub.whole_plant(), hub.batteries());
         Self { plant, batteries, upses, store_failed: store.health().error.is_some() }
     }
@@ -65,16 +63,26 @@ impl Sight {
         for ups in &self.upses {
             for (quantity, value) in &ups.values {
                 if watched(thresholds, *quantity) {
-                    readings.push(reading(Place::Source(ups.root.clone()), *quantity, *value));
+                    readings.push(reading(Place::Source(ups.ups.root.clone()), *quantity, *value));
                 }
             }
         }
         let names: Vec<Name> = thresholds.points().filter_map(|n| Name::parse(n).ok()).collect();
         for (name, point) in names.iter().zip(hub.get(&names)) {
+            if point.is_none() && !self.may_come(name) {
+                continue;
+            }
             let value = point.as_ref().and_then(number_of);
             readings.push(reading(Place::Point(name.to_string()), Quantity::Point, value));
         }
         readings
+    }
+
+    /// Whether somebody may publish this point. Without the plugin that did, no
+    /// threshold of it can stand, and none is left standing.
+    fn may_come(&self, name: &Name) -> bool {
+        let of_plugin = self.upses.iter().any(|source| name.is_within(&source.ups.root));
+        of_plugin || name.is_within(rules::ROOT) || measured::variable(name.as_str()).is_some()
     }
 
     /// What is known of a block (both from 1), if it is there.
@@ -91,26 +99,18 @@ impl Sight {
 }
 
 impl Source {
-    fn of(hub: &Hub, root: &str, known: &mut BTreeSet<String>) -> Self {
-        let status = hub.device(&format!("{root}.ups.status"));
-        if status.is_some() && !known.contains(root) {
-            known.insert(root.to_owned());
-        }
-        let words = status.filter(is_fresh).and_then(|point| match point.value {
-            Value::Text(words) => Some(words),
-            _ => None,
-        });
-        let points = hub.query(root).into_iter();
+    fn of(hub: &Hub, ups: upses::Ups) -> Self {
+        let points = hub.query(&ups.root).into_iter();
         let values = points.filter_map(|(name, point)| {
-            let variable = name.strip_prefix(root)?.strip_prefix('.')?;
+            let variable = name.strip_prefix(&ups.root)?.strip_prefix('.')?;
             Some((Quantity::of_ups(variable)?, number_of(&point)))
         });
-        let values = values.collect();
-        Self { root: root.to_owned(), known: known.contains(root), status: words, values }
+        Self { values: values.collect(), ups }
     }
 
     fn ups(&self) -> Ups<'_> {
-        Ups { root: &self.root, known: self.known, status: self.status.as_deref() }
+        let upses::Ups { root, missed, status } = &self.ups;
+        Ups { root, missed: *missed, status: status.as_deref() }
     }
 }
 
@@ -149,10 +149,6 @@ fn watched(thresholds: &Thresholds, quantity: Quantity) -> bool {
 
 fn reading(place: Place, quantity: Quantity, value: Option<f64>) -> Reading<'static> {
     Reading { place, quantity, value, battery: None, phase: Phase::Unknown }
-}
-
-fn is_fresh(point: &Point) -> bool {
-    matches!(point.quality, Quality::Good | Quality::Estimated)
 }
 
 fn number_of(point: &Point) -> Option<f64> {

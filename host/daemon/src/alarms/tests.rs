@@ -1,14 +1,22 @@
 //! The alarms with a real store and hub: what survives what.
 
 use super::*;
+use crate::plant::Plant;
 use crate::plant::testing;
 use crate::store::Limits as StoreLimits;
+use crate::upses::AWAIT;
+use crate::upses::testing::{Held, driver, sources};
+use crate::watch::Watch;
+use evenkeel_core::alarm::Kind as AlarmKind;
 use evenkeel_core::alarm::book::State as AlarmState;
+use evenkeel_core::bus::topology::{Cable, Spot};
+use evenkeel_core::equalize::ChargerVerdict;
 use evenkeel_core::events::Severity;
 use evenkeel_core::history::Row;
-use evenkeel_core::image::BlockRecord;
+use evenkeel_core::image::{BlockRecord, Condition as GuardCondition, DeviceRecord, Fault};
 use evenkeel_core::licence::Limits;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
+use evenkeel_core::protect::{BreakerState, Condition, Level, Trip, TripCause};
 use evenkeel_core::scan::Phase;
 use std::path::Path;
 
@@ -16,6 +24,7 @@ struct Bench {
     hub: Arc<Hub>,
     store: Arc<Store>,
     alarms: Alarms,
+    sources: Held,
     second: u64,
 }
 
@@ -23,9 +32,9 @@ impl Bench {
     fn new(dir: &Path) -> Self {
         let store = Arc::new(Store::open(dir, StoreLimits::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
-        let alarms =
-            Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
-        Self { hub, store, alarms, second: 0 }
+        let (held, sources) = sources(vec![driver("ups.0")]);
+        let alarms = Alarms::open(hub.clone(), store.clone(), sources, Box::new(Vec::new));
+        Self { hub, store, alarms, sources: held, second: 0 }
     }
 
     fn run(&mut self, seconds: u64) {
@@ -178,4 +187,239 @@ async fn what_changed_meanwhile_is_not_acknowledged_unseen() {
     assert_eq!(bench.kinds()[0].1, AlarmState::Raised);
     let refused = bench.alarms.act(id + 1, None, &late, "ann").await;
     assert!(matches!(refused, Err(AlarmError::Refused(Refusal::NoAlarm(_)))));
+}
+
+#[tokio::test]
+async fn a_ups_that_never_answered_is_lost_and_a_removed_one_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    bench.hub.set_plant(testing::plant(&[13.6]));
+    bench.run(AWAIT.as_millis() / 1_000);
+    assert!(bench.kinds().is_empty(), "its driver may be asking it still");
+    bench.run(4);
+    assert_eq!(bench.kinds(), [("ups-lost".to_owned(), AlarmState::Raised)]);
+    // It answers, is on battery, too hot and beyond a threshold of a point.
+    let point = WARM.replace("system", "point.ups.0.input.voltage");
+    let point = point.replace("block-temperature", "point");
+    bench.alarms.set_thresholds(rules(&point)).await.expect("kept");
+    bench.ups("ups.status", Value::Text("OB DISCHRG".into()), Unit::None);
+    bench.ups("ups.load", Value::Number(97.0), Unit::Percent);
+    bench.ups("input.voltage", Value::Number(231.0), Unit::Volt);
+    bench.run(70);
+    let active = |bench: &Bench| {
+        let shown = bench.alarms.shown().0;
+        let active = shown.iter().filter(|s| s.alarm.is_active());
+        active.map(|s| s.alarm.kind.to_string()).collect()
+    };
+    let mut kinds: Vec<String> = active(&bench);
+    kinds.sort();
+    assert_eq!(kinds, ["limit.point.high", "limit.ups.load.high", "ups-on-battery"]);
+    bench.sources.lock().expect("whole").clear();
+    bench.hub.retract("ups.0");
+    bench.run(60);
+    let kinds: Vec<String> = active(&bench);
+    assert!(kinds.is_empty(), "{kinds:?}");
+}
+
+/// A plant with two buses, a device and three blocks, in which nothing is wrong.
+fn sound() -> Plant {
+    let mut plant = testing::plant(&[13.6; 3]);
+    plant.snapshot.cycle.cycles = 100;
+    plant.snapshot.buses.push(testing::bus(false));
+    plant.devices = vec!["AUX".into()];
+    plant.snapshot.devices.push(DeviceRecord {
+        bus: 1,
+        address: 1_027,
+        type_code: 96,
+        quality: Quality::Good,
+        wrong_kind: false,
+        read: Nanos(0),
+        serial: 0,
+        inputs: 0,
+        outputs: 0,
+        commanded: 0,
+        values: [f32::NAN; 8],
+    });
+    plant
+}
+
+/// [`sound`] with what raises an alarm about `kind`, the words of `ups.0`
+/// (none: it is silent), and the alarm's place. `None`: neither plant nor UPS
+/// can raise it.
+fn ill(kind: AlarmKind, level: Level) -> Option<(Plant, Option<&'static str>, Place)> {
+    use AlarmKind as K;
+    let (mut plant, mut words) = (sound(), Some("OL"));
+    let ups = || Place::Source("ups.0".into());
+    let snapshot = &mut plant.snapshot;
+    let place = match kind {
+        K::GuardLost => {
+            plant.connected = false;
+            Place::Guard
+        }
+        K::BusLost => {
+            snapshot.buses[1].lost = true;
+            snapshot.cycle.conditions |= GuardCondition::PortLost as u64;
+            Place::Bus(2)
+        }
+        K::CableBroken => {
+            let spot = Spot { after: Some(4), before: Some(5) };
+            snapshot.buses[1].cable = Cable::Broken(spot);
+            Place::Bus(2)
+        }
+        K::DeviceLost => {
+            snapshot.devices[0].quality = Quality::Stale;
+            snapshot.cycle.conditions |= GuardCondition::DeviceLost as u64;
+            Place::Device(1)
+        }
+        K::UpsLost => {
+            words = None;
+            ups()
+        }
+        K::UpsOnBattery => {
+            words = Some("OB DISCHRG");
+            ups()
+        }
+        K::UpsBatteryLow => {
+            words = Some("OL LB");
+            ups()
+        }
+        K::UpsReplaceBattery => {
+            words = Some("OL RB");
+            ups()
+        }
+        K::UpsOverload => {
+            words = Some("OL OVER");
+            ups()
+        }
+        K::UpsOnBypass => {
+            words = Some("OL BYPASS");
+            ups()
+        }
+        K::ChargerWrong => {
+            snapshot.strings[0].equalize.charger = ChargerVerdict::High { by_v: 2.0 };
+            Place::String(1)
+        }
+        K::Guard(condition) => {
+            snapshot.cycle.conditions |= condition as u64;
+            Place::Guard
+        }
+        K::Finding(condition) => {
+            find(&mut plant, condition, level);
+            Place::String(1)
+        }
+        // The store and the plugin host tell of themselves; that the book tells
+        // of a limit is the core's to prove.
+        K::StoreFailed | K::PluginOff | K::Limit(..) => return None,
+    };
+    Some((plant, words, place))
+}
+
+/// What the guard reports with a finding of block 2, or of string 1.
+fn find(plant: &mut Plant, condition: Condition, level: Level) {
+    let string = &mut plant.snapshot.strings[0];
+    match condition {
+        Condition::ModuleLost => string.blocks[1].fault = Fault::Silent,
+        Condition::Tripped => {
+            let cause = TripCause::TwoTemperatures;
+            string.protect.trip = Some(Trip { cause, block: 1, temperature_c: 61.5, wall_s: None });
+        }
+        Condition::BreakerFailed => string.protect.breaker = BreakerState::Failed,
+        _ => {}
+    }
+    if condition < Condition::StringVoltageHigh {
+        testing::mark(string, 1, condition, level);
+    } else {
+        string.protect.string.insert(condition, level);
+        string.protect.all.insert(condition, level);
+    }
+}
+
+/// Whether an event says where: by its place, or by the field of such a place.
+fn names(event: &Event, place: &Place) -> bool {
+    let fields = serde_json::to_value(event).expect("plain");
+    let number = |field: &str, n: u16| fields[field] == n;
+    fields["place"] == place.to_string()
+        || match place {
+            Place::Guard => fields["kind"].as_str().is_some_and(|kind| kind.starts_with("guard")),
+            Place::Bus(n) => number("bus", *n),
+            Place::Device(n) => number("device", *n),
+            Place::String(n) => number("string", *n),
+            Place::Source(root) => fields["ups"] == root.as_str(),
+            _ => false,
+        }
+}
+
+/// What is told, from the log, when `kind` comes up at `level`.
+async fn told(bench: &mut Bench, kind: AlarmKind, level: Level) -> Option<(Vec<Event>, Place)> {
+    let (plant, words, place) = ill(kind, level)?;
+    bench.alarms = Alarms::open(
+        bench.hub.clone(),
+        bench.store.clone(),
+        sources(vec![driver("ups.0")]).1,
+        Box::new(Vec::new),
+    );
+    let mut watch = Watch::new(sources(vec![driver("ups.0")]).1);
+    let mut events = Vec::new();
+    let before = bench.store.record_acknowledged(Event::Unknown).done().await.expect("kept");
+    for (plant, words) in [(sound(), Some("OL")), (plant, words)] {
+        match words {
+            Some(words) => bench.ups("ups.status", Value::Text(words.into()), Unit::None),
+            None => bench.hub.mark_stale("ups.0"),
+        }
+        bench.hub.set_plant(plant);
+        for _ in 0..15 {
+            bench.run(1);
+            events.extend(watch.step(&bench.hub, Nanos::from_secs(1_000 + bench.second)));
+        }
+    }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("kept");
+    let logged = bench.store.latest(64).into_iter().filter(|stored| stored.id > before);
+    events.extend(logged.map(|stored| stored.event));
+    events.retain(|event| event.severity() >= Severity::Warning);
+    Some((events, place))
+}
+
+/// A notifier or a job that wants alarms hears of every alarm, once.
+#[tokio::test]
+async fn every_alarm_is_told_by_one_event_as_bad_that_names_the_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for kind in AlarmKind::all() {
+        for level in [Level::Warning, Level::Alarm] {
+            let Some((events, place)) = told(&mut bench, kind, level).await else { continue };
+            let shown = bench.alarms.shown().0;
+            let alarms: Vec<_> = shown.iter().map(|s| (s.alarm.kind, &s.alarm.place)).collect();
+            assert_eq!(alarms, [(kind, &place)]);
+            let severity = shown[0].alarm.severity;
+            // That modules went was a warning before they stayed away.
+            let mut as_bad = events.iter().filter(|event| event.severity() >= severity);
+            let first = as_bad.next();
+            if as_bad.next().is_some() || !first.is_some_and(|event| names(event, &place)) {
+                wrong.push(format!("{kind} at {severity:?}: {events:?}"));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "{seen}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn each_lost_bus_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    let mut plant = sound();
+    bench.hub.set_plant(plant.clone());
+    bench.run(5);
+    for bus in [0, 1] {
+        plant.snapshot.buses[bus].lost = true;
+        bench.hub.set_plant(plant.clone());
+        bench.run(200);
+    }
+    bench.store.record_acknowledged(Event::Unknown).done().await.expect("kept");
+    let told = bench.store.latest(64).into_iter().rev().map(|stored| stored.event);
+    let alarms: Vec<_> = told.filter(|event| event.severity() == Severity::Alarm).collect();
+    assert_eq!(alarms.len(), 2, "{alarms:?}");
+    assert!(names(&alarms[0], &Place::Bus(1)) && names(&alarms[1], &Place::Bus(2)), "{alarms:?}");
 }

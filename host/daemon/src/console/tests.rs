@@ -22,6 +22,7 @@ use crate::plugin_admin::{NoPlugins, PluginAdmin};
 use crate::plugin_status::{PluginState, PluginStatus};
 use crate::store::{PastDischarge, Store};
 use crate::telemetry::settings::Telemetry;
+use crate::upses;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -208,8 +209,8 @@ impl Bench {
             Arc::default(),
         );
         let licences = Arc::new(licences.expect("opened"));
-        let alarms =
-            Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
+        let sources = upses::testing::sources(vec![upses::testing::driver("ups.0")]);
+        let alarms = Alarms::open(hub.clone(), store.clone(), sources.1, Box::new(Vec::new));
         let receivers = Arc::new(Receivers::open(store.clone()));
         let executor = Executor::new(
             orders.clone(),

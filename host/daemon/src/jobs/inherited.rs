@@ -7,7 +7,7 @@
 //! | `ups_…`, `rule` | points ([`still`]) |
 //! | modules, findings, trips, discharges, tests, cables, devices, the guard | the process image, while the guard answers and the buses live |
 //! | `out_of_band`, `alarm/<kind>` | tells its state itself: the watch begins with it, and the alarm book is kept |
-//! | `authenticator` | the new process has refused nobody |
+//! | `authenticator`, `plugin_off` | the new process has refused nobody, and put nothing off |
 //! | `store_failed` | the store |
 //!
 //! An event of this run that tells of a key settles it: whoever told that it is
@@ -24,7 +24,7 @@ use evenkeel_core::events::Event;
 use evenkeel_core::image::{Condition, Fault, StringRecord};
 use evenkeel_core::jobs::{conditions, still};
 use evenkeel_core::points::{Point, Quality};
-use evenkeel_core::protect::Level;
+use evenkeel_core::protect::{BreakerState, Level};
 use evenkeel_core::time::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,7 +97,8 @@ impl Inherited {
 
 fn is_of_image(key: &str) -> bool {
     let what = key.split('/').next().unwrap_or_default();
-    !(what.starts_with("ups_") || matches!(what, "rule" | "authenticator" | "store_failed"))
+    !(what.starts_with("ups_")
+        || matches!(what, "rule" | "authenticator" | "plugin_off" | "store_failed"))
 }
 
 /// Whether what a key says is so now; `None`: the present does not tell.
@@ -108,7 +109,7 @@ pub fn stands(
 ) -> Option<bool> {
     let (what, of) = key.split_once('/').unwrap_or((key, ""));
     match what {
-        "authenticator" => Some(false),
+        "authenticator" | "plugin_off" => Some(false),
         "guard_lost" => plant.map(|plant| !plant.connected),
         _ if !is_of_image(key) => still(key, point),
         _ => of_image(plant.filter(|plant| plant.connected)?, what, of),
@@ -165,6 +166,7 @@ fn of_string(
                 _ => Some(false),
             }
         }
+        "breaker_failed" => Some(string.protect.breaker == BreakerState::Failed),
         // The latch needs no bus.
         "tripped" => Some(string.protect.trip.is_some()),
         "infeasible" => match string.equalize.feasibility {

@@ -220,6 +220,10 @@ impl Manager {
 
     /// Stop a plugin and take what it hands over.
     fn end(&mut self, id: &str) -> Result<Option<Vec<u8>>, AdminError> {
+        let state = self.slots.get(id).map(|slot| slot.board.status().state);
+        if state == Some(PluginState::Quarantined) {
+            (self.shared.events)(Event::PluginReleased { name: id.to_owned() });
+        }
         let (Some(slot), Some(handover)) = (self.slots.get(id), self.running.remove(id)) else {
             return Ok(None);
         };

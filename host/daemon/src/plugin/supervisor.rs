@@ -21,7 +21,8 @@ use crate::plugin::world::World;
 use crate::plugin_admin::{
     AdminError, BundleInfo, KeyInfo, PluginAdmin, PluginDetail, Reply, Wanted,
 };
-use crate::plugin_status::{PluginList, PluginStatus};
+use crate::plugin_status::{PluginList, PluginState, PluginStatus};
+use crate::upses::Source;
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
@@ -189,6 +190,29 @@ impl Supervisor {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Slot>> {
         self.slots.all()
+    }
+
+    /// Where plugins that are switched on may publish, now.
+    #[must_use]
+    pub fn sources(&self) -> Vec<Source> {
+        let mut slots = self.slots.all();
+        slots.retain(|slot| slot.plugin.enabled && !slot.who.points.is_empty());
+        let source = |slot: &Arc<Slot>| {
+            // What was never loaded is taken for a driver: they have subtrees.
+            let is_driver = slot.facts().is_none_or(|facts| facts.world == World::Driver);
+            let due = is_driver && slot.board.status().state != PluginState::Starting;
+            Source { subtree: slot.who.points.clone(), due }
+        };
+        slots.iter().map(source).collect()
+    }
+
+    /// The plugins that should run and stay off: they failed too often, or are
+    /// refused.
+    #[must_use]
+    pub fn off(&self) -> Vec<String> {
+        let mut all = self.plugins();
+        all.retain(|p| matches!(p.state, PluginState::Quarantined | PluginState::Refused));
+        all.into_iter().map(|plugin| plugin.name).collect()
     }
 
     /// One installed plugin.

@@ -13,7 +13,7 @@
 
 use super::budget::{Room, Size};
 use super::wear::{Class, Counts};
-use super::{Ack, Job, Shared, Store, StoreError, lock, table};
+use super::{Ack, Job, PROMPT_MAX, Shared, Store, StoreError, lock, table};
 use crate::{clock, files};
 use evenkeel_core::events::{Category, Event};
 use evenkeel_core::time::Nanos;
@@ -83,11 +83,24 @@ impl Store {
     /// Enter what somebody did; for what no event tells. `from` is an address,
     /// or empty; `result` is `done`, or why not.
     pub fn audit(&self, who: &str, from: &str, what: &str, result: &str) {
-        let [who, from, what, result] = [who, from, what, result].map(clipped);
-        let entry = Entry { unix_ms: clock::unix_ms(), who, from, what, result };
-        if self.send(Job::Audit(entry)).is_err() {
+        let entry = entry(who, from, what, result);
+        if self.send(Job::Audit { entry, ack: None }).is_err() {
             *lock(&self.shared.dropped) += 1;
         }
+    }
+
+    /// [`Self::audit`], and wait until it is on the disk, so that whoever did it
+    /// can count on it when they are answered. A disk that hangs holds up
+    /// nobody for longer than [`PROMPT_MAX`].
+    pub async fn audit_promptly(&self, who: &str, from: &str, what: &str, result: &str) {
+        let (ack, done) = oneshot::channel();
+        let entry = entry(who, from, what, result);
+        if self.send(Job::Audit { entry, ack: Some(ack) }).is_err() {
+            *lock(&self.shared.dropped) += 1;
+            return;
+        }
+        // What cannot be written now the writer keeps.
+        let _ = tokio::time::timeout(PROMPT_MAX, done).await;
     }
 
     /// Entries and seals as lines, oldest first: the first `limit` with numbers
@@ -398,6 +411,11 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
     };
     let [who, from, what, result] = [who, from, &what, &result].map(|words| clipped(words));
     Some(Entry { unix_ms, who, from, what, result })
+}
+
+fn entry(who: &str, from: &str, what: &str, result: &str) -> Entry {
+    let [who, from, what, result] = [who, from, what, result].map(clipped);
+    Entry { unix_ms: clock::unix_ms(), who, from, what, result }
 }
 
 /// What the appliance does by itself.

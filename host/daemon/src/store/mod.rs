@@ -257,7 +257,10 @@ enum Job {
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
     Document(document::Change),
-    Audit(Entry),
+    Audit {
+        entry: Entry,
+        ack: Option<oneshot::Sender<Result<(), StoreError>>>,
+    },
     /// Seal the audit log.
     Seal {
         ack: oneshot::Sender<Result<(), StoreError>>,

@@ -211,7 +211,10 @@ impl Writer {
                 group.acks.push(ack);
             }
             Job::Document(change) => group.documents.push(change),
-            Job::Audit(entry) => self.ledger.enter(entry),
+            Job::Audit { entry, ack } => {
+                self.ledger.enter(entry);
+                group.acks.extend(ack);
+            }
             Job::Seal { ack } => {
                 group.seal = true;
                 group.acks.push(ack);

@@ -7,6 +7,7 @@
 
 use super::{EVENT_EVERY, EVENTS};
 use crate::plant::{Finding, Plant, findings, number};
+use evenkeel_core::alarm::Kind;
 use evenkeel_core::discharge::{DischargeRecord, Stage};
 use evenkeel_core::equalize::{ChargerVerdict, Feasibility};
 use evenkeel_core::events::{Budget, Event};
@@ -34,6 +35,55 @@ struct Told {
     blocks: BTreeSet<u16>,
 }
 
+/// The blocks of a string whose bus is lost: the guard knows of them what it
+/// knew.
+struct Dark {
+    /// Counted from 1.
+    blocks: BTreeSet<u16>,
+    /// None is left.
+    whole: bool,
+}
+
+impl Dark {
+    fn of(plant: &Plant, record: &StringRecord) -> Self {
+        let blocks = record.blocks.iter().enumerate();
+        let lost = blocks.filter(|(_, block)| plant.bus_lost(block.bus));
+        let blocks: BTreeSet<u16> = lost.map(|(b, _)| number(b)).collect();
+        let whole = !blocks.is_empty() && blocks.len() == record.blocks.len();
+        Self { blocks, whole }
+    }
+
+    /// What is found where something is known, and every danger.
+    fn visible(&self, record: &StringRecord) -> Vec<Finding> {
+        let mut found = findings(record);
+        if self.blocks.is_empty() {
+            return found;
+        }
+        found.retain_mut(|finding| {
+            if Kind::Finding(finding.condition).is_safety() {
+                return true;
+            }
+            let of_string = record.protect.string.level_of(finding.condition);
+            finding.blocks.retain(|block| !self.blocks.contains(block));
+            let of_block = |block: &u16| {
+                let found = record.protect.blocks.get(usize::from(block - 1));
+                found.map_or(Level::Ok, |found| found.level_of(finding.condition))
+            };
+            let of_blocks = finding.blocks.iter().map(of_block).max().unwrap_or(Level::Ok);
+            finding.level = if self.whole { of_blocks } else { of_blocks.max(of_string) };
+            finding.level > Level::Ok
+        });
+        found
+    }
+
+    /// Whether nobody can see that what was told is over.
+    fn hides(&self, told: &Told) -> bool {
+        let of_string = told.blocks.is_empty() && self.whole;
+        let seen = Kind::Finding(told.condition).is_safety();
+        !seen && (of_string || !told.blocks.is_disjoint(&self.blocks))
+    }
+}
+
 impl Default for Verdicts {
     fn default() -> Self {
         Self {
@@ -57,9 +107,8 @@ impl Verdicts {
         self.discharge(record.discharge.as_ref(), string, &mut events);
         self.equalizing(record, string, now, &mut events);
         // Without its bus nobody knows; the dead bus itself is told.
-        if plant.live(index) {
-            self.alarms(&findings(record), string, now, &mut events);
-        }
+        let dark = Dark::of(plant, record);
+        self.alarms(&dark.visible(record), &dark, string, now, &mut events);
         events
     }
 
@@ -76,8 +125,10 @@ impl Verdicts {
         }
         self.tripped = record.protect.trip.is_some();
         let failed = record.protect.breaker == BreakerState::Failed;
-        if failed && !self.breaker_failed {
-            events.push(Event::BreakerFailed { string });
+        match (failed, self.breaker_failed) {
+            (true, false) => events.push(Event::BreakerFailed { string }),
+            (false, true) => events.push(Event::BreakerFailureOver { string }),
+            _ => {}
         }
         self.breaker_failed = failed;
     }
@@ -147,15 +198,22 @@ impl Verdicts {
         }
     }
 
-    fn alarms(&mut self, found: &[Finding], string: u16, now: Nanos, events: &mut Vec<Event>) {
+    fn alarms(
+        &mut self,
+        found: &[Finding],
+        dark: &Dark,
+        string: u16,
+        now: Nanos,
+        events: &mut Vec<Event>,
+    ) {
         let found: Vec<_> = found.iter().filter(|f| is_event(f)).collect();
         for finding in &found {
-            events.extend(self.raised(finding, string, now));
+            events.extend(self.raised(finding, dark, string, now));
         }
         let budget = &mut self.budget;
         self.alarms.retain(|told| {
             let stands = found.iter().any(|f| f.condition == told.condition);
-            let over = !stands && budget.spend(now);
+            let over = !stands && !dark.hides(told) && budget.spend(now);
             if over {
                 events.push(Event::AlarmOver { string, condition: told.condition });
             }
@@ -163,10 +221,15 @@ impl Verdicts {
         });
     }
 
-    fn raised(&mut self, finding: &Finding, string: u16, now: Nanos) -> Option<Event> {
-        let Finding { condition, level, ref blocks, .. } = *finding;
-        let stand: BTreeSet<u16> = blocks.iter().copied().collect();
+    fn raised(&mut self, finding: &Finding, dark: &Dark, string: u16, now: Nanos) -> Option<Event> {
+        let Finding { condition, mut level, ref blocks, .. } = *finding;
+        let mut stand: BTreeSet<u16> = blocks.iter().copied().collect();
         let at = self.alarms.iter().position(|told| told.condition == condition);
+        if let Some(told) = at.and_then(|at| self.alarms.get(at)).filter(|told| dark.hides(told)) {
+            // What was told of what nobody sees now goes on.
+            level = level.max(told.level);
+            stand.extend(told.blocks.intersection(&dark.blocks));
+        }
         let mut news = blocks.clone();
         if let Some(told) = at.and_then(|at| self.alarms.get_mut(at)).filter(|t| level <= t.level) {
             news.retain(|block| !told.blocks.contains(block));
@@ -191,10 +254,7 @@ impl Verdicts {
 /// Conditions that have events of their own are not told twice.
 fn is_event(finding: &Finding) -> bool {
     use Condition as C;
-    let own = matches!(
-        finding.condition,
-        C::ModuleLost | C::Tripped | C::BreakerFailed | C::EqualizingError
-    );
+    let own = matches!(finding.condition, C::ModuleLost | C::Tripped | C::BreakerFailed);
     finding.level >= Level::Warning && !own
 }
 
@@ -264,6 +324,34 @@ mod tests {
     }
 
     #[test]
+    fn a_dead_bus_hides_its_own_blocks_alone() {
+        use Level::{Alarm, Ok, Warning};
+        let mut verdicts = Verdicts::default();
+        let on = |levels: &[Level], lost| {
+            let mut plant = high(levels);
+            plant.snapshot.buses = vec![testing::bus(false), testing::bus(lost)];
+            let blocks = plant.snapshot.strings[0].blocks.iter_mut();
+            blocks.skip(2).for_each(|block| block.bus = 2);
+            plant
+        };
+        assert_eq!(step(&mut verdicts, &on(&[Ok, Ok, Alarm], false), 1), [raised(Alarm, &[3])]);
+        // Of block 3 nothing is known any more; of block 1 something new.
+        assert_eq!(step(&mut verdicts, &on(&[Ok, Ok, Ok], true), 2), []);
+        let joined = [raised(Alarm, &[1])];
+        assert_eq!(step(&mut verdicts, &on(&[Warning, Ok, Ok], true), 3), joined);
+        assert_eq!(step(&mut verdicts, &on(&[Ok, Ok, Ok], true), 4), [], "3 may have it still");
+        let mut danger = on(&[Ok, Ok, Ok], true);
+        let fault = Condition::GroundFault;
+        danger.snapshot.strings[0].protect.string.insert(fault, Alarm);
+        danger.snapshot.strings[0].protect.all.insert(fault, Alarm);
+        let told = step(&mut verdicts, &danger, 5);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(matches!(told[0], Event::AlarmRaised { condition, .. } if condition == fault));
+        let over = step(&mut verdicts, &on(&[Ok, Ok, Ok], false), 6);
+        assert_eq!(over.len(), 2, "{over:?}");
+    }
+
+    #[test]
     fn an_alarm_that_flaps_does_not_fill_the_log() {
         let mut verdicts = Verdicts::default();
         let level = |s| if s % 2 == 0 { Level::Alarm } else { Level::Ok };
@@ -286,8 +374,9 @@ mod tests {
         assert_eq!(step(&mut verdicts, &plant, 3), []);
         assert_eq!(
             step(&mut verdicts, &testing::plant(&[13.6, 13.6]), 4),
-            [Event::TripReset { string: 1 }]
+            [Event::TripReset { string: 1 }, Event::BreakerFailureOver { string: 1 }]
         );
+        assert_eq!(step(&mut verdicts, &testing::plant(&[13.6, 13.6]), 5), []);
     }
 
     #[test]

@@ -112,7 +112,10 @@ fn what_can_never_be_taken_back_is_refused() {
         ("{ kind = 'ups_on_mains' }", "told by alarm, alarm_raised, "),
         ("{ kind = 'alarm', fields = { change = 'over' } }", "leave change out"),
         ("{ kind = 'alarm', fields = { what = 'ups-on-battery' } }", "alarm ups-on-battery is"),
-        ("{ kind = 'alarm', fields = { what = ['bus-lost', 'guard-lost'] } }", "alarm bus-lost is"),
+        (
+            "{ kind = 'alarm', fields = { what = ['cable-broken', 'guard-lost'] } }",
+            "alarm cable-broken is",
+        ),
     ] {
         assert_eq!(job(when, ""), Ok(()), "{when}");
         for follows in [undo, still] {
@@ -126,7 +129,7 @@ fn what_can_never_be_taken_back_is_refused() {
         "{ kind = 'alarm' }",
         "{ kind = 'alarm', fields = { change = ['raised', 'over'] } }",
         "{ kind = 'alarm', fields = { what = 'limit.*' } }",
-        "{ kind = 'alarm', fields = { what = ['bus-lost', 'ups-overload'] } }",
+        "{ kind = 'alarm', fields = { what = ['cable-broken', 'ups-overload'] } }",
         "{ kind = 'alarm', fields = { what = 'limit.block-voltage.high' } }",
     ] {
         assert_eq!(job(when, undo), Ok(()), "{when}");

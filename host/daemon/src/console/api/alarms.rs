@@ -19,7 +19,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use evenkeel_core::alarm::book::{Mark, Member, Shelf};
 use evenkeel_core::alarm::preview::Count;
-use evenkeel_core::alarm::threshold::{Effective, From, Level};
+use evenkeel_core::alarm::threshold::{Effective, Level, Sourced};
 use evenkeel_core::alarm::{Act, Place, Quantity, Refusal, Rule, Side, Thresholds};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -514,7 +514,7 @@ fn effective_out(effective: Effective, quantity: Quantity, side: Side) -> Effect
     }
 }
 
-fn field_out<T>(field: From<T>) -> FieldOut<T> {
+fn field_out<T>(field: Sourced<T>) -> FieldOut<T> {
     let from = field.from.map_or_else(|| "built-in".to_owned(), |scope| scope.to_string());
     FieldOut { value: field.value, from }
 }

@@ -55,6 +55,7 @@ fn ill() -> Plant {
     testing::mark(string, 0, Finding::VoltageHigh, Level::Warning);
     let cause = TripCause::TwoTemperatures;
     string.protect.trip = Some(Trip { cause, block: 0, temperature_c: 61.5, wall_s: None });
+    string.protect.breaker = BreakerState::Failed;
     let (needs_a, gives_a) = (0.23, 0.15);
     string.equalize.feasibility = Feasibility::Infeasible { block: 0, needs_a, gives_a };
     string.equalize.charger = ChargerVerdict::Low { by_v: 0.8 };
@@ -77,6 +78,7 @@ fn keys() -> Vec<String> {
             level: Level::Warning,
             blocks: vec![1],
         },
+        Event::BreakerFailed { string },
         Event::Tripped { string, block, cause: TripCause::TwoTemperatures, temperature_dc: 615 },
         Event::EqualizingInfeasible { string, block, needs_ma: 230, gives_ma: 150 },
         Event::ChargerWrong { string, by_mv: -800 },
@@ -92,7 +94,7 @@ fn says(key: &str, plant: &Plant) -> Option<bool> {
 #[test]
 fn the_image_says_of_each_key_whether_it_stands() {
     let keys = keys();
-    assert_eq!(keys.len(), 10);
+    assert_eq!(keys.len(), 11);
     let away = Plant { connected: false, ..well() };
     for key in &keys {
         assert_eq!(says(key, &ill()), Some(true), "{key}");
@@ -110,7 +112,7 @@ fn behind_a_dead_bus_only_what_needs_none_is_known() {
     plant.snapshot.buses = vec![testing::bus(true)];
     let known: Vec<String> = keys().into_iter().filter(|key| says(key, &plant).is_some()).collect();
     let whats: Vec<&str> = known.iter().filter_map(|key| key.split('/').next()).collect();
-    assert_eq!(whats, ["guard", "test", "tripped", "infeasible", "charger"]);
+    assert_eq!(whats, ["guard", "test", "breaker_failed", "tripped", "infeasible", "charger"]);
     let mut unsure = well();
     unsure.snapshot.cycle.cycles = 3;
     unsure.snapshot.strings[0].blocks[1].fault = Fault::NeverSeen;
@@ -144,7 +146,9 @@ fn points_say_it_of_a_ups_and_a_new_process_has_refused_nobody() {
         assert_eq!(stands(key, None, words(Quality::Good)), Some(false), "{key}");
         assert_eq!(stands(key, None, words(Quality::Stale)), None, "{key}");
     }
-    assert_eq!(stands("authenticator/radius", None, |_| None), Some(false));
+    for key in ["authenticator/radius", "plugin_off/megatec"] {
+        assert_eq!(stands(key, None, |_| None), Some(false), "{key}");
+    }
 }
 
 #[test]

@@ -5,7 +5,6 @@ use super::*;
 use crate::config::PluginGrant;
 use crate::hub::Hub;
 use crate::plugin::fixture::{self, DRIVER_IMPORTS, Fixture, Guest, IDLE, Kept, PUBLISH};
-use crate::plugin_status::PluginState;
 use evenkeel_core::points::Quality;
 use evenkeel_signing::PluginManifest;
 use std::time::Instant;
@@ -167,14 +166,35 @@ fn after_five_traps_it_stays_off_until_a_person_starts_it_again() {
         events.iter().filter(of).count()
     };
     assert_eq!(told(&running.events()), 1);
+    assert_eq!(running.supervisor.off(), ["megatec"]);
     let again = running.supervisor.restart("megatec".into()).blocking_recv();
     again.expect("answered").expect("started");
     let status = running.wait("back", |s| s.state == PluginState::Running && s.polls >= 1);
+    let released = Event::PluginReleased { name: "megatec".into() };
+    assert_eq!(running.events().iter().filter(|event| **event == released).count(), 1);
     assert_eq!(status.traps, 0, "a new beginning");
+    assert_eq!(running.supervisor.off(), [""; 0]);
     assert_eq!(running.quality(), Some(Quality::Good));
     // And five more tries before it is off again, not one.
     running.wait("trapped", |s| s.state == PluginState::Backoff);
     assert_eq!(told(&running.events()), 1);
+}
+
+#[test]
+fn a_driver_is_a_source_while_it_is_installed_and_on() {
+    let running = run(&Guest { poll: PUBLISH, ..IDLE });
+    running.wait("running", |s| s.state == PluginState::Running);
+    let subtree = "ups.0".to_owned();
+    assert_eq!(running.supervisor.sources(), [Source { subtree, due: true }]);
+    let off = running.supervisor.switch("megatec".into(), false).blocking_recv();
+    off.expect("answered").expect("off");
+    assert_eq!(running.supervisor.sources(), []);
+    let on = running.supervisor.switch("megatec".into(), true).blocking_recv();
+    on.expect("answered").expect("on");
+    assert_eq!(running.supervisor.sources().len(), 1);
+    let gone = running.supervisor.remove("megatec".into()).blocking_recv();
+    gone.expect("answered").expect("removed");
+    assert_eq!(running.supervisor.sources(), []);
 }
 
 #[test]
@@ -198,6 +218,7 @@ fn a_refused_file_is_a_status_and_an_event() {
     let status = running.wait("refused", |s| s.state == PluginState::Refused);
     assert!(status.last_error.is_some_and(|e| e.contains("not an Evenkeel bundle")));
     assert!(matches!(&running.events()[..], [Event::PluginRefused { .. }]));
+    assert_eq!(running.supervisor.off().len(), 1);
 }
 
 #[test]

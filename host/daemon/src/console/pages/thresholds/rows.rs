@@ -7,7 +7,7 @@ use crate::console::Console;
 use crate::console::pages::reader::Reader;
 use crate::words::number::measured;
 use crate::words::words;
-use evenkeel_core::alarm::threshold::{Effective, From, Scope};
+use evenkeel_core::alarm::threshold::{Effective, Scope, Sourced};
 use evenkeel_core::alarm::{Kind, Place, Quantity, Side, Thresholds};
 use evenkeel_core::points::names::UPS;
 use std::collections::BTreeSet;
@@ -114,8 +114,8 @@ impl Drawn<'_> {
         field: &str,
         label: &'static str,
         unit: &'static str,
-        inherited: &From<Option<f64>>,
-        holds: &From<Option<f64>>,
+        inherited: &Sourced<Option<f64>>,
+        holds: &Sourced<Option<f64>>,
     ) -> Cell {
         let text = |level: Option<f64>| match level {
             Some(value) => measured(self.reader.lang, value, unit),
@@ -130,8 +130,8 @@ impl Drawn<'_> {
         field: &str,
         label: &'static str,
         unit: &'static str,
-        inherited: &From<f64>,
-        holds: &From<f64>,
+        inherited: &Sourced<f64>,
+        holds: &Sourced<f64>,
     ) -> Cell {
         let text = |value| measured(self.reader.lang, value, unit);
         let shown = (text(inherited.value), text(holds.value));
