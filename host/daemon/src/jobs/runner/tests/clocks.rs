@@ -137,7 +137,7 @@ async fn what_the_log_says_was_due_is_not_due_again() {
     clock.pass(10);
     bench.until("run", |b| runs(b) == [1, 2]).await;
     bench.crash().await;
-    let store = Store::open(dir.path()).expect("a store");
+    let store = Store::open(dir.path(), Limits::default()).expect("a store");
     let old = |name: &str| before.iter().find(|(n, _)| n == name).map(|(_, row)| row.clone());
     let rows = ["calendar", "place"].map(|name| (name.to_owned(), old(name)));
     store.keep_jobs(rows.to_vec()).done().await.expect("kept");
