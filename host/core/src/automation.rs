@@ -225,8 +225,8 @@ pub struct Clock {
     pub now: Nanos,
     /// On the planner's steady line, ms.
     pub steady_ms: u64,
-    /// Of the wall clock, s since 1970.
-    pub unix_s: i64,
+    /// Of the wall clock, s since 1970; `None`: it was never set.
+    pub unix_s: Option<i64>,
 }
 
 /// A plan at work.
@@ -290,7 +290,8 @@ impl Engine {
     /// Evaluate the rules on one snapshot, and look at the calendar. What
     /// comes of it is to be recorded, and to come back by [`Self::happened`].
     pub fn scan(&mut self, readings: &[Reading<'_>], clock: Clock, zone: &impl Zone) -> Vec<Event> {
-        let at = Moment { now: clock.now, local: Some(Local::at(clock.unix_s, zone)) };
+        let local = clock.unix_s.map(|unix_s| Local::at(unix_s, zone));
+        let at = Moment { now: clock.now, local };
         self.edges.clear();
         self.machine.step(readings, at, &mut self.edges);
         let rules = self.machine.program().rules();
@@ -306,7 +307,7 @@ impl Engine {
                 }
             })
             .collect();
-        for due in self.calendar.step(clock.unix_s, zone) {
+        for due in clock.unix_s.map(|now_s| self.calendar.step(now_s, zone)).unwrap_or_default() {
             let entry = due.entry;
             events.push(match due.run {
                 true => {
@@ -321,6 +322,9 @@ impl Engine {
 
     /// An event of the log.
     pub fn happened(&mut self, id: u64, unix_ms: u64, event: &Event, clock: Clock) {
+        if let Event::ScheduleDue { entry, planned_s, .. } = event {
+            self.calendar.told(entry, *planned_s);
+        }
         self.planner.event(id, unix_ms, event, clock.steady_ms);
     }
 

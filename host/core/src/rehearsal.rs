@@ -270,7 +270,7 @@ impl Stage {
         Clock {
             now: BEGIN + Nanos::from_millis(at_ms),
             steady_ms: unix_ms,
-            unix_s: (unix_ms / 1_000) as i64,
+            unix_s: Some((unix_ms / 1_000) as i64),
         }
     }
 

@@ -19,6 +19,16 @@ pub fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
+/// A clock that stands before 2026 was never set: the appliance has no battery
+/// for it, or that is empty. This firmware was not made before then.
+const SET_MS: u64 = 1_767_225_600_000;
+
+/// Seconds since 1970 by a clock that shows `unix_ms`; `None`: nobody has set it.
+#[must_use]
+pub fn set_s(unix_ms: u64) -> Option<i64> {
+    (unix_ms >= SET_MS).then_some((unix_ms / 1_000) as i64)
+}
+
 /// A time for people: `2026-11-21 07:52:01` (UTC).
 #[must_use]
 pub fn utc(unix_ms: u64) -> String {
@@ -49,6 +59,13 @@ mod tests {
         assert_eq!(utc(1_709_164_799_000), "2024-02-28 23:59:59");
         assert_eq!(utc(1_795_247_521_000), "2026-11-21 07:52:01");
         assert_eq!(utc(u64::MAX), "9999-12-31 23:59:59", "no panic");
+    }
+
+    #[test]
+    fn a_clock_that_nobody_set_says_nothing() {
+        assert_eq!(utc(SET_MS), "2026-01-01 00:00:00");
+        assert_eq!((set_s(0), set_s(SET_MS - 1)), (None, None));
+        assert_eq!(set_s(SET_MS + 1_999), Some(1_767_225_601));
     }
 
     #[test]

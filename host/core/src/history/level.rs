@@ -2,7 +2,8 @@
 //!
 //! A period is what one sheet holds: a day of records, eight days of hours, 128
 //! days of days, counted from 1970. When a period is over, the coarser sheet is
-//! made of the finer ones; until then, who asks for it reads the finer.
+//! made of the finer ones; until then, who asks for it reads the finer. Finer
+//! sheets are dropped first; who asks for those reads the coarser.
 
 use super::record::{Head, Record, Sheet, Span, over};
 use crate::points::Quality;
@@ -88,6 +89,16 @@ impl Level {
             Self::Raw => None,
             Self::Hour => Some(Self::Raw),
             Self::Day => Some(Self::Hour),
+        }
+    }
+
+    /// The next coarser one.
+    #[must_use]
+    pub const fn coarser(self) -> Option<Self> {
+        match self {
+            Self::Raw => Some(Self::Hour),
+            Self::Hour => Some(Self::Day),
+            Self::Day => None,
         }
     }
 

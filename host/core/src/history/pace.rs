@@ -3,16 +3,28 @@
 //!
 //! Fast records are bounded: a string that cannot make up its mind must not
 //! push years out of the ring. They are paid from a purse that holds four hours
-//! of seconds, and fills by one record a minute; when it is empty the string is
-//! recorded as on float until there is something in it again.
+//! of seconds, and fills by one record a minute. As it empties the seconds of a
+//! discharge become 5, 20 and at last 60, which the purse bears for ever; the
+//! last of it is for what happens meanwhile. From a full purse that is a record
+//! each second for three hours, each 5 s for two and a half more, each 20 s for
+//! six and a half, and each minute then: the end of a long autonomy is there.
 
 use super::record::PhaseCode;
 use crate::scan::Phase;
 use crate::time::Nanos;
 
-/// While the string feeds the load: every scan of a guard that scans each
-/// second, a little early or late.
-const DISCHARGE_EVERY: Nanos = Nanos::from_millis(900);
+/// While the string feeds the load, as long as more than so many fast records are
+/// left in the purse. The first: every scan of a guard that scans each second, a
+/// little early or late.
+const DISCHARGE: [(u64, Nanos); 3] = [
+    (PURSE / 4, Nanos::from_millis(900)),
+    (PURSE / 8, Nanos::from_millis(4_900)),
+    (RESERVE, Nanos::from_millis(19_900)),
+];
+/// When less is left: as fast as the purse fills.
+const DISCHARGE_LEAST: Nanos = EARN;
+/// Fast records that are kept for what happens.
+const RESERVE: u64 = 600;
 /// After an event.
 const AFTER_EVERY: Nanos = Nanos::from_secs(60);
 /// For how long.
@@ -80,7 +92,8 @@ impl Pace {
 
     fn every(&self, happening: Happening, now: Nanos) -> Option<Nanos> {
         if happening.phase.phase() == Phase::Discharge {
-            return Some(DISCHARGE_EVERY.min(self.float_every));
+            let left = DISCHARGE.iter().find(|(more_than, _)| self.purse > *more_than);
+            return Some(left.map_or(DISCHARGE_LEAST, |(_, every)| *every).min(self.float_every));
         }
         let after = self.event.is_some_and(|event| now.since(event) < AFTER);
         after.then(|| AFTER_EVERY.min(self.float_every))
@@ -124,6 +137,22 @@ mod tests {
         assert!(pace.is_fast(Nanos::from_secs(700)));
         assert_eq!(rows(&mut pace, |_| FLOAT, 700, 700 + 1_800), 30);
         assert_eq!(rows(&mut pace, |_| FLOAT, 2_500, 2_500 + 12_000), 10);
+    }
+
+    #[test]
+    fn a_long_discharge_is_recorded_to_its_end_and_what_happens_in_it() {
+        let mut pace = Pace::new(EVERY);
+        rows(&mut pace, |_| FLOAT, 0, 100);
+        let hour = |n: u64| 100 + n * 3_600;
+        assert_eq!(rows(&mut pace, |_| DISCHARGE, hour(0), hour(3)), 3 * 3_600);
+        assert_eq!(rows(&mut pace, |_| DISCHARGE, hour(3), hour(5)), 2 * 720);
+        let later = rows(&mut pace, |_| DISCHARGE, hour(5), hour(48));
+        assert!((43 * 60..43 * 60 + 2_400).contains(&later), "{later}: each minute at least");
+        // A change in each of ten minutes, on the spot.
+        for n in 0..10 {
+            let now = Nanos::from_secs(hour(48) + 60 * n + 7);
+            assert!(pace.due(Happening { marks: n + 1, ..DISCHARGE }, now), "{n}");
+        }
     }
 
     #[test]

@@ -37,6 +37,9 @@
 //!   its repetitions, the counter-job, a step of a run order. The name goes
 //!   with it wherever it goes (a webhook's receiver sees it), so that what was
 //!   done and not yet noted when the power failed can be told from news.
+//! - A counter-job that [sets a state](Action::sets_state) does so for all
+//!   episodes of its job: a horn that sounds for two lost modules is off when
+//!   both are back. One that tells something tells it of each.
 //! - [`Planner`] is the whole decision, as a function of (state, event, now).
 //!
 //! # What may be done twice
@@ -106,8 +109,10 @@ pub struct Job {
     /// repeated any more.
     #[serde(default)]
     pub only_if_still_true: bool,
-    /// Events that come within this time of the last that started it start
-    /// nothing, s.
+    /// Of the events that come within this time of the one that started it, none
+    /// starts it again, s. A job that follows does not forget them: it is taken
+    /// back when the last of what they say is over; and when what started it is
+    /// over already, it is done once more at the end of that time.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub coalesce_s: u32,
     /// What is done.
@@ -273,6 +278,13 @@ impl Action {
             Self::Notify { text, .. } | Self::Webhook { text, .. } => text.as_deref(),
             _ => None,
         }
+    }
+
+    /// Whether it leaves something in a state, which is the same whatever it was
+    /// done for; the others tell somebody something about one event.
+    #[must_use]
+    pub const fn sets_state(&self) -> bool {
+        !matches!(self, Self::Log { .. } | Self::Notify { .. } | Self::Webhook { .. })
     }
 
     /// Whether it may be done again when nobody knows whether it was done.

@@ -264,11 +264,20 @@ impl Planner {
             }
             let is_new = |key: &&String| !self.has_taken_up(&job.name, key);
             let new: BTreeSet<String> = raised.iter().filter(is_new).cloned().collect();
-            let again = lasting && new.is_empty() || self.episodes.contains_key(&name);
-            if again || self.is_coalesced(&job, now_ms) || !self.has_room(&job.name, now_ms) {
+            if lasting && new.is_empty() || self.episodes.contains_key(&name) {
                 continue;
             }
-            self.last_started.insert(job.name.clone(), now_ms);
+            let free_ms = self.free_ms(&job, now_ms);
+            // Of many one acts; what it is about is all of them. Where nothing
+            // follows, the others are over and done with.
+            let is_one_of_many = free_ms > now_ms;
+            if is_one_of_many && (!job.follows() || self.join(&job.name, &new)) {
+                continue;
+            }
+            if !self.has_room(&job.name, now_ms) {
+                continue;
+            }
+            self.last_started.insert(job.name.clone(), free_ms);
             let episode = Episode {
                 job: job.name.clone(),
                 event_id: id,
@@ -278,12 +287,31 @@ impl Planner {
                 keys: new,
                 begun: false,
             };
-            self.make_room();
+            self.make_room(now_ms);
             self.episodes.insert(name.clone(), episode);
             self.mark(&name, true);
-            let due_ms = now_ms.saturating_add(u64::from(job.delay_s) * 1_000);
+            let due_ms = free_ms.saturating_add(u64::from(job.delay_s) * 1_000);
             self.plan(&name, Stage::Action(0), due_ms, now_ms);
         }
+    }
+
+    /// When an event may start a job again: now, or when its time of "one of
+    /// many" is over.
+    fn free_ms(&self, job: &Job, now_ms: u64) -> u64 {
+        let free = |last: &u64| last.saturating_add(u64::from(job.coalesce_s) * 1_000);
+        self.last_started.get(&job.name).map_or(now_ms, free).max(now_ms)
+    }
+
+    /// Let the newest episode of a job that is not over last until `keys` are
+    /// over, too; false when there is none.
+    fn join(&mut self, job: &str, keys: &BTreeSet<String>) -> bool {
+        let stands = |(_, e): &(&String, &mut Episode)| e.job == job && !e.keys.is_empty();
+        let newest = self.episodes.iter_mut().filter(stands).max_by_key(|(_, e)| e.event_id);
+        let Some((name, episode)) = newest else { return false };
+        episode.keys.extend(keys.iter().cloned());
+        let name = name.clone();
+        self.mark(&name, true);
+        true
     }
 
     /// What `key` says is over, by an event or by the present values.
@@ -320,13 +348,16 @@ impl Planner {
         let mut tasks = Vec::new();
         for (_, id) in due {
             let Some(mut instance) = self.instances.get(&id).cloned() else { continue };
-            if matches!(instance.stage, Stage::Sequence(..)) {
+            if matches!(instance.stage, Stage::Sequence(..)) || self.waits_for_undo(&instance) {
                 continue;
             }
             let Some(task) = self.task(&id) else {
                 self.forget(&id);
                 continue;
             };
+            if matches!(instance.stage, Stage::Action(_)) {
+                self.supersede_undo(&task.job);
+            }
             if let Action::Sequence { .. } = task.action {
                 instance.stage = Stage::Sequence(0, Phase::Begin);
                 self.begun(&instance.episode.clone());
@@ -482,36 +513,39 @@ impl Planner {
         self.episodes.values().any(|episode| episode.job == job && episode.keys.contains(key))
     }
 
-    fn is_coalesced(&self, job: &Job, now_ms: u64) -> bool {
-        let within = |last: &u64| now_ms.saturating_sub(*last) < u64::from(job.coalesce_s) * 1_000;
-        self.last_started.get(&job.name).is_some_and(within)
-    }
-
     fn has_room(&mut self, job: &str, now_ms: u64) -> bool {
         let of_job = self.pending().filter(|(_, _, name)| *name == job).count();
         if of_job < PENDING_OF_JOB_MAX && self.instances.len() < PENDING_MAX {
             return true;
         }
+        self.drop_one(job, now_ms);
+        false
+    }
+
+    /// Something of this job is not done for want of room.
+    fn drop_one(&mut self, job: &str, now_ms: u64) {
         let dropped = self.dropped.entry(job.to_owned()).or_default();
         *dropped += 1;
         if self.drops.spend(Nanos::from_millis(now_ms)) {
             let count = std::mem::take(dropped);
             self.said.push(Event::JobsDropped { job: job.to_owned(), count });
         }
-        false
     }
 
-    /// The oldest episode without anything to do makes room for a new one.
-    fn make_room(&mut self) {
+    /// The oldest episode without anything to do makes room for a new one; a
+    /// counter-job that is lost with it is told.
+    fn make_room(&mut self, now_ms: u64) {
         if self.episodes.len() < EPISODES_MAX {
             return;
         }
         let busy: BTreeSet<&String> = self.instances.values().map(|i| &i.episode).collect();
         let idle = self.episodes.iter().filter(|(name, _)| !busy.contains(name));
         let oldest = idle.min_by_key(|(_, episode)| episode.event_id).map(|(name, _)| name.clone());
-        if let Some(name) = oldest {
-            self.episodes.remove(&name);
-            self.mark(&name, true);
+        let Some(name) = oldest else { return };
+        self.mark(&name, true);
+        let Some(Episode { job, begun, .. }) = self.episodes.remove(&name) else { return };
+        if begun && self.job(&job).is_some_and(|job| job.undo.is_some()) {
+            self.drop_one(&job, now_ms);
         }
     }
 
@@ -562,13 +596,13 @@ impl Planner {
         }
         let (begun, is_true) = (episode.begun, episode.is_true());
         let (only, has_undo) = (job.only_if_still_true, job.undo.is_some());
-        let lasts = episode.lasting && is_true;
         if !is_true {
             if only {
                 self.take_back(name);
             }
             if begun
                 && has_undo
+                && !self.stands_elsewhere(name)
                 && let Some(episode) = self.episodes.get_mut(name)
             {
                 // Once; the mark is kept with the plan.
@@ -577,11 +611,60 @@ impl Planner {
                 self.plan(name, Stage::Undo, now_ms, now_ms);
             }
         }
+        self.remove_if_idle(name);
+    }
+
+    /// An episode that lasts no longer, and of which nothing is to be done.
+    fn remove_if_idle(&mut self, name: &str) {
+        let lasts = self.episodes.get(name).is_none_or(|e| e.lasting && e.is_true());
         let busy = self.instances.values().any(|instance| instance.episode == name);
         if !lasts && !busy {
             self.episodes.remove(name);
             self.mark(name, true);
         }
+    }
+
+    /// Whether the counter-job of a job changes a state that all its episodes
+    /// share: a horn is on or off, whatever it is on for.
+    fn shares_state(&self, job: &str) -> bool {
+        self.job(job).and_then(|job| job.undo.as_ref()).is_some_and(Action::sets_state)
+    }
+
+    /// Whether what an episode did is still wanted, because of another of its
+    /// job: that one takes it back.
+    fn stands_elsewhere(&self, name: &str) -> bool {
+        let Some(job) = self.episodes.get(name).map(|episode| &episode.job) else { return false };
+        let wants = |(other, e): (&String, &Episode)| {
+            other != name && e.job == *job && e.lasting && e.is_true() && e.begun
+        };
+        self.shares_state(job) && self.episodes.iter().any(wants)
+    }
+
+    /// Whether an action has to wait, because its opposite is being done.
+    fn waits_for_undo(&self, instance: &Instance) -> bool {
+        let Some(episode) = self.episodes.get(&instance.episode) else { return false };
+        matches!(instance.stage, Stage::Action(_))
+            && self.undos(&episode.job).any(|id| self.running.contains(id))
+    }
+
+    /// What an earlier episode was to take back, and did not yet, is wanted
+    /// again.
+    fn supersede_undo(&mut self, job: &str) {
+        let waiting: Vec<String> = self.undos(job).cloned().collect();
+        for id in waiting {
+            let episode = self.instances.get(&id).map(|undo| undo.episode.clone());
+            self.forget(&id);
+            episode.iter().for_each(|episode| self.remove_if_idle(episode));
+        }
+    }
+
+    /// The counter-jobs of a job that shares a state, as far as they wait.
+    fn undos<'a>(&'a self, job: &'a str) -> impl Iterator<Item = &'a String> {
+        let is_of_job = move |name: &String| self.episodes.get(name).is_some_and(|e| e.job == job);
+        let is_undo = move |i: &Instance| matches!(i.stage, Stage::Undo) && is_of_job(&i.episode);
+        let shares = self.shares_state(job);
+        let undos = self.instances.iter().filter(move |(_, i)| shares && is_undo(i));
+        undos.map(|(id, _)| id)
     }
 
     /// Forget what was to be done and is not begun.

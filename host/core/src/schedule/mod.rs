@@ -29,7 +29,8 @@
 //! # Missed runs
 //! The daemon was off, or the clock was set: of all runs that were missed at
 //! most the last is run, if [`Missed`] says so, and its event says that it is
-//! late. An entry that is new has missed nothing.
+//! late. An entry that is new has missed nothing. While nobody knows what time it
+//! is, nothing is due and nothing is missed.
 //!
 //! The battery tests of the strings keep a calendar of their own
 //! ([`battery_test::schedule`](crate::battery_test)): it is the guard's, which
@@ -417,6 +418,15 @@ impl Calendar {
             self.next.insert(entry.name.clone(), (*seen, entry.next_after(*seen, zone)));
         }
         all
+    }
+
+    /// The log says that the run of `planned_s` was due: it is not due again,
+    /// even if [`Self::seen`] of that time was lost.
+    pub fn told(&mut self, entry: &str, planned_s: i64) {
+        if self.entries.iter().any(|known| known.name == entry) {
+            let seen = self.seen.entry(entry.to_owned()).or_insert(planned_s);
+            *seen = (*seen).max(planned_s);
+        }
     }
 
     /// The entries.

@@ -146,7 +146,7 @@ impl State {
     pub(super) fn clock(&self) -> Clock {
         let (now, unix_ms) = (self.clocks)();
         let steady_ms = self.base_ms + now.as_millis();
-        Clock { now, steady_ms, unix_s: (unix_ms / 1_000) as i64 }
+        Clock { now, steady_ms, unix_s: clock::set_s(unix_ms) }
     }
 
     /// Changes as rows, and with them how far the log and the calendar were
@@ -216,6 +216,8 @@ impl Automation {
         let mut settled = self.store.settled();
         let mut scan = tokio::time::interval(SCAN);
         scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // What the log says was due before a restart is not due again.
+        self.take_events(&mut settled).await;
         loop {
             tokio::select! {
                 _ = scan.tick() => self.scan(),

@@ -468,6 +468,7 @@ impl Writer {
         if latest.iter().len() == 0 {
             newest.into_iter().for_each(|event| drop(latest.push(event)));
         }
+        self.shared.settled.send_modify(|id| *id = last.max(*id));
         Ok(last)
     }
 

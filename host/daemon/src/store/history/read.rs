@@ -37,7 +37,8 @@ impl Store {
     }
 
     /// Rows within `times`, oldest first unless the clock was set back: those of
-    /// `level`, and finer ones where that level has none yet.
+    /// `level`, finer ones where that level has none yet, and coarser ones of the
+    /// time from which only they are left.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -51,6 +52,7 @@ impl Store {
         let memory = self.shared.newest.get();
         let damaged = self.shared.read(|read| {
             let mut walk = Walk { read, whose, damaged: None };
+            walk.older(level, &times, &mut visit)?;
             walk.level(level, &times, &mut visit)?;
             let newest = newest(read, memory)?;
             for (_, bytes) in newest.groups.iter().filter(|(of, _)| *of == whose.string) {
@@ -162,6 +164,36 @@ fn visit_sheet(
 }
 
 impl Walk<'_> {
+    /// What lies before all that `level` and the finer ones have.
+    fn older(
+        &mut self,
+        level: Level,
+        times: &RangeInclusive<u64>,
+        visit: &mut impl FnMut(&Head, &Record),
+    ) -> Result<(), redb::Error> {
+        let Some(coarser) = level.coarser() else { return Ok(()) };
+        let begins = self.begins(level)?;
+        if *times.start() >= begins {
+            return Ok(());
+        }
+        let before = *times.start()..=(begins - 1).min(*times.end());
+        self.older(coarser, &before, visit)?;
+        self.level(coarser, &before, visit)
+    }
+
+    /// When the first sheet of `level` or a finer one begins, ms since 1970; the
+    /// end of all time when there is none.
+    fn begins(&self, level: Level) -> Result<u64, redb::Error> {
+        let mut begins = u64::MAX;
+        for level in Level::ALL.into_iter().filter(|other| *other <= level) {
+            let Some(table) = table::open(self.read, COLUMNS[level as usize])? else { continue };
+            if let Some(first) = seek(&table, self.whose.string, 0)? {
+                begins = begins.min(level.begins(first.0));
+            }
+        }
+        Ok(begins)
+    }
+
     fn level(
         &mut self,
         level: Level,

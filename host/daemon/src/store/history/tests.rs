@@ -141,13 +141,25 @@ fn the_oldest_records_go_and_their_hours_stay() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path(), 12 << 10);
     fill(&store, DAY..DAY + 64);
-    let records = times(&store, 1, 0, Level::Raw);
-    assert!(records[0] > (DAY + 8) * DAY_MS, "{}", records[0] / DAY_MS - DAY);
-    assert_eq!(*records.last().expect("some"), (DAY + 63) * DAY_MS + 71 * 1_200_000);
-    assert!(times(&store, 1, 0, Level::Hour)[0] < records[0]);
+    let all = times(&store, 1, 0, Level::Raw);
+    assert_eq!(*all.last().expect("some"), (DAY + 63) * DAY_MS + 71 * 1_200_000);
+    assert!(all.is_sorted() && all.windows(2).all(|w| w[0] != w[1]), "nothing twice");
+    assert_eq!(times(&store, 1, 0, Level::Hour)[0], all[0], "as far as anything reaches");
+    // A narrow look at a day of which only the hours are left.
+    let day = DAY + 9;
+    let whose = Whose { string: 1, block: Some(0) };
+    let chart = store.chart(whose, day * DAY_MS..=(day + 1) * DAY_MS - 1, 4_000);
+    let chart = chart.expect("readable");
+    assert_eq!(chart.len(), 24, "an hour each");
+    let spans = chart.iter().filter_map(|point| point.record.voltage_mv);
+    let (least, most) = (spans.clone().map(|s| s.min).min(), spans.map(|s| s.max).max());
+    assert_eq!((least, most), (Some(13_000), Some(13_023)));
     drop(store);
     let database = Database::create(dir.path().join(FILE)).expect("a database");
     let read = database.begin_read().expect("readable");
+    let records = read.open_table(COLUMNS[0]).expect("a table");
+    let oldest = records.first().expect("readable").expect("some").0.value().0;
+    assert!(u64::from(oldest) > day, "{oldest}: its records are gone");
     let sizes = read.open_table(SIZES).expect("a table");
     for level in Level::ALL {
         let size = sizes.get(level.code()).expect("readable").map_or(0, |size| size.value());

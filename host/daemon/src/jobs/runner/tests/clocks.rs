@@ -10,12 +10,14 @@ const BEFORE_S: u64 = 1_795_316_390;
 pub struct Clock {
     began: Nanos,
     passed: Arc<AtomicU64>,
+    /// What the clock on the wall showed then, s since 1970.
+    base_s: u64,
 }
 
 impl Clock {
     /// At [`BEFORE_S`].
     pub fn new() -> Self {
-        Self { began: clock::now(), passed: Arc::default() }
+        Self { began: clock::now(), passed: Arc::default(), base_s: BEFORE_S }
     }
 
     /// So many seconds pass.
@@ -23,12 +25,17 @@ impl Clock {
         self.passed.fetch_add(seconds, Ordering::Relaxed);
     }
 
+    /// The same with another clock on the wall.
+    pub fn at(&self, base_s: u64) -> Self {
+        Self { base_s, ..self.clone() }
+    }
+
     /// For the automation.
     pub fn clocks(&self) -> Clocks {
-        let Self { began, passed } = self.clone();
+        let Self { began, passed, base_s } = self.clone();
         Arc::new(move || {
             let seconds = passed.load(Ordering::Relaxed);
-            (began + Nanos::from_secs(seconds), (BEFORE_S + seconds) * 1_000)
+            (began + Nanos::from_secs(seconds), (base_s + seconds) * 1_000)
         })
     }
 }
@@ -39,7 +46,8 @@ const CALENDAR: &str = "confirm = ['device.3:output.1', 'device.3:output.2']\n\
     [[job]]\nname = 'fan'\nwhen = { kind = 'schedule_due', fields = { entry = 'fan' } }\n\
     action = { do = 'output', device = 3, output = 1, on = true }\n\
     [[job]]\nname = 'lamp'\nwhen = { kind = 'schedule_due', fields = { entry = 'lamp' } }\n\
-    action = { do = 'output', device = 3, output = 2, on = true }\n";
+    action = { do = 'output', device = 3, output = 2, on = true }\n\
+    [[rule]]\nname = 'busy'\nwhen = 'ups.0.ups.load > 50'\n";
 
 async fn start(dir: &Path, document: Option<&str>, clock: &Clock) -> Bench {
     Bench::with(dir, document, Arc::new(NoNotifiers), Some(clock.clocks())).await
@@ -67,6 +75,11 @@ async fn kept(bench: &Bench, unix_s: u64) {
         row.is_some_and(|(_, row)| String::from_utf8_lossy(row).contains(&unix_s.to_string()))
     };
     bench.until("kept", is_kept).await;
+}
+
+/// Wait until the points and the calendar were looked at.
+async fn scanned(bench: &Bench) {
+    bench.until("scanned", |b| b.automation.state().published.is_some()).await;
 }
 
 #[tokio::test]
@@ -112,4 +125,47 @@ async fn what_was_missed_while_the_daemon_was_away_is_made_up_for_or_told() {
     assert_eq!(due, Some(("fan", planned_s as i64, 86_390)));
     clock.pass(10);
     bench.until("punctual", |b| runs(b) == [1, 1, 2]).await;
+}
+
+/// What was kept of the calendar is lost, as by a kill between the log and it.
+#[tokio::test]
+async fn what_the_log_says_was_due_is_not_due_again() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), Clock::new());
+    let bench = start(dir.path(), Some(CALENDAR), &clock).await;
+    kept(&bench, BEFORE_S).await;
+    let before = bench.store.jobs().expect("readable");
+    clock.pass(10);
+    bench.until("run", |b| runs(b) == [1, 2]).await;
+    bench.crash().await;
+    let store = Store::open(dir.path(), Limits::default()).expect("a store");
+    let old = |name: &str| before.iter().find(|(n, _)| n == name).map(|(_, row)| row.clone());
+    let rows = ["calendar", "place"].map(|name| (name.to_owned(), old(name)));
+    store.keep_jobs(rows.to_vec()).done().await.expect("kept");
+    drop(store);
+    let bench = start(dir.path(), None, &clock).await;
+    clock.pass(86_400);
+    bench.until("the next day", |b| runs(b) == [1, 2]).await;
+    let due = |event: &Event| matches!(event, Event::ScheduleDue { .. });
+    let due = bench.store.events(None, 99).iter().filter(|stored| due(&stored.event)).count();
+    assert_eq!(due, 4, "two entries on two days");
+}
+
+#[tokio::test]
+async fn a_clock_that_nobody_set_misses_nothing_and_repeats_nothing() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), Clock::new());
+    let bench = start(dir.path(), Some(CALENDAR), &clock).await;
+    kept(&bench, BEFORE_S).await;
+    clock.pass(10);
+    bench.until("run", |b| runs(b) == [1, 2]).await;
+    kept(&bench, BEFORE_S + 10).await;
+    bench.crash().await;
+    let bench = start(dir.path(), None, &clock.at(7)).await;
+    scanned(&bench).await;
+    assert!(runs(&bench).is_empty());
+    bench.crash().await;
+    clock.pass(3_600);
+    let bench = start(dir.path(), None, &clock).await;
+    scanned(&bench).await;
+    assert!(runs(&bench).is_empty(), "it was done before the clock was lost");
+    assert!(!bench.has_told("ScheduleMissed"));
 }
