@@ -7,7 +7,9 @@ use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
-use crate::project::Project;
+use evenkeel_signing::Permission;
+
+use crate::project::{Description, Project};
 
 /// The rules of the lint; `new` writes them into a plugin for its editor.
 pub const RULES: &str = include_str!("clippy.toml");
@@ -33,19 +35,36 @@ pub fn check(project: &Project) -> Result<(), CheckError> {
         true => Ok(()),
         false => Err(CheckError::Lint { status }),
     })?;
+    // The conformance kit writes down what it replayed.
+    let replayed = folder.join("replayed");
+    fs::write(&replayed, "").map_err(|source| CheckError::Rules { path: folder, source })?;
     let mut tests = cargo(project);
-    tests.args(["test", "--package", &project.package]);
+    tests.args(["test", "--package", &project.package]).env(REPLAYED, &replayed);
     run(&mut tests).and_then(|status| match status.success() {
         true => Ok(()),
         false => Err(CheckError::Tests { status }),
-    })
+    })?;
+    let is_empty = fs::metadata(&replayed).map_or(true, |file| file.len() == 0);
+    match is_empty && talks_over_a_line(&project.plugin.description) {
+        true => Err(CheckError::NotReplayed),
+        false => Ok(()),
+    }
+}
+
+/// Where `evenkeel_sdk::testkit::conformance` writes down what it replayed.
+const REPLAYED: &str = "EVENKEEL_REPLAYED";
+
+/// A driver on a serial line: what the conformance kit is for.
+fn talks_over_a_line(plugin: &Description) -> bool {
+    let is_serial = |p: &Permission| p.interface.starts_with("evenkeel:serial/");
+    plugin.world.starts_with("evenkeel:driver/") && plugin.permissions.iter().any(is_serial)
 }
 
 /// Why a plugin is not in order.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The rules cannot be written.
-    #[error("cannot write the lint's rules into {}", path.display())]
+    /// There is no room for rules and notes.
+    #[error("cannot write into {}", path.display())]
     Rules {
         /// Where.
         path: PathBuf,
@@ -64,6 +83,13 @@ pub enum CheckError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// No exchange was replayed to the driver.
+    #[error(
+        "no test replays a recorded exchange to this driver: record one with `evenkeel-plugin run \
+        --record testcases/NAME` and let a test call evenkeel_sdk::testkit::conformance, as the \
+        plugin that `evenkeel-plugin new` writes does"
+    )]
+    NotReplayed,
     /// A test failed.
     #[error("the plugin's tests fail ({status}), see above")]
     Tests {

@@ -123,9 +123,9 @@ enum Action {
         /// What it is for.
         #[arg(long, value_enum, default_value_t = World::Driver)]
         world: World,
-        /// The SDK: its folder, or its version.
-        #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
-        sdk: String,
+        /// The folder of the SDK's crate.
+        #[arg(long)]
+        sdk: PathBuf,
         /// Folder in which the plugin's folder is made.
         #[arg(long, default_value = ".")]
         parent: PathBuf,
@@ -348,7 +348,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-fn new_plugin(parent: &Path, name: &str, world: World, sdk: &str) -> Result<(), Box<dyn Error>> {
+fn new_plugin(parent: &Path, name: &str, world: World, sdk: &Path) -> Result<(), Box<dyn Error>> {
     let folder = new::new(parent, name, world, sdk)?;
     eprintln!("next: evenkeel-plugin test {0}; evenkeel-plugin build {0}", folder.display());
     println!("{}", folder.display());

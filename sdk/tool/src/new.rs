@@ -24,11 +24,11 @@ pub enum World {
 }
 
 /// Write the plugin `name` into the folder `parent`/`name`, which must not
-/// exist. Returns the folder. `sdk` is a folder or a version.
+/// exist. Returns the folder. `sdk` is the folder of the SDK's crate.
 ///
 /// # Errors
 /// [`NewError`].
-pub fn new(parent: &Path, name: &str, world: World, sdk: &str) -> Result<PathBuf, NewError> {
+pub fn new(parent: &Path, name: &str, world: World, sdk: &Path) -> Result<PathBuf, NewError> {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !first || name.len() > 40 || !name.bytes().all(known) {
@@ -63,7 +63,7 @@ pub enum NewError {
         path: PathBuf,
     },
     /// No SDK there.
-    #[error("{} holds no evenkeel-sdk; give its folder or a version", path.display())]
+    #[error("{} holds no evenkeel-sdk; give the folder of its crate", path.display())]
     Sdk {
         /// Where it was looked for.
         path: PathBuf,
@@ -191,17 +191,13 @@ fn single(name: &str, source: &str, world: &str, sentence: &str) -> Vec<(&'stati
 }
 
 /// The line of Cargo.toml that brings the SDK.
-fn dependency(sdk: &str) -> Result<String, NewError> {
-    let path = Path::new(sdk);
-    if path.is_absolute() || sdk.contains('/') || path.is_dir() {
-        let missing = || NewError::Sdk { path: path.to_owned() };
-        let folder = path.canonicalize().map_err(|_| missing())?;
-        if !folder.join("Cargo.toml").exists() {
-            return Err(missing());
-        }
-        return Ok(format!("evenkeel-sdk = {{ path = {:?} }}", folder.display().to_string()));
+fn dependency(sdk: &Path) -> Result<String, NewError> {
+    let missing = || NewError::Sdk { path: sdk.to_owned() };
+    let folder = sdk.canonicalize().map_err(|_| missing())?;
+    if !folder.join("Cargo.toml").exists() {
+        return Err(missing());
     }
-    Ok(format!("evenkeel-sdk = {sdk:?}"))
+    Ok(format!("evenkeel-sdk = {{ path = {:?} }}", folder.display().to_string()))
 }
 
 fn cargo_toml(name: &str, sdk: &str) -> String {
@@ -258,22 +254,24 @@ mod tests {
     #[test]
     fn names_folders_and_sdks_are_checked_first() {
         let dir = tempfile::tempdir().unwrap();
-        let make = |name: &str, sdk: &str| new(dir.path(), name, World::Driver, sdk);
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
+        let make = |name: &str, sdk: &Path| new(dir.path(), name, World::Driver, sdk);
         for name in ["", "Acme", "7up", "a b", "../up", &"a".repeat(41)] {
-            assert!(matches!(make(name, "0.1"), Err(NewError::Name { .. })), "{name}");
+            assert!(matches!(make(name, &sdk), Err(NewError::Name { .. })), "{name}");
         }
-        assert!(matches!(make("acme", "/nonexistent"), Err(NewError::Sdk { .. })));
-        make("acme", "0.1").unwrap();
-        assert!(matches!(make("acme", "0.1"), Err(NewError::Exists { .. })));
+        assert!(matches!(make("acme", Path::new("/nonexistent")), Err(NewError::Sdk { .. })));
+        make("acme", &sdk).unwrap();
+        assert!(matches!(make("acme", &sdk), Err(NewError::Exists { .. })));
         let cargo = fs::read_to_string(dir.path().join("acme/Cargo.toml")).unwrap();
-        assert!(cargo.contains("evenkeel-sdk = \"0.1\""));
+        assert!(cargo.contains("evenkeel-sdk = { path ="), "{cargo}");
     }
 
     #[test]
     fn every_world_has_a_description_that_is_read() {
         for world in [World::Gateway, World::Notifier, World::Authenticator, World::LicenceGate] {
             let dir = tempfile::tempdir().unwrap();
-            let folder = new(dir.path(), "acme", world, "0.1").unwrap();
+            let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
+            let folder = new(dir.path(), "acme", world, &sdk).unwrap();
             let project = crate::project::Project::open(&folder).unwrap();
             assert_eq!(project.plugin.description.name, "acme");
             let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap();

@@ -101,6 +101,7 @@ fn a_plugin_is_made_tested_built_signed_and_inspected_outside_the_workspace() {
     std::os::unix::fs::symlink(&kept, plugin.join("target")).unwrap();
 
     said(tool().args(["test", "acme"]));
+    not_without_replays(&plugin, || tool().args(["test", "acme"]).output().unwrap());
     said(tool().args(["build", "acme"]));
     said(tool().args(["keygen", "--role", "plugin", "--name", "acme", "--out", "acme.key"]));
     let bundle = said(tool().args(["sign", "--key", "acme.key", "acme"]));
@@ -124,6 +125,18 @@ fn a_plugin_is_made_tested_built_signed_and_inspected_outside_the_workspace() {
     for reason in ["use evenkeel_sdk::host::Clock", "use evenkeel_sdk::host::Log"] {
         assert!(words.contains(reason), "{words}");
     }
+}
+
+/// A driver whose tests replay nothing is not in order.
+fn not_without_replays(plugin: &Path, test: impl Fn() -> std::process::Output) {
+    let source = plugin.join("src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    let (without, _) = text.split_once("#[cfg(test)]").expect("it has tests");
+    fs::write(&source, without).unwrap();
+    let refused = test();
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && words.contains("no test replays"), "{words}");
+    fs::write(&source, text).unwrap();
 }
 
 /// One small plugin of every other world, on the SDK of the tree.

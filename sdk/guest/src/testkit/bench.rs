@@ -217,6 +217,7 @@ impl Serial for Bench {
             return Err(PortError { code, detail, partial: Vec::new() });
         };
         self.opened += 1;
+        device.borrow_mut().set_lines(line.dtr, line.rts);
         Ok(Box::new(BenchPort::new(Rc::clone(device))))
     }
 }

@@ -55,6 +55,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// It is carried out.
+    #[cfg(test)]
+    pub(super) fn accepted() -> Self {
+        Self { kind: "accepted".to_owned(), part: String::new() }
+    }
+
     pub(super) fn is(&self, result: &Result<(), CommandError>) -> bool {
         let (kind, text) = match result {
             Ok(()) => ("accepted", ""),

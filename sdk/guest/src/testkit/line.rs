@@ -8,6 +8,9 @@ use std::rc::Rc;
 use super::case::{Case, Exchange};
 use crate::host::{Lines, Port, PortError, ReplyEnd};
 
+/// Longest break, ms, as on the appliance.
+const BREAK_MAX_MS: u32 = 1_000;
+
 /// What is on the other end of a serial line.
 pub trait Device {
     /// The bytes that arrive after `request` was sent, or a code of
@@ -16,6 +19,17 @@ pub trait Device {
     /// # Errors
     /// The code.
     fn hear(&mut self, request: &[u8]) -> Result<Vec<u8>, u32>;
+
+    /// The control lines that it drives.
+    fn lines(&self) -> Lines {
+        Lines::default()
+    }
+
+    /// DTR and RTS have these levels from now on: at the opening, too.
+    fn set_lines(&mut self, _dtr: bool, _rts: bool) {}
+
+    /// The line was at space for so long.
+    fn send_break(&mut self, _ms: u32) {}
 }
 
 impl<F: FnMut(&[u8]) -> Result<Vec<u8>, u32>> Device for F {
@@ -147,15 +161,21 @@ impl Port for BenchPort {
         deliver(&mut self.arrived, end, max as usize)
     }
 
-    fn set_lines(&mut self, _dtr: bool, _rts: bool) -> Result<(), PortError> {
+    fn set_lines(&mut self, dtr: bool, rts: bool) -> Result<(), PortError> {
+        self.device.borrow_mut().set_lines(dtr, rts);
         Ok(())
     }
 
     fn lines(&mut self) -> Result<Lines, PortError> {
-        Ok(Lines::default())
+        Ok(self.device.borrow().lines())
     }
 
-    fn send_break(&mut self, _ms: u32) -> Result<(), PortError> {
+    fn send_break(&mut self, ms: u32) -> Result<(), PortError> {
+        if !(1..=BREAK_MAX_MS).contains(&ms) {
+            let detail = format!("a break of {ms} ms; 1 to {BREAK_MAX_MS} are possible");
+            return Err(PortError { code: PortError::INVALID, detail, partial: Vec::new() });
+        }
+        self.device.borrow_mut().send_break(ms);
         Ok(())
     }
 }
