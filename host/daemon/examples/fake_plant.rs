@@ -24,6 +24,7 @@ use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin_admin::NoPlugins;
 use evenkeeld::plugin_status::{PluginState, PluginStatus};
 use evenkeeld::store::{Limits, Store};
+use evenkeeld::upses::{Source, Sources};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +49,9 @@ async fn main() {
     let receivers = Arc::new(Receivers::open(store.clone()));
     let executor = Executor::new(orders.clone(), Arc::default(), nobody, receivers, hub.clone());
     let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
-    let alarms = Alarms::open(hub.clone(), store.clone(), vec!["ups.0".into()], Box::new(Vec::new));
+    let driver = Source { subtree: "ups.0".into(), due: true };
+    let sources: Sources = Arc::new(move || vec![driver.clone()]);
+    let alarms = Alarms::open(hub.clone(), store.clone(), sources.clone(), Box::new(Vec::new));
     let firmware = Firmware::new(dir.join("slots.sock"), hub.clone(), store.clone(), None);
     let parts = Parts {
         firmware: Arc::new(firmware),
@@ -71,12 +74,7 @@ async fn main() {
     let address = listener.local_addr().expect("an address");
     std::fs::write(dir.join("address"), address.to_string()).expect("written");
     println!("evenkeeld ready https://{address}");
-    tokio::spawn(evenkeeld::watch::run(
-        hub.clone(),
-        store,
-        Duration::from_secs(60),
-        vec!["ups.0".into()],
-    ));
+    tokio::spawn(evenkeeld::watch::run(hub.clone(), store, Duration::from_secs(60), sources));
     tokio::spawn(produce(hub));
     let (_stop, stopped) = tokio::sync::watch::channel(false);
     server::serve(console, listener, &identity, stopped).await;

@@ -164,6 +164,8 @@ async fn a_role_that_changes_holds_at_once() {
     assert!(seen.contains(&&json!("/alarms")) && !seen.contains(&&json!("/")), "{seen:?}");
     assert_eq!(role(json!({"system": "view"})).await.status, 204);
     assert_eq!(bench.get("/api/v1/alarms", &guest).await.status, 403);
+    assert_eq!(bench.get("/", &guest).await.headers[header::LOCATION], "/licence");
+    assert_eq!(role(json!({"devices": "view"})).await.status, 204);
     assert_eq!(bench.get("/", &guest).await.status, 403, "no page is left for them");
     let wrong = role(json!({"alarms": "everything"})).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.body);
