@@ -95,6 +95,7 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
         port,
         seed,
         history_period_s: None,
+        ups: true,
         guard_settings: "",
         daemon_settings: String::new(),
     }
