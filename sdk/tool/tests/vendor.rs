@@ -130,13 +130,13 @@ fn a_plugin_is_made_tested_built_signed_and_inspected_outside_the_workspace() {
 /// A driver whose tests replay nothing is not in order.
 fn not_without_replays(plugin: &Path, test: impl Fn() -> std::process::Output) {
     let source = plugin.join("src/lib.rs");
-    let text = fs::read_to_string(&source).unwrap();
+    let text = fs::read_to_string(&source).expect("its source");
     let (without, _) = text.split_once("#[cfg(test)]").expect("it has tests");
-    fs::write(&source, without).unwrap();
+    fs::write(&source, without).expect("written");
     let refused = test();
     let words = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && words.contains("no test replays"), "{words}");
-    fs::write(&source, text).unwrap();
+    fs::write(&source, text).expect("written");
 }
 
 /// One small plugin of every other world, on the SDK of the tree.
