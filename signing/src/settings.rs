@@ -91,7 +91,9 @@ pub enum SettingKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         default: Option<String>,
     },
-    /// A password or community name: stored under the device key, never shown.
+    /// A password or key: never shown, sealed under a key of the device where it
+    /// is kept, and never told to the plugin, which computes with it under the
+    /// setting's name (`evenkeel:crypto`).
     Secret {
         /// Longest text in bytes of UTF-8, 1 … 1,000.
         max_len: u32,

@@ -24,6 +24,7 @@
 //! grant.serial.ups = "/dev/ttyS1"
 //! ```
 
+use crate::caps::kv::QUOTA_BYTES;
 use crate::grants::Grants;
 use crate::login::LoginSettings;
 use crate::store::Revision;
@@ -108,6 +109,10 @@ pub struct PluginGrant {
     /// What it may use.
     #[serde(default)]
     pub grant: Grants,
+    /// Most bytes that it may keep over restarts (`evenkeel:kv`); 65,536 when
+    /// nothing is said, and no more than that.
+    #[serde(default, deserialize_with = "kv_quota", skip_serializing_if = "Option::is_none")]
+    pub kv_bytes: Option<u32>,
     /// Settings that the plugin reads, by key.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -128,6 +133,7 @@ impl PluginGrant {
             enabled: true,
             points: String::new(),
             grant: Grants::default(),
+            kv_bytes: None,
             settings: BTreeMap::new(),
             confirm: Vec::new(),
         }
@@ -377,6 +383,14 @@ fn absolute<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         return Err(D::Error::custom(format!("{path:?} is not an absolute path")));
     }
     Ok(path)
+}
+
+fn kv_quota<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let bytes = u32::deserialize(deserializer)?;
+    match bytes as usize <= QUOTA_BYTES {
+        true => Ok(Some(bytes)),
+        false => Err(D::Error::custom(format!("kv_bytes is at most {QUOTA_BYTES}, not {bytes}"))),
+    }
 }
 
 fn plugin_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

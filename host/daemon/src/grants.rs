@@ -313,6 +313,12 @@ impl fmt::Display for CommandPattern {
 pub struct Secret(String);
 
 impl Secret {
+    /// From a setting, of which the schema says how long it may be.
+    #[must_use]
+    pub fn of_setting(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The bytes, for a computation.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

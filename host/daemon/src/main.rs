@@ -27,7 +27,7 @@ use evenkeeld::plugin::Supervisor;
 use evenkeeld::plugin::compile::{Compiler, child, helper};
 use evenkeeld::plugin::report::Reports;
 use evenkeeld::plugin::roster::{self, Roster};
-use evenkeeld::plugin::supervisor::RosterStore;
+use evenkeeld::plugin::supervisor::{RosterIn, RosterStore as _};
 use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
@@ -181,7 +181,13 @@ fn replay_plugin(
     if let Some(last) = replayed.last_call {
         println!("last call: {last}");
     }
-    for missing in [replayed.report.gap, replayed.diverged].into_iter().flatten() {
+    let withheld = (replayed.withheld > 0).then(|| {
+        let count = replayed.withheld;
+        format!(
+            "{count} answers computed with a secret are not in a recording; zeros stood for them"
+        )
+    });
+    for missing in [replayed.report.gap, withheld, replayed.diverged].into_iter().flatten() {
         println!("but:  {missing}");
     }
     Ok(if then == now { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -491,24 +497,10 @@ fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
     let roster = RosterIn(store.clone());
     Box::new(move || {
         let read = roster.load().ok().flatten();
-        let roster = read.and_then(|text| Roster::parse(&text).ok()).unwrap_or_default();
+        let decisions = read.and_then(|text| Roster::decisions_of(&text).ok());
         // What cannot be used is told where plugins are loaded.
-        trusted::load(&places, &roster.decisions).0
+        trusted::load(&places, &decisions.unwrap_or_default()).0
     })
-}
-
-/// The roster as a settings document of the store.
-struct RosterIn(Arc<Store>);
-
-impl RosterStore for RosterIn {
-    fn load(&self) -> Result<Option<String>, String> {
-        let kept = self.0.settings(&roster::DOCUMENT).map_err(|e| chain(&e))?;
-        Ok(kept.into_iter().next().map(|revision| revision.text))
-    }
-
-    fn save(&self, text: &str) -> Result<(), String> {
-        self.0.keep_settings(&roster::DOCUMENT, text).wait().map_err(|e| chain(&e))
-    }
 }
 
 /// Serve the console as soon as it can be reached, until `stop` changes.

@@ -25,7 +25,7 @@ impl Host for Config {
             SettingValue::Text(text) => Value::Text(text.clone()),
             SettingValue::Number(number) => Value::Number(*number),
             SettingValue::Flag(flag) => Value::Flag(*flag),
-            // Used through `evenkeel:crypto`, never read.
+            // `evenkeel:crypto` computes with it; it is never read.
             SettingValue::Secret => return None,
         })
     }

@@ -1,7 +1,9 @@
 //! `evenkeel:crypto`: digests and signatures, and secrets that stay here.
 //!
-//! A secret is named as in the manifest (`shared`); the grant has its bytes,
-//! and nothing that a guest can call gives them back. It can have a digest
+//! A secret is named as in the manifest: what is granted under that name
+//! (`grant.secrets.shared`), or else the setting of the kind `secret` that is
+//! called so. Nothing that a guest can call gives its bytes back, and what is
+//! computed with them is not recorded. A guest can have a digest
 //! computed over them with bytes of its own around: at least
 //! [`AROUND_BYTES_MIN`] of those, because the digest of a secret alone could
 //! be looked up in a table made once for everybody.

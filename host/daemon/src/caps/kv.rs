@@ -20,7 +20,8 @@ pub const INTERFACE: &str = "evenkeel:kv/kv@0.1.0";
 pub const KEY_BYTES_MAX: usize = 64;
 /// Largest value in bytes.
 pub const VALUE_BYTES_MAX: usize = 16_384;
-/// Keys and values of one plugin together, bytes.
+/// Keys and values of one plugin together, bytes; an administrator may allow
+/// less ([`crate::config::PluginGrant::kv_bytes`]).
 pub const QUOTA_BYTES: usize = 65_536;
 
 /// Writes and deletions: so many at once, then so many a day. A commit costs
@@ -36,6 +37,7 @@ const DAY_MS: u64 = 86_400_000;
 #[derive(Debug)]
 pub struct Kv {
     owner: String,
+    quota: usize,
     store: Option<Arc<Store>>,
     meter: Arc<Meter>,
     shelf: Option<Shelf>,
@@ -58,12 +60,14 @@ pub enum KvError {
     #[error("a value has at most {VALUE_BYTES_MAX} bytes, this one {0}")]
     Value(usize),
     /// No room.
-    #[error("{used} of {QUOTA_BYTES} bytes are used, {more} more do not fit; delete something")]
+    #[error("{used} of {quota} bytes are used, {more} more do not fit; delete something")]
     Full {
         /// Bytes kept without the value that is to be replaced.
         used: usize,
         /// Bytes of the new one.
         more: usize,
+        /// Bytes that it may keep.
+        quota: usize,
     },
     /// Written too often.
     #[error(
@@ -122,7 +126,7 @@ impl Kv {
     pub fn new(site: &Site<'_>) -> Self {
         let owner = site.who.name.clone();
         let (store, meter) = (site.services.store.clone(), Arc::clone(site.meter));
-        Self { owner, store, meter, shelf: None }
+        Self { owner, quota: site.kv_bytes, store, meter, shelf: None }
     }
 
     fn store(&self) -> Result<&Store, KvError> {
@@ -155,8 +159,9 @@ impl Kv {
         let mut shelf = self.shelf(unix_ms)?;
         let used = shelf.used - old.map_or(0, |old| key.len() + old.len());
         let more = value.as_ref().map_or(0, |_| key.len() + len);
-        if used + more > QUOTA_BYTES {
-            return Err(KvError::Full { used, more });
+        // Less than before may be allowed now: what is there can still shrink.
+        if used + more > self.quota && more > 0 {
+            return Err(KvError::Full { used, more, quota: self.quota });
         }
         if !shelf.wear.spend((key.len() + len) as u64, unix_ms) {
             return Err(KvError::Worn);
@@ -371,6 +376,26 @@ mod tests {
         assert_eq!(code(kv.put("e", Some(Vec::new()), 0)), Err(2), "after a restart, too");
         kv.put("a", None, 0).expect("forgotten");
         kv.put("e", Some(Vec::new()), 0).expect("room");
+    }
+
+    #[test]
+    fn an_administrator_may_allow_less() {
+        let mut bench = Bench::new();
+        bench.kv().put("k", Some(vec![1; 200]), 0).expect("room");
+        bench.here.kv_bytes = 100;
+        let mut kv = bench.kv();
+        assert_eq!(code(kv.put("l", Some(vec![1]), 0)), Err(2));
+        kv.put("k", None, 0).expect("forgotten");
+        kv.put("l", Some(vec![1; 99]), 0).expect("to the last byte");
+        let refused = kv.put("m", Some(Vec::new()), 0).expect_err("full").to_string();
+        assert!(refused.starts_with("100 of 100 bytes are used"), "{refused}");
+        let plugin = |bytes| {
+            let text = format!("name = \"a\"\nkv_bytes = {bytes}");
+            toml::from_str::<crate::config::PluginGrant>(&text).map(|plugin| plugin.kv_bytes)
+        };
+        assert_eq!(plugin(QUOTA_BYTES), Ok(Some(65_536)));
+        let refused = plugin(QUOTA_BYTES + 1).expect_err("too much").to_string();
+        assert!(refused.contains("at most 65536"), "{refused}");
     }
 
     #[test]

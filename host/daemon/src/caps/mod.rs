@@ -172,6 +172,8 @@ pub struct Site<'a> {
     pub who: &'a Who,
     /// What it may use.
     pub grants: &'a Grants,
+    /// Most bytes that it may keep.
+    pub kv_bytes: usize,
     /// Its log; the host speaks there too.
     pub log: &'a log::Log,
     /// Where its bytes are counted and its attempts noted.
@@ -234,6 +236,7 @@ pub(crate) mod testing {
     pub(crate) struct Place {
         pub(crate) who: Who,
         pub(crate) grants: Grants,
+        pub(crate) kv_bytes: usize,
         pub(crate) stop: Arc<Stop>,
         pub(crate) inbox: Arc<Inbox>,
         pub(crate) services: Services,
@@ -248,6 +251,7 @@ pub(crate) mod testing {
                 log: log::Log::new(who.clone()),
                 who,
                 grants: Grants::default(),
+                kv_bytes: kv::QUOTA_BYTES,
                 stop: Arc::new(Stop::new().expect("a descriptor")),
                 inbox: Arc::default(),
                 services: Services::default(),
@@ -258,8 +262,8 @@ pub(crate) mod testing {
 
     impl Place {
         pub(crate) fn site(&self) -> Site<'_> {
-            let Self { who, grants, log, meter, stop, inbox, services } = self;
-            Site { who, grants, log, meter, stop, inbox, services }
+            let Self { who, grants, kv_bytes, log, meter, stop, inbox, services } = self;
+            Site { who, grants, kv_bytes: *kv_bytes, log, meter, stop, inbox, services }
         }
     }
 }

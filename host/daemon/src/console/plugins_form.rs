@@ -9,7 +9,7 @@ use super::api::plugins::PluginIn;
 use super::settings_form::{self, Texts};
 use crate::config::PluginGrant;
 use crate::grants::Grants;
-use crate::plugin::grant::{Kind, kind_of};
+use crate::plugin::grant::{Field, Kind, kind_of};
 use crate::plugin_admin::{BundleInfo, MASK, PermissionInfo};
 use serde::Deserialize;
 
@@ -63,7 +63,7 @@ pub fn grant_fields(bundle: &BundleInfo, values: &Texts, errors: &Texts) -> Vec<
     let field = |(permission, kind): (&PermissionInfo, &Kind)| {
         let name = name_of(kind, permission);
         let value = values.get(&name).cloned().unwrap_or_default();
-        let is_secret = kind.field == "secrets";
+        let is_secret = kind.field == Field::Secrets;
         GrantField {
             label: permission.text.clone(),
             reason: permission.reason.clone(),
@@ -160,6 +160,9 @@ impl InstallForm {
         document.insert("enabled".into(), enabled.into());
         document
             .insert("grant".into(), toml::Value::Table(self.grants(bundle, before, &mut errors)));
+        if let Some(bytes) = before.and_then(|before| before.kv_bytes) {
+            document.insert("kv_bytes".into(), i64::from(bytes).into());
+        }
         let settings = self.read_settings(bundle, before, &mut errors);
         document.insert("settings".into(), toml::Value::Table(settings));
         let confirm = self.confirm.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -204,18 +207,19 @@ impl InstallForm {
             let is_set = before.is_some_and(|b| b.grant.secrets.contains_key(&permission.what));
             let text = match text {
                 // A secret that is not given anew stays.
-                "" if kind.field == "secrets" && is_set => MASK,
+                "" if kind.field == Field::Secrets && is_set => MASK,
                 text => text,
             };
-            match one_grant(kind.field, &permission.what, text) {
+            match one_grant(kind.field.as_str(), &permission.what, text) {
                 _ if text.is_empty() => {
                     let example = kind.example.trim_matches('"');
                     let words = format!("it needs {}, such as {example}", kind.words);
                     errors.insert(name.clone(), words);
                 }
                 Ok(value) => {
-                    let things =
-                        grants.entry(kind.field).or_insert_with(|| toml::Table::new().into());
+                    let things = grants
+                        .entry(kind.field.as_str())
+                        .or_insert_with(|| toml::Table::new().into());
                     if let toml::Value::Table(things) = things {
                         things.insert(permission.what.clone(), value);
                     }

@@ -8,6 +8,7 @@ use crate::plugin::library;
 use crate::plugin::load::{self, Seen, SignerName};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
+use crate::plugin::vault;
 use crate::plugin::world::{DRIVER_0_1, World};
 use crate::plugin_admin::{AdminError, BundleInfo, DangerInfo, MASK, PermissionInfo};
 use evenkeel_signing::{PluginManifest, SettingKind, Trust};
@@ -96,6 +97,7 @@ pub(super) fn mark(shipped: bool, manifest: &PluginManifest, signer: &SignerName
 /// nobody knows which settings are secret.
 pub(super) fn masked(plugin: &PluginGrant, manifest: Option<&PluginManifest>) -> PluginGrant {
     let mut shown = plugin.clone();
+    vault::take_locked(&mut shown);
     shown.grant = shown.grant.masked();
     let is_secret = |name: &str| {
         let known = manifest.and_then(|m| m.settings.iter().find(|spec| spec.name == name));

@@ -6,6 +6,7 @@
 //! configuration maps it. What the manifest asks for and the configuration
 //! lacks is a refusal that says which line to add.
 
+use crate::caps::kv::QUOTA_BYTES;
 use crate::caps::{self, OFFERS, base, offer_for};
 use crate::config::PluginGrant;
 use crate::grants::{Grants, Named};
@@ -19,6 +20,8 @@ pub struct Granted {
     pub interfaces: BTreeSet<String>,
     /// The things that it asks for and that are granted.
     pub grants: Grants,
+    /// Most bytes that it may keep.
+    pub kv_bytes: usize,
 }
 
 /// Why manifest and grant do not fit.
@@ -132,7 +135,8 @@ pub fn intersect(manifest: &PluginManifest, grant: &PluginGrant) -> Result<Grant
     let mut wishes = Wishes { plugin: &grant.name, all: &grant.grant, granted: Grants::default() };
     manifest.permissions.iter().try_for_each(|permission| wishes.take(permission))?;
     let interfaces = manifest.interfaces.iter().cloned().collect();
-    Ok(Granted { interfaces, grants: wishes.granted })
+    let kv_bytes = grant.kv_bytes.map_or(QUOTA_BYTES, |bytes| bytes as usize);
+    Ok(Granted { interfaces, grants: wishes.granted, kv_bytes })
 }
 
 /// Carries over, one by one, what is asked for.
@@ -140,6 +144,56 @@ struct Wishes<'a> {
     plugin: &'a str,
     all: &'a Grants,
     granted: Grants,
+}
+
+/// A field of [`Grants`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// `serial`
+    Serial,
+    /// `net`
+    Net,
+    /// `listen`
+    Listen,
+    /// `snmp`
+    Snmp,
+    /// `read`
+    Read,
+    /// `commands`
+    Commands,
+    /// `hid`
+    Hid,
+    /// `contacts`
+    Contacts,
+    /// `events`
+    Events,
+    /// `secrets`
+    Secrets,
+}
+
+impl Field {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serial => "serial",
+            Self::Net => "net",
+            Self::Listen => "listen",
+            Self::Snmp => "snmp",
+            Self::Read => "read",
+            Self::Commands => "commands",
+            Self::Hid => "hid",
+            Self::Contacts => "contacts",
+            Self::Events => "events",
+            Self::Secrets => "secrets",
+        }
+    }
+}
+
+impl core::fmt::Display for Field {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// A kind of thing that is granted by name.
@@ -150,7 +204,7 @@ pub struct Kind {
     /// What it is called in a message.
     pub words: &'static str,
     /// Its field in [`Grants`].
-    pub field: &'static str,
+    pub field: Field,
     /// How a value is written.
     pub example: &'static str,
 }
@@ -158,7 +212,7 @@ pub struct Kind {
 const fn kind(
     interface: &'static str,
     words: &'static str,
-    field: &'static str,
+    field: Field,
     example: &'static str,
 ) -> Kind {
     Kind { interface, words, field, example }
@@ -166,23 +220,23 @@ const fn kind(
 
 /// Everything that is granted by name.
 pub const KINDS: &[Kind] = &[
-    kind("evenkeel:serial/serial", "the serial line", "serial", "\"/dev/…\""),
-    kind("evenkeel:net-client/net-client", "the peer", "net", "\"tls://host:port\""),
-    kind("evenkeel:net-server/net-server", "the listener", "listen", "\"tcp://[::]:port\""),
+    kind("evenkeel:serial/serial", "the serial line", Field::Serial, "\"/dev/…\""),
+    kind("evenkeel:net-client/net-client", "the peer", Field::Net, "\"tls://host:port\""),
+    kind("evenkeel:net-server/net-server", "the listener", Field::Listen, "\"tcp://[::]:port\""),
     kind(
         "evenkeel:snmp-client/snmp-client",
         "the SNMP agent",
-        "snmp",
+        Field::Snmp,
         "{ address = \"host\", version = \"v2c\", community = \"…\" }",
     ),
-    kind("evenkeel:points/reader", "to read the points", "read", "[\"string\", \"ups.0\"]"),
-    kind("evenkeel:commands/commands", "to command", "commands", "[\"ups.0:beeper.*\"]"),
-    kind("evenkeel:hid/hid", "the USB device", "hid", "\"051d:0002\""),
-    kind("evenkeel:contacts/contacts", "the contact", "contacts", "\"AUX1.input.2\""),
-    kind("evenkeel:events/events", "the event log", "events", "\"warning\""),
+    kind("evenkeel:points/reader", "to read the points", Field::Read, "[\"string\", \"ups.0\"]"),
+    kind("evenkeel:commands/commands", "to command", Field::Commands, "[\"ups.0:beeper.*\"]"),
+    kind("evenkeel:hid/hid", "the USB device", Field::Hid, "\"051d:0002\""),
+    kind("evenkeel:contacts/contacts", "the contact", Field::Contacts, "\"AUX1.input.2\""),
+    kind("evenkeel:events/events", "the event log", Field::Events, "\"warning\""),
     // A notifier is told events, and imports nothing but their form.
-    kind("evenkeel:events/types", "to be told of events", "events", "\"warning\""),
-    kind("evenkeel:crypto/crypto", "the secret", "secrets", "\"…\""),
+    kind("evenkeel:events/types", "to be told of events", Field::Events, "\"warning\""),
+    kind("evenkeel:crypto/crypto", "the secret", Field::Secrets, "\"…\""),
 ];
 
 /// The kind of thing that an interface uses by name.
@@ -204,19 +258,16 @@ impl Wishes<'_> {
             return Err(GrantError::Meaningless { interface, what });
         };
         let taken = match kind.field {
-            "serial" => take(wish, &all.serial, &mut granted.serial),
-            "net" => take(wish, &all.net, &mut granted.net),
-            "listen" => take(wish, &all.listen, &mut granted.listen),
-            "snmp" => take(wish, &all.snmp, &mut granted.snmp),
-            "read" => take(wish, &all.read, &mut granted.read),
-            "commands" => take(wish, &all.commands, &mut granted.commands),
-            "hid" => take(wish, &all.hid, &mut granted.hid),
-            "contacts" => take(wish, &all.contacts, &mut granted.contacts),
-            "events" => take(wish, &all.events, &mut granted.events),
-            "secrets" => take(wish, &all.secrets, &mut granted.secrets),
-            // A kind that nobody carries over is as good as not granted; that
-            // there is none, a test says.
-            _ => false,
+            Field::Serial => take(wish, &all.serial, &mut granted.serial),
+            Field::Net => take(wish, &all.net, &mut granted.net),
+            Field::Listen => take(wish, &all.listen, &mut granted.listen),
+            Field::Snmp => take(wish, &all.snmp, &mut granted.snmp),
+            Field::Read => take(wish, &all.read, &mut granted.read),
+            Field::Commands => take(wish, &all.commands, &mut granted.commands),
+            Field::Hid => take(wish, &all.hid, &mut granted.hid),
+            Field::Contacts => take(wish, &all.contacts, &mut granted.contacts),
+            Field::Events => take(wish, &all.events, &mut granted.events),
+            Field::Secrets => take(wish, &all.secrets, &mut granted.secrets),
         };
         let Permission { what, reason, .. } = wish.clone();
         match taken {
@@ -291,7 +342,7 @@ mod tests {
 
     #[test]
     fn no_kind_is_reachable_unless_it_is_asked_for_and_granted() {
-        let known: BTreeSet<String> = KINDS.iter().map(|kind| kind.field.to_owned()).collect();
+        let known: BTreeSet<String> = KINDS.iter().map(|kind| kind.field.to_string()).collect();
         assert_eq!(fields(&everything()), known, "each field is of a kind, and tested here");
         let mut all = grant("/dev/ttyS1");
         all.grant = everything();
@@ -299,17 +350,17 @@ mod tests {
             let Kind { interface, field, .. } = kind;
             let mut without = all.clone();
             let mut table = toml::Table::try_from(&all.grant).expect("a table");
-            table.remove(*field).expect("granted");
+            table.remove(field.as_str()).expect("granted");
             without.grant = table.try_into().expect("grants");
-            let refused = intersect(&asking(kind), &without).expect_err(field).to_string();
+            let refused = intersect(&asking(kind), &without).expect_err(interface).to_string();
             assert!(refused.contains(&format!("add `grant.{field}.x = ")), "{refused}");
             let mut other = asking(kind);
             other.permissions[0].what = "y".into();
-            let refused = intersect(&other, &all).expect_err(field).to_string();
+            let refused = intersect(&other, &all).expect_err(interface).to_string();
             assert!(refused.contains(&format!("add `grant.{field}.y = ")), "{refused}");
             // Nothing else of all that is granted comes along.
             let granted = intersect(&asking(kind), &all).expect("covered").grants;
-            assert_eq!(fields(&granted), BTreeSet::from([(*field).to_owned()]), "{interface}");
+            assert_eq!(fields(&granted), BTreeSet::from([field.to_string()]), "{interface}");
             let mut quiet = asking(kind);
             quiet.permissions.clear();
             let granted = intersect(&quiet, &all).expect("covered").grants;

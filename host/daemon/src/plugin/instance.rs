@@ -103,8 +103,8 @@ impl Instance {
         Ok(Self { store, guest, call_cpu_max, meter, reporter })
     }
 
-    /// The plugin's `start`: with the administrator's settings, and what the
-    /// instance before it saved.
+    /// The plugin's `start`: with the administrator's settings as the plugin is
+    /// [told](Package::told) them, and what the instance before it saved.
     ///
     /// # Errors
     /// [`Failure`]; the instance is of no further use then.
@@ -279,6 +279,12 @@ impl Instance {
     #[must_use]
     pub fn diverged(&self) -> Option<String> {
         self.store.data().tape.diverged().map(str::to_owned)
+    }
+
+    /// Answers that a replay could not give as they were ([`Tape::withheld_count`]).
+    #[must_use]
+    pub fn withheld(&self) -> u64 {
+        self.store.data().tape.withheld_count()
     }
 
     fn tape(&mut self) -> &mut Tape {
@@ -477,6 +483,27 @@ mod tests {
         let mut running = running(&Guest { poll, memory_pages: 9, ..IDLE });
         let text = running.instance.wake().expect_err("traps").to_string();
         assert!(text.starts_with("poll trapped: "), "{text}");
+    }
+
+    #[test]
+    fn a_state_beyond_the_limit_is_not_handed_over() {
+        const POINTS: &str = "evenkeel:points/points@0.1.1";
+        for (len, handed) in [(STATE_BYTES_MAX, true), (STATE_BYTES_MAX + 1, false)] {
+            // The list that `save` leaves is so long.
+            let wake = format!(
+                "(drop (memory.grow (i32.const 2)))
+                (i32.store (i32.const 652) (i32.const {len})) (i32.const 1000)"
+            );
+            let mut manifest = fixture::manifest(&[POINTS]);
+            manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+            let fixture = Fixture::new();
+            let raw = fixture.seal(&manifest, &fixture::driver_0_2(1, &wake));
+            let started = fixture.start(&raw, Services::default(), Default::default());
+            let mut instance = started.unwrap_or_else(|e| panic!("{e}"));
+            instance.wake().expect("wakes");
+            let saved = instance.save().expect("saves").map(|state| state.len());
+            assert_eq!(saved, handed.then_some(len));
+        }
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub const HOSTCALL_BYTES_MAX: usize = 256 << 10;
 pub struct MemoryLimiter {
     bytes: Sum,
     elements: Sum,
-    refused: u64,
+    /// Times that more bytes were asked for than there may be, and elements.
+    refused: (u64, u64),
     gauge: Arc<AtomicU64>,
 }
 
@@ -35,19 +36,22 @@ impl MemoryLimiter {
     pub fn new(bytes_max: usize, gauge: Arc<AtomicU64>) -> Self {
         gauge.store(0, Ordering::Relaxed);
         let bytes = Sum::new(bytes_max.min(MEMORY_BYTES_MAX));
-        Self { bytes, elements: Sum::new(TABLE_ELEMENTS_MAX), refused: 0, gauge }
+        Self { bytes, elements: Sum::new(TABLE_ELEMENTS_MAX), refused: (0, 0), gauge }
     }
 
-    /// Times that the plugin asked for more than it may have.
+    /// What the plugin asked for and may not have, for people; `None` when that
+    /// is nothing.
     #[must_use]
-    pub const fn refused(&self) -> u64 {
-        self.refused
-    }
-
-    /// The limit in bytes.
-    #[must_use]
-    pub const fn bytes_max(&self) -> usize {
-        self.bytes.max
+    pub fn refusals(&self) -> Option<String> {
+        let (bytes, elements) = self.refused;
+        let memory =
+            format!("memory was refused {bytes} times; its limit is {} bytes", self.bytes.max);
+        let table = format!(
+            "table elements were refused {elements} times; their limit is {TABLE_ELEMENTS_MAX}"
+        );
+        let told = [(bytes, memory), (elements, table)].into_iter();
+        let told: Vec<_> = told.filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
@@ -88,7 +92,7 @@ impl ResourceLimiter for MemoryLimiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let fits = self.bytes.grow(current, desired, maximum);
-        self.refused += u64::from(!fits);
+        self.refused.0 += u64::from(!fits);
         self.gauge.store(self.bytes.now as u64, Ordering::Relaxed);
         Ok(fits)
     }
@@ -100,7 +104,7 @@ impl ResourceLimiter for MemoryLimiter {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let fits = self.elements.grow(current, desired, maximum);
-        self.refused += u64::from(!fits);
+        self.refused.1 += u64::from(!fits);
         Ok(fits)
     }
 
@@ -140,7 +144,9 @@ mod tests {
         assert!(!limiter.table_growing(0, TABLE_ELEMENTS_MAX - 99, None).expect("answers"));
         assert!(limiter.table_growing(0, TABLE_ELEMENTS_MAX - 100, None).expect("answers"));
         assert_eq!(gauge.load(Ordering::Relaxed) as usize, 3 * PAGE);
-        assert_eq!(limiter.refused(), 2);
+        let told = "memory was refused 1 times; its limit is 262144 bytes; table elements were refused \
+            1 times; their limit is 10000";
+        assert_eq!(limiter.refusals().as_deref(), Some(told));
     }
 
     #[test]
@@ -151,6 +157,35 @@ mod tests {
         limiter.memory_grow_failed(wasmtime::format_err!("beyond 4 GiB")).expect("answers");
         assert_eq!(gauge.load(Ordering::Relaxed) as usize, 4 * PAGE);
         assert!(!limiter.memory_growing(4 * PAGE, 5 * PAGE, None).expect("answers"));
+    }
+
+    #[cfg(feature = "compiler")]
+    #[test]
+    fn a_component_has_so_many_instances_memories_and_tables() {
+        use crate::plugin::fixture::{self, Fixture};
+        use wasmtime::Store;
+        use wasmtime::component::Linker;
+
+        // Its directory is there as long as it is.
+        let fixture = Fixture::new();
+        let compiler = &fixture.compiler;
+        let made = |module: &str, count: usize| {
+            let instances = "(core instance (instantiate $m))".repeat(count);
+            let text = format!("(component (core module $m {module}) {instances})");
+            let compiled = compiler.component(&fixture::component(&text), &[]);
+            let (component, _) = compiled.unwrap_or_else(|e| panic!("{e}"));
+            let mut store = Store::new(compiler.engine(), limiter(MEMORY_BYTES_MAX).0);
+            store.limiter(|limiter| limiter);
+            store.set_epoch_deadline(1_000_000);
+            Linker::new(compiler.engine()).instantiate(&mut store, &component).map(|_| ())
+        };
+        let (none, _) = limiter(PAGE);
+        let (memory, tables) = ("(memory 1)", "(table 1 funcref) (table 1 funcref)");
+        for (module, most) in [("", none.instances()), (memory, none.memories()), (tables, 4)] {
+            assert!(made(module, most).is_ok(), "{most} of {module:?}");
+            assert!(made(module, most + 1).is_err(), "more than {most} of {module:?}");
+        }
+        assert_eq!(none.tables(), 2 * 4);
     }
 
     #[test]

@@ -6,18 +6,19 @@
 //! done.
 
 use crate::caps::config::Config;
+use crate::caps::kv::QUOTA_BYTES;
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
-use crate::grants::Grants;
+use crate::grants::{Grants, Named, Secret};
 use crate::plugin::compile::{CodeError, Compiler, Precompiled, Source};
 use crate::plugin::grant::{self, GrantError, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
 use crate::plugin::world::{DRIVER_0_1, Exports, World};
 use evenkeel_signing::{
-    Digest, Kind, PluginBundle, PluginManifest, SettingError, Trust, check_settings,
+    Digest, Kind, PluginBundle, PluginManifest, SettingError, SettingValue, Trust, check_settings,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -38,8 +39,10 @@ pub struct Package {
     pub manifest: PluginManifest,
     /// What it may do.
     pub granted: Granted,
-    /// Its settings.
+    /// Its settings as it may read them.
     pub config: Config,
+    /// Its settings as its `start` is told them (0.1): no secret is among them.
+    pub told: BTreeMap<String, String>,
     /// Name of the key that signed it.
     pub signer: String,
     /// Id of that key.
@@ -143,6 +146,15 @@ pub enum Reason {
         #[source]
         source: SettingError,
     },
+    /// Secrets that were sealed under another key.
+    #[error(
+        "what was entered for it cannot be read ({lines}): the device's secret is missing or \
+        another one; enter it again"
+    )]
+    Locked {
+        /// The lines, as in `settings.key`.
+        lines: String,
+    },
     /// Asked and granted do not meet.
     #[error("its manifest and the configuration do not fit")]
     Grant {
@@ -227,9 +239,14 @@ pub fn load_accepted(
         if manifest.name != grant.name {
             return Err(Reason::Name { wanted: grant.name.clone(), found: manifest.name.clone() });
         }
-        let granted =
+        let mut granted =
             grant::intersect(manifest, grant).map_err(|source| Reason::Grant { source })?;
-        Ok((granted, settings(manifest, grant)?))
+        let entered = entered(manifest, grant)?;
+        for (name, secret) in &entered.secrets {
+            // What is granted under a name has it.
+            granted.grants.secrets.entry(name.clone()).or_insert_with(|| secret.clone());
+        }
+        Ok((granted, entered))
     })
 }
 
@@ -245,7 +262,8 @@ pub fn load_without_grants(
 ) -> Result<Package, Refusal> {
     load_for(compiler, trust, file, |manifest, _| {
         let interfaces = manifest.interfaces.iter().cloned().collect();
-        Ok((Granted { interfaces, grants: Grants::default() }, Config::default()))
+        let granted = Granted { interfaces, grants: Grants::default(), kv_bytes: QUOTA_BYTES };
+        Ok((granted, Entered::default()))
     })
 }
 
@@ -254,7 +272,7 @@ fn load_for(
     compiler: &Compiler,
     trust: &Trust,
     file: &Path,
-    given: impl FnOnce(&PluginManifest, &SignerName) -> Result<(Granted, Config), Reason>,
+    given: impl FnOnce(&PluginManifest, &SignerName) -> Result<(Granted, Entered), Reason>,
 ) -> Result<Package, Refusal> {
     let mut signer = None;
     let refused = |signer: &Option<SignerName>, reason| Refusal {
@@ -270,16 +288,18 @@ fn load_for(
     let first = SignerName::first(&bundle);
     signer = Some(first.clone());
     let given = |manifest: &PluginManifest| given(manifest, &first);
-    let Prepared { granted, config, world, pre, exports, code } =
+    let Prepared { granted, entered, world, pre, exports, code } =
         prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (file, hash, manifest) = (file.to_owned(), Digest::of(&raw), bundle.manifest().clone());
     let SignerName { name: signer, id: signer_id } = first;
+    let Entered { config, told, .. } = entered;
     let package = Package {
         file,
         hash,
         manifest,
         granted,
         config,
+        told,
         signer,
         signer_id,
         world,
@@ -408,7 +428,7 @@ fn verify<'a>(raw: &'a [u8], trust: &Trust) -> Result<PluginBundle<'a>, Reason> 
 /// What is known after the signature held.
 struct Prepared {
     granted: Granted,
-    config: Config,
+    entered: Entered,
     world: World,
     pre: InstancePre<State>,
     exports: Exports,
@@ -418,11 +438,11 @@ struct Prepared {
 fn prepare(
     compiler: &Compiler,
     bundle: &PluginBundle<'_>,
-    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Config), Reason>,
+    given: impl FnOnce(&PluginManifest) -> Result<(Granted, Entered), Reason>,
     cost: &mut Cost,
 ) -> Result<Prepared, Reason> {
     let manifest = bundle.manifest();
-    let (granted, config) = given(manifest)?;
+    let (granted, entered) = given(manifest)?;
     let Some(world) = World::of(&manifest.world) else {
         return Err(Reason::World { found: manifest.world.clone() });
     };
@@ -442,7 +462,7 @@ fn prepare(
     let pre = linker.instantiate_pre(&component).map_err(shape)?;
     let exports = Exports::find(&manifest.world, world, &pre).map_err(shape)?;
     cost.link = begun.elapsed();
-    Ok(Prepared { granted, config, world, pre, exports, code })
+    Ok(Prepared { granted, entered, world, pre, exports, code })
 }
 
 /// The machine code that a bundle of the platform brings along. That of others
@@ -461,15 +481,32 @@ fn precompiled<'a>(bundle: &'a PluginBundle<'_>) -> Vec<Precompiled<'a>> {
     found.collect()
 }
 
-/// The settings by the schema. Drivers of 0.1 have none and judge their
-/// settings themselves.
-fn settings(manifest: &PluginManifest, grant: &PluginGrant) -> Result<Config, Reason> {
+/// What an administrator entered, apart by who comes to know it.
+#[derive(Default)]
+struct Entered {
+    /// Read by the plugin.
+    config: Config,
+    /// Told to its `start`.
+    told: BTreeMap<String, String>,
+    /// Kept from it: computed with through `evenkeel:crypto`.
+    secrets: Named<Secret>,
+}
+
+/// The settings by the schema. Drivers of 0.1 that have none judge their
+/// settings themselves, and are told all of them: nobody says which are secret.
+fn entered(manifest: &PluginManifest, grant: &PluginGrant) -> Result<Entered, Reason> {
     if manifest.world == DRIVER_0_1 && manifest.settings.is_empty() {
-        return Ok(Config::default());
+        return Ok(Entered { told: grant.settings.clone(), ..Entered::default() });
     }
-    check_settings(&manifest.settings, &grant.settings)
-        .map(Config::new)
-        .map_err(|source| Reason::Settings { source })
+    let values = check_settings(&manifest.settings, &grant.settings)
+        .map_err(|source| Reason::Settings { source })?;
+    let given = grant.settings.iter().filter(|(name, _)| values.contains_key(*name));
+    let (secrets, told): (Vec<_>, Vec<_>) =
+        given.partition(|(name, _)| values.get(*name) == Some(&SettingValue::Secret));
+    let told = told.into_iter().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let secret = |(name, text): (&String, &String)| (name.clone(), Secret::of_setting(text));
+    let secrets = secrets.into_iter().map(secret).collect();
+    Ok(Entered { config: Config::new(values), told, secrets })
 }
 
 /// What the component really imports, which cannot lie, is all declared.

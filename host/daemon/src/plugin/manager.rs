@@ -21,6 +21,7 @@ use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
 use crate::plugin::trusted::{self, Places, Problem};
+use crate::plugin::vault::{self, Place, Vault};
 use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Wanted};
 use crate::plugin_status::PluginState;
 use crate::{clock, failure};
@@ -44,6 +45,7 @@ pub(super) struct Manager {
     pub(super) places: Places,
     pub(super) library: Library,
     pub(super) store: Box<dyn RosterStore>,
+    pub(super) vault: Vault,
     pub(super) roster: Roster,
     pub(super) slots: Slots,
     /// What those that run will hand over.
@@ -57,29 +59,48 @@ impl Manager {
     /// in it. Returns whether it is to be kept.
     pub(super) fn prepare(&mut self, provisioned: &[PluginGrant]) -> bool {
         let kept = self.store.load().and_then(|text| match text {
-            Some(text) => Roster::parse(&text).map_err(|e| format!("it makes no sense: {e}")),
-            None => Ok(Roster::default()),
+            Some(text) => self.opened(&text).map_err(|e| format!("it makes no sense: {e}")),
+            None => Ok((Roster::default(), false)),
         });
         let known = kept.is_ok();
-        let kept = kept.unwrap_or_else(|why| {
+        let (kept, was_plain) = kept.unwrap_or_else(|why| {
             error!(
                 "the list of plugins cannot be read, only those of the configuration run: {why}"
             );
-            Roster::default()
+            (Roster::default(), false)
         });
         self.roster = kept.clone().provision(provisioned, clock::unix_ms());
         let ids: Vec<String> = self.roster.entries().map(|(id, _)| id.to_owned()).collect();
+        if known {
+            // Those that the configuration file names no more, too.
+            self.forget_reports(|name| self.roster.get(name).is_ok());
+        }
         ids.iter().for_each(|id| {
             self.new_slot(id);
         });
         // What could not be read is not overwritten.
-        known && self.roster != kept
+        known && (was_plain || self.roster != kept)
+    }
+
+    /// The roster in a document that was kept, and whether its secrets stood
+    /// there in plain.
+    fn opened(&mut self, text: &str) -> Result<(Roster, bool), toml::de::Error> {
+        let opened = self.vault.open(text)?;
+        for Place { id, what } in &opened.locked {
+            error!(
+                plugin = id,
+                "{what} cannot be read: the device's secret is missing or another one; enter it \
+                again"
+            );
+        }
+        Ok((Roster::parse(&opened.text)?, opened.was_plain))
     }
 
     pub(super) fn run(mut self, keep: bool, orders: &Receiver<Order>) {
         be_nice();
         if keep {
-            self.save(&self.roster).unwrap_or_else(|e| error!("{e}"));
+            let roster = self.roster.clone();
+            self.save(&roster).unwrap_or_else(|e| error!("{e}"));
         }
         let (trust, problems) = self.trust();
         problems.iter().for_each(|e| error!("{}", reason(e)));
@@ -131,6 +152,11 @@ impl Manager {
 
     fn load(&self, entry: &Entry, trust: &Trust) -> Result<Package, Refusal> {
         let file = self.library.find(entry)?;
+        let locked = vault::locked(&entry.plugin);
+        if !locked.is_empty() {
+            let reason = Box::new(Reason::Locked { lines: locked.join(", ") });
+            return Err(Refusal { file, signer: None, reason });
+        }
         let accept =
             |manifest: &PluginManifest, signer: &SignerName| self.accepted(entry, manifest, signer);
         let loaded = load::load_accepted(&self.compiler, trust, &file, &entry.plugin, accept);
@@ -389,9 +415,10 @@ impl Manager {
         trusted::load(&self.places, &self.roster.decisions)
     }
 
-    fn save(&self, roster: &Roster) -> Result<(), AdminError> {
+    fn save(&mut self, roster: &Roster) -> Result<(), AdminError> {
         let failed = |why| AdminError::Store(format!("the list of plugins is not kept: {why}"));
-        self.store.save(&roster.to_text()).map_err(failed)
+        let sealed = self.vault.seal(&roster.to_text()).map_err(|e| failed(failure::chain(&e)))?;
+        self.store.save(&sealed).map_err(failed)
     }
 
     /// A plugin stays off. When its version is new, the one before comes back.
@@ -474,7 +501,9 @@ impl Manager {
         let points = self.roster.get(id)?.plugin.points.clone();
         self.save(&next)?;
         self.roster = next;
-        self.end(id)?;
+        let ended = self.end(id);
+        self.forget_reports(|name| name != id);
+        ended?;
         self.slots.remove(id);
         self.retract(&points);
         if let Some(store) = &self.shared.services.store {
@@ -485,6 +514,13 @@ impl Manager {
             }
         }
         Ok(())
+    }
+
+    fn forget_reports(&self, to_keep: impl Fn(&str) -> bool) {
+        let reports = self.shared.services.reports.as_ref();
+        if let Some(Err(e)) = reports.map(|reports| reports.forget_but(to_keep)) {
+            warn!("failures of plugins that were removed are still kept, check the disk: {e}");
+        }
     }
 
     pub(super) fn detail(&mut self, id: &str) -> Result<PluginDetail, AdminError> {

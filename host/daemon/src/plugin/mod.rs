@@ -33,6 +33,7 @@ pub mod board;
 pub mod budget;
 pub mod compile;
 mod describe;
+pub mod device_key;
 pub mod engine;
 pub mod grant;
 pub mod inbox;
@@ -53,6 +54,7 @@ pub mod supervisor;
 pub mod surplus;
 pub mod tape;
 pub mod trusted;
+pub mod vault;
 pub mod world;
 
 #[cfg(test)]

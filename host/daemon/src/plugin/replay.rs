@@ -29,6 +29,9 @@ pub struct Replayed {
     pub failure: Option<Failure>,
     /// Where it took another course, if it did.
     pub diverged: Option<String>,
+    /// Answers that it did not get as they were: they were computed with a
+    /// secret, and no recording has them.
+    pub withheld: u64,
     /// The last call that was recorded: the one that failed, unless instances
     /// of this plugin fail before their first.
     pub last_call: Option<Heard>,
@@ -98,7 +101,7 @@ pub fn replay(
         Ok(instance) => instance,
         Err(failure) => {
             let failure = Some(failure);
-            return Ok(Replayed { report, failure, diverged: None, last_call });
+            return Ok(Replayed { report, failure, diverged: None, withheld: 0, last_call });
         }
     };
     let mut failure = None;
@@ -107,8 +110,8 @@ pub fn replay(
     {
         failure = instance.play(input).err();
     }
-    let diverged = instance.diverged();
-    Ok(Replayed { report, failure, diverged, last_call })
+    let (diverged, withheld) = (instance.diverged(), instance.withheld());
+    Ok(Replayed { report, failure, diverged, withheld, last_call })
 }
 
 #[cfg(test)]

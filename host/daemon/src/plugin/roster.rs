@@ -2,20 +2,29 @@
 //! off, and what each was granted — what an administrator decided, apart from
 //! what is running.
 //!
-//! It is one document of the store (JSON, kept revision by revision). Entries
+//! It is one document of the store: TOML in which what is secret is sealed
+//! ([`super::vault`]), and of which no past is kept: a secret that was taken
+//! back is nowhere. Entries
 //! of the configuration file are applied to it when they are new or were
 //! changed there; after that the console may change them too, and the last
 //! word counts. Pure: files, threads and the store are [`super::manager`]'s.
 
 use crate::config::{PluginGrant, conflict};
 use crate::plugin::permission::Digest;
-use evenkeel_core::settings::forms::Kind;
+use crate::plugin::vault;
+use evenkeel_core::settings::forms::{Chain, Kind, Step};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// Name of the document in the store.
-pub const DOCUMENT: Kind = Kind::first("plugins");
+/// The document in the store. In its first form secrets stood in plain.
+pub const DOCUMENT: Kind = Kind {
+    name: "plugins",
+    chain: Chain {
+        steps: &[Step { forward: vault::forward, back: vault::back }],
+        names: &["entries", "provisioned", "decisions", vault::SEALED],
+    },
+};
 /// Most plugins, running or not.
 pub const ENTRIES_MAX: usize = 64;
 /// A new version that is quarantined within this time is taken back, ms.
@@ -123,6 +132,20 @@ impl Roster {
     /// Why it cannot be read.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
+    }
+
+    /// What was decided about trust, from the document as it is kept: nothing
+    /// of that is sealed.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn decisions_of(kept: &str) -> Result<Decisions, toml::de::Error> {
+        #[derive(Deserialize)]
+        struct Part {
+            #[serde(default)]
+            decisions: Decisions,
+        }
+        toml::from_str(kept).map(|part: Part| part.decisions)
     }
 
     /// The document.
@@ -337,6 +360,15 @@ mod tests {
         assert!(refused.to_string().contains("one producer"), "{refused}");
         roster.with(entry("a", "ups.0.battery", Source::Shipped)).expect("its own place");
         roster.with(entry("b", "", Source::Shipped)).expect("publishes nothing");
+    }
+
+    #[test]
+    fn there_are_only_so_many() {
+        let with = |roster: &Roster, n| roster.with(entry(&format!("p{n}"), "", Source::Shipped));
+        let full = (0..ENTRIES_MAX).fold(Roster::default(), |r, n| with(&r, n).expect("room"));
+        assert_eq!(with(&full, ENTRIES_MAX), Err(RosterError::Full));
+        with(&full, 0).expect("a change of one that is there");
+        with(&full.without("p0").expect("known"), ENTRIES_MAX).expect("room again");
     }
 
     #[test]

@@ -279,9 +279,9 @@ fn session(
     rested: &mut Nanos,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let name = slot.who.name.clone();
-    let begun = clock::now();
+    let (begun, before) = (clock::now(), budget::thread_cpu());
     slot.board.calling(begun);
-    let mut instance = Instance::new(
+    let made = Instance::new(
         package,
         &Surroundings {
             who: slot.who.clone(),
@@ -293,12 +293,23 @@ fn session(
             meter: slot.board.meter(),
             call_max: shared.call_max,
         },
-    )?;
-    instance.start(&slot.plugin.settings, previous)?;
+    );
+    let made = made.and_then(|mut instance| {
+        instance.start(&package.told, previous)?;
+        Ok(instance)
+    });
+    let cpu = budget::thread_cpu().since(before);
+    let mut instance = match made {
+        Ok(instance) => instance,
+        Err(failure) => {
+            slot.board.used(cpu);
+            return Err(failure);
+        }
+    };
     let us = clock::now().since(begun).0 / 1_000;
     info!(plugin = name, points = slot.who.points, "started in {us} µs");
     slot.board.started();
-    slot.board.used(instance.cpu_used());
+    slot.board.used(cpu);
     slot.board.enter(PluginState::Running);
     let version = package.manifest.version.clone();
     // Who hears of it may ask at once.
@@ -306,7 +317,9 @@ fn session(
     (shared.events)(Event::PluginStarted { name, version });
     serve(slot, &mut instance, shared, rested)?;
     slot.board.calling(clock::now());
-    instance.save()
+    let state = instance.save();
+    slot.board.used(instance.cpu_used());
+    state
 }
 
 /// Wakes the plugin when it is time, and hands it what others want from it in

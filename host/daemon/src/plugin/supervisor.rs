@@ -5,6 +5,7 @@
 use crate::caps::Services;
 use crate::clock;
 use crate::config::Config;
+use crate::failure::chain;
 use crate::plugin::budget::CALL_MAX;
 use crate::plugin::compile::Compiler;
 #[cfg(feature = "compiler")]
@@ -13,16 +14,22 @@ use crate::plugin::engine::{self, EngineError};
 use crate::plugin::library::Library;
 use crate::plugin::manager::Manager;
 use crate::plugin::report::Report;
-use crate::plugin::roster::Roster;
+use crate::plugin::roster::{DOCUMENT, Roster};
 use crate::plugin::slot::{Shared, Slot};
 use crate::plugin::surplus::Surplus;
 use crate::plugin::trusted::Places;
+use crate::plugin::vault::Vault;
 use crate::plugin::world::World;
 use crate::plugin_admin::{
     AdminError, BundleInfo, KeyInfo, PluginAdmin, PluginDetail, Reply, Wanted,
 };
+<<<<<<< HEAD
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use crate::upses::Source;
+=======
+use crate::plugin_status::{PluginList, PluginStatus};
+use crate::store::Store;
+>>>>>>> 676b1c2 (plugin: secret settings are not told or recorded, computed with, and sealed where they are kept)
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
@@ -50,6 +57,20 @@ pub trait RosterStore: Send {
     /// # Errors
     /// Why it is not.
     fn save(&self, text: &str) -> Result<(), String>;
+}
+
+/// The roster as a settings document of the store, without a past.
+pub struct RosterIn(pub Arc<Store>);
+
+impl RosterStore for RosterIn {
+    fn load(&self) -> Result<Option<String>, String> {
+        let kept = self.0.settings(&DOCUMENT).map_err(|e| chain(&e))?;
+        Ok(kept.into_iter().next().map(|revision| revision.text))
+    }
+
+    fn save(&self, text: &str) -> Result<(), String> {
+        self.0.keep_settings_alone(&DOCUMENT, text).wait().map_err(|e| chain(&e))
+    }
 }
 
 /// Time that a plugin gets to return from the running call when it is stopped.
@@ -139,6 +160,7 @@ impl Supervisor {
             places: Places::new(&config.trust_dir, &config.data_dir),
             library: Library::new(&config.plugin_dir, &config.data_dir),
             store,
+            vault: Vault::of_device(&config.data_dir),
             roster: Roster::default(),
             slots: slots.clone(),
             running: BTreeMap::new(),

@@ -8,9 +8,16 @@
 //! bindings' traits have to be implemented for it ([`heard`]), so no interface
 //! and no function can be forgotten.
 //!
-//! What is recorded can be sensitive: what came from the network, values of
-//! the plugin's store, digests that were computed with a secret. Recordings are
-//! files of the daemon's user alone. A password is never in one.
+//! What is recorded can be sensitive: what came from the network, values of the
+//! plugin's store, the value of a command. Recordings are files of the daemon's
+//! user alone, until an administrator hands one out. Three things are in none:
+//! - secret settings and granted secrets: the plugin is not told them, so that
+//!   they pass neither place ([`crate::plugin::load::Package::told`]). Settings
+//!   of a driver of 0.1 that has no schema are told and recorded, all of them;
+//! - what was [computed](Tape::withheld) with a secret, from which a weak one
+//!   could be guessed: zeros stand for it, and behind the first of them a
+//!   replay may take another course, which it says;
+//! - the [password](masked) of somebody who signs in.
 //!
 //! A recording begins with the start of the instance: one that began in the
 //! middle could not be repeated. Of a long one beginning and end are kept
@@ -131,6 +138,8 @@ struct Player {
     /// Calls that are missing in front of what is played now.
     gap: Option<u64>,
     diverged: Option<String>,
+    /// Answers that were zeros instead of what was computed with a secret.
+    withheld: u64,
 }
 
 impl Default for Tape {
@@ -143,7 +152,7 @@ impl Tape {
     /// A tape that gives the recorded answers.
     #[must_use]
     pub const fn playing(bytes: Vec<u8>) -> Self {
-        Self(Mode::Playing(Player { bytes, at: 0, gap: None, diverged: None }))
+        Self(Mode::Playing(Player { bytes, at: 0, gap: None, diverged: None, withheld: 0 }))
     }
 
     /// What was recorded, and what is missing; nothing when it is played.
@@ -163,6 +172,16 @@ impl Tape {
         match &self.0 {
             Mode::Recording(_) => None,
             Mode::Playing(player) => player.diverged.as_deref(),
+        }
+    }
+
+    /// Answers so far that the plugin did not get as they were, because they
+    /// were computed with a secret.
+    #[must_use]
+    pub const fn withheld_count(&self) -> u64 {
+        match &self.0 {
+            Mode::Recording(_) => 0,
+            Mode::Playing(player) => player.withheld,
         }
     }
 
@@ -204,11 +223,41 @@ impl Tape {
 
     /// The host's answer to `call`: made and recorded, or as it was recorded.
     fn host<R: Serialize + DeserializeOwned>(&mut self, call: &str, make: impl FnOnce() -> R) -> R {
+        self.answer(call, make, |answer| bytes(answer))
+    }
+
+    /// [`host`](Self::host) for bytes that were computed with a secret: so many
+    /// zeros are recorded in their place.
+    fn withheld<E, T>(
+        &mut self,
+        call: &str,
+        make: impl FnOnce() -> Result<Result<Vec<u8>, E>, T>,
+    ) -> Result<Result<Vec<u8>, E>, T>
+    where
+        E: Serialize + DeserializeOwned,
+        T: Serialize + DeserializeOwned,
+    {
+        let answer = self.answer(call, make, |answer| match answer {
+            Ok(Ok(computed)) => bytes(&Ok::<_, T>(Ok::<_, E>(vec![0_u8; computed.len()]))),
+            told => bytes(told),
+        });
+        if let (Mode::Playing(player), Ok(Ok(_))) = (&mut self.0, &answer) {
+            player.withheld += 1;
+        }
+        answer
+    }
+
+    /// The answer to `call`, of which `said` is recorded.
+    fn answer<R: DeserializeOwned>(
+        &mut self,
+        call: &str,
+        make: impl FnOnce() -> R,
+        said: impl FnOnce(&R) -> Vec<u8>,
+    ) -> R {
         match &mut self.0 {
             Mode::Recording(reel) => {
                 let answer = make();
-                // These are plain data, which always can be written.
-                let bytes = postcard::to_allocvec(&answer).unwrap_or_default();
+                let bytes = said(&answer);
                 let entry = Entry::Host { call: call.to_owned(), answer: bytes };
                 reel.push(&entry.bytes(), false);
                 answer
@@ -263,10 +312,14 @@ impl Player {
 }
 
 impl Entry {
-    // These are plain data, which always can be written.
     fn bytes(&self) -> Vec<u8> {
-        postcard::to_allocvec(self).unwrap_or_default()
+        bytes(self)
     }
+}
+
+/// Entries and answers are plain data, which always can be written.
+fn bytes(data: &impl Serialize) -> Vec<u8> {
+    postcard::to_allocvec(data).unwrap_or_default()
 }
 
 fn take(bytes: &[u8], at: &mut usize) -> Option<Entry> {
@@ -306,6 +359,17 @@ impl<T> Taped<'_, T> {
     ) -> wasmtime::Result<R> {
         let host = &mut *self.host;
         let made = self.tape.host(call, || make(host).map_err(|e| e.root_cause().to_string()));
+        made.map_err(wasmtime::Error::msg)
+    }
+
+    /// The same for what is computed with a secret.
+    fn withheld<E: Serialize + DeserializeOwned>(
+        &mut self,
+        call: &str,
+        make: impl FnOnce(&mut T) -> wasmtime::Result<Result<Vec<u8>, E>>,
+    ) -> wasmtime::Result<Result<Vec<u8>, E>> {
+        let host = &mut *self.host;
+        let made = self.tape.withheld(call, || make(host).map_err(|e| e.root_cause().to_string()));
         made.map_err(wasmtime::Error::msg)
     }
 }

@@ -215,6 +215,16 @@ struct Shared {
     settled: watch::Sender<u64>,
 }
 
+/// Revisions of a settings document on their way to the disk.
+struct SettingsChange {
+    what: &'static str,
+    unix_ms: u64,
+    /// The last is in force.
+    texts: Vec<String>,
+    /// Nothing of before stays.
+    alone: bool,
+}
+
 enum Job {
     Event {
         event: Event,
@@ -231,13 +241,7 @@ enum Job {
         record: Option<Vec<u8>>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
-    Settings {
-        what: &'static str,
-        unix_ms: u64,
-        /// The last is in force.
-        texts: Vec<String>,
-        ack: oneshot::Sender<Result<(), StoreError>>,
-    },
+    Settings(SettingsChange, oneshot::Sender<Result<(), StoreError>>),
     Told {
         notifier: String,
         last: Option<u64>,
@@ -386,10 +390,20 @@ impl Store {
     /// last one, before it the same for older programs ([`Kind`]), and record
     /// that it is in force.
     pub fn keep_settings(&self, kind: &Kind, text: &str) -> Ack<()> {
+        self.change_settings(kind, text, false)
+    }
+
+    /// [`keep_settings`](Self::keep_settings), and forget every revision before:
+    /// for a document in which something was that is to be gone.
+    pub fn keep_settings_alone(&self, kind: &Kind, text: &str) -> Ack<()> {
+        self.change_settings(kind, text, true)
+    }
+
+    fn change_settings(&self, kind: &Kind, text: &str, alone: bool) -> Ack<()> {
         let (ack, done) = oneshot::channel();
         let (what, texts) = (kind.name, kind.chain.texts(text));
         let unix_ms = crate::clock::unix_ms();
-        self.send_or_refuse(Job::Settings { what, unix_ms, texts, ack });
+        self.send_or_refuse(Job::Settings(SettingsChange { what, unix_ms, texts, alone }, ack));
         Ack(done)
     }
 
@@ -435,7 +449,7 @@ impl Store {
     }
 
     /// The revisions of a settings document as they were kept, newest first.
-    fn revisions(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
+    pub(crate) fn revisions(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
         let rows = self.shared.read(|read| {
             let Some(table) = table::open(read, table::SETTINGS)? else { return Ok(Vec::new()) };
             let rows = table.range((what, 0)..=(what, u64::MAX))?.rev();
@@ -726,6 +740,23 @@ mod tests {
         let told = store.events(None, 99).into_iter().map(|e| e.event);
         let told = told.filter(|e| matches!(e, Event::SettingsInForce { .. })).count();
         assert_eq!(told, 6, "a document that stays is no news");
+    }
+
+    #[test]
+    fn settings_that_are_kept_alone_have_no_past() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        let (x, y) = (Kind::first("x"), Kind::first("y"));
+        for text in ["a", "b"] {
+            store.keep_settings(&x, text).wait().expect("on the disk");
+            store.keep_settings(&y, text).wait().expect("on the disk");
+        }
+        store.keep_settings_alone(&x, "c").wait().expect("on the disk");
+        let texts = |kind: &Kind| {
+            let kept = store.revisions(kind.name).expect("readable");
+            kept.into_iter().map(|revision| revision.text).collect::<Vec<_>>()
+        };
+        assert_eq!((texts(&x), texts(&y)), (vec!["c".to_owned()], vec!["b".into(), "a".into()]));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use super::budget::{Room, Size};
 use super::open::Opened;
 use super::wear::{Book, Class, Counts, Meter};
 use super::{
-    Health, Job, LATEST_MAX, Limits, Revision, Shared, StoreError, StoredEvent, audit, document,
-    fault, history, jobs, kv, lock, relief, table,
+    Health, Job, LATEST_MAX, Limits, Revision, SettingsChange, Shared, StoreError, StoredEvent,
+    audit, document, fault, history, jobs, kv, lock, relief, table,
 };
 use crate::clock;
 use crate::failure::chain;
@@ -75,7 +75,7 @@ struct Group {
     events: VecDeque<StoredEvent>,
     history: Vec<history::Change>,
     users: Vec<(String, Option<Vec<u8>>)>,
-    settings: Vec<(&'static str, u64, Vec<String>)>,
+    settings: Vec<SettingsChange>,
     told: Vec<(String, Option<u64>)>,
     discharges: Vec<super::discharge::Encoded>,
     shelves: Vec<(String, kv::Change)>,
@@ -190,8 +190,8 @@ impl Writer {
                 group.users.push((name, record));
                 group.acks.push(ack);
             }
-            Job::Settings { what, unix_ms, texts, ack } => {
-                group.settings.push((what, unix_ms, texts));
+            Job::Settings(change, ack) => {
+                group.settings.push(change);
                 group.acks.push(ack);
             }
             Job::Told { notifier, last, ack } => {
@@ -397,10 +397,9 @@ impl Writer {
         });
         let documents = documents.collect::<Result<_, _>>()?;
         let mut revisions = Vec::new();
-        for (what, unix_ms, texts) in &group.settings {
-            let most = self.limits.revisions;
-            let revision = write_settings(&write, what, *unix_ms, texts, most, &mut payload)?;
-            revisions.extend(revision.map(|revision| ((*what).to_owned(), revision)));
+        for change in &group.settings {
+            let revision = write_settings(&write, change, self.limits.revisions, &mut payload)?;
+            revisions.extend(revision.map(|revision| (change.what.to_owned(), revision)));
         }
         let most = self.limits.audit;
         let audit = self.ledger.write(&write, key.as_deref(), group.seal, most, &mut payload)?;
@@ -583,12 +582,12 @@ fn write_events(
 /// same as the last one there.
 fn write_settings(
     write: &WriteTransaction,
-    what: &str,
-    unix_ms: u64,
-    texts: &[String],
+    SettingsChange { what, unix_ms, texts, alone }: &SettingsChange,
     most: u64,
     payload: &mut Counts,
 ) -> Result<Option<u64>, redb::Error> {
+    let (what, unix_ms) = (*what, *unix_ms);
+    let most = if *alone { texts.len() as u64 } else { most };
     let mut table = write.open_table(table::SETTINGS)?;
     let mut newest = 0;
     if let Some(row) = table.range((what, 0)..=(what, u64::MAX))?.next_back() {

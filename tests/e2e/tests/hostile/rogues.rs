@@ -66,7 +66,7 @@ pub const ROGUES: [Rogue; 18] = [
     ),
     rogue(
         "h-table",
-        Fails("memory was refused"),
+        Fails("table elements were refused"),
         |r, k| r.polls(k, GROW_TABLE, "(table $t 1 funcref)"),
         NOTHING,
     ),

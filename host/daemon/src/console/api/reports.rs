@@ -26,7 +26,8 @@ pub async fn list(
 }
 
 /// What repeats a failure: `evenkeel-plugin replay` takes it. It may hold what
-/// the plugin received, and never a password.
+/// the plugin received and kept. A secret setting, a granted secret, what was
+/// computed with one, and the password of a sign-in are not in it.
 #[utoipa::path(get, path = "/api/v1/plugins/{id}/reports/{unix_ms}/recording", tag = "plugins",
     params(("id" = String, Path), ("unix_ms" = u64, Path, description = "The report's time")),
     responses(

@@ -2,12 +2,14 @@
 //!
 //! An entry is a file `<data_dir>/cache/<key>.code`: a 32-byte tag, then the
 //! code. The key says what it was compiled from and by what; the tag is
-//! HMAC-SHA-256 (RFC 2104) over key and code under a secret of this device.
+//! HMAC-SHA-256 (RFC 2104) over key and code under a key of this
+//! [device](crate::plugin::device_key).
 //! Code is run without further question, so an entry must be ours: a damaged
 //! one, one of another device and one under another's name are dropped, and the
 //! component is compiled again.
 
 use crate::files;
+use crate::plugin::device_key::{DeviceKey, LEN, NoDeviceKey};
 use crate::plugin::engine;
 use evenkeel_signing::Digest;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -22,9 +24,8 @@ use tracing::warn;
 /// Most bytes of all entries. Some 1.2 MB of code belong to a component of
 /// 300 kB; the configuration allows 64 plugins.
 pub const BYTES_MAX: u64 = 64 << 20;
-/// The secret's file in the data directory.
-pub const SECRET_FILE: &str = "plugin-cache.key";
-const SECRET_LEN: usize = 32;
+/// What the device's secret is used for here.
+const PURPOSE: &str = "evenkeel plugin code 1";
 const TAG_LEN: usize = 32;
 
 /// What code was compiled from, and by what.
@@ -60,20 +61,14 @@ pub enum CacheError {
         source: io::Error,
     },
     /// No secret.
-    #[error("the device's secret in {} can be neither read nor made", path.display())]
-    Secret {
-        /// Its file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Secret(#[from] NoDeviceKey),
 }
 
 /// The entries of one data directory.
 pub struct Cache {
     dir: PathBuf,
-    secret: [u8; SECRET_LEN],
+    secret: [u8; LEN],
     bytes_max: u64,
     write: fn(&Path, &[u8]) -> io::Result<()>,
     /// Held while an entry is written: there is one name for the fresh file.
@@ -89,8 +84,7 @@ impl Cache {
         let dir = data_dir.join("cache");
         files::private_dir(&dir)
             .map_err(|source| CacheError::Directory { path: dir.clone(), source })?;
-        let path = data_dir.join(SECRET_FILE);
-        let secret = secret(&path).map_err(|source| CacheError::Secret { path, source })?;
+        let secret = DeviceKey::open(data_dir)?.of(PURPOSE);
         let write = |path: &Path, bytes: &[u8]| files::write_private(path, bytes);
         Ok(Self { dir, secret, bytes_max: BYTES_MAX, write, writing: Mutex::default() })
     }
@@ -166,30 +160,10 @@ impl Cache {
     }
 }
 
-/// The secret in `path`, made at the first call. One that has been damaged is
-/// replaced: all entries are then foreign, and are made again.
-fn secret(path: &Path) -> io::Result<[u8; SECRET_LEN]> {
-    let mut bytes = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(SECRET_LEN as u64 + 1).read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error),
-    };
-    if let Ok(secret) = bytes.as_slice().try_into() {
-        return Ok(secret);
-    }
-    if !bytes.is_empty() {
-        warn!("{} is damaged and replaced; plugins are compiled again", path.display());
-    }
-    let mut secret = [0; SECRET_LEN];
-    getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    files::write_private(path, secret)?;
-    Ok(secret)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::device_key::SECRET_FILE;
     use std::os::unix::fs::PermissionsExt as _;
 
     fn cache() -> (tempfile::TempDir, Cache) {

@@ -104,6 +104,7 @@ impl Reporter {
             cpu_us: state.budget.cpu_used().0 / 1_000,
             log: state.log.lines().iter().map(ToString::to_string).collect(),
             gap,
+            repeats: 0,
         };
         if let Err(error) = reports.keep(report, &tape) {
             warn!(plugin = self.who.name, "its failure is not kept, check the disk: {error}");
@@ -138,10 +139,8 @@ fn failure(state: &State, call: &'static str, error: &wasmtime::Error) -> Failur
     if !frames.is_empty() {
         detail.push_str(&format!(" in {}", frames.join(" ← ")));
     }
-    if state.limiter.refused() > 0 {
-        let (refused, max) = (state.limiter.refused(), state.limiter.bytes_max());
-        detail
-            .push_str(&format!(" (memory was refused {refused} times; its limit is {max} bytes)"));
+    if let Some(refusals) = state.limiter.refusals() {
+        detail.push_str(&format!(" ({refusals})"));
     }
     Failure::Trapped { call, detail: one_line(&detail, 800) }
 }

@@ -71,6 +71,7 @@ pub(super) fn state(package: &Package, around: &Surroundings, tape: Tape) -> Sta
     let site = Site {
         who: &around.who,
         grants: &package.granted.grants,
+        kv_bytes: package.granted.kv_bytes,
         log: &around.log,
         meter: &around.meter,
         stop: &around.stop,

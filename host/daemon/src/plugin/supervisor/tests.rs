@@ -9,6 +9,8 @@ use evenkeel_core::points::Quality;
 use evenkeel_signing::PluginManifest;
 use std::time::Instant;
 
+mod secrets;
+
 struct Running {
     supervisor: Supervisor,
     kept: Kept,
@@ -30,9 +32,18 @@ fn run_config(fixture: Fixture, plugins: Vec<PluginGrant>) -> Running {
 }
 
 fn run_within(fixture: Fixture, plugins: Vec<PluginGrant>, call_max: Nanos) -> Running {
+    run_with(fixture, plugins, call_max, Services::default())
+}
+
+fn run_with(
+    fixture: Fixture,
+    plugins: Vec<PluginGrant>,
+    call_max: Nanos,
+    services: Services,
+) -> Running {
     let dir = fixture.dir.path();
     let config = fixture::config(dir, plugins);
-    let (services, events) = (Services::default(), Arc::new(Mutex::new(Vec::new())));
+    let events = Arc::new(Mutex::new(Vec::new()));
     let hub = Arc::clone(&services.hub);
     let (kept, store) = (Arc::clone(&events), Kept::default());
     let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
@@ -84,6 +95,18 @@ fn without_a_surplus_a_plugin_that_computes_gets_a_fifth_of_a_core() {
     running.wait("polled often", |s| s.polls >= polls + 8);
     let used = u128::from(running.status().cpu_ms - before);
     assert!(used * 4 < begun.elapsed().as_millis(), "{used} ms of {:?}", begun.elapsed());
+}
+
+#[test]
+fn the_processor_time_of_starts_that_fail_is_counted() {
+    // Some 100 ms.
+    let start = "(local $n i32) (loop $l
+            (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1)))
+                (i32.const 60000000))))
+        unreachable";
+    let running = run(&Guest { start, ..IDLE });
+    let status = running.wait("failed", |s| s.traps >= 1);
+    assert!(status.cpu_ms >= 10, "{} ms", status.cpu_ms);
 }
 
 #[test]

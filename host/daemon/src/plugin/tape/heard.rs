@@ -64,12 +64,14 @@ macro_rules! taped_trappable {
     };
 }
 
-/// The same for a resource: the function that opens one, its methods, and its
-/// end. The number of a handle stands for the thing.
+/// The same for a resource: the function that opens one, its methods, those
+/// that compute with a secret, and its end. The number of a handle stands for
+/// the thing.
 macro_rules! taped_resource {
     ($type:ty: $bound:path, $resource:ident or $error:ty {
         static fn $open:ident($($opened:ident: $opening:ty),*);
         $(fn $name:ident($($arg:ident: $argument:ty),*) -> $answer:ty;)*
+        $(withheld fn $secret:ident($($given:ident: $giving:ty),*);)*
     }) => {
         impl $bound for Taped<'_, $type> {
             fn $open(
@@ -91,6 +93,15 @@ macro_rules! taped_resource {
             ) -> wasmtime::Result<Result<$answer, $error>> {
                 let call = concat!(stringify!($resource), ".", stringify!($name));
                 self.trappable(call, |host| <$type as $bound>::$name(host, resource, $($arg),*))
+            })*
+
+            $(fn $secret(
+                &mut self,
+                resource: Resource<$resource>,
+                $($given: $giving),*
+            ) -> wasmtime::Result<Result<Vec<u8>, $error>> {
+                let call = concat!(stringify!($resource), ".", stringify!($secret));
+                self.withheld(call, |host| <$type as $bound>::$secret(host, resource, $($given),*))
             })*
 
             fn drop(&mut self, resource: Resource<$resource>) -> wasmtime::Result<()> {
@@ -182,8 +193,8 @@ taped_trappable! { Crypto: crypto::Host {
 }}
 taped_resource! { Crypto: crypto::HostSecret, Secret or crypto::Error {
     static fn open(name: String);
-    fn hmac(algorithm: u32, data: Vec<u8>) -> Vec<u8>;
-    fn digest(algorithm: u32, before: Vec<u8>, after: Vec<u8>) -> Vec<u8>;
+    withheld fn hmac(algorithm: u32, data: Vec<u8>);
+    withheld fn digest(algorithm: u32, before: Vec<u8>, after: Vec<u8>);
 }}
 
 taped_trappable! { NetClient: net_client::Host {
