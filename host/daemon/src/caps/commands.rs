@@ -7,8 +7,8 @@
 //! ([`crate::grants::CommandPattern`]). A plugin learns nothing of commands
 //! that it may not give.
 
-use super::bucket::Bucket;
 use super::meter::{Meter, Way};
+use super::rates::{Rates, WRITTEN};
 use super::{Site, Who};
 use crate::clock;
 use crate::commands::{Announced, CommandError, Offer, Parameter, Switchboard};
@@ -32,10 +32,6 @@ pub const DESCRIPTION_MAX: usize = 200;
 pub const WORDS_MAX: usize = 32;
 /// Longest text that a command takes, bytes.
 pub const TEXT_MAX: u32 = 256;
-/// Commands that one plugin may give at once.
-pub const BURST: u32 = 20;
-/// Afterwards, one per this time: each is an event in the store.
-pub const INTERVAL: Nanos = Nanos::from_secs(1);
 
 /// A driver's side.
 #[derive(Debug)]
@@ -146,7 +142,7 @@ pub struct Commands {
     who: Who,
     switchboard: Arc<Switchboard>,
     allowed: Vec<CommandPattern>,
-    bucket: Bucket,
+    rates: Arc<Rates>,
     meter: Arc<Meter>,
 }
 
@@ -158,7 +154,7 @@ impl Commands {
             who: site.who.clone(),
             switchboard: Arc::clone(&site.services.commands),
             allowed: site.grants.commands.values().flatten().cloned().collect(),
-            bucket: Bucket::new(BURST, INTERVAL, clock::now()),
+            rates: Arc::clone(&site.services.rates),
             meter: Arc::clone(site.meter),
         }
     }
@@ -177,6 +173,30 @@ impl Commands {
             return Some(wit::Error { code: 1, detail: super::one_line(&detail, 400) });
         }
         None
+    }
+}
+
+impl Commands {
+    fn run_at(
+        &self,
+        target: &str,
+        name: &str,
+        value: Option<&str>,
+        now: Nanos,
+    ) -> Result<(), wit::Error> {
+        if let Some(refused) = self.refuse(target, name) {
+            return Err(refused);
+        }
+        if !self.rates.write(&self.who.name, now) {
+            let (most, minutes) = (WRITTEN.most, WRITTEN.every.as_millis() / 60_000);
+            let detail = format!("more than {most} commands at once and one in {minutes} min");
+            self.meter.refuse("command quota", &detail, now);
+            return Err(wit::Error { code: CommandError::Busy.code(), detail });
+        }
+        let who = format!("plugin {}", self.who.name);
+        self.switchboard
+            .run(&who, target, name, value)
+            .map_err(|error| wit::Error { code: error.code(), detail: error.to_string() })
     }
 }
 
@@ -206,18 +226,7 @@ impl wit::Host for Commands {
     ) -> Result<(), wit::Error> {
         let len = target.len() + name.len() + value.as_ref().map_or(0, String::len);
         self.meter.sent(Way::Host, len);
-        if let Some(refused) = self.refuse(&target, &name) {
-            return Err(refused);
-        }
-        if !self.bucket.admit(clock::now()) {
-            let detail = format!("more than {BURST} commands at once and one a second");
-            self.meter.refuse("command quota", &detail, clock::now());
-            return Err(wit::Error { code: CommandError::Busy.code(), detail });
-        }
-        let who = format!("plugin {}", self.who.name);
-        self.switchboard
-            .run(&who, &target, &name, value.as_deref())
-            .map_err(|error| wit::Error { code: error.code(), detail: error.to_string() })
+        self.run_at(&target, &name, value.as_deref(), clock::now())
     }
 }
 
@@ -307,7 +316,25 @@ mod tests {
     fn a_flood_of_commands_is_busy() {
         let (_offers, mut commands) = granted(&["ups.0:*"]);
         let tried = (0..100).filter(|_| code(&mut commands, "ups.0", "beeper.toggle") == Some(4));
-        assert!(tried.count() <= BURST as usize + 1);
+        assert!(tried.count() <= WRITTEN.most as usize + 1);
         assert_eq!(code(&mut commands, "ups.0", "beeper.toggle"), Some(5));
+    }
+
+    #[test]
+    fn a_day_of_commands_is_the_rate_however_often_the_plugin_falls() {
+        let mut here = Place::default();
+        here.grants.commands.insert("ups".into(), vec!["ups.0:*".parse().expect("a pattern")]);
+        let mut offers = Offers::new(&here.site());
+        offers.announce(vec![offer("beeper.toggle", types::Parameter::None)]).expect("accepted");
+        let day = (0..86_400).filter(|s| {
+            // A new instance each time: nothing is forgotten with the old one.
+            let commands = Commands::new(&here.site());
+            let done = commands.run_at("ups.0", "beeper.toggle", None, Nanos::from_secs(*s));
+            // The driver of this test does not run: admitted, and it failed.
+            done.expect_err("not done").code == 4
+        });
+        let most = u64::from(WRITTEN.most) + 86_400_000 / WRITTEN.every.as_millis();
+        let given = day.count() as u64;
+        assert!((most - 1..=most).contains(&given), "{given} of {most}");
     }
 }

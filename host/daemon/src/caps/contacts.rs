@@ -194,7 +194,8 @@ impl Contacts {
         // What does not answer would be switched some time, perhaps long after
         // it was wanted.
         let (index, _) = self.device(&at, now)?;
-        if !self.rates.spend(&at.to_string(), SWITCHES, now) {
+        let switches = self.rates.spend(&at.to_string(), SWITCHES, now);
+        if !(switches && self.rates.write(&self.who.name, now)) {
             return Err(ContactError::Switches { at });
         }
         let switch =

@@ -187,7 +187,8 @@ impl Events {
             return Err(EventsError::Severity { limit: self.raise });
         }
         let store = self.store.as_ref().ok_or(EventsError::NoStore)?;
-        if !self.rates.spend(&format!("events of {}", self.name), RAISES, now) {
+        let raises = self.rates.spend(&format!("events of {}", self.name), RAISES, now);
+        if !(raises && self.rates.write(&self.name, now)) {
             return Err(EventsError::Raises);
         }
         store.record(Event::PluginSaid {

@@ -50,7 +50,7 @@ impl NetServer {
     /// The connections of this plugin's listeners.
     #[must_use]
     pub fn new(site: &Site<'_>) -> Self {
-        let connections = site.services.servers.connections_of(site.inbox);
+        let connections = site.services.servers.connections_of(&site.who.name);
         Self { connections, meter: Arc::clone(site.meter) }
     }
 }

@@ -15,6 +15,13 @@ pub struct Rate {
     pub every: Nanos,
 }
 
+/// What one plugin may have written into the store by what it does, whatever
+/// that is (events of its own, commands, switched outputs), beside what it keeps
+/// itself ([`super::kv`]): each is an event, and a commit costs the flash some
+/// 24 KiB of tree pages. So a plugin that does it without pause wears the flash
+/// by 36 MB a day.
+pub const WRITTEN: Rate = Rate { most: 60, every: Nanos::from_secs(60) };
+
 /// Budgets by what they are for. What is named is named by an administrator
 /// (plugins, granted contacts), so their number is bounded.
 #[derive(Debug, Default)]
@@ -28,6 +35,11 @@ impl Rates {
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Budget::new(rate.most, rate.every);
         budgets.entry(what.to_owned()).or_insert_with(fresh).spend(now)
+    }
+
+    /// Spend one of what `plugin` may have [`WRITTEN`].
+    pub fn write(&self, plugin: &str, now: Nanos) -> bool {
+        self.spend(&format!("written by {plugin}"), WRITTEN, now)
     }
 }
 

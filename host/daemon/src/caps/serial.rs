@@ -7,9 +7,9 @@
 pub mod line;
 
 use super::Site;
-use super::bucket::Bucket;
 use super::log::{Level, Log};
 use super::meter::{Beyond, Meter, Way};
+use super::rates::{Rate, Rates};
 use crate::clock;
 use crate::grants::{DevicePath, Named};
 use crate::plugin::bindings::serial::serial as wit;
@@ -33,17 +33,16 @@ pub const BREAK_MS_MAX: u32 = 1_000;
 /// Lowest and highest speed in baud.
 pub const BAUD: core::ops::RangeInclusive<u32> = 50..=921_600;
 
-/// Times that a device may be opened at once. Opening sets DTR and RTS.
-pub const OPENS_BURST: u32 = 10;
-/// Afterwards, once per this time.
-pub const OPENS_INTERVAL: Nanos = Nanos::from_secs(1);
+/// Times that a plugin may open devices. Opening sets DTR and RTS.
+pub const OPENS: Rate = Rate { most: 10, every: Nanos::from_secs(1) };
 
 /// The serial lines of one plugin.
 #[derive(Debug)]
 pub struct Serial {
     log: Log,
     meter: Arc<Meter>,
-    opens: Bucket,
+    name: String,
+    rates: Arc<Rates>,
     lines: Named<DevicePath>,
     table: ResourceTable,
     stop: Arc<Stop>,
@@ -83,8 +82,9 @@ pub enum SerialError {
     Handles,
     /// Opened again and again.
     #[error(
-        "the device was opened more often than {OPENS_BURST} times at once and once a second; \
-        keep the port open, or poll less often"
+        "the device was opened more often than {} times at once and once a second; \
+        keep the port open, or poll less often",
+        OPENS.most
     )]
     Opens,
     /// The line itself.
@@ -138,9 +138,9 @@ impl Serial {
         let (log, stop) = (site.log.clone(), Arc::clone(site.stop));
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
-        let opens = Bucket::new(OPENS_BURST, OPENS_INTERVAL, clock::now());
+        let (name, rates) = (site.who.name.clone(), Arc::clone(&site.services.rates));
         let meter = Arc::clone(site.meter);
-        Self { log, meter, opens, lines: site.grants.serial.clone(), table, stop }
+        Self { log, meter, name, rates, lines: site.grants.serial.clone(), table, stop }
     }
 
     fn port(&self, name: &str, line: &wit::Line) -> Result<Port, SerialError> {
@@ -158,10 +158,9 @@ impl Serial {
         call: impl FnOnce(A, &mut Line, &Stop) -> Result<T, LineError>,
     ) -> wasmtime::Result<Result<T, wit::Error>> {
         let port = self.table.get_mut(port)?;
-        let mut opening = Opening { quota: &mut self.opens, log: &self.log };
+        let opening = Opening { plugin: &self.name, rates: &self.rates, log: &self.log };
         let stop = &self.stop;
-        let done =
-            asked.and_then(|asked| port.with_line(&mut opening, |line| call(asked, line, stop)));
+        let done = asked.and_then(|asked| port.with_line(&opening, |line| call(asked, line, stop)));
         Ok(self.meter.noted(done).map_err(Into::into))
     }
 
@@ -283,13 +282,14 @@ impl wit::HostPort for Serial {
 
 /// What opening a device draws on.
 struct Opening<'a> {
-    quota: &'a mut Bucket,
+    plugin: &'a str,
+    rates: &'a Rates,
     log: &'a Log,
 }
 
 impl Opening<'_> {
-    fn open(&mut self, path: &Path, settings: &Settings) -> Result<Line, SerialError> {
-        if !self.quota.admit(clock::now()) {
+    fn open(&self, path: &Path, settings: &Settings) -> Result<Line, SerialError> {
+        if !self.rates.spend(&format!("serial lines of {}", self.plugin), OPENS, clock::now()) {
             return Err(SerialError::Opens);
         }
         let line = Line::open(path, settings)?;
@@ -303,7 +303,7 @@ impl Port {
     /// closed, so that the next call opens whatever is there then.
     fn with_line<T>(
         &mut self,
-        opening: &mut Opening<'_>,
+        opening: &Opening<'_>,
         call: impl FnOnce(&mut Line) -> Result<T, LineError>,
     ) -> Result<T, SerialError> {
         let mut line = match self.line.take() {
@@ -485,7 +485,7 @@ mod tests {
     fn opening_in_a_loop_is_quota() {
         let far = Far::answer(Pty::new(), |_| b"(208.4\r".to_vec());
         let mut serial = serial(&far.path);
-        for _ in 0..OPENS_BURST {
+        for _ in 0..OPENS.most {
             let port = open(&mut serial);
             ask(&mut serial, &port).expect("a reply");
             serial.drop(port).expect("known");
@@ -495,9 +495,25 @@ mod tests {
         // What it opened once, it may use as often as it likes.
         let mut serial = super::tests::serial(&far.path);
         let port = open(&mut serial);
-        for _ in 0..3 * OPENS_BURST {
+        for _ in 0..3 * OPENS.most {
             ask(&mut serial, &port).expect("a reply");
         }
+    }
+
+    #[test]
+    fn a_new_instance_opens_no_more_than_the_one_before_left() {
+        let far = Far::answer(Pty::new(), |_| b"(208.4\r".to_vec());
+        let mut here = Place::default();
+        let path = far.path.display().to_string().parse().expect("a path");
+        here.grants.serial.insert("ups".into(), path);
+        let opened = (0..2 * OPENS.most).filter(|_| {
+            let mut serial = Serial::new(&here.site());
+            let port = open(&mut serial);
+            ask(&mut serial, &port).is_ok()
+        });
+        // A second may pass meanwhile.
+        let opened = opened.count() as u32;
+        assert!((OPENS.most..2 * OPENS.most).contains(&opened), "{opened}");
     }
 
     #[test]

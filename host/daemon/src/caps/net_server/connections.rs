@@ -263,6 +263,26 @@ mod tests {
         assert!(connections.is_empty());
     }
 
+    #[tokio::test]
+    async fn of_the_senders_of_datagrams_the_one_that_was_quiet_for_longest_is_forgotten() {
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
+        let (connections, listener) = (Connections::default(), Arc::from("a"));
+        let peer = |n: usize| SocketAddr::from(([192, 0, 2, 7], 1_000 + n as u16));
+        let of = |n| connections.peer(&listener, &socket, peer(n));
+        let ids: Vec<u64> = (0..PEERS_MAX)
+            .map(|n| of(n))
+            .map(|(id, gone)| {
+                assert_eq!(gone, None);
+                id
+            })
+            .collect();
+        assert_eq!(of(0), (ids[0], None), "known, and heard of just now");
+        let (new, gone) = of(PEERS_MAX);
+        assert_eq!(gone, Some(ids[1]));
+        assert_eq!(connections.len(), PEERS_MAX);
+        assert_eq!(of(PEERS_MAX), (new, None));
+    }
+
     #[test]
     fn what_is_sent_unasked_is_bounded_and_ends_with_the_connection() {
         let connections = Arc::new(Connections::default());

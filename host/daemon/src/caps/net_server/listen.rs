@@ -27,8 +27,8 @@ use tracing::{debug, error, info};
 pub struct Servers {
     host: Option<Host>,
     total: Arc<Semaphore>,
-    /// By the address of the plugin's inbox, which is one of its own.
-    plugins: Mutex<HashMap<usize, Arc<Connections>>>,
+    /// By the plugin's id.
+    plugins: Mutex<HashMap<String, Arc<Connections>>>,
 }
 
 #[derive(Debug)]
@@ -58,14 +58,19 @@ pub(super) struct Reached {
 #[derive(Debug)]
 pub struct Listening {
     servers: Arc<Servers>,
-    key: usize,
+    plugin: String,
+    connections: Arc<Connections>,
     tasks: Vec<AbortHandle>,
 }
 
 impl Drop for Listening {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        self.servers.lock().remove(&self.key);
+        let mut plugins = self.servers.lock();
+        // A newer copy of the plugin may listen already.
+        if plugins.get(&self.plugin).is_some_and(|now| Arc::ptr_eq(now, &self.connections)) {
+            plugins.remove(&self.plugin);
+        }
     }
 }
 
@@ -103,11 +108,11 @@ impl Servers {
         notice: Notice,
     ) -> Listening {
         let connections = Arc::<Connections>::default();
-        let key = Arc::as_ptr(inbox).addr();
-        self.lock().insert(key, Arc::clone(&connections));
+        self.lock().insert(plugin.to_owned(), Arc::clone(&connections));
         let gateway = Gateway::new(plugin, inbox);
         let total = Arc::clone(&self.total);
-        let reached = Arc::new(Reached { gateway, connections, total });
+        let reached = Reached { gateway, connections: Arc::clone(&connections), total };
+        let reached = Arc::new(reached);
         let mut tasks = Vec::new();
         for (name, listen) in granted {
             let Some(host) = &self.host else {
@@ -124,17 +129,17 @@ impl Servers {
             };
             tasks.push(host.runtime.spawn(listener.run()).abort_handle());
         }
-        Listening { servers: Arc::clone(self), key, tasks }
+        Listening { servers: Arc::clone(self), plugin: plugin.to_owned(), connections, tasks }
     }
 
-    /// The connections of the plugin with this inbox; none without listeners.
+    /// The connections of the plugin with this id; none without listeners.
     #[must_use]
-    pub fn connections_of(&self, inbox: &Arc<Inbox>) -> Arc<Connections> {
-        self.lock().get(&Arc::as_ptr(inbox).addr()).cloned().unwrap_or_default()
+    pub fn connections_of(&self, plugin: &str) -> Arc<Connections> {
+        self.lock().get(plugin).cloned().unwrap_or_default()
     }
 
     // Whole after every single operation.
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Arc<Connections>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Connections>>> {
         self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -280,5 +285,59 @@ async fn carry(tcp: TcpStream, tls: Option<TlsAcceptor>, admitted: Admitted) {
         Ok(Ok(within)) => stream::run(within, conversation).await,
         Ok(Err(e)) => debug!("connection {}: handshake failed: {e}", conversation.asker.id),
         Err(_) => debug!("connection {}: no handshake in time", conversation.asker.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::{IDLE_TIME, PER_LISTENER_MAX};
+    use super::*;
+    use tokio::time::Instant;
+
+    fn listener(name: &str, reached: &Arc<Reached>) -> Listener {
+        Listener {
+            plugin: "echo".into(),
+            name: name.into(),
+            listen: "tcp://127.0.0.1:502".parse().expect("an address"),
+            data_dir: PathBuf::new(),
+            reached: Arc::clone(reached),
+            notice: Arc::new(|_, _| {}),
+        }
+    }
+
+    /// A plugin of one of these, and what it has of the connections of all.
+    fn reached(total: &Arc<Semaphore>) -> Arc<Reached> {
+        let gateway = Gateway::new("echo", &Arc::default());
+        Arc::new(Reached { gateway, connections: Arc::default(), total: Arc::clone(total) })
+    }
+
+    fn peer(n: usize) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, n as u8], 40_000))
+    }
+
+    #[tokio::test]
+    async fn all_gateways_together_have_so_many_connections() {
+        let total = Arc::clone(&Servers::default().total);
+        let mut held = Vec::new();
+        // Of several plugins, each within its own limits.
+        for _ in 0..TOTAL_MAX / PER_LISTENER_MAX {
+            let full = listener("a", &reached(&total));
+            held.extend((0..PER_LISTENER_MAX).filter_map(|n| full.admit(peer(n))));
+        }
+        assert_eq!(held.len(), TOTAL_MAX);
+        let other = listener("a", &reached(&total));
+        assert!(other.admit(peer(0)).is_none(), "a plugin that has none is refused, too");
+        held.pop();
+        assert!(other.admit(peer(0)).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_for_nothing_ends() {
+        let listener = listener("a", &reached(&Arc::clone(&Servers::default().total)));
+        let admitted = listener.admit(peer(1)).expect("a place");
+        let (near, _far) = tokio::io::duplex(64);
+        let begun = Instant::now();
+        stream::run(near, &admitted.conversation).await;
+        assert_eq!(begun.elapsed().as_secs(), IDLE_TIME.as_secs());
     }
 }

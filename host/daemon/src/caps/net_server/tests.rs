@@ -181,7 +181,7 @@ async fn another_plugin_s_connections_are_out_of_reach() {
     assert_eq!(here.meter.traffic().net_sent, 0);
     assert_eq!(ask(&mut stream, "b").await, "bb", "neither written to nor closed");
     // The same calls of the one whose connection it is.
-    here.inbox = Arc::clone(&running.supervisor.slot("echo").expect("installed").inbox);
+    here.who.name = "echo".into();
     let mut owner = NetServer::new(&here.site());
     owner.send(1, b"own".to_vec()).expect("sent");
     owner.close(1);
