@@ -270,7 +270,7 @@ mod tests {
         let peer = |n: usize| SocketAddr::from(([192, 0, 2, 7], 1_000 + n as u16));
         let of = |n| connections.peer(&listener, &socket, peer(n));
         let ids: Vec<u64> = (0..PEERS_MAX)
-            .map(|n| of(n))
+            .map(&of)
             .map(|(id, gone)| {
                 assert_eq!(gone, None);
                 id

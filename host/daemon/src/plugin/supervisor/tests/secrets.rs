@@ -65,7 +65,7 @@ fn a_driver_of_the_first_version_is_not_told_a_secret_and_no_file_has_it() {
     let recorded = files_now.iter().find(|file| file.extension().is_some_and(|e| e == "rec"));
     assert!(holds(recorded.expect("one"), b"unit"), "the others are there: it is repeated whole");
     running.supervisor.remove("megatec".into()).blocking_recv().expect("answered").expect("gone");
-    assert_eq!(files(&running), [PathBuf::new(); 0], "its recordings go with it");
+    assert!(files(&running).is_empty(), "its recordings go with it");
 }
 
 #[test]
