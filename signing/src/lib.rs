@@ -72,5 +72,5 @@ pub use seal::{SealError, countersign, seal, seal_firmware, seal_keyring, seal_p
 pub use serial::{Serial, SerialError};
 pub use settings::{Choice, SettingError, SettingKind, SettingSpec, SettingValue, check_settings};
 pub use text::{date_utc, is_printable};
-pub use trust::{Accepted, Device, KeyRefusal, RefusedKey, Roots, Trust};
+pub use trust::{Accepted, Device, KeyRefusal, RefusedKey, Roots, SECURITY_STEP_MAX, Trust};
 pub use trust_error::TrustError;

@@ -206,6 +206,18 @@ pub enum Reason {
         /// The highest that proved itself.
         least: u32,
     },
+    /// A security version that no release has.
+    #[error(
+        "its security version is {found}, and {least} has proved itself on this device: no \
+        release skips so many; ask the vendor, and if it is meant so, remove the plugin and \
+        install it anew"
+    )]
+    SecurityTooFar {
+        /// Security version in the manifest.
+        found: u32,
+        /// The highest that proved itself.
+        least: u32,
+    },
     /// A licence gate by somebody else.
     #[error(
         "it decides what the licence permits, and only a key of the platform may sign such a \

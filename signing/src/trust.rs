@@ -11,7 +11,7 @@
 //! | administrator | vendors' keys for plugins | any key, on this device |
 //!
 //! Taking back wins, whoever it comes from. A plugin's security version never
-//! goes below what the keyring demands or what has proved itself here. A development key is known by its
+//! goes below what the keyring demands or what the same signer proved here. A development key is known by its
 //! name or flag and never counts in production.
 //!
 //! After a start the host gives the stored keyring and keys back in the same
@@ -81,8 +81,8 @@ pub struct Trust {
     development: Vec<PublicKey>,
     vendors: Vec<PublicKey>,
     withdrawn: Vec<Withdrawn>,
-    /// By plugin: the security version that proved itself here.
-    proven: BTreeMap<String, u32>,
+    /// By plugin and signer: the security version that proved itself here.
+    proven: BTreeMap<(String, KeyId), u32>,
     /// Follows from all of the above: the keys that count, and those that are
     /// known but do not.
     effective: Keyring,
@@ -289,25 +289,27 @@ impl Trust {
         self.withdrawn.len() < before
     }
 
-    /// Refuse releases of `plugin` below the security version `least` from now
-    /// on. The host calls this when a release has proved itself, not when it is
-    /// installed: until then the one before must be able to come back.
+    /// Refuse releases of `plugin` by `signer` below the security version
+    /// `least` from now on, and those that skip more than
+    /// [`SECURITY_STEP_MAX`]. The host calls this when a release has proved
+    /// itself, not when it is installed: until then the one before must be able
+    /// to come back. What others sign under the same name is not touched.
     ///
     /// # Errors
-    /// [`TrustError::TooMany`] beyond 256 plugins.
-    pub fn raise_floor(&mut self, plugin: &str, least: u32) -> Result<(), TrustError> {
-        if !self.proven.contains_key(plugin) && self.proven.len() >= PROVEN_MAX {
+    /// [`TrustError::TooMany`] beyond 256 plugins and signers.
+    pub fn raise_floor(
+        &mut self,
+        plugin: &str,
+        signer: KeyId,
+        least: u32,
+    ) -> Result<(), TrustError> {
+        let key = (plugin.to_owned(), signer);
+        if !self.proven.contains_key(&key) && self.proven.len() >= PROVEN_MAX {
             return Err(TrustError::TooMany { what: "security versions", max: PROVEN_MAX });
         }
-        let floor = self.proven.entry(plugin.to_owned()).or_default();
+        let floor = self.proven.entry(key).or_default();
         *floor = least.max(*floor);
         Ok(())
-    }
-
-    /// Forget the floor of a plugin that was removed; false when there is none.
-    /// What the keyring demands stays.
-    pub fn forget_floor(&mut self, plugin: &str) -> bool {
-        self.proven.remove(plugin).is_some()
     }
 
     /// The keys that count now.
@@ -549,8 +551,16 @@ impl Trust {
                 return Err(Reason::BelowFloor { found, least, reason });
             }
         }
-        if let Some(&least) = self.proven.get(&manifest.name).filter(|least| found < **least) {
-            return Err(Reason::RolledBack { found, least });
+        for signer in signers {
+            let Some(&least) = self.proven.get(&(manifest.name.clone(), signer.id())) else {
+                continue;
+            };
+            if found < least {
+                return Err(Reason::RolledBack { found, least });
+            }
+            if found > least.saturating_add(SECURITY_STEP_MAX) {
+                return Err(Reason::SecurityTooFar { found, least });
+            }
         }
         let foreign = signers.first().filter(|_| !signers.iter().any(Signer::is_platform));
         match foreign.map(Signer::origin) {
@@ -579,6 +589,10 @@ pub struct Device<'a> {
 /// Epochs that one release may skip: a stolen key cannot lock later releases
 /// out for ever (facts/firmware-trust.md §3, T8).
 const EPOCH_STEP_MAX: u32 = 16;
+
+/// Security versions that one release of a plugin may skip, for the same
+/// reason.
+pub const SECURITY_STEP_MAX: u32 = 16;
 
 impl Device<'_> {
     fn check(&self, manifest: &FirmwareManifest) -> Result<(), Reason> {

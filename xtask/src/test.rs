@@ -102,6 +102,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "many",
     "--test",
+    "trust",
+    "--test",
     "modbus",
     "--test",
     "radius",

@@ -550,6 +550,14 @@ pub enum Event {
         /// Its version.
         version: String,
     },
+    /// New firmware stays without plugins that ran before it: of others than
+    /// the platform, or that a person has to say a word about.
+    FirmwareWithout {
+        /// Its version.
+        version: String,
+        /// Their names, joined with commas.
+        plugins: String,
+    },
     /// The appliance went back to the firmware before.
     FirmwareReturned {
         /// Version that was given up, when it is known.
@@ -709,6 +717,7 @@ impl Event {
             | Self::CertificateRenewed { .. }
             | Self::FirmwareRefused { .. }
             | Self::FirmwareReturned { .. }
+            | Self::FirmwareWithout { .. }
             | Self::LoginWithoutRole { .. }
             | Self::AuthenticatorUnavailable { .. }
             | Self::ScheduleMissed { .. }
@@ -988,6 +997,9 @@ impl fmt::Display for Event {
             }
             Self::FirmwareConfirmed { version } => {
                 write!(f, "firmware {version} has proved healthy and stays")
+            }
+            Self::FirmwareWithout { version, plugins } => {
+                write!(f, "firmware {version} stays, though these plugins do not run: {plugins}")
             }
             Self::FirmwareReturned { version: Some(version), reason } => {
                 write!(f, "back to the firmware before; {version} was given up: {reason}")

@@ -270,10 +270,11 @@ impl CommandPattern {
         target == self.target && fits
     }
 
-    /// The name, with a `*` where it is open.
+    /// What the command that it names can do; `None` for a harmless one, and for
+    /// a pattern, which covers no other.
     #[must_use]
-    pub fn name_text(&self) -> String {
-        format!("{}{}", self.name, if self.open_ended { "*" } else { "" })
+    pub fn danger(&self) -> Option<&'static str> {
+        danger_of(&self.name).filter(|_| !self.open_ended)
     }
 
     /// The device that may be told.
@@ -303,7 +304,7 @@ impl FromStr for CommandPattern {
 
 impl fmt::Display for CommandPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.target, self.name_text())
+        write!(f, "{}:{}{}", self.target, self.name, if self.open_ended { "*" } else { "" })
     }
 }
 
@@ -407,7 +408,7 @@ mod tests {
         assert!(exact.allows("ups.0", "load.off") && !exact.allows("ups.0", "load.off.delay"));
         let all: CommandPattern = "ups.0:*".parse().expect("good");
         assert!(all.allows("ups.0", "beeper.toggle"));
-        for dangerous in ["load.off", "shutdown.return", "outlet.1.switch", "driver.killpower"] {
+        for dangerous in ["load.off", "shutdown.return", "experimental.kill", "outlet.1.switch"] {
             assert!(!all.allows("ups.0", dangerous), "{dangerous}");
         }
         let nearly: CommandPattern = "ups.0:load.of*".parse().expect("good");

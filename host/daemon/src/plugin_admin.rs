@@ -160,7 +160,7 @@ pub struct BundleInfo {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Who made it.
+    /// Who made it, as its manifest says; who vouches for it is the signer.
     pub vendor: String,
     /// One sentence about it.
     pub description: String,

@@ -54,10 +54,18 @@ pub struct PluginStatus {
     pub name: String,
     /// Version in its manifest; empty when unknown.
     pub version: String,
-    /// Vendor whose key signed it; empty when unknown.
+    /// Vendor in its manifest, which anybody who signs one may write; empty when
+    /// unknown. Who vouches for it is the signer.
     pub vendor: String,
+    /// Name and fingerprint of the key that signed it; empty when unknown.
+    pub signer: String,
+    /// A key of the platform signed it.
+    pub platform: bool,
     /// What it is doing.
     pub state: PluginState,
+    /// It does not run because it waits for a person's consent to what this
+    /// version of it asks for.
+    pub awaits_consent: bool,
     /// The last thing that went wrong, for people.
     pub last_error: Option<String>,
     /// What it is for: `driver`, `gateway`, `notifier`, `authenticator`,

@@ -55,8 +55,14 @@ pub struct Health {
     pub console: bool,
     /// Nothing that hangs on mains is known to be off.
     pub mains: bool,
-    /// Names of the plugins that run, at most [`PLUGINS_MAX`].
+    /// Names of the plugins that run and that a key of the platform signed, at
+    /// most [`PLUGINS_MAX`], as in each of these lists.
     pub plugins: Vec<String>,
+    /// Of those that run and that only keys of others signed.
+    pub others: Vec<String>,
+    /// Of those that do not run because that is a person's word: switched off,
+    /// or waiting for consent to what the new version asks for.
+    pub excused: Vec<String>,
 }
 
 /// What the keeper answers.
@@ -115,6 +121,8 @@ pub struct Trial {
     pub healthy_s: u64,
     /// What is missing, for people; `None`: nothing but time.
     pub missing: Option<String>,
+    /// Plugins that ran before and do not now, which does not stand in its way.
+    pub without: Vec<String>,
 }
 
 /// The slot that does not run.
@@ -149,6 +157,8 @@ pub enum News {
     Confirmed {
         /// Its version.
         version: String,
+        /// Plugins that ran before it and do not now.
+        without: Vec<String>,
     },
     /// The appliance went back to this slot.
     Returned {

@@ -377,18 +377,39 @@ fn what_has_proved_itself_here_is_not_undone() {
     let release = |number| plugin(&[&world.acme], move |m| m.security_version = number);
     trust.plugin(&release(4)).unwrap();
     trust.plugin(&release(3)).unwrap();
-    trust.raise_floor("megatec", 4).unwrap();
-    trust.raise_floor("megatec", 2).unwrap();
+    let acme = world.acme.public().id();
+    trust.raise_floor("megatec", acme, 4).unwrap();
+    trust.raise_floor("megatec", acme, 2).unwrap();
     let text = refusal(&trust, &release(3));
     assert!(text.contains("security version is 3, and a release with 4 has proved"), "{text}");
+    assert!(text.contains("\"megatec\"") && text.contains(&acme.fingerprint()), "{text}");
     trust.plugin(&release(4)).unwrap();
-    assert!(trust.forget_floor("megatec") && !trust.forget_floor("megatec"));
-    trust.plugin(&release(3)).unwrap();
-    for at in 0..PROVEN_MAX {
-        trust.raise_floor(&format!("p{at}"), 1).unwrap();
+    // It stands for who signed it too, when another signs first.
+    let both = plugin(&[&world.platform, &world.acme], |m| m.security_version = 3);
+    assert!(refusal(&trust, &both).contains("has proved itself"));
+    for at in 1..PROVEN_MAX {
+        trust.raise_floor(&format!("p{at}"), acme, 1).unwrap();
     }
-    trust.raise_floor("p0", 2).unwrap();
-    assert!(matches!(trust.raise_floor("last", 1), Err(TrustError::TooMany { .. })));
+    trust.raise_floor("p1", acme, 2).unwrap();
+    assert!(matches!(trust.raise_floor("last", acme, 1), Err(TrustError::TooMany { .. })));
+}
+
+#[test]
+fn nobody_locks_another_signer_out_by_a_high_security_version() {
+    let world = World::new();
+    let mut trust = world.trust();
+    // A vendor's plugin of the platform's name, which stood the test.
+    trust.raise_floor("megatec", world.acme.public().id(), u32::MAX).unwrap();
+    trust.plugin(&plugin(&[&world.platform], |m| m.security_version = 1)).unwrap();
+    // Nor himself, by one release.
+    let (platform, release) = (world.platform.public().id(), |number| {
+        plugin(&[&world.platform], move |m| m.security_version = number)
+    });
+    trust.raise_floor("megatec", platform, 1).unwrap();
+    trust.plugin(&release(1 + SECURITY_STEP_MAX)).unwrap();
+    let text = refusal(&trust, &release(2 + SECURITY_STEP_MAX));
+    assert!(text.contains("security version is 18, and 1 has proved"), "{text}");
+    assert!(refusal(&trust, &release(u32::MAX)).contains("no release skips so many"));
 }
 
 #[test]

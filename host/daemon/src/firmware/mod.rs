@@ -12,7 +12,7 @@ pub mod selfcheck;
 
 use crate::failure::chain;
 use crate::hub::Hub;
-use crate::plugin_status::{PluginList, PluginState};
+use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use crate::store::Store;
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
@@ -57,7 +57,7 @@ pub struct Firmware {
     socket: PathBuf,
     hub: Arc<Hub>,
     store: Arc<Store>,
-    plugins: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    plugins: Arc<dyn Fn() -> Vec<PluginStatus> + Send + Sync>,
     console: AtomicBool,
 }
 
@@ -70,11 +70,7 @@ impl Firmware {
         store: Arc<Store>,
         plugins: Option<Arc<dyn PluginList>>,
     ) -> Self {
-        let plugins = move || {
-            let all = plugins.iter().flat_map(|plugins| plugins.plugins());
-            let running = all.filter(|plugin| plugin.state == PluginState::Running);
-            running.map(|plugin| plugin.name).take(PLUGINS_MAX).collect()
-        };
+        let plugins = move || plugins.iter().flat_map(|plugins| plugins.plugins()).collect();
         Self { socket, hub, store, plugins: Arc::new(plugins), console: AtomicBool::new(false) }
     }
 
@@ -209,7 +205,7 @@ impl Firmware {
         });
         let mains = preflight::is_on_mains(plant.as_deref(), &self.hub.query("ups"));
         let console = self.console.load(Ordering::Relaxed);
-        Health { guard, console, mains, plugins: (self.plugins)() }
+        with_plugins(Health { guard, console, mains, ..Health::default() }, (self.plugins)())
     }
 
     fn take_news(&self) -> Result<(), FirmwareError> {
@@ -218,7 +214,14 @@ impl Firmware {
         };
         for news in news {
             self.store.record(match news {
-                News::Confirmed { version } => Event::FirmwareConfirmed { version },
+                News::Confirmed { version, without } => {
+                    if !without.is_empty() {
+                        let plugins = without.join(", ");
+                        let version = version.clone();
+                        self.store.record(Event::FirmwareWithout { version, plugins });
+                    }
+                    Event::FirmwareConfirmed { version }
+                }
                 News::Returned { version, reason } => Event::FirmwareReturned { version, reason },
             });
         }
@@ -226,6 +229,51 @@ impl Firmware {
     }
 }
 
+/// Who of the plugins has a say about new firmware, and who has not.
+fn with_plugins(mut health: Health, plugins: Vec<PluginStatus>) -> Health {
+    for plugin in plugins.into_iter().take(PLUGINS_MAX) {
+        let list = match plugin.state {
+            PluginState::Running if plugin.platform => &mut health.plugins,
+            PluginState::Running => &mut health.others,
+            PluginState::Disabled => &mut health.excused,
+            _ if plugin.awaits_consent => &mut health.excused,
+            _ => continue,
+        };
+        list.push(plugin.name);
+    }
+    health
+}
+
 fn hindrances(list: &[Hindrance]) -> String {
     list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::board::Board;
+    use crate::plugin::load::SignerName;
+
+    #[test]
+    fn the_report_tells_plugins_of_the_platform_from_others_and_who_waits_for_a_person() {
+        let plugin = |name: &str, platform, state| {
+            let board = Board::new(name, state);
+            board.signed(&SignerName { platform, ..SignerName::default() });
+            board.status()
+        };
+        let mut waits = plugin("waits", true, PluginState::Refused);
+        waits.awaits_consent = true;
+        let all = vec![
+            plugin("megatec", true, PluginState::Running),
+            plugin("acme", false, PluginState::Running),
+            plugin("off", false, PluginState::Disabled),
+            plugin("broken", true, PluginState::Quarantined),
+            plugin("refused", true, PluginState::Refused),
+            waits,
+        ];
+        let health = with_plugins(Health::default(), all);
+        assert_eq!(health.plugins, ["megatec"]);
+        assert_eq!(health.others, ["acme"]);
+        assert_eq!(health.excused, ["off", "waits"]);
+    }
 }

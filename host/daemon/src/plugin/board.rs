@@ -2,6 +2,7 @@
 
 use crate::caps::meter::{Meter, Traffic};
 use crate::clock;
+use crate::plugin::load::SignerName;
 use crate::plugin::world::World;
 use crate::plugin_status::{PluginState, PluginStatus};
 use evenkeel_core::time::Nanos;
@@ -30,6 +31,8 @@ struct Inner {
     troubles: BTreeMap<String, String>,
     /// When the call began that runs.
     calling: Option<Nanos>,
+    /// When it came into its state.
+    entered: Nanos,
 }
 
 impl Board {
@@ -40,7 +43,10 @@ impl Board {
             name: name.to_owned(),
             version: String::new(),
             vendor: String::new(),
+            signer: String::new(),
+            platform: false,
             state,
+            awaits_consent: false,
             last_error: None,
             world: "",
             polls: 0,
@@ -58,7 +64,8 @@ impl Board {
             traffic: Traffic::default(),
         };
         let (durations_us, troubles) = (VecDeque::new(), BTreeMap::new());
-        let inner = Inner { status, cpu: Nanos(0), durations_us, troubles, calling: None };
+        let entered = clock::now();
+        let inner = Inner { status, cpu: Nanos(0), durations_us, troubles, calling: None, entered };
         Self { inner: Mutex::new(inner), memory_bytes: Arc::default(), meter: Arc::default() }
     }
 
@@ -104,11 +111,31 @@ impl Board {
         status.vendor.clone_from(&manifest.vendor);
     }
 
+    /// A signature of it held.
+    pub fn signed(&self, signer: &SignerName) {
+        let status = &mut self.lock().status;
+        status.signer.clone_from(&signer.name);
+        status.platform = signer.platform;
+    }
+
+    /// It is not run before a person consents.
+    pub fn await_consent(&self) {
+        self.lock().status.awaits_consent = true;
+    }
+
     /// It is in another state, from now on.
     pub fn enter(&self, state: PluginState) {
-        let status = &mut self.lock().status;
-        status.state = state;
-        status.since_unix_ms = clock::unix_ms();
+        let mut inner = self.lock();
+        inner.entered = clock::now();
+        inner.status.state = state;
+        inner.status.since_unix_ms = clock::unix_ms();
+    }
+
+    /// For how long it has run without a break; `None` when it does not.
+    #[must_use]
+    pub fn running_for(&self, now: Nanos) -> Option<Nanos> {
+        let inner = self.lock();
+        (inner.status.state == PluginState::Running).then(|| now.since(inner.entered))
     }
 
     /// A fresh copy of it runs: what is counted per start begins again.

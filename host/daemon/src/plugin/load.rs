@@ -43,10 +43,8 @@ pub struct Package {
     pub config: Config,
     /// Its settings as its `start` is told them (0.1): no secret is among them.
     pub told: BTreeMap<String, String>,
-    /// Name of the key that signed it.
-    pub signer: String,
-    /// Id of that key.
-    pub signer_id: String,
+    /// The key that signed it.
+    pub signer: SignerName,
     /// What it is for.
     pub world: World,
     /// Ready to be instantiated, any number of times.
@@ -72,12 +70,12 @@ pub struct Cost {
 
 /// A plugin file that is not run, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("plugin {} is refused{}", file.display(), signed_by(signer.as_deref()))]
+#[error("plugin {} is refused{}", file.display(), signed_by(signer.as_ref()))]
 pub struct Refusal {
     /// The file.
     pub file: PathBuf,
     /// The key that signed it, once that is known.
-    pub signer: Option<String>,
+    pub signer: Option<SignerName>,
     /// Why.
     #[source]
     pub reason: Box<Reason>,
@@ -277,7 +275,7 @@ fn load_for(
     let mut signer = None;
     let refused = |signer: &Option<SignerName>, reason| Refusal {
         file: file.to_owned(),
-        signer: signer.as_ref().map(|signer| signer.name.clone()),
+        signer: signer.clone(),
         reason: Box::new(reason),
     };
     let mut cost = Cost::default();
@@ -291,7 +289,6 @@ fn load_for(
     let Prepared { granted, entered, world, pre, exports, code } =
         prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
     let (file, hash, manifest) = (file.to_owned(), Digest::of(&raw), bundle.manifest().clone());
-    let SignerName { name: signer, id: signer_id } = first;
     let Entered { config, told, .. } = entered;
     let package = Package {
         file,
@@ -300,8 +297,7 @@ fn load_for(
         granted,
         config,
         told,
-        signer,
-        signer_id,
+        signer: first,
         world,
         pre,
         exports,
@@ -318,13 +314,19 @@ pub struct SignerName {
     pub name: String,
     /// For comparisons.
     pub id: String,
+    /// A key of the platform is among those that signed.
+    pub platform: bool,
 }
 
 impl SignerName {
     /// The first of the trusted keys, of which there is one at least.
     fn first(bundle: &PluginBundle<'_>) -> Self {
         let signer = bundle.signers().first();
-        signer.map_or_else(Self::default, |s| Self { name: s.to_string(), id: s.id().to_string() })
+        signer.map_or_else(Self::default, |s| Self {
+            name: s.to_string(),
+            id: s.id().to_string(),
+            platform: bundle.is_platform(),
+        })
     }
 }
 
@@ -404,8 +406,8 @@ impl Refusal {
     }
 }
 
-fn signed_by(signer: Option<&str>) -> String {
-    signer.map_or_else(String::new, |name| format!(" (signed by {name})"))
+fn signed_by(signer: Option<&SignerName>) -> String {
+    signer.map_or_else(String::new, |signer| format!(" (signed by {})", signer.name))
 }
 
 /// The whole file, never more than a plugin may have.
@@ -577,7 +579,8 @@ mod tests {
             fixture.load(&raw).unwrap_or_else(|e| panic!("{}", crate::plugin::reason(&e)));
         assert_eq!(package.manifest.name, "megatec");
         let signer = format!("\"acme\" (fingerprint {})", fixture.fingerprint());
-        assert_eq!(package.signer, signer);
+        assert_eq!(package.signer.name, signer);
+        assert!(!package.signer.platform, "an administrator trusts it");
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! The managing thread: makes what runs equal to the roster.
 //!
-//! It loads plugins one after the other, at low priority, starts and stops
+//! It has plugins [loaded](super::loader) at low priority, starts and stops
 //! their [slots](super::slot), and carries out what administrators want, each
 //! request whole or not at all. A change is checked, then kept in the store,
 //! then put in place; an update is loaded before the version that it replaces
 //! is stopped, so that a refused one changes nothing.
+//!
+//! Nothing that takes long is done here: while one plugin is loaded, the others
+//! are switched off and on, looked at and removed. The last word about a plugin
+//! counts; what is loaded for an earlier one is dropped.
 
 use crate::caps::kv;
 use crate::config::PluginGrant;
-use crate::plugin::compile::Compiler;
-use crate::plugin::describe::{
-    all_words, asked, dangers, info_of, mark, masked, unmask_settings, usable,
-};
-use crate::plugin::library::{Library, LibraryError};
+use crate::plugin::describe::{all_words, asked, dangers, mark, masked, unmask_settings, usable};
+use crate::plugin::library::LibraryError;
 use crate::plugin::load::{self, Package, Reason, Refusal, Seen, SignerName, Unaccepted};
+use crate::plugin::loader::{ASKED_MAX, Job, Loader, Then};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
 use crate::plugin::report::Report;
@@ -21,29 +23,50 @@ use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
 use crate::plugin::trusted::{self, Places, Problem};
-use crate::plugin::vault::{self, Place, Vault};
+use crate::plugin::vault::{Place, Vault};
 use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Wanted};
 use crate::plugin_status::PluginState;
 use crate::{clock, failure};
 use evenkeel_core::events::Event;
+use evenkeel_core::time::Nanos;
 use evenkeel_signing::{KeyRefusal, PluginManifest, PublicKey, Trust};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use tracing::{error, info, warn};
+use std::time::Duration;
+use tracing::{error, warn};
 
 /// Plugins come after the rest of the daemon, and far after the guard. The same
 /// for loading and running: a thread inherits it, and nobody but root may go
 /// back to less.
 const NICE: i32 = 10;
 
+/// How often it looks who has stood the test.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Told what came of a change, once.
+pub(super) type Done = Box<dyn FnOnce(Result<(), AdminError>) + Send>;
+
+/// A change of the roster. It is made twice: when it is wished, and, on what the
+/// roster is by then, when what it needs is loaded.
+pub(super) type Change = Box<dyn Fn(&Roster) -> Result<Roster, RosterError> + Send>;
+
 /// The managing thread's own.
 pub(super) struct Manager {
-    pub(super) compiler: Compiler,
+    pub(super) loader: Loader,
     pub(super) places: Places,
-    pub(super) library: Library,
+    /// Grows with every change of what is trusted.
+    pub(super) trusted: u64,
+    /// What is being loaded, by plugin.
+    pub(super) loading: BTreeMap<String, Loading>,
+    /// Number of the last wish.
+    pub(super) wishes: u64,
+    /// How many wishes of people are being loaded for.
+    pub(super) asked: usize,
+    /// A release that has run for so long without a break has stood the test.
+    pub(super) probation: Nanos,
     pub(super) store: Box<dyn RosterStore>,
     pub(super) vault: Vault,
     pub(super) roster: Roster,
@@ -52,6 +75,15 @@ pub(super) struct Manager {
     pub(super) running: BTreeMap<String, Handover>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) shared: Shared,
+}
+
+/// A plugin that is being loaded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loading {
+    /// The wish that counts.
+    wish: u64,
+    /// Where it stays should it be refused, if nothing of it runs.
+    idle: Option<PluginState>,
 }
 
 impl Manager {
@@ -104,34 +136,108 @@ impl Manager {
         }
         let (trust, problems) = self.trust();
         problems.iter().for_each(|e| error!("{}", reason(e)));
-        for slot in self.slots.all().iter().filter(|slot| slot.plugin.enabled) {
-            if self.stopping.load(Ordering::Acquire) {
-                slot.board.enter(PluginState::Stopped);
-                continue;
-            }
-            self.start(slot, &trust);
-        }
+        self.bind_floors(&trust);
+        self.start_all();
+        let every = LOOK_EVERY.min(Duration::from_nanos(self.probation.0));
         while !self.stopping.load(Ordering::Acquire) {
-            let Ok(order) = orders.recv() else { return };
-            order(&mut self);
+            match orders.recv_timeout(every) {
+                Ok(order) => order(&mut self),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.prove();
+        }
+        // What was never loaded is not starting any more.
+        for slot in self.slots.all().iter().filter(|slot| slot.facts().is_none()) {
+            if slot.board.status().state == PluginState::Starting {
+                slot.board.enter(PluginState::Stopped);
+            }
         }
     }
 
-    /// Load and start a plugin; refused, its slot says so.
-    fn start(&mut self, slot: &Arc<Slot>, trust: &Trust) {
-        let id = slot.who.name.clone();
-        let loaded = match self.roster.get(&id) {
-            Ok(entry) => self.load(entry, trust),
-            Err(_) => return,
-        };
+    /// Have everything loaded that is switched on; what came with the firmware
+    /// brings its code along and goes first.
+    fn start_all(&mut self) {
+        let (trust, _) = self.trust();
+        let entries = self.roster.entries().filter(|(_, entry)| entry.plugin.enabled);
+        let mut entries: Vec<Entry> = entries.map(|(_, entry)| entry.clone()).collect();
+        entries.sort_by_key(|entry| entry.source != Source::Shipped);
+        let jobs: VecDeque<Job> = entries
+            .into_iter()
+            .map(|entry| {
+                let wish = self.wish(entry.plugin.id(), Some(PluginState::Refused));
+                let (id, trusted) = (entry.plugin.id().to_owned(), self.trusted);
+                let then: Then = Box::new(move |manager, loaded| {
+                    manager.came_up(&id, wish, trusted, loaded);
+                });
+                self.job(entry, trust.clone(), then)
+            })
+            .collect();
+        self.loader.start(jobs).unwrap_or_else(|e| error!("plugins cannot be loaded: {e}"));
+    }
+
+    /// A plugin that was switched on all along is loaded, or refused: then its
+    /// slot says so.
+    fn came_up(&mut self, id: &str, wish: u64, trusted: u64, loaded: Result<Package, Refusal>) {
+        if !self.is_last(id, wish) || self.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let (Ok(entry), Some(slot)) = (self.roster.get(id), self.slots.get(id)) else { return };
+        if self.trusted != trusted {
+            // Judged by what was trusted before.
+            let (entry, trusted, again) = (entry.clone(), self.trusted, id.to_owned());
+            let then: Then = Box::new(move |manager, loaded| {
+                manager.came_up(&again, wish, trusted, loaded);
+            });
+            let job = self.job(entry, self.trust().0, then);
+            return self.loader.load(job).unwrap_or_else(|e| error!("no thread for {id:?}: {e}"));
+        }
+        self.loading.remove(id);
         match loaded {
             Ok(package) => {
-                self.accept_first(&id, &package.manifest);
-                self.prove(&id, package.manifest.security_version);
-                self.run_in(slot, package, None);
+                self.accept_first(id, &package.manifest);
+                self.run_in(&slot, package, None);
             }
-            Err(refusal) => slot.refuse(&refusal.file, &reason(&refusal), &self.shared.events),
+            Err(refusal) => slot.refuse(&refusal, &self.shared.events),
         }
+    }
+
+    /// The last word about a plugin; its number.
+    fn wish(&mut self, id: &str, idle: Option<PluginState>) -> u64 {
+        self.wishes += 1;
+        let wish = self.wishes;
+        self.loading.insert(id.to_owned(), Loading { wish, idle });
+        wish
+    }
+
+    fn is_last(&self, id: &str, wish: u64) -> bool {
+        self.loading.get(id).is_some_and(|loading| loading.wish == wish)
+    }
+
+    /// Nothing of it is loaded any more: where it was, it is again.
+    fn unload(&mut self, id: &str) -> Option<PluginState> {
+        let idle = self.loading.remove(id)?.idle?;
+        if let Some(slot) = self.slots.get(id) {
+            slot.board.enter(idle);
+        }
+        Some(idle)
+    }
+
+    /// Where a plugin stays when a change of it is refused; `None` when a copy
+    /// of it runs on.
+    fn idle(&self, id: &str) -> Option<PluginState> {
+        use PluginState::{Disabled, Quarantined, Refused, Stopped};
+        if let Some(loading) = self.loading.get(id) {
+            return loading.idle;
+        }
+        let state = self.slots.get(id)?.board.status().state;
+        matches!(state, Disabled | Quarantined | Refused | Stopped).then_some(state)
+    }
+
+    fn job(&self, entry: Entry, trust: Trust, then: Then) -> Job {
+        let before = self.slots.get(entry.plugin.id());
+        let provisioned = self.roster.is_provisioned(entry.plugin.id());
+        Job { entry, before, trust, provisioned, then }
     }
 
     fn run_in(&mut self, slot: &Arc<Slot>, package: Package, previous: Option<Vec<u8>>) {
@@ -150,72 +256,84 @@ impl Manager {
         }
     }
 
-    fn load(&self, entry: &Entry, trust: &Trust) -> Result<Package, Refusal> {
-        let file = self.library.find(entry)?;
-        let locked = vault::locked(&entry.plugin);
-        if !locked.is_empty() {
-            let reason = Box::new(Reason::Locked { lines: locked.join(", ") });
-            return Err(Refusal { file, signer: None, reason });
-        }
-        let accept =
-            |manifest: &PluginManifest, signer: &SignerName| self.accepted(entry, manifest, signer);
-        let loaded = load::load_accepted(&self.compiler, trust, &file, &entry.plugin, accept);
-        let package =
-            loaded.map_err(|refusal| match self.roster.is_provisioned(entry.plugin.id()) {
-                true => refusal,
-                false => refusal.in_console(),
-            })?;
-        info!(
-            plugin = entry.plugin.id(),
-            signer = package.signer,
-            "{} verified in {} ms, code from {:?} in {} ms, linked in {} ms",
-            file.display(),
-            package.cost.verify.as_millis(),
-            package.code,
-            package.cost.compile.as_millis(),
-            package.cost.link.as_millis(),
-        );
-        Ok(package)
-    }
-
-    /// Whether a person accepted what the manifest asks for. An entry of the
-    /// configuration file that was not asked yet accepts what it finds.
-    fn accepted(
-        &self,
-        entry: &Entry,
-        manifest: &PluginManifest,
-        signer: &SignerName,
-    ) -> Result<(), Unaccepted> {
-        let Some(consent) = &entry.consent else { return Ok(()) };
-        let shipped = entry.source == Source::Shipped;
-        let mark = mark(shipped, manifest, signer);
-        if *consent == mark {
-            return Ok(());
-        }
-        let before = self.slots.get(entry.plugin.id());
-        let mut added = Vec::new();
-        if let Some(facts) = before.as_ref().and_then(|slot| slot.facts()) {
-            added = permission::added(&facts.manifest, manifest);
-            if !shipped && facts.signer_id != signer.id {
-                let (now, then) = (&signer.name, &facts.signer);
-                added.push(format!("act in the name of another signer: {now}, no longer {then}"));
-            }
-        }
-        if added.is_empty() {
-            added = all_words(manifest);
-        }
-        Err(Unaccepted { mark: mark.as_str().to_owned(), added })
-    }
-
-    /// Put `next` in place of the roster, as far as the plugin `id` goes: the
-    /// new copy is loaded first, then the roster kept, then the old one stopped.
-    pub(super) fn adopt(&mut self, next: Roster, id: &str) -> Result<(), AdminError> {
-        let entry = next.get(id)?.clone();
-        let package = match entry.plugin.enabled {
-            true => Some(self.load(&entry, &self.trust().0).map_err(admin_error)?),
-            false => None,
+    /// Make `change`, as far as the plugin `id` goes: the new copy is loaded
+    /// first, then the roster kept, then the old one stopped.
+    pub(super) fn adopt(&mut self, id: &str, change: Change, done: Done) {
+        let entry = match change(&self.roster).and_then(|next| next.get(id).cloned()) {
+            Ok(entry) => entry,
+            Err(e) => return done(Err(e.into())),
         };
-        self.place(next, &entry, package)
+        if !entry.plugin.enabled {
+            self.unload(id);
+            let placed = self.change_to(&change, &entry, None);
+            return done(placed);
+        }
+        let idle = self.idle(id);
+        if let Some(slot) = self.slots.get(id).filter(|_| idle.is_some()) {
+            slot.board.enter(PluginState::Starting);
+        }
+        let number = self.wish(id, idle);
+        self.load_for(Wish { number, trusted: self.trusted, entry, change, done });
+    }
+
+    /// The same for a person, of whom there may be many.
+    pub(super) fn adopt_asked(&mut self, id: &str, change: Change, done: Done) {
+        if self.asked < ASKED_MAX || self.is_off(id, &change) {
+            return self.adopt(id, change, done);
+        }
+        let text = format!("{ASKED_MAX} plugins are being loaded; try again when one is done");
+        done(Err(AdminError::Conflict(text)));
+    }
+
+    /// Whether the plugin is off after the change, for which nothing is loaded.
+    fn is_off(&self, id: &str, change: &Change) -> bool {
+        let next = change(&self.roster);
+        next.is_ok_and(|next| next.get(id).is_ok_and(|entry| !entry.plugin.enabled))
+    }
+
+    fn load_for(&mut self, wish: Wish) {
+        let (trust, _) = self.trust();
+        let id = wish.entry.plugin.id().to_owned();
+        let entry = wish.entry.clone();
+        let then: Then = Box::new(move |manager, loaded| manager.loaded(wish, loaded));
+        let job = self.job(entry, trust, then);
+        match self.loader.load(job) {
+            Ok(()) => self.asked += 1,
+            // Who asked sees that no answer comes.
+            Err(e) => error!(plugin = id, "it cannot be loaded, there is no thread left: {e}"),
+        }
+    }
+
+    fn loaded(&mut self, mut wish: Wish, loaded: Result<Package, Refusal>) {
+        self.asked = self.asked.saturating_sub(1);
+        let id = wish.entry.plugin.id().to_owned();
+        if !self.is_last(&id, wish.number) {
+            let text = format!("somebody changed {id:?} meanwhile; look at it and try again");
+            return (wish.done)(Err(AdminError::Conflict(text)));
+        }
+        if self.trusted != wish.trusted {
+            // Judged by what was trusted before.
+            wish.trusted = self.trusted;
+            return self.load_for(wish);
+        }
+        let idle = self.unload(&id);
+        let placed = loaded
+            .map_err(admin_error)
+            .and_then(|package| self.change_to(&wish.change, &wish.entry, Some(package)));
+        if let (Err(e), Some(_), Some(slot)) = (&placed, idle, self.slots.get(&id)) {
+            slot.board.error(&e.to_string());
+        }
+        (wish.done)(placed);
+    }
+
+    fn change_to(
+        &mut self,
+        change: &Change,
+        entry: &Entry,
+        package: Option<Package>,
+    ) -> Result<(), AdminError> {
+        let next = change(&self.roster)?;
+        self.place(next, entry, package)
     }
 
     /// The rest of [`adopt`](Self::adopt), once the new copy is loaded.
@@ -327,8 +445,7 @@ impl Manager {
         trust.add_vendor_key(key).map_err(|e| refused(&e))?;
         let mut next = self.roster.clone();
         next.decisions.vendor_keys.push(line);
-        self.save(&next)?;
-        self.roster = next;
+        self.keep(next)?;
         let added = self.keys().into_iter().find(|key| key.id == id);
         added.ok_or_else(|| AdminError::Conflict("the key is not in force".to_owned()))
     }
@@ -343,8 +460,7 @@ impl Manager {
         let row = Withdrawn { id: id.0, name: key.name, reason: why.to_owned() };
         next.decisions.withdrawn.retain(|row| row.id != id.0);
         next.decisions.withdrawn.push(row);
-        self.save(&next)?;
-        self.roster = next;
+        self.keep(next)?;
         self.judge_again();
         Ok(())
     }
@@ -356,8 +472,7 @@ impl Manager {
         if next == self.roster {
             return Err(AdminError::Unknown(format!("no trust was withdrawn from {id:?}")));
         }
-        self.save(&next)?;
-        self.roster = next;
+        self.keep(next)?;
         Ok(())
     }
 
@@ -367,8 +482,7 @@ impl Manager {
         let sequence = accepted.map_err(|e| AdminError::Refused(reason(&e)))?;
         let mut next = self.roster.clone();
         next.decisions.keyring_sequence = sequence;
-        self.save(&next)?;
-        self.roster = next;
+        self.keep(next)?;
         self.judge_again();
         Ok(())
     }
@@ -383,32 +497,68 @@ impl Manager {
             .map(|(id, entry)| (id.to_owned(), entry.clone()))
             .collect();
         for (id, entry) in entries {
-            let seen = self.library.find(&entry).and_then(|file| load::inspect(&file, &trust));
+            let seen =
+                self.loader.library.find(&entry).and_then(|file| load::inspect(&file, &trust));
             let Err(refusal) = seen else { continue };
             if let Err(e) = self.end(&id) {
                 error!(plugin = id, "it is not trusted any more and does not end: {e}");
             }
             if let Some(slot) = self.slots.get(&id) {
-                slot.refuse(&refusal.file, &reason(&refusal), &self.shared.events);
+                slot.refuse(&refusal, &self.shared.events);
                 self.retract(&entry.plugin.points);
             }
         }
     }
 
     /// A version that has stood the test is not gone back behind.
-    fn prove(&mut self, id: &str, security_version: u32) {
-        let Ok(entry) = self.roster.get(id) else { return };
-        let name = entry.plugin.name.clone();
-        let proven = self.roster.decisions.proven.get(&name).copied().unwrap_or(0);
-        if entry.on_probation(clock::unix_ms()) || security_version <= proven {
-            return;
+    fn prove(&mut self) {
+        let now = clock::now();
+        for slot in self.slots.all() {
+            let stood = slot.board.running_for(now).is_some_and(|time| time >= self.probation);
+            let Some(facts) = slot.facts().filter(|_| stood) else { continue };
+            let (name, signer) = (&facts.manifest.name, &facts.signer.id);
+            let version = facts.manifest.security_version;
+            if self.roster.decisions.proven.of(name, signer) >= Some(version) {
+                continue;
+            }
+            let mut next = self.roster.clone();
+            next.decisions.proven.raise(name, signer, version);
+            if let Err(e) = self.keep(next) {
+                warn!(plugin = slot.who.name, "its security version is not kept: {e}");
+            }
         }
+    }
+
+    /// Floors of former times become those of who signed what is installed.
+    fn bind_floors(&mut self, trust: &Trust) {
         let mut next = self.roster.clone();
-        next.decisions.proven.insert(name, security_version);
-        match self.save(&next) {
-            Ok(()) => self.roster = next,
-            Err(e) => warn!(plugin = id, "its security version is not kept: {e}"),
+        for (plugin, _) in self.roster.decisions.proven.unbound() {
+            let entries = self.roster.entries().filter(|(_, entry)| entry.plugin.name == plugin);
+            let seen: Result<Vec<Seen>, Refusal> = entries
+                .map(|(_, entry)| load::inspect(&self.loader.library.find(entry)?, trust))
+                .collect();
+            // One that cannot be read now may be later.
+            let Ok(seen) = seen else { continue };
+            for Seen { manifest, signer } in seen {
+                next.decisions.proven.bind(plugin, &signer.id, manifest.security_version);
+            }
+            next.decisions.proven.drop_unbound(plugin);
         }
+        if next != self.roster
+            && let Err(e) = self.keep(next)
+        {
+            warn!("the security versions of plugins are not kept: {e}");
+        }
+    }
+
+    /// Keep `next`, and let it be the roster.
+    fn keep(&mut self, next: Roster) -> Result<(), AdminError> {
+        self.save(&next)?;
+        if next.decisions != self.roster.decisions {
+            self.trusted += 1;
+        }
+        self.roster = next;
+        Ok(())
     }
 
     fn trust(&self) -> (Trust, Vec<Problem>) {
@@ -429,23 +579,41 @@ impl Manager {
         let is_off = self.slots.get(id).is_some_and(|slot| {
             matches!(slot.board.status().state, PluginState::Quarantined | PluginState::Refused)
         });
-        if !on_probation || !is_off || self.stopping.load(Ordering::Acquire) {
+        let is_changing = self.loading.contains_key(id);
+        if !on_probation || !is_off || is_changing || self.stopping.load(Ordering::Acquire) {
             return;
         }
         let why = self.slots.get(id).and_then(|slot| slot.board.status().last_error);
-        let back = self.roster.rolled_back(id).map_err(AdminError::from);
-        let name = id.to_owned();
-        match back.and_then(|next| self.adopt(next, id)) {
+        let (plugin, events) = (id.to_owned(), Arc::clone(&self.shared.events));
+        let change: Change = Box::new({
+            let id = id.to_owned();
+            move |roster: &Roster| roster.rolled_back(&id)
+        });
+        let done: Done = Box::new(move |back| match back {
             Ok(()) => {
-                let reason = why.unwrap_or_default();
-                warn!(plugin = id, "the version before is back: {reason}");
-                (self.shared.events)(Event::PluginRolledBack { name, reason });
+                let (name, reason) = (plugin, why.unwrap_or_default());
+                warn!(plugin = name, "the version before is back: {reason}");
+                events(Event::PluginRolledBack { name, reason });
             }
-            Err(e) => error!(plugin = id, "the version before does not come back: {e}"),
+            Err(e) => error!(plugin, "the version before does not come back: {e}"),
+        });
+        self.adopt(id, change, done);
+    }
+
+    pub(super) fn put(&mut self, wanted: Wanted, done: Done) {
+        match self.checked(wanted) {
+            Ok(entry) => {
+                let id = entry.plugin.id().to_owned();
+                let change: Change = Box::new(move |roster: &Roster| roster.with(entry.clone()));
+                self.adopt_asked(&id, change, done);
+            }
+            Err(e) => done(Err(e)),
         }
     }
 
-    pub(super) fn put(&mut self, wanted: Wanted) -> Result<(), AdminError> {
+    /// What is wanted as an entry, when nothing speaks against it that can be
+    /// seen without loading it.
+    fn checked(&self, wanted: Wanted) -> Result<Entry, AdminError> {
         let Wanted { mut plugin, bundle, consent } = wanted;
         let id = plugin.id().to_owned();
         let before = self.roster.get(&id).map(|entry| entry.plugin.grant.clone());
@@ -464,7 +632,7 @@ impl Manager {
         }
         let source = match bundle {
             None => Source::Shipped,
-            Some(digest) if self.library.has(&digest) => Source::Uploaded(digest),
+            Some(digest) if self.loader.library.has(&digest) => Source::Uploaded(digest),
             Some(digest) => {
                 return Err(AdminError::Unknown(format!("there is no uploaded bundle {digest}")));
             }
@@ -476,31 +644,25 @@ impl Manager {
         // Whoever names no mark has seen nothing; an empty one fits nothing.
         let consent = Some(Digest::from(consent.unwrap_or_default()));
         let entry = Entry { plugin, source, consent, since_unix_ms, previous: None };
-        let next = self.roster.with(entry.clone())?;
         // Consent is asked for a plugin that is to be off as well.
-        let package = match entry.plugin.enabled {
-            true => Some(self.load(&entry, &self.trust().0).map_err(admin_error)?),
-            false => {
-                let seen = self.look(&entry).map_err(admin_error)?;
-                let accepted = self.accepted(&entry, &seen.manifest, &seen.signer);
-                accepted.map_err(AdminError::from)?;
-                None
-            }
-        };
-        let entry = next.get(&id)?.clone();
-        self.place(next, &entry, package)
+        if !entry.plugin.enabled {
+            let seen = self.look(&entry).map_err(admin_error)?;
+            let before = self.slots.get(&id);
+            accepted(&entry, before.as_deref(), &seen.manifest, &seen.signer)?;
+        }
+        Ok(entry)
     }
 
     /// What the bundle of an entry says about itself.
     fn look(&self, entry: &Entry) -> Result<Seen, Refusal> {
-        load::inspect(&self.library.find(entry)?, &self.trust().0)
+        load::inspect(&self.loader.library.find(entry)?, &self.trust().0)
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Result<(), AdminError> {
         let next = self.roster.without(id)?;
         let points = self.roster.get(id)?.plugin.points.clone();
-        self.save(&next)?;
-        self.roster = next;
+        self.keep(next)?;
+        self.unload(id);
         let ended = self.end(id);
         self.forget_reports(|name| name != id);
         ended?;
@@ -528,10 +690,9 @@ impl Manager {
         let unknown = || AdminError::Unknown(format!("there is no plugin {id:?}"));
         let slot = self.slots.get(id).ok_or_else(unknown)?;
         let seen = match slot.facts() {
-            Some(facts) => Some(Seen {
-                manifest: facts.manifest.clone(),
-                signer: SignerName { name: facts.signer.clone(), id: facts.signer_id.clone() },
-            }),
+            Some(facts) => {
+                Some(Seen { manifest: facts.manifest.clone(), signer: facts.signer.clone() })
+            }
             // One that is off was not loaded.
             None => self.look(entry).ok(),
         };
@@ -574,21 +735,26 @@ impl Manager {
         found.map_err(disk)?.ok_or_else(gone)
     }
 
-    pub(super) fn bundles(&mut self) -> Result<Vec<BundleInfo>, AdminError> {
-        let (trust, _) = self.trust();
-        let disk = |e: io::Error| AdminError::Store(format!("bundles cannot be listed: {e}"));
-        let shipped = self.library.shipped().map_err(disk)?;
-        let uploads = self.library.uploads().map_err(disk)?;
-        let shipped = shipped.into_iter().map(|path| (path, true));
-        let uploads = uploads.iter().map(|digest| (self.library.path(digest), false));
-        Ok(shipped.chain(uploads).map(|(path, shipped)| info_of(&path, shipped, &trust)).collect())
+    /// Look at every bundle, beside this thread.
+    pub(super) fn bundles(
+        &self,
+        done: impl FnOnce(Result<Vec<BundleInfo>, AdminError>) + Send + 'static,
+    ) {
+        let then = move |listed: io::Result<Vec<BundleInfo>>| {
+            let failed = |e| AdminError::Store(format!("bundles cannot be listed: {e}"));
+            done(listed.map_err(failed));
+        };
+        // Who asked sees that no answer comes.
+        self.loader
+            .list(self.trust().0, self.trusted, then)
+            .unwrap_or_else(|e| error!("bundles cannot be listed, there is no thread left: {e}"));
     }
 
     pub(super) fn upload(&mut self, raw: &[u8]) -> Result<BundleInfo, AdminError> {
         let (trust, _) = self.trust();
         // Nothing is kept that nobody signed.
         let info = usable(raw, &trust)?;
-        self.library.keep(raw)?;
+        self.loader.library.keep(raw)?;
         Ok(info)
     }
 
@@ -602,8 +768,46 @@ impl Manager {
             let text = "a plugin runs it or could go back to it; remove that one first";
             return Err(AdminError::Conflict(text.to_owned()));
         }
-        Ok(self.library.remove(digest)?)
+        Ok(self.loader.library.remove(digest)?)
     }
+}
+
+/// Something that somebody wants and that is loaded first.
+struct Wish {
+    number: u64,
+    /// What was trusted when it was judged.
+    trusted: u64,
+    entry: Entry,
+    change: Change,
+    done: Done,
+}
+
+/// Whether a person accepted what the manifest asks for. An entry of the
+/// configuration file that was not asked yet accepts what it finds.
+pub(super) fn accepted(
+    entry: &Entry,
+    before: Option<&Slot>,
+    manifest: &PluginManifest,
+    signer: &SignerName,
+) -> Result<(), Unaccepted> {
+    let Some(consent) = &entry.consent else { return Ok(()) };
+    let shipped = entry.source == Source::Shipped;
+    let mark = mark(shipped, manifest, signer);
+    if *consent == mark {
+        return Ok(());
+    }
+    let mut added = Vec::new();
+    if let Some(facts) = before.and_then(Slot::facts) {
+        added = permission::added(&facts.manifest, manifest);
+        if !shipped && facts.signer.id != signer.id {
+            let (now, then) = (&signer.name, &facts.signer.name);
+            added.push(format!("act in the name of another signer: {now}, no longer {then}"));
+        }
+    }
+    if added.is_empty() {
+        added = all_words(manifest);
+    }
+    Err(Unaccepted { mark: mark.as_str().to_owned(), added })
 }
 
 fn admin_error(refusal: Refusal) -> AdminError {

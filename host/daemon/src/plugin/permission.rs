@@ -7,7 +7,7 @@
 
 use crate::caps::base;
 use crate::grants::Grants;
-use evenkeel_core::danger::{RELAY, danger_of};
+use evenkeel_core::danger::RELAY;
 use evenkeel_signing::PluginManifest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -135,8 +135,7 @@ pub fn dangers(grants: &Grants) -> Vec<Danger> {
     let mut found = Vec::new();
     for (what, patterns) in &grants.commands {
         for pattern in patterns {
-            // An open pattern covers no dangerous command (`CommandPattern::allows`).
-            let Some(danger) = danger_of(&pattern.name_text()) else { continue };
+            let Some(danger) = pattern.danger() else { continue };
             found.push(Danger {
                 name: format!("commands.{what}={pattern}"),
                 text: format!("{} {danger}", pattern.target()),
@@ -197,15 +196,21 @@ mod tests {
     fn a_dangerous_command_needs_a_second_word_and_an_open_pattern_allows_none() {
         let grants: Grants = toml::from_str(
             "commands.ups = [\"ups.0:beeper.*\", \"ups.0:load.off\", \"ups.0:*\",
+                \"ups.0:experimental.kill\",
                 \"ups.0:test.battery.start.deep\", \"ups.0:test.battery.start.quick\"]",
         )
         .expect("good");
         let found = dangers(&grants);
         let names: Vec<_> = found.iter().map(|danger| danger.name.as_str()).collect();
-        let wanted = ["commands.ups=ups.0:load.off", "commands.ups=ups.0:test.battery.start.deep"];
+        let wanted = [
+            "commands.ups=ups.0:load.off",
+            "commands.ups=ups.0:experimental.kill",
+            "commands.ups=ups.0:test.battery.start.deep",
+        ];
         assert_eq!(names, wanted);
         assert_eq!(found[0].text, "ups.0 switches the load off");
         let open = &grants.commands["ups"][2];
         assert!(open.allows("ups.0", "beeper.toggle") && !open.allows("ups.0", "load.off"));
+        assert!(!open.allows("ups.0", "experimental.kill"), "nobody knows what it does");
     }
 }

@@ -10,6 +10,7 @@
 //! word counts. Pure: files, threads and the store are [`super::manager`]'s.
 
 use crate::config::{PluginGrant, conflict};
+use crate::plugin::floors::Floors;
 use crate::plugin::permission::Digest;
 use crate::plugin::vault;
 use evenkeel_core::settings::forms::{Chain, Kind, Step};
@@ -52,9 +53,9 @@ pub struct Decisions {
     /// Keys in which the administrator withdrew the trust.
     #[serde(default)]
     pub withdrawn: Vec<Withdrawn>,
-    /// By plugin: the security version that proved itself.
+    /// The security versions that proved themselves.
     #[serde(default)]
-    pub proven: BTreeMap<String, u32>,
+    pub proven: Floors,
     /// Highest keyring ever accepted.
     #[serde(default)]
     pub keyring_sequence: u32,
@@ -264,14 +265,18 @@ impl Roster {
         Ok(next)
     }
 
-    /// Without `id`.
+    /// Without `id`. What proved itself of a plugin that is nowhere left is
+    /// forgotten.
     ///
     /// # Errors
     /// [`RosterError::Unknown`].
     pub fn without(&self, id: &str) -> Result<Self, RosterError> {
-        self.get(id)?;
+        let name = &self.get(id)?.plugin.name;
         let mut next = self.clone();
         next.entries.remove(id);
+        if !next.entries.values().any(|entry| entry.plugin.name == *name) {
+            next.decisions.proven.forget(name);
+        }
         Ok(next)
     }
 
@@ -400,6 +405,18 @@ mod tests {
         // What was gone back to does not go forward by itself.
         let back = second.rolled_back("a").expect("an earlier one");
         assert!(!on(&back, 5_001));
+    }
+
+    #[test]
+    fn with_the_last_plugin_of_a_name_its_floor_is_forgotten() {
+        let mut roster = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
+        roster = roster.with(entry("b", "ups.1", uploaded("11"))).expect("room");
+        let signer = "a".repeat(64);
+        roster.decisions.proven.raise("megatec", &signer, 4_294_967_295);
+        let one = roster.without("a").expect("known");
+        assert!(one.decisions.proven.of("megatec", &signer).is_some(), "b is one still");
+        let none = one.without("b").expect("known");
+        assert_eq!(none.decisions.proven.of("megatec", &signer), None);
     }
 
     #[test]

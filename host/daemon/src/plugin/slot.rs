@@ -15,7 +15,7 @@ use crate::plugin::budget;
 use crate::plugin::grant::Granted;
 use crate::plugin::inbox::{Inbox, Next};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
-use crate::plugin::load::Package;
+use crate::plugin::load::{Package, Reason, Refusal, SignerName};
 use crate::plugin::pace::Pace;
 use crate::plugin::reason;
 use crate::plugin::stop::Stop;
@@ -63,10 +63,8 @@ pub struct Slot {
 pub struct Facts {
     /// What it says about itself; signed.
     pub manifest: PluginManifest,
-    /// Name of the key that signed it.
-    pub signer: String,
-    /// Id of that key.
-    pub signer_id: String,
+    /// The key that signed it.
+    pub signer: SignerName,
     /// What it is for.
     pub world: World,
     /// What it may do.
@@ -142,11 +140,11 @@ impl Slot {
         shared: &Shared,
     ) -> Handover {
         self.board.verified(&package.manifest, package.world);
+        self.board.signed(&package.signer);
         // A slot is spawned once.
         let _ = self.facts.set(Facts {
             manifest: package.manifest.clone(),
             signer: package.signer.clone(),
-            signer_id: package.signer_id.clone(),
             world: package.world,
             granted: package.granted.clone(),
         });
@@ -170,8 +168,17 @@ impl Slot {
         receiver
     }
 
+    /// It was not loaded, and trying again would not help.
+    pub fn refuse(&self, refusal: &Refusal, events: &EventSink) {
+        refusal.signer.iter().for_each(|signer| self.board.signed(signer));
+        if matches!(*refusal.reason, Reason::Unaccepted(_)) {
+            self.board.await_consent();
+        }
+        self.decline(&refusal.file, &reason(refusal), events);
+    }
+
     /// It is not run, and trying again would not help.
-    pub fn refuse(&self, file: &Path, reason: &str, events: &EventSink) {
+    fn decline(&self, file: &Path, reason: &str, events: &EventSink) {
         error!(plugin = self.who.name, points = self.who.points, "{reason}");
         self.board.error(reason);
         self.board.enter(PluginState::Refused);
@@ -210,7 +217,7 @@ fn run(
         let failure = match result {
             // The settings do not change by waiting.
             Err(declined @ Failure::Declined { .. }) => {
-                slot.refuse(&package.file, &reason(&declined), &shared.events);
+                slot.decline(&package.file, &reason(&declined), &shared.events);
                 (shared.gave_up)(&slot.who.name);
                 return None;
             }

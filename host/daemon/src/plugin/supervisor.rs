@@ -12,9 +12,10 @@ use crate::plugin::compile::Compiler;
 use crate::plugin::compile::helper::Helper;
 use crate::plugin::engine::{self, EngineError};
 use crate::plugin::library::Library;
-use crate::plugin::manager::Manager;
+use crate::plugin::loader::Loader;
+use crate::plugin::manager::{Change, Done, Manager};
 use crate::plugin::report::Report;
-use crate::plugin::roster::{DOCUMENT, Roster};
+use crate::plugin::roster::{DOCUMENT, PROBATION_MS, Roster, RosterError};
 use crate::plugin::slot::{Shared, Slot};
 use crate::plugin::surplus::Surplus;
 use crate::plugin::trusted::Places;
@@ -23,13 +24,9 @@ use crate::plugin::world::World;
 use crate::plugin_admin::{
     AdminError, BundleInfo, KeyInfo, PluginAdmin, PluginDetail, Reply, Wanted,
 };
-<<<<<<< HEAD
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
-use crate::upses::Source;
-=======
-use crate::plugin_status::{PluginList, PluginStatus};
 use crate::store::Store;
->>>>>>> 676b1c2 (plugin: secret settings are not told or recorded, computed with, and sealed where they are kept)
+use crate::upses::Source;
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
@@ -86,6 +83,19 @@ pub struct Supervisor {
     ended: Mutex<Receiver<()>>,
 }
 
+/// What the host gives plugins, and what it runs on.
+pub(super) struct Machine {
+    /// Longest call, waits included.
+    pub(super) call_max: Nanos,
+    /// How long plugins rest between calls.
+    pub(super) surplus: Surplus,
+    /// How long a release runs without a break to have stood the test.
+    pub(super) probation: Nanos,
+    /// What compiles.
+    #[cfg(feature = "compiler")]
+    pub(super) helper: Helper,
+}
+
 /// Something for the managing thread to do.
 pub(super) type Order = Box<dyn FnOnce(&mut Manager) + Send>;
 
@@ -127,18 +137,23 @@ impl Supervisor {
     ) -> Result<Self, StartError> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let surplus = Surplus::new(u32::try_from(cores).unwrap_or(u32::MAX), clock::now());
-        Self::start_within(config, services, events, store, CALL_MAX, surplus)
+        let machine = Machine {
+            call_max: CALL_MAX,
+            surplus,
+            probation: Nanos::from_millis(PROBATION_MS),
+            #[cfg(feature = "compiler")]
+            helper: Helper::default(),
+        };
+        Self::start_within(config, services, events, store, machine)
     }
 
-    /// [`Supervisor::start`] with another limit for the longest call, and
-    /// another machine.
+    /// [`Supervisor::start`] with other limits, and on another machine.
     fn start_within(
         config: &Config,
         services: Services,
         events: EventSink,
         store: Box<dyn RosterStore>,
-        call_max: Nanos,
-        surplus: Surplus,
+        machine: Machine,
     ) -> Result<Self, StartError> {
         let engine = engine::start().map_err(|source| StartError::Engine { source })?;
         let (orders, incoming) = mpsc::channel::<Order>();
@@ -152,13 +167,22 @@ impl Supervisor {
             let _ = orders.send(Box::new(move |manager| manager.gave_up(&id)));
         };
         #[cfg(feature = "compiler")]
-        let compiler = Compiler::new(engine, Helper::default(), &config.data_dir);
+        let compiler = Compiler::new(engine, machine.helper, &config.data_dir);
         #[cfg(not(feature = "compiler"))]
         let compiler = Compiler::new(engine);
         let mut manager = Manager {
-            compiler,
+            loader: Loader {
+                compiler: Arc::new(compiler),
+                library: Library::new(&config.plugin_dir, &config.data_dir),
+                orders: orders.clone(),
+                shelf: Arc::default(),
+            },
             places: Places::new(&config.trust_dir, &config.data_dir),
-            library: Library::new(&config.plugin_dir, &config.data_dir),
+            trusted: 0,
+            loading: BTreeMap::new(),
+            wishes: 0,
+            asked: 0,
+            probation: machine.probation,
             store,
             vault: Vault::of_device(&config.data_dir),
             roster: Roster::default(),
@@ -168,9 +192,9 @@ impl Supervisor {
             shared: Shared {
                 services,
                 events,
-                call_max,
+                call_max: machine.call_max,
                 pace: Arc::default(),
-                surplus: Arc::new(Mutex::new(surplus)),
+                surplus: Arc::new(Mutex::new(machine.surplus)),
                 gave_up: Arc::new(gave_up),
                 ended: sender,
             },
@@ -260,6 +284,28 @@ impl Supervisor {
         }));
         reply
     }
+
+    /// The same for what is done later; the manager goes on meanwhile.
+    fn ask_for(&self, order: impl FnOnce(&mut Manager, Done) + Send + 'static) -> Reply<()> {
+        let (answer, reply) = oneshot::channel();
+        let done: Done = Box::new(move |result| {
+            let _ = answer.send(result);
+        });
+        let _ = self.orders.send(Box::new(move |manager| order(manager, done)));
+        reply
+    }
+
+    fn change(
+        &self,
+        id: String,
+        change: impl Fn(&Roster, &str) -> Result<Roster, RosterError> + Send + 'static,
+    ) -> Reply<()> {
+        self.ask_for(move |manager, done| {
+            let of = id.clone();
+            let change: Change = Box::new(move |roster: &Roster| change(roster, &of));
+            manager.adopt_asked(&id, change, done);
+        })
+    }
 }
 
 impl PluginList for Supervisor {
@@ -270,7 +316,14 @@ impl PluginList for Supervisor {
 
 impl PluginAdmin for Supervisor {
     fn bundles(&self) -> Reply<Vec<BundleInfo>> {
-        self.ask(|manager| manager.bundles())
+        let (answer, reply) = oneshot::channel();
+        let order = Box::new(move |manager: &mut Manager| {
+            manager.bundles(move |bundles| {
+                let _ = answer.send(bundles);
+            });
+        });
+        let _ = self.orders.send(order);
+        reply
     }
 
     fn inspect(&self, raw: Vec<u8>) -> Reply<BundleInfo> {
@@ -298,25 +351,19 @@ impl PluginAdmin for Supervisor {
     }
 
     fn put(&self, wanted: Wanted) -> Reply<()> {
-        self.ask(move |manager| manager.put(wanted))
+        self.ask_for(move |manager, done| manager.put(wanted, done))
     }
 
     fn switch(&self, id: String, on: bool) -> Reply<()> {
-        self.ask(move |manager| {
-            let next = manager.roster.switched(&id, on)?;
-            manager.adopt(next, &id)
-        })
+        self.change(id, move |roster, id| roster.switched(id, on))
     }
 
     fn restart(&self, id: String) -> Reply<()> {
-        self.ask(move |manager| manager.adopt(manager.roster.clone(), &id))
+        self.change(id, |roster, _| Ok(roster.clone()))
     }
 
     fn roll_back(&self, id: String) -> Reply<()> {
-        self.ask(move |manager| {
-            let next = manager.roster.rolled_back(&id)?;
-            manager.adopt(next, &id)
-        })
+        self.change(id, Roster::rolled_back)
     }
 
     fn remove(&self, id: String) -> Reply<()> {

@@ -133,8 +133,8 @@ pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
         let done = trust.revoke_key(KeyId(*id), name, reason);
         problems.extend(done.err().map(|e| not_used(format!("the withdrawal of {name:?}"), e)));
     }
-    for (plugin, least) in &decisions.proven {
-        let done = trust.raise_floor(plugin, *least);
+    for (plugin, signer, least) in decisions.proven.all() {
+        let done = trust.raise_floor(plugin, signer, least);
         problems.extend(done.err().map(|e| not_used(format!("the floor of {plugin:?}"), e)));
     }
     (trust, problems)

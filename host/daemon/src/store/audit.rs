@@ -381,6 +381,7 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
         Event::SettingsInForce { .. }
         | Event::FirmwareConfirmed { .. }
         | Event::FirmwareReturned { .. }
+        | Event::FirmwareWithout { .. }
         | Event::DaemonStarted { .. }
         | Event::SettingsRefused { .. }
         | Event::StoreDamaged { .. }

@@ -136,6 +136,7 @@ event-licence-refused = Lizenz von { $from } abgelehnt: { $reason }
 event-firmware-installed = { $user } hat Firmware { $version } von { $from } eingespielt; sie startet auf Befehl
 event-firmware-refused = Firmware von { $user } von { $from } abgelehnt: { $reason }
 event-firmware-confirmed = Firmware { $version } hat sich bewährt und bleibt
+event-firmware-without = Firmware { $version } bleibt, obwohl diese Plugins vorher liefen und jetzt nicht: { $plugins }
 event-firmware-returned = Zurück zur Firmware davor: { $reason }
 event-certificate-renewed = Neues Zertifikat der Konsole, SHA-256 { $fingerprint }
 event-rule-raised = Regel { $rule }: { $text }

@@ -137,6 +137,7 @@ event-licence-refused = Licence from { $from } refused: { $reason }
 event-firmware-installed = { $user } installed firmware { $version } from { $from }; it starts when told to
 event-firmware-refused = Firmware of { $user } from { $from } refused: { $reason }
 event-firmware-confirmed = Firmware { $version } has proved healthy and stays
+event-firmware-without = Firmware { $version } stays, though these plugins ran before and do not now: { $plugins }
 event-firmware-returned = Back to the firmware before: { $reason }
 event-certificate-renewed = New certificate for the console, SHA-256 { $fingerprint }
 event-rule-raised = Rule { $rule }: { $text }

@@ -1,6 +1,6 @@
 //! What the keeper knows, and what it does about a question or about time.
 
-use super::health::{Trial, Verdict};
+use super::health::{Before, Trial, Verdict};
 use super::install::{Install, InstallError, Places, read_header, write_header};
 use super::lock;
 use crate::state::{State, StateError};
@@ -19,8 +19,10 @@ use std::time::Duration;
 
 /// Whom the image trusts, on the verified root.
 const IDENTITY: &str = "/etc/evenkeel/firmware";
-/// Plugins that ran before the update, one name a line.
+/// Plugins of the platform that ran before the update, one name a line.
 const BEFORE: &str = "/data/slots/before";
+/// Plugins of others.
+const BEFORE_OTHERS: &str = "/data/slots/before-others";
 /// A start that lasted for so long was no crash.
 const SETTLED: Duration = Duration::from_secs(600);
 /// One that lasted for so long makes good for earlier changes of slot.
@@ -139,7 +141,7 @@ impl Desk {
             return;
         }
         let done = match self.trial.as_mut().map(|trial| trial.look(now)) {
-            Some(Verdict::Confirm) => self.confirm(),
+            Some(Verdict::Confirm) => self.confirm(now),
             Some(Verdict::GiveUp(reason)) => self.give_up(reason),
             Some(Verdict::Wait) => Ok(()),
             None => self.last(now),
@@ -149,12 +151,12 @@ impl Desk {
         }
     }
 
-    fn confirm(&mut self) -> Result<(), DeskError> {
+    fn confirm(&mut self, now: Duration) -> Result<(), DeskError> {
         self.state.step(Event::Confirm)?;
-        self.trial = None;
+        let without = self.trial.take().map_or_else(Vec::new, |trial| trial.without(now));
         let version = self.header.version.clone();
         log::say(&format!("slot {}: version {version} has proved healthy", self.slot));
-        self.tell(News::Confirmed { version });
+        self.tell(News::Confirmed { version, without });
         Ok(())
     }
 
@@ -185,7 +187,9 @@ impl Desk {
             Ask::Status => Answer::Status(Box::new(self.status(now))),
             Ask::News => Answer::News { news: std::mem::take(&mut self.news) },
             Ask::Health(mut health) => {
-                health.plugins.truncate(talk::PLUGINS_MAX);
+                for names in [&mut health.plugins, &mut health.others, &mut health.excused] {
+                    names.truncate(talk::PLUGINS_MAX);
+                }
                 self.health = health.clone();
                 if let Some(trial) = &mut self.trial {
                     trial.report(health, now);
@@ -204,7 +208,8 @@ impl Desk {
         let other = record.slot(self.slot.other());
         let trial = self.trial.as_ref().map(|trial| {
             let (healthy, missing) = trial.told(now);
-            talk::Trial { tries_left: record.tries_left, healthy_s: healthy.as_secs(), missing }
+            let (tries_left, healthy_s) = (record.tries_left, healthy.as_secs());
+            talk::Trial { tries_left, healthy_s, missing, without: trial.without(now) }
         });
         let installing =
             self.installing.clone().or_else(|| self.install.as_ref().map(Install::progress));
@@ -245,7 +250,7 @@ impl Desk {
         }
         // What ran before is what must run afterwards; without the list nothing
         // would be asked for.
-        keep_before(&self.health.plugins)
+        keep_before(&self.health)
             .map_err(|source| DeskError::System { what: "keep the list of plugins", source })?;
         self.state.step(Event::Activate)?;
         self.restart(Reason::Restart)
@@ -372,18 +377,24 @@ fn open(kind: &str, slot: Slot) -> Result<File, DeskError> {
 }
 
 /// The plugins that ran before the update.
-fn before() -> Vec<String> {
-    let text = fs::read_to_string(BEFORE).unwrap_or_default();
-    text.lines().take(talk::PLUGINS_MAX).map(str::to_owned).collect()
+fn before() -> Before {
+    let names = |path| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().take(talk::PLUGINS_MAX).map(str::to_owned).collect()
+    };
+    Before { platform: names(BEFORE), others: names(BEFORE_OTHERS) }
 }
 
-fn keep_before(plugins: &[String]) -> io::Result<()> {
-    let path = PathBuf::from(BEFORE);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+fn keep_before(health: &Health) -> io::Result<()> {
+    for (path, names) in [(BEFORE, &health.plugins), (BEFORE_OTHERS, &health.others)] {
+        let path = PathBuf::from(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = File::create(&path)?;
+        let text: String = names.iter().map(|name| format!("{name}\n")).collect();
+        io::Write::write_all(&mut &file, text.as_bytes())?;
+        file.sync_all()?;
     }
-    let file = File::create(&path)?;
-    let text: String = plugins.iter().map(|name| format!("{name}\n")).collect();
-    io::Write::write_all(&mut &file, text.as_bytes())?;
-    file.sync_all()
+    Ok(())
 }

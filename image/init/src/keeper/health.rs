@@ -3,8 +3,11 @@
 //! comes out.
 //!
 //! Healthy means: the guard's cycles come in time, the console answers, and
-//! every plugin runs that ran before the update. What was missing before is
-//! not asked for.
+//! every plugin of the platform runs that ran before the update. What was
+//! missing before is not asked for. One that a person has to say a word about
+//! counts as there: nobody can say it beforehand. Plugins of others have no
+//! say, or any of them could keep a security fix out; what becomes of them is
+//! told.
 
 use evenkeel_signing::slot::Reason;
 use evenkeel_signing::slot::talk::Health;
@@ -30,10 +33,19 @@ pub enum Verdict {
     GiveUp(Reason),
 }
 
+/// The plugins that ran before the update.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Of the platform: they must run again.
+    pub platform: Vec<String>,
+    /// Of others: they are told of.
+    pub others: Vec<String>,
+}
+
 /// A system on trial. Times are since the start of the appliance.
 #[derive(Clone, Debug)]
 pub struct Trial {
-    before: Vec<String>,
+    before: Before,
     report: Option<(Duration, Health)>,
     healthy_since: Option<Duration>,
     unhealthy_since: Duration,
@@ -43,10 +55,9 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// One that begins at `now`; `before` are the plugins that ran in the
-    /// system before it.
+    /// One that begins at `now`; `before` ran in the system before it.
     #[must_use]
-    pub const fn new(before: Vec<String>, now: Duration) -> Self {
+    pub const fn new(before: Before, now: Duration) -> Self {
         Self {
             before,
             report: None,
@@ -102,6 +113,15 @@ impl Trial {
         (healthy, self.missing(now).map(|(_, words)| words))
     }
 
+    /// Plugins that ran before, do not run, and do not stand in the way.
+    #[must_use]
+    pub fn without(&self, now: Duration) -> Vec<String> {
+        let Some(health) = self.fresh(now) else { return Vec::new() };
+        let is_gone =
+            |name: &&String| !health.plugins.contains(name) && !health.others.contains(name);
+        self.before.platform.iter().chain(&self.before.others).filter(is_gone).cloned().collect()
+    }
+
     fn is_without_mains(&self, now: Duration) -> bool {
         self.fresh(now).is_some_and(|health| !health.mains)
     }
@@ -121,7 +141,9 @@ impl Trial {
         if !health.console {
             return Some((Reason::Daemon, "the console does not answer".to_owned()));
         }
-        let gone = self.before.iter().find(|name| !health.plugins.contains(name))?;
+        let is_there =
+            |name: &String| health.plugins.contains(name) || health.excused.contains(name);
+        let gone = self.before.platform.iter().find(|name| !is_there(name))?;
         Some((Reason::Plugins, format!("plugin {gone} ran before and does not run")))
     }
 }
@@ -136,11 +158,13 @@ mod tests {
     }
 
     fn well() -> Health {
-        Health { guard: true, console: true, mains: true, plugins: vec!["megatec".into()] }
+        let plugins = vec!["megatec".into()];
+        Health { guard: true, console: true, mains: true, plugins, ..Health::default() }
     }
 
     fn trial() -> Trial {
-        Trial::new(vec!["megatec".into()], s(2))
+        let platform = vec!["megatec".into()];
+        Trial::new(Before { platform, others: vec!["acme".into()] }, s(2))
     }
 
     /// Report every 5 s and look every second from `begin`; when and what the
@@ -212,9 +236,34 @@ mod tests {
 
     #[test]
     fn a_plugin_that_did_not_run_before_is_not_asked_for() {
-        let mut trial = Trial::new(Vec::new(), s(2));
+        let mut trial = Trial::new(Before::default(), s(2));
         let report = |_| Some(Health { plugins: Vec::new(), ..well() });
         assert_eq!(run(&mut trial, 3, report).1, Verdict::Confirm);
+    }
+
+    #[test]
+    fn a_plugin_of_others_has_no_veto_and_is_told_of() {
+        // It ran before, counts its starts, and fails in the new system.
+        let mut trial = trial();
+        assert_eq!(run(&mut trial, 3, |_| Some(well())), (65, Verdict::Confirm));
+        assert_eq!(trial.told(s(65)).1, None);
+        assert_eq!(trial.without(s(65)), ["acme"]);
+        let with = Health { others: vec!["acme".into()], ..well() };
+        trial.report(with, s(66));
+        assert!(trial.without(s(66)).is_empty(), "it runs again");
+        // Nor does it help that it calls itself like one of the platform.
+        let stranger = Health { plugins: Vec::new(), others: vec!["megatec".into()], ..well() };
+        let (_, verdict) = run(&mut self::trial(), 3, |_| Some(stranger.clone()));
+        assert_eq!(verdict, Verdict::GiveUp(Reason::Plugins));
+    }
+
+    #[test]
+    fn a_plugin_that_waits_for_a_person_is_not_gone() {
+        let excused = vec!["megatec".into()];
+        let waits = Health { plugins: Vec::new(), excused, ..well() };
+        let mut trial = trial();
+        assert_eq!(run(&mut trial, 3, |_| Some(waits.clone())), (65, Verdict::Confirm));
+        assert_eq!(trial.without(s(65)), ["megatec", "acme"]);
     }
 
     proptest! {
@@ -227,7 +276,7 @@ mod tests {
             let (at, verdict) = run(&mut trial(), 3, |second| {
                 let (guard, console, plugin) = (*reports.get(second as usize / 5)?)?;
                 let plugins = if plugin { vec!["megatec".into()] } else { Vec::new() };
-                Some(Health { guard, console, mains: true, plugins })
+                Some(Health { guard, console, mains: true, plugins, ..Health::default() })
             });
             prop_assert!(verdict != Verdict::Wait && at <= 602, "{} {:?}", at, verdict);
         }

@@ -66,6 +66,9 @@ pub(in crate::console) struct TrialOut {
     pub(in crate::console) healthy_s: u64,
     /// What is missing; null: nothing but time.
     pub(in crate::console) missing: Option<String>,
+    /// Plugins that ran before and do not now, which does not stand in its way:
+    /// of others than the platform, or that a person has to say a word about.
+    pub(in crate::console) without: Vec<String>,
 }
 
 /// The slot that does not run.
@@ -286,6 +289,7 @@ fn out(status: talk::Status, hindrances: Vec<Hindrance>) -> FirmwareOut {
         tries_left: trial.tries_left,
         healthy_s: trial.healthy_s,
         missing: trial.missing,
+        without: trial.without,
     });
     let talk::Other { state, version: held, reason } = status.other;
     let installing = status.installing.map(|progress| ProgressOut {

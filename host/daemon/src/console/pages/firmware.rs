@@ -207,7 +207,12 @@ fn trial_text(reader: &Reader, trial: &TrialOut) -> String {
     args.set("tries", f64::from(trial.tries_left));
     args.set("healthy", span(trial.healthy_s as f64));
     args.set("missing", trial.missing.clone().unwrap_or_default());
-    reader.say("page-firmware-trial", &args)
+    let text = reader.say("page-firmware-trial", &args);
+    if trial.without.is_empty() {
+        return text;
+    }
+    args.set("plugins", trial.without.join(", "));
+    format!("{text} {}", reader.say("page-firmware-without", &args))
 }
 
 fn hindrance(reader: &Reader, hindrance: &Hindrance) -> String {

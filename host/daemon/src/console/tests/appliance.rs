@@ -138,7 +138,9 @@ async fn firmware_is_taken_in_and_started_after_a_tick() {
 async fn a_file_goes_on_where_it_broke_off() {
     let (bench, cookie) = bench().await;
     let progress = Progress { version: "1.1.0".into(), taken: 4, total: 9 };
-    let trial = Trial { tries_left: 2, healthy_s: 60, missing: Some("plugins".into()) };
+    let without = vec!["acme".into()];
+    let missing = Some("plugins".into());
+    let trial = Trial { tries_left: 2, healthy_s: 60, missing, without };
     let begun = Status {
         installing: Some(progress),
         trial: Some(trial),

@@ -92,7 +92,7 @@ impl Helper {
         Self::start_as(evenkeeld, vec!["compile-plugin".into()], Limits::default(), WALL_MAX)
     }
 
-    pub(super) const fn start_as(
+    pub(in crate::plugin) const fn start_as(
         program: PathBuf,
         arguments: Vec<OsString>,
         limits: Limits,

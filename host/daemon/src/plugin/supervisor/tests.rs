@@ -41,16 +41,39 @@ fn run_with(
     call_max: Nanos,
     services: Services,
 ) -> Running {
+    run_all(Machine { call_max, ..machine() }, fixture, plugins, Kept::default(), services)
+}
+
+fn machine() -> Machine {
+    Machine {
+        call_max: CALL_MAX,
+        // There is nothing to spare once the first burst is used.
+        surplus: Surplus::new(0, clock::now()),
+        probation: Nanos::from_millis(PROBATION_MS),
+        helper: Helper::default(),
+    }
+}
+
+/// With the list of plugins that is in `store`.
+fn run_on(machine: Machine, fixture: Fixture, plugins: Vec<PluginGrant>, store: Kept) -> Running {
+    run_all(machine, fixture, plugins, store, Services::default())
+}
+
+fn run_all(
+    machine: Machine,
+    fixture: Fixture,
+    plugins: Vec<PluginGrant>,
+    store: Kept,
+    services: Services,
+) -> Running {
     let dir = fixture.dir.path();
     let config = fixture::config(dir, plugins);
     let events = Arc::new(Mutex::new(Vec::new()));
     let hub = Arc::clone(&services.hub);
-    let (kept, store) = (Arc::clone(&events), Kept::default());
+    let kept = Arc::clone(&events);
     let sink: EventSink = Arc::new(move |event| kept.lock().expect("no panic").push(event));
-    // A machine on which there is nothing to spare once the first burst is used.
-    let surplus = Surplus::new(0, clock::now());
     let store_of = Box::new(store.clone());
-    let supervisor = Supervisor::start_within(&config, services, sink, store_of, call_max, surplus);
+    let supervisor = Supervisor::start_within(&config, services, sink, store_of, machine);
     let supervisor = supervisor.expect("starts");
     Running { supervisor, kept: store, hub, events, fixture }
 }
@@ -550,4 +573,195 @@ fn what_can_cut_power_needs_a_second_word() {
     assert!(texts[0].contains("ups.0 switches the load off"));
     wanted.plugin.confirm = names;
     running.put(wanted).expect("confirmed");
+}
+
+/// What is answered within a time in which nothing slow can be done.
+fn answered<T>(mut reply: Reply<T>) -> Result<T, AdminError> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match reply.try_recv() {
+            Ok(answer) => return answer,
+            Err(oneshot::error::TryRecvError::Closed) => panic!("the manager is gone"),
+            Err(oneshot::error::TryRecvError::Empty) => {}
+        }
+        assert!(Instant::now() < deadline, "it waits for something else");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A compiler that does not end before somebody writes to the returned file,
+/// and makes nothing.
+fn slow(fixture: &Fixture) -> (Machine, std::path::PathBuf) {
+    let gate = fixture.dir.path().join("gate");
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, kind, mode, 0).expect("a pipe");
+    let script = format!("cat {}; exit 1", gate.display());
+    let arguments = vec!["-c".into(), script.into()];
+    let wall_max = crate::plugin::compile::helper::WALL_MAX;
+    let helper = Helper::start_as("/bin/sh".into(), arguments, Default::default(), wall_max);
+    (Machine { helper, ..machine() }, gate)
+}
+
+/// `megatec` beside a plugin `zebra` that is to be compiled.
+fn with_zebra() -> (Fixture, Vec<u8>) {
+    let fixture = Fixture::new();
+    fixture.put_key();
+    let neighbour = fixture::driver(&Guest { poll: PUBLISH, ..IDLE });
+    // Its code is known.
+    fixture.compiler.component(&neighbour, &[]).expect("compiled");
+    let manifest = fixture::manifest(&DRIVER_IMPORTS);
+    std::fs::write(fixture.file(), fixture.seal(&manifest, &neighbour)).expect("written");
+    let zebra = PluginManifest { name: "zebra".into(), ..manifest };
+    let raw = fixture.seal(&zebra, &fixture::idle());
+    (fixture, raw)
+}
+
+fn zebra() -> PluginGrant {
+    let mut zebra = PluginGrant::new("zebra");
+    zebra.points = "ups.1".into();
+    zebra.grant = fixture::grant("/dev/ttyS2").grant;
+    zebra
+}
+
+#[test]
+fn while_one_bundle_compiles_nobody_else_waits() {
+    let (fixture, raw) = with_zebra();
+    let (machine, gate) = slow(&fixture);
+    let running = run_on(machine, fixture, vec![fixture::grant("/dev/ttyS1")], Kept::default());
+    running.wait("running", |s| s.polls > 0);
+    let bundle = running.upload(raw);
+    let wanted = Wanted { plugin: zebra(), ..running.wanted(&bundle) };
+    let mut first = running.supervisor.put(wanted.clone());
+    let id = || "megatec".to_owned();
+    answered(running.supervisor.detail(id())).expect("known");
+    answered(running.supervisor.reports(id())).expect("known");
+    answered(running.supervisor.keys()).expect("told");
+    assert_eq!(answered(running.supervisor.bundles()).expect("listed").len(), 2);
+    answered(running.supervisor.switch(id(), false)).expect("switched off");
+    assert_eq!(running.status().state, PluginState::Disabled);
+    answered(running.supervisor.switch(id(), true)).expect("its code is known");
+    assert!(first.try_recv().is_err(), "it is compiled still");
+    // The last word counts.
+    let mut off = zebra();
+    off.enabled = false;
+    answered(running.supervisor.put(Wanted { plugin: off, ..wanted })).expect("switched off");
+    std::fs::write(&gate, b"").expect("the compiler ends");
+    let Err(AdminError::Conflict(text)) = answered(first) else { panic!("it counts") };
+    assert!(text.contains("meanwhile"), "{text}");
+    let slot = running.supervisor.slot("zebra").expect("installed");
+    assert_eq!(slot.board.status().state, PluginState::Disabled);
+}
+
+#[test]
+fn a_bundle_that_compiles_at_the_start_holds_up_no_other() {
+    let (fixture, raw) = with_zebra();
+    std::fs::write(fixture.dir.path().join("zebra.evkp"), raw).expect("written");
+    let (machine, gate) = slow(&fixture);
+    // By name it comes first.
+    let first = zebra().with_id("a-zebra");
+    let running =
+        run_on(machine, fixture, vec![first, fixture::grant("/dev/ttyS1")], Kept::default());
+    let slot = running.supervisor.slot("megatec").expect("installed");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while slot.board.status().polls == 0 {
+        assert!(Instant::now() < deadline, "it waits for its neighbour: {:?}", slot.board.status());
+        thread::sleep(Duration::from_millis(5));
+    }
+    let compiled = answered(running.supervisor.detail("a-zebra".into())).expect("installed");
+    assert_eq!(compiled.status.state, PluginState::Starting);
+    std::fs::write(&gate, b"").expect("the compiler ends");
+    let status = running.wait("refused", |s| s.state == PluginState::Refused);
+    assert!(status.last_error.is_some_and(|e| e.contains("cannot be compiled")));
+}
+
+#[test]
+fn what_was_trusted_when_it_was_loaded_does_not_count_when_it_is_put_in_place() {
+    let (fixture, raw) = with_zebra();
+    let (machine, gate) = slow(&fixture);
+    let running = run_on(machine, fixture, vec![fixture::grant("/dev/ttyS1")], Kept::default());
+    running.wait("running", |s| s.polls > 0);
+    let bundle = running.upload(raw);
+    let wanted = Wanted { plugin: zebra(), ..running.wanted(&bundle) };
+    let putting = running.supervisor.put(wanted);
+    let key = answered(running.supervisor.keys()).expect("told").remove(0);
+    answered(running.supervisor.withdraw_key(key.id, "it was stolen".into())).expect("withdrawn");
+    let stopped = running.status();
+    assert_eq!(stopped.state, PluginState::Refused, "what runs is stopped");
+    assert!(stopped.last_error.is_some_and(|e| e.contains("it was stolen")));
+    std::fs::write(&gate, b"").expect("the compiler ends");
+    let refused = answered(putting).expect_err("nobody trusts it").to_string();
+    assert!(refused.contains("it was stolen") && refused.contains("\"acme\""), "{refused}");
+}
+
+fn release(fixture: &Fixture, version: &str, security_version: u32) -> Vec<u8> {
+    let mut manifest = fixture::manifest(&[fixture::SERIAL, "evenkeel:points/points@0.1.1"]);
+    manifest.version = version.into();
+    manifest.security_version = security_version;
+    manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
+    fixture.seal(&manifest, &fixture::driver_0_2(1, fixture::TELL))
+}
+
+#[test]
+fn a_release_that_stood_the_test_is_not_gone_back_behind() {
+    let fixture = Fixture::new();
+    fixture.put_key();
+    let machine = Machine { probation: Nanos::from_millis(300), ..machine() };
+    let running = run_on(machine, fixture, Vec::new(), Kept::default());
+    let old = running.upload(release(&running.fixture, "0.1.0", 1));
+    let new = running.upload(release(&running.fixture, "0.2.0", 2));
+    running.put(running.wanted(&new)).expect("installed");
+    running.wait("running", |s| s.state == PluginState::Running);
+    let floor = || {
+        let kept = running.kept.load().expect("read").expect("kept");
+        let decisions = crate::plugin::roster::Roster::parse(&kept).expect("good").decisions;
+        decisions.proven.all().map(|(name, _, least)| (name.to_owned(), least)).next()
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while floor() != Some(("megatec".to_owned(), 2)) {
+        assert!(Instant::now() < deadline, "it never stands the test");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let refused = running.put(running.wanted(&old)).expect_err("older").to_string();
+    let words = [
+        "\"megatec\" 0.1.0".to_owned(),
+        format!("\"acme\" (fingerprint {})", running.fixture.fingerprint()),
+        "its security version is 1, and a release with 2 has proved itself".to_owned(),
+    ];
+    assert!(words.iter().all(|word| refused.contains(word)), "{refused}");
+    assert_eq!(running.status().version, "0.2.0", "it runs on");
+    // Removed, it is a stranger again.
+    answered(running.supervisor.remove("megatec".into())).expect("removed");
+    running.put(running.wanted(&old)).expect("nothing of it is kept");
+}
+
+#[test]
+fn a_release_that_has_not_stood_the_test_can_be_gone_back_behind() {
+    let running = empty();
+    let old = running.upload(release(&running.fixture, "0.1.0", 1));
+    let new = running.upload(release(&running.fixture, "0.2.0", 2));
+    running.put(running.wanted(&new)).expect("installed");
+    running.wait("running", |s| s.state == PluginState::Running && s.polls > 2);
+    running.put(running.wanted(&old)).expect("ten minutes are not over");
+}
+
+#[test]
+fn a_shipped_plugin_that_wants_more_waits_for_a_person_and_says_so() {
+    let fixture = Fixture::new();
+    let manifest = fixture::manifest(&DRIVER_IMPORTS);
+    std::fs::write(fixture.file(), fixture.seal(&manifest, &fixture::idle())).expect("written");
+    fixture.put_key();
+    let grants = vec![fixture::grant("/dev/ttyS1")];
+    let before = run_on(machine(), fixture, grants.clone(), Kept::default());
+    let status = before.wait("running", |s| s.state == PluginState::Running);
+    assert!(!status.awaits_consent && status.signer.contains("\"acme\""), "{status:?}");
+    let Running { supervisor, kept, fixture, .. } = before;
+    drop(supervisor);
+    // New firmware brings one that asks for one interface more.
+    let mut more = manifest;
+    more.interfaces.push("evenkeel:random/random@0.1.0".into());
+    std::fs::write(fixture.file(), fixture.seal(&more, &fixture::idle())).expect("written");
+    let after = run_on(machine(), fixture, grants, kept);
+    let status = after.wait("refused", |s| s.state == PluginState::Refused);
+    assert!(status.awaits_consent && status.signer.contains("\"acme\""), "{status:?}");
+    assert!(status.last_error.is_some_and(|e| e.contains("need your consent")));
 }

@@ -390,6 +390,7 @@ page-firmware-trial = Sie hat sich noch nicht bewährt: seit { $healthy } gesund
     [one] ein Start bleibt ihr
    *[other] { VALUE($tries) } Starts bleiben ihr
   }. { $missing }
+page-firmware-without = Plugins, die vorher liefen und jetzt nicht, worauf nicht gewartet wird: { $plugins }.
 page-firmware-now = Darf sie jetzt gewechselt werden?
 page-firmware-may = Nichts spricht dagegen.
 page-firmware-may-not = Nicht jetzt. Messen und Schützen gehen vor:

@@ -390,6 +390,7 @@ page-firmware-trial = It has not proved itself yet: healthy for { $healthy }, { 
     [one] one start is left to it
    *[other] { VALUE($tries) } starts are left to it
   }. { $missing }
+page-firmware-without = Plugins that ran before and do not now, for which it does not wait: { $plugins }.
 page-firmware-now = May it be changed now?
 page-firmware-may = Nothing speaks against it.
 page-firmware-may-not = Not now. Measuring and protecting come first:
