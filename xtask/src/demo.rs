@@ -95,6 +95,8 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
         port,
         seed,
         history_period_s: None,
+        data_bytes: None,
+        json_log: false,
         guard_settings: "",
         daemon_settings: String::new(),
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::plant::testing;
 use crate::store::Limits as StoreLimits;
+use evenkeel_core::alarm::AlarmChange;
 use evenkeel_core::alarm::book::State as AlarmState;
 use evenkeel_core::events::Severity;
 use evenkeel_core::history::Row;
@@ -178,4 +179,43 @@ async fn what_changed_meanwhile_is_not_acknowledged_unseen() {
     assert_eq!(bench.kinds()[0].1, AlarmState::Raised);
     let refused = bench.alarms.act(id + 1, None, &late, "ann").await;
     assert!(matches!(refused, Err(AlarmError::Refused(Refusal::NoAlarm(_)))));
+}
+
+/// Alarm events of the log: what became of which kind.
+fn told(store: &Store) -> Vec<(AlarmChange, String)> {
+    let events = store.events(None, usize::MAX).into_iter();
+    let alarms = events.filter_map(|stored| match stored.event {
+        Event::Alarm(event) => Some((event.change, event.what?.to_string())),
+        _ => None,
+    });
+    alarms.collect()
+}
+
+#[tokio::test]
+async fn a_book_that_is_lost_tells_the_end_of_what_it_does_not_know() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    bench.alarms.set_thresholds(rules(WARM)).await.expect("kept");
+    let mut plant = testing::plant(&[13.6]);
+    plant.snapshot.strings[0].blocks[0].temperature_dc = 300;
+    bench.hub.set_plant(plant);
+    bench.run(5);
+    let kind = "limit.block-temperature.high".to_owned();
+    assert_eq!(told(&bench.store), [(AlarmChange::Raised, kind.clone())]);
+    let open = |bench: &Bench| {
+        let (hub, store) = (bench.hub.clone(), bench.store.clone());
+        Alarms::open(hub, store, vec!["ups.0".into()], Box::new(Vec::new))
+    };
+    bench.alarms.keep(Nanos::from_secs(2_000)).await;
+    bench.alarms = open(&bench);
+    assert_eq!(told(&bench.store).len(), 1, "the book knows it");
+    bench.store.keep_document(BOOK, None).done().await.expect("lost");
+    for _ in 0..2 {
+        bench.alarms = open(&bench);
+        bench.store.record_acknowledged(Event::Unknown).done().await.expect("on the disk");
+        let ends = [(AlarmChange::Raised, kind.clone()), (AlarmChange::Over, kind.clone())];
+        assert_eq!(told(&bench.store), ends, "told once");
+    }
+    bench.run(5);
+    assert_eq!(told(&bench.store).last(), Some(&(AlarmChange::Raised, kind)), "it is still true");
 }
