@@ -96,6 +96,8 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
         seed,
         history_period_s: None,
         ups: true,
+        data_bytes: None,
+        json_log: false,
         guard_settings: "",
         daemon_settings: String::new(),
     }

@@ -10,7 +10,7 @@ use crate::plugins;
 use crate::run::{AnyError, build_programs, cargo, exec, step};
 use crate::test::{LATER_IMAGES, images};
 use crate::{campaign, debian};
-use evenkeel_e2e::{Stack, Witness};
+use evenkeel_e2e::{Missing, Stack, Witness};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,8 +83,8 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             stack.restart_daemon()?;
             kills += 1;
             let missing = witness.missing(&mut stack.sign_in()?)?;
-            if !missing.is_empty() {
-                return Err(format!("kill {kills}: events {missing:?} are gone").into());
+            if missing != Missing::default() {
+                return Err(format!("kill {kills}: gone: {missing:?}").into());
             }
         }
         let minutes = started.elapsed().as_secs() / 60;
@@ -94,7 +94,12 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         }
     }
     drop(load);
-    println!("{} events were seen and outlived the kills", witness.seen());
+    let [events, entries, rows, values, jobs] = witness.seen();
+    println!(
+        "{events} events, {entries} audit entries, {rows} rows of history, {values} values of \
+         points and {jobs} waiting jobs were seen, {} settings taken; all of it outlived the kills",
+        witness.taken()
+    );
     report(&mut stack, kills)
 }
 

@@ -28,6 +28,7 @@ use evenkeel_core::time::Nanos;
 use past::History;
 use sight::Sight;
 pub use sight::battery;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -125,6 +126,10 @@ impl Alarms {
             thresholds: kept_thresholds(&store),
             ..State::default()
         };
+        for event in forgotten(&store, &state.book) {
+            tracing::info!("{event}");
+            store.record(Event::Alarm(event));
+        }
         let (state, writing) = (Mutex::new(state), tokio::sync::Mutex::default());
         Self { hub, store, sources, plugins_off, state, writing }
     }
@@ -342,6 +347,29 @@ fn kept_book(store: &Store) -> Book {
             Book::default()
         }
     }
+}
+
+/// What the log says to stand and the book knows nothing of, because it was lost or
+/// kept before that: it is told to be over, so that nobody waits for an end that
+/// never comes. If it is true, the first look raises it again.
+fn forgotten(store: &Store, book: &Book) -> Vec<AlarmEvent> {
+    let mut told = BTreeMap::new();
+    store.each_event(|stored| {
+        let Event::Alarm(event) = stored.event else { return };
+        let key = (event.what, event.place.clone());
+        match event.stands() {
+            Some(true) => drop(told.insert(key, event)),
+            Some(false) => drop(told.remove(&key)),
+            None => {}
+        }
+    });
+    let known = |event: &AlarmEvent| {
+        let is_it = |alarm: &&Alarm| {
+            (Some(alarm.kind), Some(&alarm.place)) == (event.what, event.place.as_ref())
+        };
+        book.alarms().into_iter().any(|alarm| is_it(&alarm) && alarm.is_active())
+    };
+    told.into_values().filter(|event| !known(event)).map(AlarmEvent::ended).collect()
 }
 
 /// The newest revision that can be read.

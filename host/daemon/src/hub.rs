@@ -13,6 +13,7 @@
 use crate::plant::{Part, Plant};
 use evenkeel_core::command::BatteryRuns;
 use evenkeel_core::licence::{Limits, OVER, Rating};
+use evenkeel_core::points::battery::ROOTS;
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value, names};
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
@@ -222,6 +223,23 @@ impl Hub {
                 points.push((name, Point { value, unit: Unit::None, quality: Quality::Good, at }));
             }
         }
+        points
+    }
+
+    /// Every point but those of the strings, in no order.
+    #[must_use]
+    pub fn beside_strings(&self) -> Vec<(String, Point)> {
+        let mut points = Vec::new();
+        if let Some(plant) = self.plant() {
+            let roots = ROOTS.into_iter().filter(|root| *root != "string");
+            roots.for_each(|root| plant.points(root, &mut points));
+        }
+        let devices = read(&self.devices);
+        let over = self.over(&devices);
+        let shown = |(name, point): (&Name, &Point)| {
+            (name.to_string(), limited(name.as_str(), point, &over))
+        };
+        points.extend(devices.iter().map(shown));
         points
     }
 

@@ -7,6 +7,7 @@ use crate::clock;
 mod bench;
 mod recorder;
 mod strings;
+mod values;
 
 use crate::hub::Hub;
 use crate::plant::{Plant, number};
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use strings::Verdicts;
+use values::Values;
 
 /// Longest time between two looks at the hub.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,7 +64,9 @@ struct StringWatch {
 pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration, sources: Sources) {
     let mut watch = Watch::new(sources);
     let mut changes = hub.changes();
-    let mut recording = Recording::new(store.clone(), Nanos(history_period.as_nanos() as u64));
+    let every = Nanos(history_period.as_nanos() as u64);
+    let mut recording = Recording::new(store.clone(), every);
+    let mut values = Values::new(store.clone(), every, clock::now());
     let mut spread_at = Nanos(0);
     loop {
         // The sender lives in the hub, which this task holds.
@@ -82,8 +86,11 @@ pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration, sou
                     store.recent().push(index, spread);
                 }
             }
-            recording.step(&plant, clock::unix_ms(), now);
+            if recording.step(&plant, clock::unix_ms(), now) {
+                values.with_others(now);
+            }
         }
+        values.step(&hub, clock::unix_ms(), now);
         tokio::time::sleep(SPACING).await;
     }
 }

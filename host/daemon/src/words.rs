@@ -22,6 +22,7 @@
 //! with its unit as the language does; `SPAN($seconds)` and `TIME($unix_ms)` write
 //! times.
 
+mod action;
 pub mod message;
 pub mod number;
 pub mod template;
@@ -29,6 +30,7 @@ pub mod template;
 use evenkeel_core::alarm::guidance::{self, Urgency};
 use evenkeel_core::alarm::{Alarm, Kind, Place, Quantity};
 use evenkeel_core::events::{Event, Ranges};
+use evenkeel_core::jobs::Action;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use std::borrow::Cow;
@@ -217,6 +219,12 @@ impl Words {
             (Quantity::Ups(name), false) => name.to_owned(),
             _ => self.word(lang, &name),
         }
+    }
+
+    /// What a job does.
+    #[must_use]
+    pub fn action(&self, lang: Lang, action: &Action) -> String {
+        action::action(self, lang, action)
     }
 
     /// A place.

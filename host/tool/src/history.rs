@@ -4,9 +4,13 @@
 //! damaged column is named and the rest is read; where a frame itself is
 //! damaged, nothing behind it can be found.
 
-use evenkeel_core::history::csv::{CSV_HEAD, Utc, csv_line};
-use evenkeel_core::history::file::{Checked, Checker, FileError, FileReader, FileWriter, Piece};
+use evenkeel_core::history::csv::{CSV_HEAD, SERIES_CSV_HEAD, Utc, csv_line, series_line};
+use evenkeel_core::history::file::{
+    Checked, Checker, FileError, FileReader, FileWriter, Piece, PointKey,
+};
+use evenkeel_core::history::series::Column;
 use evenkeel_core::history::{Damage, Key, Level};
+use evenkeel_core::points::names;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
@@ -27,19 +31,43 @@ pub struct Verdict {
     /// Columns that are whole.
     pub good: u64,
     /// The others, with what is wrong.
-    pub bad: Vec<(Key, Damage)>,
+    pub bad: Vec<(Which, Damage)>,
     /// Why the file could not be read to its end.
     pub broken: Option<FileError>,
 }
 
-/// What a file holds of one string in one level.
+/// A column of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Of a string.
+    String(Key),
+    /// Of a point.
+    Point(PointKey),
+}
+
+/// A column that was looked at.
+enum Looked<'a> {
+    String(Key, Result<Checked<'a>, Damage>),
+    Point(PointKey, Result<Column<'a>, Damage>),
+}
+
+/// Whose history.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// A string, counted from 1.
+    String(u16),
+    /// A point.
+    Point(String),
+}
+
+/// What a file holds of one string or point in one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Sheets.
+    /// Sheets; of a point, columns.
     pub sheets: u64,
     /// Rows of all sheets.
     pub rows: u64,
-    /// Rows times blocks.
+    /// Rows times blocks; of a point, rows.
     pub records: u64,
     /// Most blocks.
     pub blocks: usize,
@@ -50,8 +78,10 @@ pub struct Summary {
 }
 
 /// Which records to print.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted {
+    /// Points at and below this one, in place of strings.
+    pub point: Option<String>,
     /// String, counted from 1; `None`: all.
     pub string: Option<u16>,
     /// Block, counted from 1; `None`: all.
@@ -61,6 +91,16 @@ pub struct Wanted {
 }
 
 impl Verdict {
+    /// True when the column is whole.
+    fn add(&mut self, looked: &Looked<'_>) -> bool {
+        let damage = looked.damage();
+        match damage {
+            None => self.good += 1,
+            Some(damage) => self.bad.push((looked.which(), damage)),
+        }
+        damage.is_none()
+    }
+
     /// True when nothing is wrong.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -68,15 +108,29 @@ impl Verdict {
     }
 }
 
-/// Name of a column for people.
-#[must_use]
-pub fn name(key: Key) -> String {
-    let place = key.place;
-    let what = place.level.word();
-    let from = Utc(place.level.begins(place.period)).to_string();
-    let date = from.get(..10).unwrap_or(&from);
-    let block = if key.block == 0 { "heads".to_owned() } else { format!("block {}", key.block) };
-    format!("string {}, {what} from {date}, part {}, {block}", place.string, place.part + 1)
+impl Which {
+    /// Its name for people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let (level, period) = match self {
+            Self::String(key) => (key.place.level, key.place.period),
+            Self::Point(key) => (key.level, key.period),
+        };
+        let from = Utc(level.begins(period)).to_string();
+        let date = from.get(..10).unwrap_or(&from);
+        let what = level.word();
+        match self {
+            Self::Point(key) => format!("{}, {what} from {date}", key.name),
+            Self::String(Key { place, block }) => {
+                let block = match block {
+                    0 => "heads".to_owned(),
+                    block => format!("block {block}"),
+                };
+                let (string, part) = (place.string, place.part + 1);
+                format!("string {string}, {what} from {date}, part {part}, {block}")
+            }
+        }
+    }
 }
 
 /// Look at every check sum.
@@ -85,73 +139,106 @@ pub fn name(key: Key) -> String {
 /// When the file cannot be read; what is wrong in it is in the verdict.
 pub fn verify(file: impl Read) -> Result<Verdict, HistoryError> {
     let mut verdict = Verdict::default();
-    let each = |key, checked: Result<Checked<'_>, Damage>, _: &[u8]| {
-        match checked {
-            Ok(_) => verdict.good += 1,
-            Err(damage) => verdict.bad.push((key, damage)),
-        }
+    let each = |looked: Looked<'_>, _: &[u8]| {
+        verdict.add(&looked);
         Ok(())
     };
     let broken = go_through(file, each)?;
     Ok(Verdict { broken, ..verdict })
 }
 
-/// What is in a file, by level and string.
+/// What is in a file, by level and whose it is.
 ///
 /// # Errors
 /// When the file cannot be read to its end.
-pub fn inspect(file: impl Read) -> Result<BTreeMap<(Level, u16), Summary>, HistoryError> {
-    let mut summaries: BTreeMap<(Level, u16), Summary> = BTreeMap::new();
-    let broken = go_through(file, |key, checked, column| {
-        let summary = summaries.entry((key.place.level, key.place.string)).or_default();
+pub fn inspect(file: impl Read) -> Result<BTreeMap<(Level, Whose), Summary>, HistoryError> {
+    let mut summaries: BTreeMap<(Level, Whose), Summary> = BTreeMap::new();
+    let broken = go_through(file, |looked, column| {
+        let of = match &looked {
+            Looked::String(key, _) => (key.place.level, Whose::String(key.place.string)),
+            Looked::Point(key, _) => (key.level, Whose::Point(key.name.clone())),
+        };
+        let summary = summaries.entry(of).or_default();
         summary.bytes += column.len() as u64;
-        let Ok(Checked::Heads(heads)) = checked else { return Ok(()) };
-        summary.sheets += 1;
-        summary.rows += heads.rows() as u64;
-        summary.records += (heads.rows() * heads.blocks()) as u64;
-        summary.blocks = summary.blocks.max(heads.blocks());
-        for head in heads.iter() {
-            let (first, last) = summary.span.unwrap_or((head.unix_ms, head.unix_ms));
-            summary.span = Some((first.min(head.unix_ms), last.max(head.unix_ms)));
+        match looked {
+            Looked::String(_, Ok(Checked::Heads(heads))) => {
+                summary.blocks = summary.blocks.max(heads.blocks());
+                let times = heads.iter().map(|head| head.unix_ms);
+                summary.add(heads.rows() * heads.blocks(), times);
+            }
+            Looked::Point(_, Ok(column)) => {
+                let times: Vec<u64> = column.rows().map(|row| row.unix_s * 1_000).collect();
+                summary.add(times.len(), times.into_iter());
+            }
+            _ => {}
         }
         Ok(())
     })?;
     broken.map_or(Ok(summaries), |error| Err(HistoryError::File(error)))
 }
 
-/// Records as CSV; columns that are damaged are left out and named by `tell`.
+impl Summary {
+    fn add(&mut self, records: usize, times: impl Iterator<Item = u64>) {
+        (self.sheets, self.records) = (self.sheets + 1, self.records + records as u64);
+        for unix_ms in times {
+            self.rows += 1;
+            let (first, last) = self.span.unwrap_or((unix_ms, unix_ms));
+            self.span = Some((first.min(unix_ms), last.max(unix_ms)));
+        }
+    }
+}
+
+/// Records of strings, or rows of points, as CSV; columns that are damaged are left
+/// out and named by `tell`.
 ///
 /// # Errors
 /// When the file cannot be read to its end, or the result not be written.
 pub fn export(
     file: impl Read,
-    wanted: Wanted,
+    wanted: &Wanted,
     out: &mut impl Write,
-    mut tell: impl FnMut(Key, Damage),
+    mut tell: impl FnMut(&Which, Damage),
 ) -> Result<(), HistoryError> {
-    out.write_all(CSV_HEAD.as_bytes())?;
+    let head = if wanted.point.is_some() { SERIES_CSV_HEAD } else { CSV_HEAD };
+    out.write_all(head.as_bytes())?;
     let mut text = String::new();
-    let broken = go_through(file, |key, checked, _| {
-        let place = key.place;
-        let of_all = wanted.string.is_none_or(|string| string == place.string);
-        let block = key.block == 0 || wanted.block.is_none_or(|block| block == key.block);
-        if !of_all || !block || place.level != wanted.level {
-            return Ok(());
-        }
-        match checked {
-            Ok(Checked::Heads(_)) => {}
-            Ok(Checked::Block(records)) => {
-                for (head, record) in records {
-                    text.clear();
-                    csv_line(&mut text, place.string, usize::from(key.block), &head, &record);
-                    out.write_all(text.as_bytes())?;
+    let broken = go_through(file, |looked, _| {
+        text.clear();
+        match looked {
+            Looked::String(key, checked) if wanted.takes(key) => match checked {
+                Ok(Checked::Heads(_)) => {}
+                Ok(Checked::Block(records)) => {
+                    let (string, block) = (key.place.string, usize::from(key.block));
+                    for (head, record) in records {
+                        csv_line(&mut text, string, block, &head, &record);
+                    }
                 }
-            }
-            Err(damage) => tell(key, damage),
+                Err(damage) => tell(&Which::String(key), damage),
+            },
+            Looked::Point(key, checked) if wanted.takes_point(&key) => match checked {
+                Ok(column) => column.rows().for_each(|row| {
+                    series_line(&mut text, &key.name, column.measure().unit(), &row)
+                }),
+                Err(damage) => tell(&Which::Point(key), damage),
+            },
+            _ => {}
         }
-        Ok(())
+        out.write_all(text.as_bytes())
     })?;
     broken.map_or(Ok(()), |error| Err(HistoryError::File(error)))
+}
+
+impl Wanted {
+    fn takes(&self, Key { place, block }: Key) -> bool {
+        let string = self.string.is_none_or(|string| string == place.string);
+        let block = block == 0 || self.block.is_none_or(|wanted| wanted == block);
+        self.point.is_none() && string && block && place.level == self.level
+    }
+
+    fn takes_point(&self, key: &PointKey) -> bool {
+        let wanted = self.point.as_ref();
+        key.level == self.level && wanted.is_some_and(|point| names::within(&key.name, point))
+    }
 }
 
 /// What is whole of a damaged file, as a file that an import takes. What is left
@@ -162,15 +249,14 @@ pub fn export(
 pub fn salvage(file: impl Read, out: &mut impl Write) -> Result<Verdict, HistoryError> {
     let (mut verdict, mut bytes) = (Verdict::default(), Vec::new());
     let mut writer = FileWriter::new(&mut bytes);
-    let broken = go_through(file, |key, checked, column| {
-        match checked {
-            Ok(_) => {
-                verdict.good += 1;
-                writer.column(&mut bytes, key, column);
-                out.write_all(&bytes)?;
-                bytes.clear();
+    let broken = go_through(file, |looked, column| {
+        if verdict.add(&looked) {
+            match looked.which() {
+                Which::String(key) => writer.column(&mut bytes, key, column),
+                Which::Point(key) => writer.point(&mut bytes, &key, column),
             }
-            Err(damage) => verdict.bad.push((key, damage)),
+            out.write_all(&bytes)?;
+            bytes.clear();
         }
         Ok(())
     })?;
@@ -179,10 +265,26 @@ pub fn salvage(file: impl Read, out: &mut impl Write) -> Result<Verdict, History
     Ok(Verdict { broken, ..verdict })
 }
 
+impl Looked<'_> {
+    fn which(&self) -> Which {
+        match self {
+            Self::String(key, _) => Which::String(*key),
+            Self::Point(key, _) => Which::Point(key.clone()),
+        }
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        match self {
+            Self::String(_, checked) => checked.as_ref().err().copied(),
+            Self::Point(_, checked) => checked.as_ref().err().copied(),
+        }
+    }
+}
+
 /// Every column with its check; why it broke off before the end.
 fn go_through(
     mut file: impl Read,
-    mut each: impl FnMut(Key, Result<Checked<'_>, Damage>, &[u8]) -> io::Result<()>,
+    mut each: impl FnMut(Looked<'_>, &[u8]) -> io::Result<()>,
 ) -> Result<Option<FileError>, HistoryError> {
     let (mut reader, mut checker) = (FileReader::default(), Checker::default());
     let mut piece = Vec::new();
@@ -190,7 +292,13 @@ fn go_through(
         piece.clear();
         file.by_ref().take(reader.needs() as u64).read_to_end(&mut piece)?;
         match reader.take(&piece) {
-            Ok(Piece::Column(key, column)) => each(key, checker.check(key, column), column)?,
+            Ok(Piece::Column(key, column)) => {
+                each(Looked::String(key, checker.check(key, column)), column)?;
+            }
+            Ok(Piece::Point(key, column)) => {
+                let checked = Column::parse(key.level, key.period, &key.name, column);
+                each(Looked::Point(key, checked), column)?;
+            }
             Ok(Piece::Front | Piece::End) => {}
             Err(error) => return Ok(Some(error)),
         }
@@ -201,7 +309,8 @@ fn go_through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_core::history::{Head, Place, Record, Row, Sheet, Span};
+    use evenkeel_core::history::{Head, Place, Record, Row, Series, Sheet, Span, series};
+    use evenkeel_core::points::{Quality, Unit};
 
     /// Two rows of two blocks.
     fn file() -> Vec<u8> {
@@ -217,6 +326,13 @@ mod tests {
         for (block, column) in (0..).zip(sheet.encode(place)) {
             writer.column(&mut out, Key { place, block }, &column);
         }
+        let value = Some(Span::of(34_000_000));
+        let row = series::Row { unix_s: 60, value, quality: Quality::Good };
+        let measure = series::Measure::Number(Unit::Percent);
+        let load = Series { name: "ups.0.ups.load".to_owned(), measure, rows: vec![row] };
+        let column = Column::encode(Level::Raw, 0, &load).expect("a row");
+        let key = PointKey { level: Level::Raw, period: 0, name: load.name };
+        writer.point(&mut out, &key, &column);
         writer.finish(&mut out);
         out
     }
@@ -224,34 +340,45 @@ mod tests {
     #[test]
     fn a_whole_file_is_summed_up_and_printed() {
         let verdict = verify(&file()[..]).expect("readable");
-        assert!(verdict.is_whole() && verdict.good == 3);
+        assert!(verdict.is_whole() && verdict.good == 4);
         let summaries = inspect(&file()[..]).expect("readable");
-        let summary = summaries[&(Level::Raw, 3)];
+        let summary = summaries[&(Level::Raw, Whose::String(3))];
         assert_eq!((summary.rows, summary.records, summary.blocks), (2, 4, 2));
         assert_eq!(summary.span, Some((0, 1_000)));
         let mut out = Vec::new();
-        let wanted = Wanted { string: None, block: Some(2), level: Level::Raw };
-        export(&file()[..], wanted, &mut out, |_, _| {}).expect("written");
+        let mut wanted = Wanted { point: None, string: None, block: Some(2), level: Level::Raw };
+        export(&file()[..], &wanted, &mut out, |_, _| {}).expect("written");
         let text = String::from_utf8(out).expect("text");
         assert_eq!(text.lines().count(), 3, "{text}");
         assert!(text.contains("\r\n1970-01-01T00:00:01.000Z,3,2,13.601,"), "{text}");
+        let load = summaries[&(Level::Raw, Whose::Point("ups.0.ups.load".to_owned()))];
+        assert_eq!((load.rows, load.span), (1, Some((60_000, 60_000))));
+        wanted.point = Some("ups.0".to_owned());
+        let mut out = Vec::new();
+        export(&file()[..], &wanted, &mut out, |_, _| {}).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        let line = "1970-01-01T00:01:00.000Z,ups.0.ups.load,%,34.0,34.0,34.0,good\r\n";
+        assert!(text.ends_with(line) && text.lines().count() == 2, "{text}");
     }
 
     #[test]
     fn what_is_bad_is_named_and_the_rest_is_read() {
         let mut bytes = file();
-        let in_the_last_block = bytes.len() - 15 - 2;
+        // Behind it: the column of the point with its frame, and the end.
+        let name = b"ups.0.ups.load";
+        let name = bytes.windows(name.len()).position(|part| part == name).expect("there");
+        let in_the_last_block = name - 1 - 15 - 2;
         bytes[in_the_last_block] ^= 4;
         let verdict = verify(&bytes[..]).expect("readable");
-        assert_eq!((verdict.good, verdict.bad.len()), (2, 1));
+        assert_eq!((verdict.good, verdict.bad.len()), (3, 1));
         assert_eq!(verdict.broken, Some(FileError::End));
-        let (key, damage) = verdict.bad[0];
-        assert_eq!(name(key), "string 3, records from 1970-01-01, part 1, block 2");
+        let (which, damage) = verdict.bad[0].clone();
+        assert_eq!(which.name(), "string 3, records from 1970-01-01, part 1, block 2");
         assert_eq!(damage, Damage::Crc);
         let mut salvaged = Vec::new();
         assert_eq!(salvage(&bytes[..], &mut salvaged).expect("written"), verdict);
         let left = verify(&salvaged[..]).expect("readable");
-        assert!(left.is_whole() && left.good == 2, "{left:?}");
+        assert!(left.is_whole() && left.good == 3, "{left:?}");
         let nothing = salvage(&b"EVK"[..], &mut Vec::new()).expect("written");
         assert_eq!((nothing.good, nothing.broken), (0, Some(FileError::Magic)));
         assert!(matches!(inspect(&b"EVK"[..]), Err(HistoryError::File(FileError::Magic))));

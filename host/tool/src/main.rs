@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use evenkeel::audit;
 use evenkeel::battery_file::ReplayBattery;
-use evenkeel::history::{self, Wanted};
+use evenkeel::history::{self, Wanted, Whose};
 use evenkeel::manage;
 use evenkeel::replay::{REST, Replay};
 use evenkeel::summary::Summary;
@@ -94,6 +94,9 @@ enum HistoryAction {
         /// Only this block of each string, counted from 1.
         #[arg(long)]
         block: Option<u16>,
+        /// In place of strings: this point and all below it, e.g. ups.0.
+        #[arg(long, conflicts_with_all = ["string", "block"])]
+        point: Option<String>,
         /// records, hours or days.
         #[arg(long, default_value = "records", value_parser = level)]
         level: Level,
@@ -179,8 +182,8 @@ fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     match action {
         HistoryAction::Inspect { .. } => {
-            for ((level, string), of) in history::inspect(file).map_err(|e| named(&e))? {
-                print_summary(&mut out, level, string, &of)?;
+            for ((level, whose), of) in history::inspect(file).map_err(|e| named(&e))? {
+                print_summary(&mut out, level, &whose, &of)?;
             }
         }
         HistoryAction::Verify { .. } => {
@@ -202,10 +205,13 @@ fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
                 writeln!(out, "{}", named(&broken))?;
             }
         }
-        HistoryAction::Export { string, block, level, .. } => {
-            let wanted = Wanted { string: *string, block: *block, level: *level };
-            let tell = |key, damage| eprintln!("evenkeel: {}: {damage}", history::name(key));
-            match history::export(file, wanted, &mut out, tell) {
+        HistoryAction::Export { string, block, point, level, .. } => {
+            let point = point.clone();
+            let wanted = Wanted { point, string: *string, block: *block, level: *level };
+            let tell = |which: &history::Which, damage| {
+                eprintln!("evenkeel: {}: {damage}", which.name());
+            };
+            match history::export(file, &wanted, &mut out, tell) {
                 Err(history::HistoryError::File(error)) => return Err(named(&error).into()),
                 other => other?,
             }
@@ -217,13 +223,23 @@ fn look(action: &HistoryAction) -> Result<(), Box<dyn Error>> {
 fn print_summary(
     out: &mut impl Write,
     level: Level,
-    string: u16,
+    whose: &Whose,
     of: &history::Summary,
 ) -> io::Result<()> {
     let (first, last) = of.span.unwrap_or_default();
     let per_record = of.bytes as f64 / of.records.max(1) as f64;
     let (first, last, level) = (Utc(first), Utc(last), level.word());
     let history::Summary { sheets, rows, blocks, bytes, .. } = of;
+    let string = match whose {
+        Whose::String(string) => string,
+        Whose::Point(name) => {
+            return writeln!(
+                out,
+                "{name}, {level}: {rows} rows in {sheets} columns, {first} to {last}, {bytes} \
+                 bytes, {per_record:.2} bytes per row"
+            );
+        }
+    };
     writeln!(
         out,
         "string {string}, {level}: {rows} rows of {blocks} blocks in {sheets} sheets, {first} to \
@@ -233,7 +249,7 @@ fn print_summary(
 
 fn print_verdict(out: &mut impl Write, verdict: &history::Verdict) -> io::Result<()> {
     for (key, damage) in &verdict.bad {
-        writeln!(out, "{}: {damage}", history::name(*key))?;
+        writeln!(out, "{}: {damage}", key.name())?;
     }
     writeln!(out, "{} columns are whole, {} damaged", verdict.good, verdict.bad.len())?;
     out.flush()

@@ -28,7 +28,7 @@ const MIB: u64 = 1 << 20;
 /// Partitions begin at whole MiB: no erase block of a card is shared.
 const LAYOUT: [(&str, u64); 5] =
     [("boot_a", 24), ("boot_b", 24), ("root_a", 64), ("root_b", 64), ("state", 1)];
-/// Smallest data partition, in bytes: a full store of 72 MiB, twice while a
+/// Smallest data partition, in bytes: a full store of 80 MiB, twice while a
 /// damaged one is salvaged, and the code and reports of plugins.
 const DATA_MIN: u64 = 256 * MIB;
 const ENTRIES: u64 = 128;

@@ -13,4 +13,4 @@ mod witness;
 pub use client::{Client, ClientError, PATIENCE};
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};
-pub use witness::Witness;
+pub use witness::{Missing, Witness};

@@ -13,6 +13,7 @@
 use crate::{Client, ClientError, Program, ProgramError};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,12 @@ pub struct Options {
     /// Whether the daemon's configuration installs the driver of the UPS;
     /// without, somebody does so while it runs.
     pub ups: bool,
+    /// The daemon's data lie on a disk of their own of so many bytes, in memory,
+    /// which nothing but the daemon's and the test's own processes see. Needs
+    /// `unshare` and `nsenter` (util-linux), and root or user namespaces.
+    pub data_bytes: Option<u64>,
+    /// The daemon's log as JSON, a line per event.
+    pub json_log: bool,
     /// Added to the guard's settings, e.g. `[recorder]`.
     pub guard_settings: &'static str,
     /// Added to the daemon's configuration, e.g. `[[plugin]]` entries.
@@ -73,6 +80,8 @@ impl Options {
             seed: 1,
             history_period_s: Some(5),
             ups: true,
+            data_bytes: None,
+            json_log: false,
             guard_settings: "",
             daemon_settings: String::new(),
             programs,
@@ -135,6 +144,7 @@ pub struct Stack {
     pub guard: Program,
     /// The daemon.
     pub daemon: Program,
+    disk: Option<Disk>,
     address: String,
     /// The password of `admin` once it was changed.
     password: Option<String>,
@@ -149,8 +159,9 @@ impl Stack {
         prepare(&options)?;
         let sim = start_sim(&options)?;
         let guard = start_guard(&options)?;
-        let (daemon, address) = start_daemon(&options)?;
-        Ok(Self { options, sim, guard, daemon, address, password: None })
+        let disk = options.data_bytes.map(|bytes| Disk::new(&options.dir, bytes)).transpose()?;
+        let (daemon, address) = start_daemon(&options, disk.as_ref())?;
+        Ok(Self { options, sim, guard, daemon, disk, address, password: None })
     }
 
     /// A fresh stack in `dir` from what `cargo xtask test` has built, for a
@@ -187,6 +198,13 @@ impl Stack {
         &self.options.dir
     }
 
+    /// Folder of the daemon's data, as the test sees it.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        let data = self.options.dir.join("data");
+        self.disk.as_ref().map_or(data.clone(), |disk| disk.seen(&data))
+    }
+
     /// Base address of the console, e.g. `https://127.0.0.1:8443`.
     #[must_use]
     pub fn address(&self) -> &str {
@@ -198,7 +216,7 @@ impl Stack {
     /// # Errors
     /// When the daemon keeps no such file.
     pub fn first_password(&self) -> Result<String, StackError> {
-        let path = self.options.dir.join("data/first-password");
+        let path = self.data().join("first-password");
         let text = fs::read_to_string(&path).map_err(|source| StackError::Io { path, source })?;
         Ok(text.trim().to_owned())
     }
@@ -208,7 +226,7 @@ impl Stack {
     /// # Errors
     /// When the daemon keeps no such file.
     pub fn certificate(&self) -> Result<Vec<u8>, StackError> {
-        let path = self.options.dir.join("data/console-certificate.pem");
+        let path = self.data().join("console-certificate.pem");
         fs::read(&path).map_err(|source| StackError::Io { path, source })
     }
 
@@ -217,7 +235,7 @@ impl Stack {
     /// # Errors
     /// As [`Self::start`].
     pub fn restart_daemon(&mut self) -> Result<(), StackError> {
-        let (daemon, address) = start_daemon(&self.options)?;
+        let (daemon, address) = start_daemon(&self.options, self.disk.as_ref())?;
         (self.daemon, self.address) = (daemon, address);
         Ok(())
     }
@@ -264,6 +282,49 @@ impl Stack {
         self.sim.check()?;
         self.guard.check()?;
         Ok(self.daemon.check()?)
+    }
+}
+
+/// A small disk in memory over the folder of the data. It lives in a mount namespace
+/// of its own, which a process that does nothing holds.
+#[derive(Debug)]
+struct Disk {
+    holder: Program,
+    /// How a process comes in.
+    enter: &'static [&'static str],
+}
+
+impl Disk {
+    /// With what is in the folder so far.
+    fn new(dir: &Path, bytes: u64) -> Result<Self, StackError> {
+        const MOUNT: &str = "mount -t tmpfs -o size=$1,mode=700 tmpfs \"$3\" && \
+            cp -a \"$2/.\" \"$3\" && mount --bind \"$3\" \"$2\" && echo mounted && exec sleep infinity";
+        let (data, beside) = (dir.join("data"), dir.join("data.disk"));
+        fs::create_dir_all(&beside)
+            .map_err(|source| StackError::Io { path: beside.clone(), source })?;
+        let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+        let (make, enter): (_, &[_]) = match is_root {
+            true => ("-m", &["-m"]),
+            false => ("-rm", &["-U", "-m", "--preserve-credentials"]),
+        };
+        let mut command = Command::new("unshare");
+        command.args([make, "sh", "-c", MOUNT, "sh", &bytes.to_string()]).arg(data).arg(beside);
+        let mut holder = Program::start("unshare", &mut command, &dir.join("disk.log"))?;
+        holder.await_line("mounted", READY)?;
+        Ok(Self { holder, enter })
+    }
+
+    /// `path` through the eyes of those inside.
+    fn seen(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.pid()));
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// `program`, started inside.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.holder.pid().to_string()]).args(self.enter).arg(program);
+        command
     }
 }
 
@@ -403,9 +464,13 @@ fn start_guard(options: &Options) -> Result<Program, StackError> {
     Ok(guard)
 }
 
-fn start_daemon(options: &Options) -> Result<(Program, String), StackError> {
-    let mut command = Command::new(options.programs.join("evenkeeld"));
+fn start_daemon(options: &Options, disk: Option<&Disk>) -> Result<(Program, String), StackError> {
+    let program = options.programs.join("evenkeeld");
+    let mut command = disk.map_or_else(|| Command::new(&program), |disk| disk.command(&program));
     command.arg("--config").arg(options.dir.join("daemon.toml"));
+    if options.json_log {
+        command.args(["--log", "json"]);
+    }
     let mut daemon = Program::start("evenkeeld", &mut command, &options.dir.join("daemon.log"))?;
     let line = daemon.await_line("evenkeeld ready ", READY)?;
     let address = line.split_whitespace().find(|w| w.starts_with("https://"));

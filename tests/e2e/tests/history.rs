@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const BLOCK: &str = "/api/v1/history?string=1&block=2";
+const MAINS: &str = "/api/v1/history/points?name=ups.0.input.voltage";
 
 /// An appliance that records every second.
 struct Bench {
@@ -56,6 +57,7 @@ fn an_export_is_read_by_the_tool_and_taken_by_another_appliance() {
     let (mut old, mut new) = (Bench::new(1), Bench::new(2));
     let (mut client, mut other) = (old.signed_in(), new.signed_in());
     client.await_answer(BLOCK, |history| rows(history) >= 5);
+    client.await_answer(MAINS, |history| rows(history) >= 3);
     let exported = client.get_bytes("/api/v1/history/export").expect("an export");
     let file = old.file("history.evkhist", &exported);
 
@@ -68,6 +70,12 @@ fn an_export_is_read_by_the_tool_and_taken_by_another_appliance() {
     );
     let printed = text(old.tool(&["export", "--string", "1", "--block", "2"], &file).stdout);
     assert!(printed.lines().count() > 5, "{printed}");
+    let points = text(old.tool(&["export", "--point", "ups.0.input"], &file).stdout);
+    let mains = points.lines().filter(|line| line.contains(",ups.0.input.voltage,V,2"));
+    assert!(mains.count() >= 3 && !points.contains("ups.0.output"), "{points}");
+    let csv = client.get_text("/api/v1/history/export?format=csv&point=ups.0.input", None);
+    let csv = csv.expect("CSV");
+    assert!(points.lines().all(|line| csv.contains(line)), "{points}\nis not in\n{csv}");
     // The appliance prints the same lines, and those that came since.
     let csv = "/api/v1/history/export?format=csv&string=1";
     let whole = client.get_text(&format!("{csv}&block=2"), None).expect("CSV");

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(40);
 const KEY: &str = "a key that both sides know";
+/// What the UPS says of its beeper.
+const BEEPER: &str = "ups.0.ups.beeper.status";
 /// Where the relay's state shows, as the device on the bus reports it.
 const RELAY: &str = "device.3.output.2";
 
@@ -146,6 +148,26 @@ fn a_job_sounds_the_buzzer_of_the_box_until_it_is_taken_back() {
     stack.control("mains on").expect("obeyed");
     await_point(&mut client, "guard.buzzer", |p| p["value"] == false);
     await_status(&mut client, "at rest", |s| s["pending"] == json!([]));
+}
+
+#[test]
+fn a_job_commands_a_ups_and_the_ups_obeys() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let Site { stack, mut client, receiver: _receiver } = start(dir.path());
+    await_point(&mut client, BEEPER, |p| p["value"] == "enabled");
+    take(
+        &mut client,
+        "[[job]]\nname = 'quiet'\nwhen = { kind = 'ups_on_battery' }\n\
+         action = { do = 'command', target = 'ups.0', command = 'beeper.toggle' }\n",
+    );
+    stack.control("mains off").expect("obeyed");
+    // The UPS itself says so, over its serial line.
+    await_point(&mut client, BEEPER, |p| p["value"] == "disabled" && p["quality"] == "good");
+    let status = await_status(&mut client, "done", |s| s["jobs"][0]["last"].is_object());
+    assert_eq!(status["jobs"][0]["last"]["failed"], false, "{status:#}");
+    let events = client.get("/api/v1/events?limit=1000").expect("answered");
+    let done = |e: &&Value| e["data"]["kind"] == "job_done" && e["data"]["job"] == "quiet";
+    assert_eq!(events.as_array().into_iter().flatten().filter(done).count(), 1, "{events:#}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What the daemon keeps, and what it tells of itself: killed under load,
 //! audited, and read by other people's monitoring.
 
-use evenkeel_e2e::{Client, Options, Stack, Witness};
+use evenkeel_e2e::{Client, Missing, Options, Stack, Witness};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -32,7 +34,9 @@ fn await_guard(client: &mut Client) -> Value {
 #[test]
 fn what_was_shown_outlives_kills_and_the_guard_misses_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    let mut options = Options::for_test(dir.path()).expect("built");
+    options.history_period_s = Some(1);
+    let mut stack = Stack::start(options).expect("a running stack");
     let mut client = stack.sign_in().expect("signed in");
     let before = await_guard(&mut client);
     let mut witness = Witness::default();
@@ -44,14 +48,166 @@ fn what_was_shown_outlives_kills_and_the_guard_misses_nothing() {
         stack.restart_daemon().expect("the daemon starts again");
         client = stack.sign_in().expect("signed in");
         let missing = witness.missing(&mut client).expect("events can be read");
-        assert_eq!(missing, [] as [u64; 0], "after kill {round}");
+        assert_eq!(missing, Missing::default(), "after kill {round}");
     }
     // However slow the machine: some in each round.
-    assert!(witness.seen() >= 10, "{} events", witness.seen());
+    let (seen, taken) = (witness.seen(), witness.taken());
+    println!("events, audit entries, rows, values, jobs: {seen:?}; {taken} settings; 5 kills");
+    assert!(taken >= 5 && seen.iter().all(|kind| *kind >= 5), "{seen:?}, {taken} settings");
     let after = await_guard(&mut client);
     assert_eq!(after["deadline_misses"], before["deadline_misses"]);
     let log = export(&mut client);
     assert!(verify(dir.path(), &log, None).status.success(), "the audit log is whole, too");
+}
+
+#[test]
+fn the_log_as_json_is_an_object_a_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut options = Options::for_test(dir.path()).expect("built");
+    options.json_log = true;
+    let mut stack = Stack::start(options).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    await_guard(&mut client);
+    client.post("/api/v1/orders", &json!({"order": "mute"})).expect("muted");
+    stack.daemon.stop();
+    let log = stack.daemon.log();
+    // The one line for who started it, which is no part of the log.
+    let lines = log.lines().filter(|line| !line.starts_with("evenkeeld ready "));
+    let mut levels = BTreeSet::new();
+    for line in lines {
+        let said: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        for field in ["timestamp", "level", "target", "message"] {
+            assert!(said[field].is_string(), "{field} in {line}");
+        }
+        levels.insert(said["level"].as_str().unwrap_or_default().to_owned());
+    }
+    assert!(levels.contains("INFO"), "{levels:?}");
+}
+
+/// Takes all room that there is, until it is dropped or told otherwise.
+struct Filler(PathBuf);
+
+impl Filler {
+    /// Take what is left.
+    fn fill(&self) {
+        let file = File::options().create(true).append(true).open(&self.0);
+        let Ok(mut file) = file else { return };
+        // The last write is a short one, or none.
+        while file.write(&[0x55; 4_096]).is_ok_and(|bytes| bytes > 0) {}
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(&self.0).expect("it is there");
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_costs_history_first_and_loses_nothing_else() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut options = Options::for_test(dir.path()).expect("built");
+    (options.history_period_s, options.data_bytes) = (Some(1), Some(32 << 20));
+    let mut stack = Stack::start(options).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    await_guard(&mut client);
+    let mut witness = Witness::default();
+    witness.keep_busy(&mut client, Duration::from_secs(5)).expect("it can be read");
+    let filler = Filler(stack.data().join("filler"));
+    let deadline = Instant::now() + Duration::from_secs(120);
+    // What the store gives up for others, somebody else takes.
+    loop {
+        filler.fill();
+        // Once it is full, what lies there cannot be read either.
+        let _ = witness.keep_busy(&mut client, Duration::from_millis(500));
+        let store = client.get("/api/v1/store").expect("answered");
+        if store["error"].is_string() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the disk never was full: {store:#}");
+    }
+    client.await_answer("/api/v1/alarms", |alarms| {
+        let alarms = alarms["alarms"].as_array();
+        alarms.is_some_and(|list| list.iter().any(|alarm| alarm["kind"] == "store-failed"))
+    });
+    let page = client.get_text("/", None).expect("a page");
+    assert!(page.contains("The store cannot be written"), "{page}");
+    let refused = client.post("/api/v1/automation", &json!({"toml": "lang = 'de'\n"}));
+    let refused = refused.expect_err("it cannot be kept").to_string();
+    assert!(refused.contains("503") && refused.contains("store"), "{refused}");
+
+    filler.make_room();
+    client.await_answer("/api/v1/store", |store| {
+        store["error"].is_null() && store["unsaved_events"] == 0
+    });
+    let log = export(&mut client);
+    assert!(log.contains("drop the oldest history"), "{log}");
+    assert!(verify(dir.path(), &log, None).status.success(), "the audit log is whole");
+    let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();
+    for kind in ["store_failed", "store_recovered"] {
+        assert!(events.contains(kind), "{kind} in {events}");
+    }
+    witness.keep_busy(&mut client, Duration::from_secs(1)).expect("it can be read");
+    stack.daemon.kill();
+    stack.restart_daemon().expect("the daemon starts again");
+    let mut client = stack.sign_in().expect("signed in");
+    let missing = witness.missing(&mut client).expect("it can be read");
+    // History went to make room; that is what it is for.
+    let missing = Missing { rows: Vec::new(), values: Vec::new(), ..missing };
+    assert_eq!(missing, Missing::default());
+}
+
+/// Pages of the file that hold events about orders get other bytes.
+fn damage(store: &Path) -> usize {
+    const PAGE: usize = 4_096;
+    let mut bytes = std::fs::read(store).expect("a store");
+    let word = br#""kind":"ordered""#;
+    let mut hit = 0;
+    // The first page says where everything is.
+    for page in bytes.chunks_mut(PAGE).skip(1) {
+        if page.windows(word.len()).any(|part| part == word) {
+            page[PAGE / 2..].fill(0xaa);
+            hit += 1;
+        }
+    }
+    std::fs::write(store, bytes).expect("written");
+    hit
+}
+
+#[test]
+fn a_store_that_is_damaged_while_nobody_looks_is_salvaged_and_says_what_is_lost() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut options = Options::for_test(dir.path()).expect("built");
+    options.history_period_s = Some(1);
+    let mut stack = Stack::start(options).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    await_guard(&mut client);
+    let mut witness = Witness::default();
+    witness.keep_busy(&mut client, Duration::from_secs(4)).expect("it can be read");
+    stack.daemon.stop();
+    let store = stack.data().join("evenkeel.redb");
+    assert!(damage(&store) > 0, "the events were found");
+    stack.restart_daemon().expect("the daemon starts");
+    // The users are there, and the password that was chosen.
+    let mut client = stack.sign_in().expect("signed in");
+    let events = client.get("/api/v1/events?limit=1000").expect("answered");
+    let mut events = events.as_array().into_iter().flatten();
+    let told = events.find(|event| event["data"]["kind"] == "store_salvaged").expect("told");
+    let tables = told["data"]["tables"].as_array().expect("tables");
+    let lost = |wanted: fn(&str) -> bool| {
+        let own = tables.iter().filter(|t| t["table"].as_str().is_some_and(wanted));
+        own.filter_map(|table| table["lost"].as_u64()).sum::<u64>()
+    };
+    assert!(lost(|name| name.starts_with("events")) > 0, "{told:#}");
+    assert_eq!(lost(|name| !name.starts_with("events")), 0, "{told:#}");
+    let kept = told["data"]["moved_to"].as_str().expect("a name");
+    assert!(stack.data().join(kept).exists(), "{kept}");
+    let page = client.get_text("/events", None).expect("a page");
+    assert!(page.contains("store was damaged") || page.contains("salvaged"), "{page}");
+    let missing = witness.missing(&mut client).expect("it can be read");
+    assert!(!missing.events.is_empty(), "what was lost is lost");
+    let missing = Missing { events: Vec::new(), ..missing };
+    assert_eq!(missing, Missing::default(), "and nothing else");
+    witness = Witness::default();
+    witness.keep_busy(&mut client, Duration::from_secs(1)).expect("it goes on");
 }
 
 fn export(client: &mut Client) -> String {

@@ -176,6 +176,13 @@ impl AlarmEvent {
         }
     }
 
+    /// The same alarm, which is over.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        let (user, note, until_ms) = (None, None, None);
+        Self { change: AlarmChange::Over, over: true, user, note, until_ms, ..self }
+    }
+
     /// How bad the event is: what got better, or what somebody did, is for the
     /// record.
     #[must_use]

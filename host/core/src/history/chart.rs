@@ -2,6 +2,7 @@
 
 use super::level::{head_of, record_of};
 use super::record::{Head, Record, Span, rounded};
+use core::ops::RangeInclusive;
 
 /// Most points of a chart: wider than any screen.
 pub const POINTS_MAX: usize = 4_000;
@@ -31,13 +32,20 @@ pub struct Point {
 /// Spans of a head and a record.
 const FIELDS: usize = 9;
 
+/// Width of each of `wanted` points over `times`, ms.
+#[must_use]
+pub fn width_of(times: &RangeInclusive<u64>, wanted: usize) -> u64 {
+    let span_ms = times.end().saturating_sub(*times.start()).saturating_add(1);
+    span_ms.div_ceil(wanted.max(1) as u64).max(1)
+}
+
 impl Chart {
     /// `wanted` points, 1 … [`POINTS_MAX`], from `from_ms` to `to_ms`.
     #[must_use]
     pub fn new(from_ms: u64, to_ms: u64, wanted: usize) -> Self {
         let wanted = wanted.clamp(1, POINTS_MAX);
         let span_ms = to_ms.saturating_sub(from_ms).saturating_add(1);
-        let width_ms = span_ms.div_ceil(wanted as u64).max(1);
+        let width_ms = width_of(&(from_ms..=to_ms), wanted);
         let points = usize::try_from(span_ms.div_ceil(width_ms)).unwrap_or(wanted).min(wanted);
         Self { from_ms, width_ms, points: vec![None; points] }
     }

@@ -8,7 +8,7 @@ use super::range::{Decoder, Encoder};
 use super::record::{Head, Record, Row, Sheet};
 use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+pub(super) static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// First byte of a column of heads, of a block's, and of a group: the version
 /// (1) and what it is.
 const HEADS: u8 = 0x10;
@@ -18,7 +18,7 @@ const GROUP: u8 = 0x12;
 pub const ROWS_MAX: usize = 86_400;
 /// Most blocks of a string.
 pub const BLOCKS_MAX: usize = 4_096;
-const CRC_BYTES: usize = 4;
+pub(super) const CRC_BYTES: usize = 4;
 
 /// Where a sheet belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -319,15 +319,14 @@ fn encode_block(
     sealed(encoder.finish(), block_digest(heads_crc, index))
 }
 
-fn sealed(mut bytes: Vec<u8>, mut digest: Digest<'static, u32>) -> Vec<u8> {
+pub(super) fn sealed(mut bytes: Vec<u8>, mut digest: Digest<'static, u32>) -> Vec<u8> {
     digest.update(&bytes);
     bytes.extend(digest.finalize().to_le_bytes());
     bytes
 }
 
 fn heads_digest(place: Place) -> Digest<'static, u32> {
-    static ALGORITHM: Crc<u32> = CRC;
-    let mut digest = ALGORITHM.digest();
+    let mut digest = CRC.digest();
     digest.update(&[place.level.code()]);
     digest.update(&place.period.to_le_bytes());
     digest.update(&place.string.to_le_bytes());
@@ -336,15 +335,14 @@ fn heads_digest(place: Place) -> Digest<'static, u32> {
 }
 
 fn block_digest(heads_crc: u32, index: usize) -> Digest<'static, u32> {
-    static ALGORITHM: Crc<u32> = CRC;
-    let mut digest = ALGORITHM.digest();
+    let mut digest = CRC.digest();
     digest.update(&heads_crc.to_le_bytes());
     digest.update(&(index as u64).to_le_bytes());
     digest
 }
 
 /// A number as LEB128: seven bits a byte, the lowest first.
-fn put(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn put(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -352,7 +350,7 @@ fn put(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
+pub(super) fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
     let mut number = 0;
     for shift in (0..63).step_by(7) {
         let (byte, rest) = bytes.split_first().ok_or(Damage::Length)?;
@@ -365,7 +363,7 @@ fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
     Err(Damage::Length)
 }
 
-fn bounded(bytes: &mut &[u8], most: usize) -> Result<usize, Damage> {
+pub(super) fn bounded(bytes: &mut &[u8], most: usize) -> Result<usize, Damage> {
     let number = usize::try_from(take(bytes)?).map_err(|_| Damage::Length)?;
     if number <= most { Ok(number) } else { Err(Damage::Length) }
 }

@@ -29,10 +29,11 @@ use super::number::{Number, Track};
 use super::range::{Bit, Coder};
 use super::record::{Head, PhaseCode, Record, Span, TIME_MAX};
 use crate::points::Quality;
+use core::ops::RangeInclusive;
 
 /// Models of a span.
 #[derive(Clone, Debug)]
-struct SpanModels {
+pub(super) struct SpanModels {
     present: [Bit; 2],
     flat: Bit,
     mean: Number,
@@ -42,7 +43,7 @@ struct SpanModels {
 
 impl SpanModels {
     /// Surprises like `mean`, in summaries or in single readings (`flat`).
-    fn new(mean: Number, flat: bool) -> Self {
+    pub(super) fn new(mean: Number, flat: bool) -> Self {
         Self {
             present: [Bit::prior(16_000, 2), Bit::prior(65_000, 16)],
             flat: if flat { Bit::prior(65_300, 40) } else { Bit::prior(8_000, 2) },
@@ -55,7 +56,7 @@ impl SpanModels {
 
 /// What came before.
 #[derive(Clone, Copy, Debug, Default)]
-struct SpanPast {
+pub(super) struct SpanPast {
     absent: bool,
     track: Track,
     /// How far the last guess was off.
@@ -69,29 +70,42 @@ fn span<C: Coder>(
     base: i64,
     value: Option<Span>,
 ) -> Option<Span> {
+    let bounds = i32::MIN.into()..=i32::MAX.into();
+    let wide = wide_span(coder, models, past, base, &bounds, value.map(|span| span.map(i64::from)));
+    // Within the bounds it fits.
+    wide.map(|span| span.map(|value| value as i32))
+}
+
+/// The same of any numbers within `bounds`, which are within ±2⁵².
+pub(super) fn wide_span<C: Coder>(
+    coder: &mut C,
+    models: &mut SpanModels,
+    past: &mut SpanPast,
+    base: i64,
+    bounds: &RangeInclusive<i64>,
+    value: Option<Span<i64>>,
+) -> Option<Span<i64>> {
     let present = coder.bit(&mut models.present[usize::from(!past.absent)], value.is_some());
     past.absent = !present;
     past.surprise = 0;
     if !present {
         return None;
     }
+    let within = |number: i64| number.clamp(*bounds.start(), *bounds.end());
     let value = value.unwrap_or_default();
     let flat = coder.bit(&mut models.flat, value.is_flat());
     let guess = base.saturating_add(past.track.guess());
-    let mean = guess.saturating_add(models.mean.signed(coder, i64::from(value.mean) - guess));
-    let mean = mean.clamp(i32::MIN.into(), i32::MAX.into());
+    let mean = within(guess.saturating_add(models.mean.signed(coder, value.mean - guess)));
     past.surprise = mean - guess;
     past.track.learn(mean - base);
-    // The clamp makes it fit.
-    let mean = mean as i32;
     if flat {
         return Some(Span::of(mean));
     }
-    let beyond = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
-    let up = models.up.unsigned(coder, value.max.abs_diff(value.mean).into());
-    let down = models.down.unsigned(coder, value.mean.abs_diff(value.min).into());
+    let beyond = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let up = models.up.unsigned(coder, value.max.abs_diff(value.mean));
+    let down = models.down.unsigned(coder, value.mean.abs_diff(value.min));
     let (min, max) = (mean.saturating_sub(beyond(down)), mean.saturating_add(beyond(up)));
-    Some(Span { min, mean, max })
+    Some(Span { min: within(min), mean, max: within(max) })
 }
 
 /// Heads, one after the other.
@@ -308,7 +322,7 @@ fn rare_to([state, resistance, charge, capacity]: [u64; 4]) -> Record {
     }
 }
 
-const fn quality_code(quality: Quality) -> u64 {
+pub(super) const fn quality_code(quality: Quality) -> u64 {
     match quality {
         Quality::Good => 0,
         Quality::Estimated => 1,
@@ -317,7 +331,7 @@ const fn quality_code(quality: Quality) -> u64 {
     }
 }
 
-const fn quality_from(code: u64) -> Quality {
+pub(super) const fn quality_from(code: u64) -> Quality {
     match code & 3 {
         0 => Quality::Good,
         1 => Quality::Estimated,

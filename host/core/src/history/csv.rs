@@ -1,12 +1,19 @@
 //! History as text for spreadsheets: a line per record.
 
 use super::record::{DUTY_FULL, Head, Record, Span};
+use super::series;
+use crate::points::Unit;
 use core::fmt::Write as _;
 
 /// The first line.
 pub const CSV_HEAD: &str = "time,string,block,voltage_v,voltage_min_v,voltage_max_v,temperature_c,\
     temperature_min_c,temperature_max_c,bypass_percent,resistance_mohm,charge_percent,capacity_ah,\
-    quality,fault,target_v,current_a,string_v,ambient_c,phase\r\n";
+    quality,fault,target_v,current_a,string_v,ambient_c,phase,bypass_min_percent,\
+    bypass_max_percent,flags,target_min_v,target_max_v,current_min_a,current_max_a,string_min_v,\
+    string_max_v,ambient_min_c,ambient_max_c\r\n";
+
+/// The first line of points.
+pub const SERIES_CSV_HEAD: &str = "time,point,unit,value,min,max,quality\r\n";
 
 /// Append the line of a record; `string` and `block` count from 1. Nothing
 /// stands where nothing is known. Times are UTC (RFC 3339).
@@ -15,8 +22,8 @@ pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record
     let _ = write!(out, "{},{string},{block}", Utc(head.unix_ms));
     spread(out, record.voltage_mv, 1_000);
     spread(out, record.temperature_dc, 10);
-    let bypass = f64::from(record.duty_hp.mean) * 100.0 / f64::from(DUTY_FULL);
-    let _ = write!(out, ",{bypass:.1}");
+    let bypass = |half: i32| f64::from(half) * 100.0 / f64::from(DUTY_FULL);
+    let _ = write!(out, ",{:.1}", bypass(record.duty_hp.mean));
     let rare = [(record.resistance_uohm, 3), (record.charge_pm, 1), (record.capacity_cah, 2)];
     for (value, decimals) in rare {
         out.push(',');
@@ -34,7 +41,37 @@ pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record
             number(out, span.mean, 10i32.pow(decimals));
         }
     }
-    let _ = write!(out, ",{}\r\n", head.phase.word());
+    let duty = record.duty_hp;
+    let _ = write!(
+        out,
+        ",{},{:.1},{:.1},{}",
+        head.phase.word(),
+        bypass(duty.min),
+        bypass(duty.max),
+        record.flags
+    );
+    for (span, decimals) in heads {
+        for of in [|s: Span| s.min, |s: Span| s.max] {
+            out.push(',');
+            if let Some(span) = span {
+                number(out, of(span), 10i32.pow(decimals));
+            }
+        }
+    }
+    out.push_str("\r\n");
+}
+
+/// Append the line of a row of a point; nothing stands where nothing is known.
+pub fn series_line(out: &mut String, name: &str, unit: Unit, row: &series::Row) {
+    let _ = write!(out, "{},{name},{}", Utc(row.unix_s * 1_000), unit.symbol());
+    for of in [|s: Span<i64>| s.mean, |s: Span<i64>| s.min, |s: Span<i64>| s.max] {
+        out.push(',');
+        if let Some(span) = row.value {
+            let value = of(span) as f64 / series::SCALE;
+            let _ = write!(out, "{value:.*}", series::decimals(unit));
+        }
+    }
+    let _ = write!(out, ",{}\r\n", row.quality.as_str());
 }
 
 fn spread(out: &mut String, span: Option<Span>, scale: i32) {
@@ -104,7 +141,7 @@ mod tests {
         csv_line(&mut line, 1, 2, &Head::default(), &Record::default());
         assert_eq!(cells(&line), cells(CSV_HEAD), "{line}");
         let head = Head {
-            current_ma: Some(Span::of(-5)),
+            current_ma: Some(Span { min: -7, mean: -5, max: 2 }),
             target_mv: Some(Span::of(13_620)),
             phase: PhaseCode(1),
             ..Head::default()
@@ -112,10 +149,11 @@ mod tests {
         let record = Record {
             voltage_mv: Some(Span { min: 13_600, mean: 13_610, max: 13_620 }),
             temperature_dc: Some(Span::of(-4)),
-            duty_hp: Span::of(3),
+            duty_hp: Span { min: 0, mean: 3, max: 200 },
             resistance_uohm: Some(4_123),
             quality: Quality::Good,
             fault: 0,
+            flags: 5,
             ..Record::default()
         };
         line.clear();
@@ -123,7 +161,22 @@ mod tests {
         assert_eq!(
             line,
             "1970-01-01T00:00:00.000Z,1,2,13.610,13.600,13.620,-0.4,-0.4,-0.4,1.5,4.123,,,good,0,\
-             13.620,-0.005,,,float\r\n"
+             13.620,-0.005,,,float,0.0,100.0,5,13.620,13.620,-0.007,0.002,,,,\r\n"
         );
+        let mut row = series::Row {
+            unix_s: 60,
+            value: Some(Span { min: 229_900_000, mean: 230_100_000, max: 230_500_000 }),
+            quality: Quality::Good,
+        };
+        line.clear();
+        series_line(&mut line, "ups.0.input.voltage", Unit::Volt, &row);
+        (row.value, row.quality) = (None, Quality::Stale);
+        series_line(&mut line, "ups.0.ups.load", Unit::Percent, &row);
+        assert_eq!(
+            line,
+            "1970-01-01T00:01:00.000Z,ups.0.input.voltage,V,230.100,229.900,230.500,good\r\n\
+             1970-01-01T00:01:00.000Z,ups.0.ups.load,%,,,,stale\r\n"
+        );
+        assert!(line.lines().all(|line| cells(line) == cells(SERIES_CSV_HEAD)));
     }
 }

@@ -3,10 +3,13 @@
 
 use super::codec::{Damage, Heads, Place, Records};
 use super::level::Level;
+use crate::points::Name;
 use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 
 /// First bytes of a file.
-pub const MAGIC: &[u8; 8] = b"EVKHIST1";
+pub const MAGIC: &[u8; 8] = b"EVKHIST2";
+/// The same of a file of an older program, which has no points.
+pub const MAGIC_1: &[u8; 8] = b"EVKHIST1";
 /// Bytes in front of a column, and of the end.
 const FRONT: usize = 15;
 /// Longest column, bytes.
@@ -23,12 +26,30 @@ pub struct Key {
     pub block: u16,
 }
 
+/// Which column of a point.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PointKey {
+    /// What its rows are.
+    pub level: Level,
+    /// Number of its period ([`Level::period`]).
+    pub period: u32,
+    /// Of the point.
+    pub name: String,
+}
+
+impl core::fmt::Display for PointKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self { level, period, name } = self;
+        write!(f, "of {name}, level {}, period {period}", level.code())
+    }
+}
+
 /// Why a file cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
     /// It is something else.
     #[error(
-        "this is no exported history, or one of a newer version: it does not begin with EVKHIST1"
+        "this is no exported history, or one of a newer version: it does not begin with EVKHIST2"
     )]
     Magic,
     /// A frame makes no sense: what follows cannot be found.
@@ -67,14 +88,27 @@ impl FileWriter {
     /// A column. The heads of a sheet come before its blocks.
     pub fn column(&mut self, out: &mut Vec<u8>, key: Key, bytes: &[u8]) {
         let Key { place, block } = key;
+        self.frame(out, place, block, &[bytes]);
+    }
+
+    /// A column of a point, anywhere.
+    pub fn point(&mut self, out: &mut Vec<u8>, key: &PointKey, bytes: &[u8]) {
+        let place = Place { level: key.level, period: key.period, string: 0, part: 0 };
+        // A name has at most 96 bytes.
+        let front = [key.name.len() as u8];
+        self.frame(out, place, 0, &[&front, key.name.as_bytes(), bytes]);
+    }
+
+    fn frame(&mut self, out: &mut Vec<u8>, place: Place, block: u16, pieces: &[&[u8]]) {
         self.put(out, &[place.level.code()]);
         self.put(out, &place.period.to_le_bytes());
         self.put(out, &place.string.to_le_bytes());
         self.put(out, &place.part.to_le_bytes());
         self.put(out, &block.to_le_bytes());
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         // A column is never longer than COLUMN_MAX.
-        self.put(out, &(bytes.len() as u32).to_le_bytes());
-        self.put(out, bytes);
+        self.put(out, &(length as u32).to_le_bytes());
+        pieces.iter().for_each(|piece| self.put(out, piece));
         self.columns += 1;
     }
 
@@ -99,24 +133,28 @@ pub struct FileReader {
     digest: Digest<'static, u32>,
     columns: u64,
     begun: bool,
+    with_points: bool,
     expected: Option<(Key, usize)>,
     ended: bool,
 }
 
 /// What [`FileReader::take`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// Nothing for the caller: the beginning, or the front of a column.
     Front,
     /// A column. Its own check sum was not looked at yet.
     Column(Key, &'a [u8]),
+    /// A column of a point; its own check sum was not looked at either.
+    Point(PointKey, &'a [u8]),
     /// All is there.
     End,
 }
 
 impl Default for FileReader {
     fn default() -> Self {
-        Self { digest: CRC.digest(), columns: 0, begun: false, expected: None, ended: false }
+        let (begun, with_points, ended) = (false, false, false);
+        Self { digest: CRC.digest(), columns: 0, begun, with_points, expected: None, ended }
     }
 }
 
@@ -147,17 +185,20 @@ impl FileReader {
             return Err(if self.begun { FileError::Cut(self.columns) } else { FileError::Magic });
         }
         if !self.begun {
-            if bytes != MAGIC {
+            if bytes != MAGIC && bytes != MAGIC_1 {
                 return Err(FileError::Magic);
             }
-            self.begun = true;
+            (self.begun, self.with_points) = (true, bytes == MAGIC);
             self.digest.update(bytes);
             return Ok(Piece::Front);
         }
         if let Some((key, _)) = self.expected.take() {
             self.digest.update(bytes);
             self.columns += 1;
-            return Ok(Piece::Column(key, bytes));
+            return match self.with_points && key.place.string == 0 {
+                true => point(key, bytes).ok_or(FileError::Frame(self.columns)),
+                false => Ok(Piece::Column(key, bytes)),
+            };
         }
         self.front(bytes)
     }
@@ -189,6 +230,14 @@ impl FileReader {
         self.expected = Some((Key { place, block }, length));
         Ok(Piece::Front)
     }
+}
+
+fn point(key: Key, bytes: &[u8]) -> Option<Piece<'_>> {
+    let (length, rest) = bytes.split_first()?;
+    let (name, column) = rest.split_at_checked(usize::from(*length))?;
+    let name = Name::parse(core::str::from_utf8(name).ok()?).ok()?.to_string();
+    let Place { level, period, .. } = key.place;
+    Some(Piece::Point(PointKey { level, period, name }, column))
 }
 
 /// What is known of the columns so far, for one who goes through a file: the
@@ -234,6 +283,8 @@ pub enum Checked<'a> {
 mod tests {
     use super::*;
     use crate::history::record::{Record, Row, Sheet};
+    use crate::history::series::{self, Series};
+    use crate::points::{Quality, Unit};
     use proptest::prelude::*;
 
     const PLACE: Place = Place { level: Level::Raw, period: 20_000, string: 3, part: 0 };
@@ -245,6 +296,13 @@ mod tests {
         for (block, column) in (0..).zip(sheet.encode(PLACE)) {
             writer.column(&mut out, Key { place: PLACE, block }, &column);
         }
+        let row = series::Row { unix_s: 0, value: None, quality: Quality::Bad };
+        let name = "ups.0.ups.load".to_owned();
+        let load =
+            Series { name, measure: series::Measure::Number(Unit::Percent), rows: vec![row] };
+        let column = series::Column::encode(Level::Raw, 20_000, &load).expect("a row");
+        let key = PointKey { level: Level::Raw, period: 20_000, name: load.name };
+        writer.point(&mut out, &key, &column);
         writer.finish(&mut out);
         out
     }
@@ -261,6 +319,12 @@ mod tests {
                     Ok(_) => good += 1,
                     Err(_) => bad += 1,
                 },
+                Ok(Piece::Point(key, column)) => {
+                    match series::Column::parse(key.level, key.period, &key.name, column) {
+                        Ok(_) => good += 1,
+                        Err(_) => bad += 1,
+                    }
+                }
                 Ok(Piece::Front | Piece::End) => {}
                 Err(error) => return (good, bad, Err(error)),
             }
@@ -271,17 +335,27 @@ mod tests {
     #[test]
     fn a_file_comes_back_and_a_damaged_block_is_one_block() {
         let file = file();
-        assert_eq!(read(&file), (4, 0, Ok(())));
+        assert_eq!(read(&file), (5, 0, Ok(())));
         let last_column = file.len() - FRONT - 1;
         let mut damaged = file.clone();
         damaged[last_column] ^= 1;
-        assert_eq!(read(&damaged), (3, 1, Err(FileError::End)));
-        assert_eq!(read(&file[..file.len() - 1]), (4, 0, Err(FileError::Cut(4))));
+        assert_eq!(read(&damaged), (4, 1, Err(FileError::End)));
+        assert_eq!(read(&file[..file.len() - 1]), (5, 0, Err(FileError::Cut(5))));
         assert_eq!(read(b"hello").2, Err(FileError::Magic));
         let heads = MAGIC.len() + FRONT + 3;
         damaged.clone_from(&file);
         damaged[heads] ^= 1;
-        assert_eq!(read(&damaged), (0, 4, Err(FileError::End)), "nothing stands without its heads");
+        assert_eq!(read(&damaged), (1, 4, Err(FileError::End)), "nothing stands without its heads");
+    }
+
+    /// Made by the program before there were points in a file.
+    #[test]
+    fn a_file_of_an_older_program_is_read() {
+        let file = include_bytes!("testdata/evkhist1.evkhist");
+        assert_eq!(read(file), (4, 0, Ok(())));
+        let mut newer = file.to_vec();
+        newer[..8].copy_from_slice(MAGIC);
+        assert_eq!(read(&newer).2, Err(FileError::End), "the version is under the check sum");
     }
 
     proptest! {

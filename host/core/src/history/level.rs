@@ -147,8 +147,8 @@ pub fn head_of(heads: &[Head]) -> Head {
     }
 }
 
-/// Several records as one: spans over all, of the duty the mean alone, the last of
-/// what changes rarely, the worst quality.
+/// Several records as one: spans over all, the lowest charge, the last of what
+/// changes rarely, the worst quality.
 #[must_use]
 pub fn record_of(records: &[Record]) -> Record {
     let all = |of: fn(&Record) -> Option<Span>| over(records.iter().filter_map(of));
@@ -157,9 +157,9 @@ pub fn record_of(records: &[Record]) -> Record {
     Record {
         voltage_mv: all(|r| r.voltage_mv),
         temperature_dc: all(|r| r.temperature_dc),
-        duty_hp: all(|r| Some(r.duty_hp)).map_or_else(Span::default, |span| Span::of(span.mean)),
+        duty_hp: all(|r| Some(r.duty_hp)).unwrap_or_default(),
         resistance_uohm: last(|r| r.resistance_uohm),
-        charge_pm: last(|r| r.charge_pm),
+        charge_pm: records.iter().filter_map(|r| r.charge_pm).min(),
         capacity_cah: last(|r| r.capacity_cah),
         quality: worst(|r| r.quality),
         temperature_quality: worst(|r| r.temperature_quality),
@@ -198,6 +198,19 @@ mod tests {
         let day = summarize(&hours, Level::Day);
         assert_eq!(day.blocks[0][0].voltage_mv, Some(Span { min: 3, mean: 6, max: 10 }));
         assert_eq!(summarize(&Sheet::default(), Level::Day), Sheet::default());
+    }
+
+    #[test]
+    fn a_summary_has_the_extremes_of_the_duty_and_the_lowest_charge() {
+        let record = |duty, charge_pm| Record {
+            duty_hp: Span::of(duty),
+            charge_pm: Some(charge_pm),
+            ..Record::default()
+        };
+        let one = record_of(&[record(0, 990), record(200, 412), record(10, 700)]);
+        assert_eq!((one.duty_hp, one.charge_pm), (Span::new(0, 70, 200), Some(412)));
+        let both = record_of(&[one, record(100, 500)]);
+        assert_eq!((both.duty_hp, both.charge_pm), (Span::new(0, 85, 200), Some(412)));
     }
 
     #[test]

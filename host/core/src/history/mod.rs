@@ -10,6 +10,10 @@
 //! them ([`level`]), so that a year is read in a few pages; [`chart`] brings rows
 //! together to as many points as a screen has.
 //!
+//! What UPSes, devices and sensors say is kept beside the strings, a [`series`] per
+//! point: a row every five minutes and at every leap, one an hour of what stays
+//! the same.
+//!
 //! # Seams
 //! Pure, like all of core. The daemon's store keeps columns under their [`Key`]
 //! and the newest rows as *groups*; when the rows of a day are complete it
@@ -66,11 +70,12 @@
 //! # An exported file
 //! | | |
 //! |---|---|
-//! | 8 bytes | `EVKHIST1` |
-//! | frames | level (1), period (4), string (2), part (2), block (2; 0: heads, blocks from 1), length (4), the column |
+//! | 8 bytes | `EVKHIST2`; `EVKHIST1` of older programs, without points |
+//! | frames | level (1), period (4), string (2; 0: of a point), part (2), block (2; 0: heads, blocks from 1), length (4), the column |
 //! | end | 0xff, number of columns (8), CRC-32 of all bytes before (4), 0, 0 |
 //!
-//! The heads of a sheet come before its blocks. Level 0 has a record per row and
+//! The heads of a sheet come before its blocks. Of a point, part and block are 0,
+//! and before the column ([`series`]) stands its name: length (1), bytes. Level 0 has a record per row and
 //! a day per period, level 1 hours and 8 days, level 2 days and 128 days;
 //! periods count from 1970-01-01 UTC.
 
@@ -85,6 +90,7 @@ pub mod pace;
 mod range;
 pub mod record;
 pub mod ring;
+pub mod series;
 
 pub use chart::{Chart, Point};
 pub use codec::{Damage, GroupFront, Heads, Place, Records};
@@ -93,3 +99,4 @@ pub use level::Level;
 pub use pace::{Happening, Pace};
 pub use record::{Head, PhaseCode, Record, Row, Sheet, Span};
 pub use ring::{Ring, Spread};
+pub use series::Series;

@@ -19,32 +19,38 @@ pub const DUTY_FULL: i32 = 200;
 
 /// Lowest, mean and highest of a value; the same three of a single reading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
+pub struct Span<T = i32> {
     /// Lowest.
-    pub min: i32,
+    pub min: T,
     /// Mean, rounded.
-    pub mean: i32,
+    pub mean: T,
     /// Highest.
-    pub max: i32,
+    pub max: T,
 }
 
-impl Span {
+impl<T: Copy + Ord> Span<T> {
     /// One reading.
     #[must_use]
-    pub const fn of(value: i32) -> Self {
+    pub const fn of(value: T) -> Self {
         Self { min: value, mean: value, max: value }
     }
 
     /// In order: the mean is never outside of the others.
     #[must_use]
-    pub fn new(min: i32, mean: i32, max: i32) -> Self {
+    pub fn new(min: T, mean: T, max: T) -> Self {
         Self { min: min.min(mean), mean, max: max.max(mean) }
     }
 
     /// True for a single reading, or equal ones.
     #[must_use]
-    pub const fn is_flat(self) -> bool {
+    pub fn is_flat(self) -> bool {
         self.min == self.mean && self.mean == self.max
+    }
+
+    /// Each of the three as something else.
+    #[must_use]
+    pub fn map<U>(self, to: impl Fn(T) -> U) -> Span<U> {
+        Span { min: to(self.min), mean: to(self.mean), max: to(self.max) }
     }
 }
 
@@ -80,11 +86,13 @@ pub struct Record {
     pub voltage_mv: Option<Span>,
     /// Temperature, 0.1 °C.
     pub temperature_dc: Option<Span>,
-    /// Commanded bypass in half percents, 200 = fully on; of a summary, the mean.
+    /// Commanded bypass in half percents, 200 = fully on. Summaries of programs
+    /// before 0.2 have the mean alone.
     pub duty_hp: Span,
     /// Internal resistance as last measured, µΩ.
     pub resistance_uohm: Option<u32>,
-    /// State of charge, 1/1000.
+    /// State of charge, 1/1000; of a summary, the lowest (the last, of programs before
+    /// 0.2).
     pub charge_pm: Option<u32>,
     /// Capacity at the rated time and 25 °C, 0.01 Ah.
     pub capacity_cah: Option<u32>,

@@ -55,24 +55,38 @@ impl Unit {
         }
     }
 
+    /// All of them, each at its [`code`](Self::code): new ones go to the end.
+    pub const ALL: [Self; 12] = [
+        Self::None,
+        Self::Volt,
+        Self::Ampere,
+        Self::Hertz,
+        Self::Percent,
+        Self::Celsius,
+        Self::Second,
+        Self::Watt,
+        Self::VoltAmpere,
+        Self::AmpereHour,
+        Self::Milliohm,
+        Self::Year,
+    ];
+
     /// The unit with this symbol.
     #[must_use]
     pub fn from_symbol(symbol: &str) -> Option<Self> {
-        const ALL: [Unit; 12] = [
-            Unit::None,
-            Unit::Volt,
-            Unit::Ampere,
-            Unit::Hertz,
-            Unit::Percent,
-            Unit::Celsius,
-            Unit::Second,
-            Unit::Watt,
-            Unit::VoltAmpere,
-            Unit::AmpereHour,
-            Unit::Milliohm,
-            Unit::Year,
-        ];
-        ALL.into_iter().find(|u| u.symbol() == symbol)
+        Self::ALL.into_iter().find(|u| u.symbol() == symbol)
+    }
+
+    /// As the history writes it.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The unit of this code.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
     }
 }
 

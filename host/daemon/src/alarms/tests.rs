@@ -7,8 +7,8 @@ use crate::store::Limits as StoreLimits;
 use crate::upses::AWAIT;
 use crate::upses::testing::{Held, driver, sources};
 use crate::watch::Watch;
-use evenkeel_core::alarm::Kind as AlarmKind;
 use evenkeel_core::alarm::book::State as AlarmState;
+use evenkeel_core::alarm::{AlarmChange, Kind as AlarmKind};
 use evenkeel_core::bus::topology::{Cable, Spot};
 use evenkeel_core::equalize::ChargerVerdict;
 use evenkeel_core::events::Severity;
@@ -422,4 +422,43 @@ async fn each_lost_bus_is_told() {
     let alarms: Vec<_> = told.filter(|event| event.severity() == Severity::Alarm).collect();
     assert_eq!(alarms.len(), 2, "{alarms:?}");
     assert!(names(&alarms[0], &Place::Bus(1)) && names(&alarms[1], &Place::Bus(2)), "{alarms:?}");
+}
+
+/// Alarm events of the log: what became of which kind.
+fn logged(store: &Store) -> Vec<(AlarmChange, String)> {
+    let events = store.events(None, usize::MAX).into_iter();
+    let alarms = events.filter_map(|stored| match stored.event {
+        Event::Alarm(event) => Some((event.change, event.what?.to_string())),
+        _ => None,
+    });
+    alarms.collect()
+}
+
+#[tokio::test]
+async fn a_book_that_is_lost_tells_the_end_of_what_it_does_not_know() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    bench.alarms.set_thresholds(rules(WARM)).await.expect("kept");
+    let mut plant = testing::plant(&[13.6]);
+    plant.snapshot.strings[0].blocks[0].temperature_dc = 300;
+    bench.hub.set_plant(plant);
+    bench.run(5);
+    let kind = "limit.block-temperature.high".to_owned();
+    assert_eq!(logged(&bench.store), [(AlarmChange::Raised, kind.clone())]);
+    let open = |bench: &Bench| {
+        let (hub, store) = (bench.hub.clone(), bench.store.clone());
+        Alarms::open(hub, store, sources(vec![driver("ups.0")]).1, Box::new(Vec::new))
+    };
+    bench.alarms.keep(Nanos::from_secs(2_000)).await;
+    bench.alarms = open(&bench);
+    assert_eq!(logged(&bench.store).len(), 1, "the book knows it");
+    bench.store.keep_document(BOOK, None).done().await.expect("lost");
+    for _ in 0..2 {
+        bench.alarms = open(&bench);
+        bench.store.record_acknowledged(Event::Unknown).done().await.expect("on the disk");
+        let ends = [(AlarmChange::Raised, kind.clone()), (AlarmChange::Over, kind.clone())];
+        assert_eq!(logged(&bench.store), ends, "told once");
+    }
+    bench.run(5);
+    assert_eq!(logged(&bench.store).last(), Some(&(AlarmChange::Raised, kind)), "it is still true");
 }

@@ -87,6 +87,8 @@ pub static TEXT: LazyLock<String> =
         api::events,
         api::history::history,
         api::history::export,
+        api::history::points::points,
+        api::history::points::names,
         api::history::check,
         api::history::import,
         api::guard,

@@ -298,6 +298,8 @@ pub fn table() -> Vec<Route> {
         see("/api/v1/events", Events, get(api::events)),
         see("/api/v1/history", History, get(history::history)),
         see("/api/v1/history/export", History, get(history::export)),
+        see("/api/v1/history/points", History, get(history::points::points)),
+        see("/api/v1/history/points/names", History, get(history::points::names)),
         see("/api/v1/history/check", History, get(history::check)),
         write(
             "/api/v1/history/import",

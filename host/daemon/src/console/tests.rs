@@ -701,6 +701,36 @@ async fn history_comes_as_columns() {
 }
 
 #[tokio::test]
+async fn the_past_of_a_point_is_charted_listed_and_printed() {
+    use evenkeel_core::history::Span;
+    use evenkeel_core::history::series::{Measure, Row, Series};
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let row = |unix_s, value| Row { unix_s, value, quality: Quality::Good };
+    let load = Span { min: 30_000_000, mean: 34_000_000, max: 61_000_000 };
+    let series = Series {
+        name: "ups.0.ups.load".into(),
+        measure: Measure::Number(Unit::Percent),
+        rows: vec![row(60, Some(load)), row(360, None)],
+    };
+    bench.store.append_series(vec![series]).done().await.expect("on the disk");
+    let past = bench.get("/api/v1/history/points?name=ups.0.ups.load", &cookie).await.json();
+    assert_eq!((&past["unit"], &past["unix_ms"]), (&json!("%"), &json!([60_000, 360_000])));
+    assert_eq!((&past["value"], &past["max"]), (&json!([34.0, null]), &json!([61.0, null])));
+    let names = bench.get("/api/v1/history/points/names", &cookie).await.json();
+    assert_eq!(names, json!([{"name": "ups.0.ups.load", "unit": "%"}]));
+    let none = bench.get("/api/v1/history/points?name=ups.7.ups.load", &cookie).await.json();
+    assert_eq!((&none["unix_ms"], &none["age_ms"]), (&json!([]), &json!(null)));
+    let csv = bench.get("/api/v1/history/export?format=csv&point=ups.0", &cookie).await.body;
+    let line = "1970-01-01T00:01:00.000Z,ups.0.ups.load,%,34.0,30.0,61.0,good\r\n";
+    assert!(csv.lines().count() == 3 && csv.contains(line), "{csv}");
+    for bad in ["points?name=UPS", "points", "export?format=csv&point=.."] {
+        let answer = bench.get(&format!("/api/v1/history/{bad}"), &cookie).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn an_export_is_imported_and_a_damaged_one_refused() {
     let (bench, other) = (Bench::new().await, Bench::new().await);
     let (cookie, theirs) = (bench.signed_in().await, other.signed_in().await);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `ups_…`, `rule` | points ([`still`]) |
 //! | modules, findings, trips, discharges, tests, cables, devices, the guard | the process image, while the guard answers and the buses live |
-//! | `out_of_band`, `alarm/<kind>` | tells its state itself: the watch begins with it, and the alarm book is kept |
+//! | `out_of_band`, `alarm/<kind>` | tells its state itself: the watch begins with it, the alarm book with the end of what it does not know any more |
 //! | `authenticator`, `plugin_off` | the new process has refused nobody, and put nothing off |
 //! | `store_failed` | the store |
 //!

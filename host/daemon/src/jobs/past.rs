@@ -1,11 +1,14 @@
 //! The past as a dry run goes through it: the log of events, and what the
-//! history keeps of the strings and blocks that rules read.
+//! history keeps of what rules read: of strings and blocks, and of what UPSes,
+//! devices and sensors said.
 
 use super::runner::NotTaken;
 use crate::plant::words;
-use crate::store::Store;
 use crate::store::history::Whose;
+use crate::store::{Store, StoreError};
 use evenkeel_core::events::Event;
+use evenkeel_core::history::level::HOUR_MS;
+use evenkeel_core::history::series::Row;
 use evenkeel_core::history::{Head, Level, Record, Span};
 use evenkeel_core::points::{Name, Quality, Value};
 use evenkeel_core::rehearsal::upses::Upses;
@@ -15,8 +18,6 @@ use std::ops::RangeInclusive;
 
 /// Most values that are read: 25 MB of memory, a month of 170 blocks.
 const VALUES_MAX: usize = 400_000;
-/// Events that are read at once.
-const BATCH: usize = 1_000;
 
 /// Takes a value out of what was kept.
 type Take = fn(&Head, &Record) -> Option<Value>;
@@ -43,19 +44,14 @@ pub fn frames(
     times: RangeInclusive<u64>,
 ) -> Result<Past, NotTaken> {
     let mut frames: BTreeMap<u64, Frame> = BTreeMap::new();
-    let (mut upses, mut after) = (Upses::default(), 0);
-    loop {
-        let batch = store.events(Some(after), BATCH);
-        let Some(last) = batch.last() else { break };
-        after = last.id;
-        for stored in batch {
-            upses.happened(stored.unix_ms, &stored.event);
-            // What rules, jobs and calendar made of it then is made anew.
-            if times.contains(&stored.unix_ms) && !is_ours(&stored.event) {
-                frame(&mut frames, stored.unix_ms).events.push(stored.event);
-            }
+    let mut upses = Upses::default();
+    store.each_event(|stored| {
+        upses.happened(stored.unix_ms, &stored.event);
+        // What rules, jobs and calendar made of it then is made anew.
+        if times.contains(&stored.unix_ms) && !is_ours(&stored.event) {
+            frame(&mut frames, stored.unix_ms).events.push(stored.event);
         }
-    }
+    });
     let mut kept: BTreeMap<(u16, Option<usize>), Points<'_>> = BTreeMap::new();
     let (mut values, mut recorded) = (0, BTreeSet::new());
     for name in inputs {
@@ -70,6 +66,21 @@ pub fn frames(
                 recorded.insert(name);
             }
             let value = words.map(|words| Value::Text(words.to_owned()));
+            frame(&mut frames, unix_ms).points.push((name.clone(), value));
+        }
+    }
+    for name in inputs {
+        if kept_as(name.as_str()).is_some() || name.as_str().ends_with(STATUS) {
+            continue;
+        }
+        for (unix_ms, value) in values_of(store, name, &times)? {
+            values += 1;
+            if values > VALUES_MAX {
+                break;
+            }
+            if value.is_some() {
+                recorded.insert(name);
+            }
             frame(&mut frames, unix_ms).points.push((name.clone(), value));
         }
     }
@@ -97,6 +108,34 @@ pub fn frames(
             Ok(Past { frames: frames.into_values().collect(), not_recorded })
         }
     }
+}
+
+/// What a point said within `times`, and what it had said when they began; nothing
+/// where its row holds no more.
+fn values_of(
+    store: &Store,
+    name: &Name,
+    times: &RangeInclusive<u64>,
+) -> Result<Vec<(u64, Option<Value>)>, StoreError> {
+    let (from, to) = (*times.start(), *times.end());
+    let mut past = store.series(name.as_str(), Level::Raw, &(from.saturating_sub(HOUR_MS)..=to))?;
+    past.rows.sort_by_key(|row| row.unix_s);
+    let Some(measure) = past.measure else { return Ok(Vec::new()) };
+    let value_of = |row: &Row| Some(measure.value(row.value?.mean));
+    let mut values = Vec::new();
+    for (at, row) in past.rows.iter().enumerate() {
+        let begins = row.unix_s * 1_000;
+        let next = past.rows.get(at + 1).map(|next| next.unix_s * 1_000);
+        let ends = row.holds_until() * 1_000;
+        // What a row says counts from the beginning of the times on.
+        if next.unwrap_or(ends).min(ends) > from {
+            values.push((begins.max(from), value_of(row)));
+        }
+        if next.is_none_or(|next| next > ends) && (from..=to).contains(&ends) {
+            values.push((ends, None));
+        }
+    }
+    Ok(values)
 }
 
 fn frame(frames: &mut BTreeMap<u64, Frame>, unix_ms: u64) -> &mut Frame {
@@ -181,6 +220,46 @@ mod tests {
         for other in others.into_iter().chain(["string.2.block.0.voltage", "string.2.block.1"]) {
             assert_eq!(whose(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_ups_said_holds_until_the_next_row_or_the_end_of_its_hour() {
+        use evenkeel_core::history::series::Measure;
+        use evenkeel_core::history::{Series, series};
+        use evenkeel_core::points::Unit;
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Default::default()).expect("a store");
+        let row = |unix_s, millionths| series::Row {
+            unix_s,
+            value: Some(Span::of(millionths)),
+            quality: Quality::Good,
+        };
+        let of = |name: &str, measure, rows| Series { name: name.to_owned(), measure, rows };
+        let percent = Measure::Number(Unit::Percent);
+        let kept = vec![
+            of("device.1.input.2", Measure::Flag, vec![row(7_300, 1_000_000)]),
+            of(
+                "ups.0.battery.charge",
+                percent,
+                vec![row(7_200, 90_000_000), row(7_500, 24_500_000)],
+            ),
+        ];
+        store.append_series(kept).wait().expect("on the disk");
+        let names = ["ups.0.battery.charge", "device.1.input.2", "ups.0.ups.load"];
+        let names = names.map(|name| Name::parse(name).expect("a name"));
+        let past = frames(&store, &names, 7_400_000..=20_000_000).expect("readable");
+        assert_eq!(past.not_recorded, ["ups.0.ups.load"]);
+        let told = |name: &Name| {
+            let frames = past.frames.iter();
+            let points = frames.flat_map(|frame| {
+                frame.points.iter().map(move |(of, value)| (of, (frame.unix_ms, value.clone())))
+            });
+            points.filter(|(of, _)| *of == name).map(|(_, told)| told).collect::<Vec<_>>()
+        };
+        let number = |number| Some(Value::Number(number));
+        let charge = [(7_400_000, number(90.0)), (7_500_000, number(24.5)), (10_800_000, None)];
+        assert_eq!(told(&names[0]), charge);
+        assert_eq!(told(&names[1]), [(7_400_000, Some(Value::Flag(true))), (10_800_000, None)]);
     }
 
     #[test]

@@ -324,8 +324,14 @@ mod tests {
     }
 
     fn store(dir: &Path) -> Arc<Store> {
-        let limits =
-            Limits { events: 10, access: 5, history_bytes: 1 << 20, revisions: 3, audit: 99 };
+        let limits = Limits {
+            events: 10,
+            access: 5,
+            history_bytes: 1 << 20,
+            values_bytes: 1 << 20,
+            revisions: 3,
+            audit: 99,
+        };
         Arc::new(Store::open(dir, limits).expect("a store"))
     }
 

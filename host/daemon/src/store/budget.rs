@@ -3,6 +3,7 @@
 //! | room | bytes | kept by |
 //! |---|---|---|
 //! | history | 32 MiB | the ring: its oldest goes |
+//! | values | 6 MiB | the same, of what UPSes, devices and sensors said |
 //! | discharges | 5 MiB | the oldest record of all strings goes |
 //! | audit | 5 MiB, 30,000 entries | the oldest entry goes |
 //! | events | 4 MiB, 20,000 events | the oldest event goes |
@@ -12,7 +13,7 @@
 //! | settings | 2 MiB | the oldest revision of a document goes, never its last one |
 //! | documents | 1 MiB | what does not fit is refused |
 //!
-//! The sum is 57 MiB of rows. redb adds the heads of its pages and what is free
+//! The sum is 63 MiB of rows. redb adds the heads of its pages and what is free
 //! between two commits, up to a quarter: [`FILE_BYTES`]. Beside the file lie the
 //! reserve and, after a damage, the damaged file. A data partition that does not
 //! hold [`NEEDED_BYTES`] is said in the status of the store and in the metrics;
@@ -36,6 +37,8 @@ const COUNT_EVERY: Nanos = Nanos::from_secs(600);
 pub enum Room {
     /// What was measured over the years.
     History,
+    /// What UPSes, devices and sensors said over the years.
+    Values,
     /// Discharge records.
     Discharges,
     /// The audit log.
@@ -56,8 +59,9 @@ pub enum Room {
 
 impl Room {
     /// All of them, the largest first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::History,
+        Self::Values,
         Self::Discharges,
         Self::Audit,
         Self::Events,
@@ -73,6 +77,7 @@ impl Room {
     pub const fn most(self) -> u64 {
         MIB * match self {
             Self::History => 32,
+            Self::Values => 6,
             Self::Discharges | Self::Audit => 5,
             Self::Events | Self::Plugins => 4,
             Self::Access | Self::Jobs | Self::Settings => 2,
@@ -85,6 +90,7 @@ impl Room {
     pub const fn word(self) -> &'static str {
         match self {
             Self::History => "history",
+            Self::Values => "values",
             Self::Discharges => "discharges",
             Self::Audit => "audit",
             Self::Events => "events",
@@ -99,6 +105,7 @@ impl Room {
     /// Of a table.
     fn of(table: &str) -> Self {
         match table {
+            "values_records" | "values_hours" | "values_days" | "values_open" => Self::Values,
             "discharges" | "discharge_rows" => Self::Discharges,
             "audit" => Self::Audit,
             "events" => Self::Events,
@@ -247,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_what_the_head_of_this_file_says() {
-        assert_eq!(ROWS_BYTES, 57 * MIB);
+        assert_eq!(ROWS_BYTES, 63 * MIB);
         assert_eq!(NEEDED_BYTES, 72 * MIB + MIB / 4);
         assert!(Room::ALL.iter().enumerate().all(|(n, room)| *room as usize == n));
         let small =

@@ -22,6 +22,7 @@
 mod check;
 mod read;
 mod recount;
+pub mod series;
 mod transfer;
 mod write;
 
@@ -36,7 +37,8 @@ pub use transfer::{Exported, ImportError, Imported};
 pub use write::{Gone, drop_oldest, write};
 
 use super::{Ack, Job, Store, StoreError};
-use evenkeel_core::history::{Head, Key, Level, Place, Record, Sheet};
+use evenkeel_core::history::file::PointKey;
+use evenkeel_core::history::{Head, Key, Level, Place, Record, Series, Sheet};
 use redb::TableDefinition;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -70,6 +72,11 @@ pub enum Change {
     /// Columns of whole sheets out of an export; a sheet that is there already
     /// is left as it is.
     Columns(Vec<(Key, Vec<u8>)>),
+    /// Rows of points.
+    Series(Vec<Series>),
+    /// Columns of points out of an export; rows of a time that is there already
+    /// stay as they are.
+    PointColumns(Vec<(PointKey, Vec<u8>)>),
 }
 
 impl Change {
@@ -77,7 +84,8 @@ impl Change {
     pub fn rows(&self) -> u64 {
         match self {
             Self::Rows(rows) => rows.iter().map(|(_, sheet)| sheet.heads.len() as u64).sum(),
-            Self::Columns(_) => 0,
+            Self::Series(series) => series.iter().map(|series| series.rows.len() as u64).sum(),
+            Self::Columns(_) | Self::PointColumns(_) => 0,
         }
     }
 }
@@ -128,6 +136,12 @@ impl Store {
     /// Keep rows of strings (counted from 1).
     pub fn append(&self, rows: Vec<(u16, Sheet)>) -> Ack<()> {
         self.change_history(Change::Rows(rows))
+    }
+
+    /// Take columns of whole sheets, as an import does.
+    #[cfg(test)]
+    pub fn take_columns(&self, columns: Vec<(Key, Vec<u8>)>) -> Ack<()> {
+        self.change_history(Change::Columns(columns))
     }
 
     fn change_history(&self, change: Change) -> Ack<()> {

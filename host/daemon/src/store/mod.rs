@@ -66,6 +66,8 @@ pub const FILE: &str = "evenkeel.redb";
 const QUEUE_MAX: usize = 1_024;
 /// Longest time that somebody waits for their own event to be on the disk.
 const PROMPT_MAX: Duration = Duration::from_secs(2);
+/// Events that are read at once.
+const EVENT_BATCH: usize = 1_000;
 /// Newest events kept in memory, for the live page.
 const LATEST_MAX: usize = 64;
 
@@ -79,6 +81,8 @@ pub struct Limits {
     pub access: u64,
     /// Most bytes of history, of all strings together.
     pub history_bytes: u64,
+    /// Most bytes of the history of points, of all together.
+    pub values_bytes: u64,
     /// Most revisions of a settings document.
     pub revisions: u64,
     /// Most entries of the audit log, seals among them.
@@ -91,6 +95,7 @@ impl Default for Limits {
             events: 20_000,
             access: 10_000,
             history_bytes: Room::History.most(),
+            values_bytes: Room::Values.most(),
             revisions: 50,
             audit: 30_000,
         }
@@ -483,6 +488,17 @@ impl Store {
         events
     }
 
+    /// Every event, oldest first, in the memory of [`EVENT_BATCH`].
+    pub fn each_event(&self, mut visit: impl FnMut(StoredEvent)) {
+        let mut after = 0;
+        loop {
+            let batch = self.events(Some(after), EVENT_BATCH);
+            let Some(last) = batch.last() else { return };
+            after = last.id;
+            batch.into_iter().for_each(&mut visit);
+        }
+    }
+
     /// The newest events, from memory, newest first.
     #[must_use]
     pub fn latest(&self, limit: usize) -> Vec<StoredEvent> {
@@ -635,8 +651,14 @@ mod tests {
     }
 
     fn open(dir: &Path) -> Store {
-        let limits =
-            Limits { events: 10, access: 5, history_bytes: 1 << 20, revisions: 3, audit: 99 };
+        let limits = Limits {
+            events: 10,
+            access: 5,
+            history_bytes: 1 << 20,
+            values_bytes: 1 << 20,
+            revisions: 3,
+            audit: 99,
+        };
         Store::open(dir, limits).expect("a store")
     }
 

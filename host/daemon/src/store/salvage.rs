@@ -88,6 +88,10 @@ carriers! {
     true history::COLUMNS[2];
     true history::COLUMNS[1];
     true history::COLUMNS[0];
+    true history::series::OPEN;
+    true history::series::COLUMNS[2];
+    true history::series::COLUMNS[1];
+    true history::series::COLUMNS[0];
     true history::SIZES;
 }
 
@@ -103,7 +107,7 @@ pub fn salvage(damaged: &Pages<'_>, new: &Database, all: bool) -> Result<Salvage
         let name = (carrier.name)();
         let table = best(damaged, &commits, &name).or_else(|| {
             // The newest rows become columns: older ones would tell the same twice.
-            let is_replaced = name == history::OPEN.name();
+            let is_replaced = name == history::OPEN.name() || name == history::series::OPEN.name();
             let strays = strays.get_or_insert_with(|| damaged.strays());
             if is_replaced { None } else { best_stray(damaged, strays, &name) }
         });

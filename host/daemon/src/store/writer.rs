@@ -389,7 +389,7 @@ impl Writer {
         write.set_durability(Durability::Immediate)?;
         let mut sizes = self.sizes;
         write_events(&write, group, &self.limits, &mut sizes, &mut payload)?;
-        history::write(&write, &group.history, self.limits.history_bytes, &mut payload)?;
+        history::write(&write, &group.history, &self.limits, &mut payload)?;
         write_small(&write, group, &mut payload)?;
         let documents = group.documents.iter().map(|change| {
             payload.add(Class::State, change.bytes.as_ref().map_or(0, Vec::len));

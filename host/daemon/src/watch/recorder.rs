@@ -81,10 +81,12 @@ impl Recording {
         Self { recorder: Recorder::new(float_every), store }
     }
 
-    /// Look at the plant.
-    pub fn step(&mut self, plant: &Plant, unix_ms: u64, now: Nanos) {
+    /// Look at the plant; true when rows were given to the store.
+    pub fn step(&mut self, plant: &Plant, unix_ms: u64, now: Nanos) -> bool {
         let rows = self.recorder.step(plant, unix_ms, now);
+        let some = !rows.is_empty();
         self.keep(rows);
+        some
     }
 
     fn keep(&self, rows: Vec<(u16, Sheet)>) {

@@ -1,6 +1,8 @@
 //! History over the HTTP API: charts of blocks and strings, export while
 //! running, import of an export.
 
+pub mod points;
+
 use super::{Answer, QualityOut, bad_query, first_over, licence, off_thread};
 use crate::clock;
 use crate::console::Console;
@@ -15,9 +17,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, extract};
 use evenkeel_core::history::chart::POINTS_MAX;
+use evenkeel_core::history::file::PointKey;
 use evenkeel_core::history::record::DUTY_FULL;
 use evenkeel_core::history::{Damage, Key, Level, Point, Span};
 use evenkeel_core::image::Fault;
+use evenkeel_core::points::{Name, names};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -61,9 +65,13 @@ pub struct HistoryOut {
     temperature_max_c: Vec<Option<f64>>,
     /// Commanded bypass, 0 … 1, to half a percent; empty for a string.
     duty: Vec<f64>,
+    /// Its lowest.
+    duty_min: Vec<f64>,
+    /// Its highest.
+    duty_max: Vec<f64>,
     /// Internal resistance as last measured, mΩ.
     resistance_mohm: Vec<Option<f64>>,
-    /// State of charge, 0 … 1.
+    /// State of charge, 0 … 1, the lowest of a point.
     charge: Vec<Option<f64>>,
     /// Capacity, Ah.
     capacity_ah: Vec<Option<f64>>,
@@ -129,6 +137,8 @@ pub struct ExportQuery {
     string: Option<u16>,
     /// CSV: of this block alone, counted from 1.
     block: Option<u16>,
+    /// CSV, in place of a string: of this point and all below it, e.g. `ups.0`.
+    point: Option<String>,
     /// From when, ms since 1970.
     from: Option<u64>,
     /// Until when, ms since 1970.
@@ -151,7 +161,7 @@ enum ExportFormat {
 pub struct CheckOut {
     /// Everything is as it was written.
     whole: bool,
-    /// Columns (a block's day, or hours or days of it) that were looked at.
+    /// Columns (a block's or a point's day, or hours or days of it) that were looked at.
     columns: u64,
     /// Groups of today's rows that were looked at.
     groups: u64,
@@ -166,11 +176,13 @@ pub struct CheckOut {
 struct DamageOut {
     /// `records`, `hours` or `days`.
     level: &'static str,
-    /// String, counted from 1.
-    string: u16,
+    /// String, counted from 1; null: of a point.
+    string: Option<u16>,
     /// Block, counted from 1; null: what holds for the whole string, and all of
     /// its blocks with it.
     block: Option<u16>,
+    /// The point; null: of a string.
+    point: Option<String>,
     /// When the time of the column begins, ms since 1970.
     begins_unix_ms: u64,
     /// What is wrong.
@@ -182,7 +194,7 @@ struct DamageOut {
 pub struct ImportOut {
     /// Columns of the file.
     columns: u64,
-    /// Sheets (a string's day, or hours or days of it) that were taken.
+    /// Sheets (a string's or a point's day, or hours or days of it) that were taken.
     sheets_added: u64,
     /// Sheets that were there already and stayed as they are.
     sheets_present: u64,
@@ -243,7 +255,10 @@ impl HistoryOut {
         self.phase.push(head.phase.word());
         if self.block.is_some() {
             let known = |value: Option<u32>, by: f64| value.map(|value| f64::from(value) / by);
-            self.duty.push(f64::from(record.duty_hp.mean) / f64::from(DUTY_FULL));
+            let duty = record.duty_hp.map(|half| f64::from(half) / f64::from(DUTY_FULL));
+            self.duty.push(duty.mean);
+            self.duty_min.push(duty.min);
+            self.duty_max.push(duty.max);
             self.resistance_mohm.push(known(record.resistance_uohm, 1e3));
             self.charge.push(known(record.charge_pm, 1e3));
             self.capacity_ah.push(known(record.capacity_cah, 1e2));
@@ -269,8 +284,16 @@ pub async fn export(
     let sink = move |piece: Vec<u8>| pieces.blocking_send(piece.into()).is_ok();
     let (store, name, kind);
     store = console.store.clone();
-    let work: Box<dyn FnOnce() -> Result<_, _> + Send> = if query.format == ExportFormat::Csv {
-        let string = query.string.ok_or_else(|| Problem::bad_request("CSV is of one string"))?;
+    let work: Box<dyn FnOnce() -> Result<_, _> + Send> = if let (ExportFormat::Csv, Some(point)) =
+        (query.format, query.point)
+    {
+        Name::parse(&point).map_err(|e| Problem::bad_request(e.to_string()))?;
+        (name, kind) = (format!("history-{point}.csv"), "text/csv; charset=utf-8");
+        let wanted = move |name: &str| names::within(name, &point);
+        Box::new(move || store.export_points_csv(wanted, &times, sink))
+    } else if query.format == ExportFormat::Csv {
+        let string =
+            query.string.ok_or_else(|| Problem::bad_request("CSV is of one string or point"))?;
         let blocks = match query.block.map(from_one).transpose()? {
             Some(block) => block..block + 1,
             None => 0..usize::MAX,
@@ -307,9 +330,18 @@ pub async fn check(State(console): State<Arc<Console>>) -> Answer<CheckOut> {
     let found = found.map_err(|e| Problem::store(&e))?;
     let damage = |(key, damage): &(Key, Damage)| DamageOut {
         level: key.place.level.word(),
-        string: key.place.string,
+        string: Some(key.place.string),
         block: (key.block > 0).then_some(key.block),
+        point: None,
         begins_unix_ms: key.place.level.begins(key.place.period),
+        problem: damage.to_string(),
+    };
+    let of_point = |(key, damage): &(PointKey, Damage)| DamageOut {
+        level: key.level.word(),
+        string: None,
+        block: None,
+        point: Some(key.name.clone()),
+        begins_unix_ms: key.level.begins(key.period),
         problem: damage.to_string(),
     };
     Ok(Json(CheckOut {
@@ -317,7 +349,12 @@ pub async fn check(State(console): State<Arc<Console>>) -> Answer<CheckOut> {
         columns: found.columns,
         groups: found.groups,
         damaged: found.damaged,
-        first: found.first.iter().map(damage).collect(),
+        first: found
+            .first
+            .iter()
+            .map(damage)
+            .chain(found.first_points.iter().map(of_point))
+            .collect(),
     }))
 }
 

@@ -38,7 +38,7 @@ pub struct StoreOut {
 /// last ten minutes.
 #[derive(Serialize, ToSchema)]
 struct RoomOut {
-    /// By kind: `history`, `discharges`, `audit`, `events`, `access`, `plugins`,
+    /// By kind: `history`, `values`, `discharges`, `audit`, `events`, `access`, `plugins`,
     /// `jobs`, `documents`, `settings`.
     kinds: BTreeMap<String, KindOut>,
     /// Most bytes of all kinds.

@@ -16,6 +16,7 @@ use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::jobs::status::{JobStatus, Status};
 use crate::words::number::span;
+use crate::words::words;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -102,13 +103,13 @@ async fn page_of<'a>(
 
 impl JobRow {
     fn of(reader: &Reader, job: &Job, status: &JobStatus) -> Self {
-        let last = status.last.as_ref();
+        let (last, undo) = (status.last.as_ref(), job.undo.as_ref());
         Self {
             name: job.name.clone(),
             when: starts(reader, job),
             timing: timing(reader, job),
-            action: job.action.to_string(),
-            undo: job.undo.as_ref().map(ToString::to_string).unwrap_or_default(),
+            action: words().action(reader.lang, &job.action),
+            undo: undo.map(|undo| words().action(reader.lang, undo)).unwrap_or_default(),
             pending: status.pending,
             last: last.map(|last| (last.failed, last.text.clone(), clock::utc(last.unix_ms))),
         }

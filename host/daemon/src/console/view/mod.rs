@@ -8,11 +8,13 @@ mod string;
 pub use device::{GuardView, LicenceView, UpsView};
 pub use string::{StringView, Tile};
 
-use crate::plant::{Plant, findings, words};
-
 use super::Console;
+use crate::alarms::Shown;
 use crate::clock;
-use evenkeel_core::protect::{Condition, Level};
+use crate::words::{Lang, words};
+use evenkeel_core::alarm::Alarm;
+use evenkeel_core::alarm::book::State;
+use evenkeel_core::events::Severity;
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 
@@ -96,8 +98,7 @@ impl View {
         let plant = plant.as_deref();
         let strings =
             plant.map_or_else(Vec::new, |p| string::strings(p, console.store.recent(), now));
-        let alarms = plant.map_or_else(Vec::new, alarms);
-        let (alarm_status, alarm_state) = alarm_state(&alarms, plant.is_some_and(|p| p.connected));
+        let alarms = AlarmList::of(&console.alarms.shown().0, plant.is_some_and(|p| p.connected));
         let buzzer = plant.is_some_and(|p| p.connected && p.snapshot.annunciation.buzzer);
         let upses = device::upses(console.hub.query("ups"), now);
         let guard = device::guard(plant, now);
@@ -107,16 +108,17 @@ impl View {
             let text = format!("The store cannot be written; events are kept in memory. {error}");
             notices.push(Row(Status::Warning, vec![text]));
         }
-        let (status, sentence) = summary(&strings, &upses, &guard, &plugins, &notices);
+        let (status, sentence) =
+            summary(&strings, &upses, &guard, alarms.status, &plugins, &notices);
         Self {
             status,
             title: format!("{} · Evenkeel", sentence.trim_end_matches('.')),
             sentence,
             time: clock::utc(clock::unix_ms()),
             strings,
-            alarm_status,
-            alarm_state,
-            alarms: shortened(alarms),
+            alarm_status: alarms.status,
+            alarm_state: alarms.state,
+            alarms: alarms.rows,
             sounding: if buzzer { "buzzer" } else { "" },
             upses,
             guard,
@@ -128,43 +130,101 @@ impl View {
     }
 }
 
-/// What is wrong with the strings, worst first.
-fn alarms(plant: &Plant) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (index, string) in plant.snapshot.strings.iter().enumerate() {
-        let name = format!("String {}", index + 1);
-        let row = |status, text| Row(status, vec![name.clone(), text]);
-        if let Some(trip) = &string.protect.trip {
-            rows.push(row(Status::Alarm, format!("tripped: {}", words::trip(trip))));
-        }
-        for finding in findings(string) {
-            let status = match finding.level {
-                Level::Ok | Level::Notice => continue,
-                Level::Warning => Status::Warning,
-                Level::Alarm => Status::Alarm,
-            };
-            if finding.condition != Condition::Tripped || string.protect.trip.is_none() {
-                rows.push(row(status, finding.to_string()));
-            }
-        }
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.0));
-    rows
+/// The alarms of the book, worst first, and how they are together.
+struct AlarmList {
+    status: Status,
+    state: String,
+    rows: Vec<Row>,
 }
 
-fn alarm_state(alarms: &[Row], connected: bool) -> (Status, String) {
-    if !connected {
-        return (Status::Unknown, "nobody knows: the guard does not answer".into());
-    }
-    let count = |status| alarms.iter().filter(|row| row.0 == status).count();
-    let many = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-    match (count(Status::Alarm), count(Status::Warning)) {
-        (0, 0) => (Status::Ok, "no alarm".into()),
-        (0, warnings) => (Status::Warning, many(warnings, "warning")),
-        (alarms, 0) => (Status::Alarm, many(alarms, "alarm")),
-        (alarms, warnings) => {
-            (Status::Alarm, format!("{}, {}", many(alarms, "alarm"), many(warnings, "warning")))
+impl AlarmList {
+    /// What lights the lamp is true or waits for a reset. What was acknowledged stays in
+    /// the count and says so; what was put aside, and what is over, does not light it.
+    fn of(alarms: &[Shown], connected: bool) -> Self {
+        let (mut list, mut counts) = (Vec::new(), Counts::default());
+        for Shown { alarm } in alarms {
+            let status = counts.take(alarm);
+            let said = words().alarm(Lang::En, alarm);
+            let value =
+                if said.value.is_empty() { said.value } else { format!(", {}", said.value) };
+            let state = match alarm.state() {
+                State::Raised => String::new(),
+                _ => format!(" ({})", said.state),
+            };
+            list.push(Row(status, vec![said.place, format!("{}{value}{state}", said.title)]));
         }
+        list.sort_by_key(|row| std::cmp::Reverse(row.0));
+        let (status, state) = counts.words(connected);
+        Self { status, state, rows: shortened(list) }
+    }
+}
+
+/// How many alarms there are of which kind.
+#[derive(Default)]
+struct Counts {
+    alarms: usize,
+    warnings: usize,
+    acknowledged: usize,
+    latched: usize,
+    shelved: usize,
+    over: usize,
+}
+
+impl Counts {
+    /// Count an alarm; how it is to be shown.
+    fn take(&mut self, alarm: &Alarm) -> Status {
+        match alarm.state() {
+            State::Shelved => {
+                self.shelved += 1;
+                return Status::Unknown;
+            }
+            State::Returned => {
+                self.over += 1;
+                return Status::Unknown;
+            }
+            State::Acknowledged => self.acknowledged += 1,
+            State::Latched => self.latched += 1,
+            State::Raised => {}
+        }
+        match alarm.severity {
+            Severity::Alarm => {
+                self.alarms += 1;
+                Status::Alarm
+            }
+            Severity::Warning => {
+                self.warnings += 1;
+                Status::Warning
+            }
+            Severity::Info => Status::Unknown,
+        }
+    }
+
+    fn words(&self, connected: bool) -> (Status, String) {
+        let many = |n: usize, word: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            n => Some(format!("{n} {word}s")),
+        };
+        let some = |n: usize, word: &str| (n > 0).then(|| format!("{n} {word}"));
+        let mut parts = vec![many(self.alarms, "alarm"), many(self.warnings, "warning")];
+        if self.alarms + self.warnings == 0 && connected {
+            parts.push(Some("no alarm".to_owned()));
+        }
+        parts.extend([
+            some(self.acknowledged, "acknowledged"),
+            some(self.latched, "to be reset"),
+            some(self.shelved, "put aside"),
+            some(self.over, "over"),
+        ]);
+        let unknown = "nobody knows what else: the guard does not answer".to_owned();
+        parts.push((!connected).then_some(unknown));
+        let status = match (self.alarms, self.warnings, connected) {
+            (1.., _, _) => Status::Alarm,
+            (0, 1.., _) => Status::Warning,
+            (0, 0, false) => Status::Unknown,
+            (0, 0, true) => Status::Ok,
+        };
+        (status, parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -184,10 +244,11 @@ fn summary(
     strings: &[StringView],
     upses: &[UpsView],
     guard: &GuardView,
+    alarms: Status,
     plugins: &[Row],
     notices: &[Row],
 ) -> (Status, String) {
-    let mut worst = guard.status;
+    let mut worst = guard.status.max(alarms);
     let mut parts = Vec::new();
     let uneasy = strings.iter().enumerate().filter(|(_, s)| s.status != Status::Ok);
     parts.extend(uneasy.map(|(i, s)| {
@@ -202,6 +263,9 @@ fn summary(
     );
     if guard.status != Status::Ok {
         parts.push(format!("guard: {}", guard.state.split(',').next().unwrap_or_default()));
+    }
+    if alarms >= Status::Warning && parts.is_empty() {
+        parts.push("see the alarms".into());
     }
     let failing = plugins.iter().filter(|p| p.0 >= Status::Warning).count();
     if failing > 0 {
@@ -262,39 +326,74 @@ fn short_age(seconds: u32) -> String {
 mod tests {
     use super::string::tests::view;
     use super::*;
-    use crate::plant::testing::{self, plant};
+    use crate::plant::testing::plant;
+    use evenkeel_core::alarm::{Act, Book, Kind, Now, Place, Standing};
+    use evenkeel_core::protect::Condition;
 
     #[test]
     fn the_worst_member_makes_the_sentence() {
         let good = view(&plant(&[13.6]));
         let guard = GuardView { status: Status::Ok, state: "running".into(), rows: vec![] };
-        let (status, sentence) = summary(std::slice::from_ref(&good), &[], &guard, &[], &[]);
+        let (status, sentence) =
+            summary(std::slice::from_ref(&good), &[], &guard, Status::Ok, &[], &[]);
         assert_eq!(
             (status, sentence.as_str()),
             (Status::Ok, "All strings in band, no UPS configured.")
         );
         let lost =
             GuardView { status: Status::Alarm, state: "does not answer, 3 s".into(), rows: vec![] };
-        let (status, sentence) = summary(&[good], &[], &lost, &[], &[]);
+        let (status, sentence) = summary(&[good], &[], &lost, Status::Alarm, &[], &[]);
         assert_eq!(
             (status, sentence.as_str()),
             (Status::Alarm, "All strings in band; guard: does not answer.")
         );
     }
 
+    /// What a book shows that was told of these.
+    fn shown(book: &Book) -> Vec<Shown> {
+        book.alarms().into_iter().map(|alarm| Shown { alarm: alarm.clone() }).collect()
+    }
+
     #[test]
-    fn alarms_stand_worst_first_and_are_counted() {
-        let mut plant = plant(&[13.6; 40]);
-        assert_eq!(alarm_state(&alarms(&plant), true), (Status::Ok, "no alarm".into()));
-        testing::mark(&mut plant.snapshot.strings[0], 0, Condition::Heating, Level::Notice);
-        testing::mark(&mut plant.snapshot.strings[0], 1, Condition::VoltageLow, Level::Warning);
-        testing::mark(&mut plant.snapshot.strings[0], 2, Condition::VoltageHigh, Level::Alarm);
-        let rows = alarms(&plant);
-        let texts: Vec<_> = rows.iter().map(|row| row.1[1].as_str()).collect();
-        assert_eq!(texts, ["block voltage high: block 3", "block voltage low: block 2"]);
-        assert_eq!(alarm_state(&rows, true).1, "1 alarm, 1 warning");
-        assert_eq!(alarm_state(&rows, false).0, Status::Unknown);
-        let many = shortened(vec![rows[0].clone(); 100]);
+    fn the_lamp_and_the_list_are_those_of_the_book() {
+        let standing =
+            |kind, block, severity| Standing::plain(kind, Place::Block(1, block), severity);
+        let high = Kind::Finding(Condition::VoltageHigh);
+        let low = Kind::Finding(Condition::VoltageLow);
+        let mut now = Now::default();
+        now.standing.push(standing(low, 2, Severity::Warning));
+        now.standing.push(standing(high, 3, Severity::Alarm));
+        let mut book = Book::default();
+        let list = |book: &Book, connected| AlarmList::of(&shown(book), connected);
+        let state = |book: &Book| list(book, true).state;
+        assert_eq!((list(&book, true).status, state(&book)), (Status::Ok, "no alarm".to_owned()));
+        assert_eq!(list(&book, false).status, Status::Unknown);
+        book.step(&now, 1_000);
+        let both = list(&book, true);
+        assert_eq!((both.status, both.state.as_str()), (Status::Alarm, "1 alarm, 1 warning"));
+        let statuses: Vec<_> = both.rows.iter().map(|row| row.0).collect();
+        assert_eq!(statuses, [Status::Alarm, Status::Warning]);
+        assert!(both.rows[0].1[0].contains('3'), "{:?}", both.rows);
+        let id = |book: &Book, kind| {
+            let found = book.alarms().into_iter().find(|alarm| alarm.kind == kind);
+            found.expect("there").id
+        };
+        let acknowledge = Act::Acknowledge { note: String::new() };
+        let first = id(&book, high);
+        book.act(first, None, &acknowledge, "admin", 2_000).expect("acknowledged");
+        assert_eq!(state(&book), "1 alarm, 1 warning, 1 acknowledged");
+        assert!(list(&book, true).rows[0].1[1].ends_with("(acknowledged)"));
+        let shelve = Act::Shelve { reason: "known".into(), seconds: 600 };
+        let second = id(&book, low);
+        book.act(second, None, &shelve, "admin", 3_000).expect("put aside");
+        assert_eq!(state(&book), "1 alarm, 1 acknowledged, 1 put aside");
+        now.standing.remove(1);
+        book.step(&now, 4_000);
+        assert_eq!(
+            (list(&book, true).status, state(&book)),
+            (Status::Ok, "no alarm, 1 put aside".into())
+        );
+        let many = shortened(vec![both.rows[0].clone(); 100]);
         assert_eq!((many.len(), many[ALARMS].1[1].as_str()), (ALARMS + 1, "and 76 more"));
     }
 

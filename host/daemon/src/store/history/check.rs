@@ -1,13 +1,13 @@
 //! The integrity check: every check sum of the history, while it goes on.
 
-use super::{COLUMNS, Groups, OPEN, place_of};
+use super::{COLUMNS, Groups, OPEN, place_of, series};
 use crate::store::{Store, StoreError, table};
-use evenkeel_core::history::file::Checker;
+use evenkeel_core::history::file::{Checker, PointKey};
 use evenkeel_core::history::{Damage, Key, Level, Sheet};
 use redb::ReadTransaction;
 
 /// Most damaged columns that are named.
-const NAMED_MAX: usize = 100;
+pub(super) const NAMED_MAX: usize = 100;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Checked {
     pub damaged: u64,
     /// The first columns of them.
     pub first: Vec<(Key, Damage)>,
+    /// The first columns of points.
+    pub first_points: Vec<(PointKey, Damage)>,
 }
 
 impl Store {
@@ -42,6 +44,7 @@ impl Store {
             };
             let whole = whole.iter().filter(|(_, bytes)| Sheet::from_group(bytes).is_ok()).count();
             checked.damaged += checked.groups - whole as u64;
+            series::check(read, &mut checked)?;
             Ok(checked)
         })
     }

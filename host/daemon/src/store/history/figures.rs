@@ -9,6 +9,8 @@ use super::*;
 use evenkeel_core::history::codec::decode;
 use evenkeel_core::history::file::{FileReader, Piece};
 use evenkeel_core::history::level::DAY_MS;
+use evenkeel_core::history::{Series, Span, series};
+use evenkeel_core::points::{Quality, Unit};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, StorageBackend};
 use std::io;
@@ -194,6 +196,71 @@ fn flash_in_a_day() {
         written / kept,
         1e12 / written / 365.0
     );
+}
+
+/// Rows of 20 minutes of so many UPSes that tell six values which are never quiet (tenths,
+/// within ±0.6 of what they are) and four that hardly change.
+fn values(upses: u64, unix_s: u64) -> Vec<Series> {
+    let noise = |n: u64| {
+        let mixed =
+            n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (mixed >> 40) as i64 % 7 * 100_000
+    };
+    let series = |ups: u64, point: u64| {
+        let row = |window: u64| {
+            let unix_s = unix_s + window * 300;
+            let seed = unix_s * 64 + ups * 10 + point;
+            let mean = 230_000_000 + noise(seed);
+            let value = Span { min: mean - noise(seed + 7), mean, max: mean + noise(seed + 9) };
+            series::Row { unix_s, value: Some(value), quality: Quality::Good }
+        };
+        let quiet =
+            series::Row { unix_s, value: Some(Span::of(50_000_000)), quality: Quality::Good };
+        let rows = match point < 6 {
+            true => (0..4).map(row).collect(),
+            false if unix_s.is_multiple_of(3_600) => vec![quiet],
+            false => Vec::new(),
+        };
+        let name = format!("ups.{ups}.output.value-{point}");
+        Series { name, measure: series::Measure::Number(Unit::Volt), rows }
+    };
+    let all = (0..upses).flat_map(|ups| (0..10).map(move |point| series(ups, point)));
+    all.filter(|series| !series.rows.is_empty()).collect()
+}
+
+#[test]
+#[ignore = "a figure: cargo xtask bench --only history"]
+fn flash_of_values_in_a_day() {
+    let day = day();
+    for upses in [0, 1, 4, 16] {
+        let counts = Arc::new(Counts::default());
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(&dir.path().join("store"), &counts, RING);
+        let (days, mut rows) = (9, 0);
+        for number in 0..days {
+            for row in 0..72 {
+                let sheet = moved(&day, number, 32);
+                let blocks = sheet.blocks.iter().map(|block| vec![block[row]]).collect();
+                let unix_s = (FIRST_DAY + number) * DAY_MS / 1_000 + row as u64 * 1_200;
+                let head = Head { unix_ms: unix_s * 1_000, ..sheet.heads[row] };
+                let strings = store.append(vec![(1, Sheet { heads: vec![head], blocks })]);
+                let values = values(upses, unix_s);
+                rows += values.iter().map(|series| series.rows.len() as u64).sum::<u64>();
+                let values = store.append_series(values);
+                strings.wait().and(values.wait()).expect("on the disk");
+            }
+        }
+        let written = counts.written.load(Ordering::Relaxed) as f64 / days as f64;
+        let all = store.usage().expect("readable").rooms;
+        let kept = all[crate::store::Room::Values as usize].1 as f64;
+        println!(
+            "32 modules and {upses} UPSes: {:.2} MB to flash a day; {:.1} kB of values kept a day, \
+             {:.2} bytes a row with all levels",
+            written / 1e6,
+            kept / 1e3 / days as f64,
+            kept / rows.max(1) as f64,
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The sizes of the levels counted again, when columns went with a damaged page:
 //! the ring would take those that are lost for bytes that are there.
 
-use super::{COLUMNS, ENTRY_BYTES, SIZES};
+use super::{COLUMNS, ENTRY_BYTES, SIZES, series};
 use evenkeel_core::history::Level;
 use redb::{Database, ReadableTable as _};
 
@@ -20,6 +20,7 @@ pub fn recount(database: &Database) -> Result<(), redb::Error> {
             }
             sizes.insert(level.code(), bytes)?;
         }
+        series::Tables::open(&write)?.recount(&mut sizes)?;
     }
     write.commit()?;
     Ok(())

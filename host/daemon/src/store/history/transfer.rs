@@ -5,12 +5,12 @@
 //! every check sum first, and only a whole file is taken.
 
 use super::read::newest;
-use super::{COLUMNS, Change, Groups, Whose};
+use super::{COLUMNS, Change, Groups, Whose, series};
 use crate::store::{Store, StoreError, table};
 use core::ops::RangeInclusive;
-use evenkeel_core::history::csv::{CSV_HEAD, csv_line};
+use evenkeel_core::history::csv::{CSV_HEAD, SERIES_CSV_HEAD, csv_line, series_line};
 use evenkeel_core::history::file::{
-    Checked as Held, Checker, FileError, FileReader, FileWriter, Piece,
+    Checked as Held, Checker, FileError, FileReader, FileWriter, Piece, PointKey,
 };
 use evenkeel_core::history::{Damage, Heads, Key, Level, Place, Sheet};
 use std::collections::BTreeMap;
@@ -51,12 +51,12 @@ pub enum ImportError {
     #[error("{0}")]
     File(FileError),
     /// Some of it is damaged.
-    #[error("{count} columns are damaged, the first of string {string}, block {block}, level {level}, period {period}: {damage}", string = .first.place.string, block = .first.block, level = .first.place.level.code(), period = .first.place.period)]
+    #[error("{count} columns are damaged, the first {first}: {damage}")]
     Damaged {
         /// How many.
         count: u64,
         /// The first.
-        first: Key,
+        first: String,
         /// What is wrong with it.
         damage: Damage,
     },
@@ -112,6 +112,9 @@ impl Store {
                     return Ok(Exported::Stopped);
                 }
             }
+            if !export_points(read, times, &mut writer, &mut out, &mut sink)? {
+                return Ok(Exported::Stopped);
+            }
             writer.finish(&mut out);
             Ok(if sink(out) { Exported::Whole } else { Exported::Stopped })
         })
@@ -149,6 +152,31 @@ impl Store {
         Ok(if sink(text.into_bytes()) { Exported::Whole } else { Exported::Stopped })
     }
 
+    /// The rows of those points whose name `wanted` takes, within `times`, as CSV to
+    /// `sink`, point by point.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn export_points_csv(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        times: &RangeInclusive<u64>,
+        mut sink: impl FnMut(Vec<u8>) -> bool,
+    ) -> Result<Exported, StoreError> {
+        let mut text = SERIES_CSV_HEAD.to_owned();
+        for name in self.series_names()?.keys().filter(|name| wanted(name)) {
+            let past = self.series(name, Level::Raw, times)?;
+            let Some(measure) = past.measure else { continue };
+            for row in &past.rows {
+                series_line(&mut text, name, measure.unit(), row);
+                if text.len() >= PIECE && !sink(std::mem::take(&mut text).into_bytes()) {
+                    return Ok(Exported::Stopped);
+                }
+            }
+        }
+        Ok(if sink(text.into_bytes()) { Exported::Whole } else { Exported::Stopped })
+    }
+
     /// Take a file in. Blocks the thread.
     ///
     /// # Errors
@@ -156,29 +184,10 @@ impl Store {
     pub fn import(&self, mut file: impl Read + Seek) -> Result<Imported, ImportError> {
         verify(&mut file)?;
         file.seek(SeekFrom::Start(0))?;
-        let mut done = Imported::default();
-        let mut batch: Vec<(Key, Vec<u8>)> = Vec::new();
-        let mut bytes = 0;
-        let mut adding = false;
-        columns(file, |key, column| {
-            done.columns += 1;
-            if key.block == 0 {
-                if bytes >= BATCH {
-                    // A sheet is never divided between two commits.
-                    bytes = 0;
-                    self.change_history(Change::Columns(std::mem::take(&mut batch))).wait()?;
-                }
-                adding = !self.has_sheet(key.place, column)?;
-                *(if adding { &mut done.added } else { &mut done.present }) += 1;
-            }
-            if adding {
-                bytes += column.len();
-                batch.push((key, column.to_vec()));
-            }
-            Ok(())
-        })?;
-        self.change_history(Change::Columns(batch)).wait()?;
-        Ok(done)
+        let mut import = Import::of(self);
+        columns(file, |column| import.take(column))?;
+        import.flush()?;
+        Ok(import.done)
     }
 
     /// Whether the rows of a sheet, or a summary of that time, are here already.
@@ -203,6 +212,110 @@ impl Store {
     }
 }
 
+/// An import under way.
+struct Import<'a> {
+    store: &'a Store,
+    done: Imported,
+    /// Columns that wait for their commit, in `bytes` bytes.
+    sheets: Vec<(Key, Vec<u8>)>,
+    points: Vec<(PointKey, Vec<u8>)>,
+    bytes: usize,
+    /// The sheet under way is a new one.
+    adding: bool,
+}
+
+impl<'a> Import<'a> {
+    const fn of(store: &'a Store) -> Self {
+        let done = Imported { columns: 0, added: 0, present: 0 };
+        Self { store, done, sheets: Vec::new(), points: Vec::new(), bytes: 0, adding: false }
+    }
+
+    fn take(&mut self, column: FileColumn<'_>) -> Result<(), ImportError> {
+        self.done.columns += 1;
+        match column {
+            FileColumn::Sheet(key, column) => {
+                if key.block == 0 {
+                    // A sheet is never divided between two commits.
+                    self.flush_many()?;
+                    self.adding = !self.store.has_sheet(key.place, column)?;
+                    self.count(self.adding);
+                }
+                if self.adding {
+                    self.bytes += column.len();
+                    self.sheets.push((key, column.to_vec()));
+                }
+            }
+            FileColumn::Point(key, column) => {
+                self.flush_many()?;
+                self.count(!self.store.has_point(&key)?);
+                // Of one that is there the rows that are new are taken.
+                self.bytes += column.len();
+                self.points.push((key, column.to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    const fn count(&mut self, added: bool) {
+        let count = if added { &mut self.done.added } else { &mut self.done.present };
+        *count += 1;
+    }
+
+    fn flush_many(&mut self) -> Result<(), ImportError> {
+        if self.bytes >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), ImportError> {
+        self.bytes = 0;
+        let sheets = Change::Columns(std::mem::take(&mut self.sheets));
+        let points = Change::PointColumns(std::mem::take(&mut self.points));
+        let acks = [sheets, points].map(|change| self.store.change_history(change));
+        Ok(acks.into_iter().try_for_each(super::Ack::wait)?)
+    }
+}
+
+/// Points, and those of today as columns; `false` when nobody takes it any more.
+fn export_points(
+    read: &redb::ReadTransaction,
+    times: &RangeInclusive<u64>,
+    writer: &mut FileWriter,
+    out: &mut Vec<u8>,
+    sink: &mut impl FnMut(Vec<u8>) -> bool,
+) -> Result<bool, redb::Error> {
+    let mut open = series::of_days(series::groups(read)?);
+    let mut taken = true;
+    for level in Level::ALL {
+        let periods = level.period(*times.start())..=level.period(*times.end());
+        series::each_column(read, level, periods, |key, column| {
+            // Rows of a day that was folded in part are in one column with the rest.
+            let rest = if level == Level::Raw {
+                open.remove(&(key.period, key.name.clone()))
+            } else {
+                None
+            };
+            match rest.and_then(|rest| series::joined(&key, column, rest)) {
+                Some(whole) => writer.point(out, &key, &whole),
+                None => writer.point(out, &key, column),
+            }
+            taken = out.len() < PIECE || sink(std::mem::take(out));
+            taken
+        })?;
+        if !taken {
+            return Ok(false);
+        }
+    }
+    for ((period, name), series) in open {
+        let key = PointKey { level: Level::Raw, period, name };
+        if let Some(column) = series::Column::encode(Level::Raw, period, &series) {
+            writer.point(out, &key, &column);
+        }
+        if out.len() >= PIECE && !sink(std::mem::take(out)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// When the first row of a sheet was taken, ms since 1970.
 fn first_row(place: Place, heads: &[u8]) -> Option<u64> {
     Some(Heads::parse(place, heads).ok()?.iter().next()?.unix_ms)
@@ -212,16 +325,24 @@ fn first_row(place: Place, heads: &[u8]) -> Option<u64> {
 fn verify(file: &mut impl Read) -> Result<(), ImportError> {
     let mut checker = Checker::default();
     let (mut count, mut first) = (0, None);
-    let read = columns(file, |key, column| {
-        let damage = match checker.check(key, column) {
-            Ok(Held::Heads(heads)) if heads.rows() * heads.blocks() > SHEET_RECORDS_MAX => {
-                Damage::Length
+    let read = columns(file, |column| {
+        let damage = match column {
+            FileColumn::Sheet(key, column) => match checker.check(key, column) {
+                Ok(Held::Heads(heads)) if heads.rows() * heads.blocks() > SHEET_RECORDS_MAX => {
+                    Some((name_of(key), Damage::Length))
+                }
+                Ok(_) => None,
+                Err(damage) => Some((name_of(key), damage)),
+            },
+            FileColumn::Point(key, column) => {
+                let parsed = series::Column::parse(key.level, key.period, &key.name, column);
+                parsed.err().map(|damage| (key.to_string(), damage))
             }
-            Ok(_) => return Ok(()),
-            Err(damage) => damage,
         };
-        count += 1;
-        first.get_or_insert((key, damage));
+        if let Some(damage) = damage {
+            count += 1;
+            first.get_or_insert(damage);
+        }
         Ok(())
     });
     match first {
@@ -230,18 +351,31 @@ fn verify(file: &mut impl Read) -> Result<(), ImportError> {
     }
 }
 
+fn name_of(Key { place, block }: Key) -> String {
+    let Place { level, period, string, .. } = place;
+    format!("of string {string}, block {block}, level {}, period {period}", level.code())
+}
+
+/// A column of a file.
+enum FileColumn<'a> {
+    Sheet(Key, &'a [u8]),
+    Point(PointKey, &'a [u8]),
+}
+
 /// Every column of a file, in its order.
 fn columns(
     mut file: impl Read,
-    mut each: impl FnMut(Key, &[u8]) -> Result<(), ImportError>,
+    mut each: impl FnMut(FileColumn<'_>) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
     let mut reader = FileReader::default();
     let mut piece = Vec::new();
     while reader.needs() > 0 {
         piece.clear();
         file.by_ref().take(reader.needs() as u64).read_to_end(&mut piece)?;
-        if let Piece::Column(key, column) = reader.take(&piece).map_err(ImportError::File)? {
-            each(key, column)?;
+        match reader.take(&piece).map_err(ImportError::File)? {
+            Piece::Column(key, column) => each(FileColumn::Sheet(key, column))?,
+            Piece::Point(key, column) => each(FileColumn::Point(key, column))?,
+            Piece::Front | Piece::End => {}
         }
     }
     Ok(())

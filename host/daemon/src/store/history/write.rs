@@ -2,8 +2,9 @@
 
 use super::{
     COLUMNS, Change, ColumnKey, ENTRY_BYTES, GENERATION, Groups, OLD, OPEN, SHARES, SIZES, key_of,
-    place_of,
+    place_of, series,
 };
+use crate::store::Limits;
 use crate::store::wear::{Class, Counts};
 use evenkeel_core::history::level::summarize;
 use evenkeel_core::history::{GroupFront, Head, Heads, Key, Level, Place, Record, Sheet};
@@ -38,7 +39,7 @@ struct Tables<'a> {
 pub fn write(
     write: &WriteTransaction,
     changes: &[Change],
-    bytes_max: u64,
+    most: &Limits,
     payload: &mut Counts,
 ) -> Result<(), redb::Error> {
     if changes.is_empty() {
@@ -48,16 +49,20 @@ pub fn write(
         tracing::warn!("history in the old form was dropped: this version records more, and anew");
     }
     let mut tables = Tables::open(write)?;
+    let mut points = series::Tables::open(write)?;
     for change in changes {
         let bytes = match change {
             Change::Rows(rows) => tables.append(rows)?,
             Change::Columns(columns) => tables.import(columns)?,
+            Change::Series(series) => points.append(series, &mut tables.sizes)?,
+            Change::PointColumns(columns) => points.import(columns, &mut tables.sizes)?,
         };
         payload.add(Class::History, bytes);
     }
     for level in Level::ALL {
-        tables.shorten(level, bytes_max / 100 * SHARES[level as usize])?;
+        tables.shorten(level, most.history_bytes / 100 * SHARES[level as usize])?;
     }
+    points.shorten(most.values_bytes, &mut tables.sizes)?;
     tables.changed()
 }
 
@@ -86,7 +91,10 @@ pub fn drop_oldest(write: &WriteTransaction, shares: u64) -> Result<Gone, redb::
         gone.rows += if level == Level::Raw { rows } else { 0 };
         gone.bytes += bytes - tables.number(level.code())?;
     }
+    let mut points = series::Tables::open(write)?;
+    gone.bytes += points.drop_oldest(shares, &mut tables.sizes)?;
     if gone.bytes == 0 {
+        gone.bytes += points.drop_groups(shares)?;
         for _ in 0..tables.open.len()?.div_ceil(shares) {
             let Some((_, bytes)) = tables.open.pop_first()? else { break };
             gone.bytes += bytes.value().len() as u64;

@@ -6,15 +6,23 @@ use super::disk::Chance;
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::level::HOUR_MS;
-use evenkeel_core::history::{Head, Record, Row, Span};
+use evenkeel_core::history::level::{DAY_MS, HOUR_MS};
+use evenkeel_core::history::series::{self, Measure};
+use evenkeel_core::history::{Head, Key, Level, Place, Record, Row, Series, Sheet, Span};
+use evenkeel_core::points::{Quality, Unit};
 use evenkeel_core::settings::forms::Kind;
 use evenkeel_signing::audit::verify;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Small, so that the oldest goes while power fails.
-pub const LIMITS: Limits =
-    Limits { events: 60, access: 30, history_bytes: 24 << 10, revisions: 3, audit: 9_999 };
+pub const LIMITS: Limits = Limits {
+    events: 60,
+    access: 30,
+    history_bytes: 28 << 10,
+    values_bytes: 8 << 10,
+    revisions: 3,
+    audit: 9_999,
+};
 /// So many of the newest samples are looked at: there is room for more, and not
 /// for all.
 const SAMPLES: usize = 8;
@@ -44,6 +52,12 @@ pub enum Step {
     Discharge(u64),
     /// A history sample at that many times [`JOB_MS`].
     Sample(u64),
+    /// Values of points then.
+    Values(u64),
+    /// Rows of jobs, one of them under this name; `None` takes it away.
+    Jobs(&'static str, Option<Vec<u8>>),
+    /// A sheet of another appliance, of that day behind all others.
+    Import(u64),
 }
 
 /// The acknowledgement of a job.
@@ -64,6 +78,10 @@ pub struct State {
     shelves: BTreeMap<(&'static str, String), Vec<u8>>,
     discharges: Vec<u64>,
     samples: Vec<u64>,
+    values: Vec<u64>,
+    jobs: BTreeMap<String, Vec<u8>>,
+    /// Days that were taken in.
+    imported: BTreeSet<u64>,
     /// Jobs that the audit log tells of.
     audited: Vec<u64>,
 }
@@ -76,7 +94,7 @@ impl Step {
         let large = 1 + chance.below(most);
         let bytes = vec![n as u8; large];
         let maybe = (chance.below(4) > 0).then(|| bytes.clone());
-        match chance.below(12) {
+        match chance.below(15) {
             0..=3 => Self::Event(n),
             4 => Self::User(name, bytes),
             5 => Self::Settings(name, format!("{n}").repeat(1 + chance.below(40))),
@@ -84,6 +102,9 @@ impl Step {
             7 => Self::Document(name, maybe),
             8 if chance.below(4) == 0 => Self::Discharge(n),
             8 => Self::Shelf(name, NAMES[chance.below(NAMES.len())], maybe),
+            9 | 10 => Self::Values(n),
+            11 => Self::Jobs(name, maybe),
+            12 if chance.below(3) == 0 => Self::Import(n),
             _ => Self::Sample(n),
         }
     }
@@ -105,6 +126,13 @@ impl Step {
                 store.keep_discharge(&past, &rows)
             }
             Self::Sample(at) => store.append(vec![(1, (&sample(at)).into())]),
+            Self::Values(at) => store.append_series(values(at)),
+            // Two rows, which are there both or not at all.
+            Self::Jobs(name, value) => {
+                let beside = value.as_ref().map(|bytes| bytes.iter().rev().copied().collect());
+                store.keep_jobs(vec![(format!("i/{name}"), value), (format!("k/{name}"), beside)])
+            }
+            Self::Import(n) => store.take_columns(imported(n)),
         })
     }
 }
@@ -132,6 +160,15 @@ impl State {
                 next.samples.push(at);
                 newest(&mut next.samples);
             }
+            Step::Values(at) => {
+                next.values.push(at);
+                newest(&mut next.values);
+            }
+            Step::Jobs(name, value) => {
+                put(&mut next.jobs, format!("k/{name}"), value.clone());
+                put(&mut next.jobs, format!("i/{name}"), value);
+            }
+            Step::Import(n) => drop(next.imported.insert(n)),
         }
         next
     }
@@ -168,6 +205,22 @@ impl State {
             assert!(state.samples.is_sorted(), "block {block}: {:?}", state.samples);
             newest(&mut state.samples);
         }
+        for name in ["ups.0.input.voltage", "ups.0.ups.load"] {
+            state.values.clear();
+            for row in store.series(name, Level::Raw, &(0..=u64::MAX))?.rows {
+                let at = row.unix_s * 1_000 / JOB_MS;
+                assert_eq!(row, values_row(at));
+                state.values.push(at);
+            }
+            assert!(state.values.is_sorted(), "{name}: {:?}", state.values);
+            newest(&mut state.values);
+        }
+        state.jobs.extend(store.jobs()?);
+        store.each_record(IMPORTED, 0, 0..=u64::MAX, |head, record| {
+            let n = head.unix_ms / DAY_MS - AFTER_DAYS;
+            assert_eq!((head, record), (&sample_of_day(n).head, &sample_of_day(n).blocks[0]));
+            state.imported.insert(n);
+        })?;
         for line in store.audit_lines(Some(0), usize::MAX)? {
             let line: serde_json::Value = serde_json::from_slice(&line).expect("whole");
             if line["what"] == "sign out" {
@@ -211,6 +264,41 @@ fn sample(at: u64) -> Row {
     let target_mv = Some(Span::of(13_000 + at as i32));
     let head = Head { unix_ms: at * JOB_MS, target_mv, ..Head::default() };
     Row { head, blocks: (0..BLOCKS).map(record).collect() }
+}
+
+/// String of another appliance, and when its days begin: the ring takes them last.
+const IMPORTED: u16 = 7;
+const AFTER_DAYS: u64 = 9_000;
+
+/// The row of two points then.
+fn values(at: u64) -> Vec<Series> {
+    let series = |(name, unit): (&str, _)| Series {
+        name: name.to_owned(),
+        measure: Measure::Number(unit),
+        rows: vec![values_row(at)],
+    };
+    [("ups.0.input.voltage", Unit::Volt), ("ups.0.ups.load", Unit::Percent)].map(series).to_vec()
+}
+
+fn values_row(at: u64) -> series::Row {
+    let value = Some(Span::of((at * 7_919 % 4_096) as i64 * 100_000));
+    series::Row { unix_s: at * JOB_MS / 1_000, value, quality: Quality::Good }
+}
+
+fn sample_of_day(n: u64) -> Row {
+    let mut row = sample(n);
+    row.head.unix_ms = (AFTER_DAYS + n) * DAY_MS;
+    row.blocks.truncate(4);
+    row
+}
+
+fn imported(n: u64) -> Vec<(Key, Vec<u8>)> {
+    let row = sample_of_day(n);
+    let period = Level::Raw.period(row.head.unix_ms);
+    let place = Place { level: Level::Raw, period, string: IMPORTED, part: 0 };
+    let sheet = Sheet::from(&row);
+    let columns = (0..).zip(sheet.encode(place));
+    columns.map(|(block, column)| (Key { place, block }, column)).collect()
 }
 
 fn newest(samples: &mut Vec<u64>) {

@@ -7,7 +7,8 @@ use super::*;
 use crate::guard::RecordRows;
 use evenkeel_core::discharge::DischargeRecord;
 use evenkeel_core::events::Event;
-use evenkeel_core::history::{Head, Record, Sheet, Span};
+use evenkeel_core::history::{Head, Record, Series, Sheet, Span, series};
+use evenkeel_core::points::{Quality, Unit};
 use evenkeel_core::settings::forms::Kind;
 use evenkeel_signing::audit::verify;
 use proptest::prelude::*;
@@ -54,6 +55,20 @@ fn row(n: i32, string: u16) -> Sheet {
     Sheet { heads: vec![head], blocks: (0..24).map(|block| vec![record(block)]).collect() }
 }
 
+/// Of three points, a row each at the time of [`row`] `n`.
+fn values(n: u64) -> Vec<Series> {
+    let series = |point: u64| Series {
+        name: format!("ups.{point}.ups.load"),
+        measure: series::Measure::Number(Unit::Percent),
+        rows: vec![series::Row {
+            unix_s: 1_700_000_000 + n * 1_200,
+            value: Some(Span::of((n * 31 + point * 57) as i64 % 1_000 * 100_000)),
+            quality: Quality::Good,
+        }],
+    };
+    (0..3).map(series).collect()
+}
+
 fn fill(store: &Store) {
     let user = |n: usize| format!("user{n}");
     for n in 0..400_usize {
@@ -68,6 +83,7 @@ fn fill(store: &Store) {
         let _ = store.keep_jobs(vec![(format!("i/{n}"), Some(vec![7; 60]))]);
         // Every 20 minutes, of three strings: most of it is folded into columns.
         let _ = store.append((1..4).map(|string| (string, row(n as i32, string))).collect());
+        let _ = store.append_series(values(n as u64));
         if n % 40 == 0 {
             let _ = store.put_user(&user(n), vec![b'u'; 200]);
             let _ = store.keep_settings(&Kind::first("config"), &"a = 1\n".repeat(n));
