@@ -22,7 +22,7 @@ use evenkeel_core::history::file::PointKey;
 use evenkeel_core::history::level::HOUR_MS;
 use evenkeel_core::history::series::{Measure, Row, Series, series_of, together};
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// (period, point) → a column.
 pub(in crate::store) type PointColumnKey = (u32, &'static str);
@@ -41,6 +41,17 @@ const SIZE: u8 = 0x10;
 /// heads and branches.
 const fn entry_bytes(name: &str) -> u64 {
     name.len() as u64 + 17
+}
+
+/// Times of rows by their point, s since 1970.
+pub type OpenRows = BTreeMap<String, BTreeSet<u64>>;
+
+fn open_rows(groups: Vec<Series>) -> OpenRows {
+    let mut open = OpenRows::new();
+    for series in groups {
+        open.entry(series.name).or_default().extend(series.rows.iter().map(|row| row.unix_s));
+    }
+    open
 }
 
 /// The past of a point.
@@ -148,17 +159,42 @@ impl Store {
         })
     }
 
-    /// Whether there is a column of a point.
+    /// Whether each row of a column of an export is here already, or one of its time:
+    /// in a column, or among those of today (`open`).
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(super) fn has_point(&self, key: &PointKey) -> Result<bool, StoreError> {
+    pub(super) fn has_rows(
+        &self,
+        key: &PointKey,
+        column: &[u8],
+        open: &OpenRows,
+    ) -> Result<bool, StoreError> {
+        let PointKey { level, period, name } = key;
+        let rows = |bytes: &[u8]| {
+            let column = Column::parse(*level, *period, name, bytes).into_iter();
+            column.flat_map(|column| column.rows()).collect::<Vec<_>>()
+        };
         self.shared.read(|read| {
-            let Some(table) = table::open(read, COLUMNS[key.level as usize])? else {
-                return Ok(false);
+            let there = match table::open(read, COLUMNS[*level as usize])? {
+                Some(table) => table.get((*period, name.as_str()))?.map(|own| rows(own.value())),
+                None => None,
             };
-            Ok(table.get((key.period, key.name.as_str()))?.is_some())
+            let slot = |row: &Row| write::slot(row, *level);
+            let known: BTreeSet<u64> = there.iter().flatten().map(slot).collect();
+            let is_open = |row: &Row| {
+                *level == Level::Raw && open.get(name).is_some_and(|own| own.contains(&row.unix_s))
+            };
+            Ok(rows(column).iter().all(|row| known.contains(&slot(row)) || is_open(row)))
         })
+    }
+
+    /// The rows whose day is not over.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn open_rows(&self) -> Result<OpenRows, StoreError> {
+        Ok(open_rows(self.shared.read(groups)?))
     }
 
     /// `times` without what lies before the first and after the last row.

@@ -184,7 +184,7 @@ impl Store {
     pub fn import(&self, mut file: impl Read + Seek) -> Result<Imported, ImportError> {
         verify(&mut file)?;
         file.seek(SeekFrom::Start(0))?;
-        let mut import = Import::of(self);
+        let mut import = Import::of(self)?;
         columns(file, |column| import.take(column))?;
         import.flush()?;
         Ok(import.done)
@@ -222,12 +222,15 @@ struct Import<'a> {
     bytes: usize,
     /// The sheet under way is a new one.
     adding: bool,
+    /// Rows of points that are not in columns yet.
+    open: series::OpenRows,
 }
 
 impl<'a> Import<'a> {
-    const fn of(store: &'a Store) -> Self {
-        let done = Imported { columns: 0, added: 0, present: 0 };
-        Self { store, done, sheets: Vec::new(), points: Vec::new(), bytes: 0, adding: false }
+    fn of(store: &'a Store) -> Result<Self, StoreError> {
+        let (done, sheets, points) = Default::default();
+        let open = store.open_rows()?;
+        Ok(Self { store, done, sheets, points, bytes: 0, adding: false, open })
     }
 
     fn take(&mut self, column: FileColumn<'_>) -> Result<(), ImportError> {
@@ -247,10 +250,13 @@ impl<'a> Import<'a> {
             }
             FileColumn::Point(key, column) => {
                 self.flush_many()?;
-                self.count(!self.store.has_point(&key)?);
-                // Of one that is there the rows that are new are taken.
-                self.bytes += column.len();
-                self.points.push((key, column.to_vec()));
+                let is_new = !self.store.has_rows(&key, column, &self.open)?;
+                self.count(is_new);
+                // Of one that is there in part the rows that are new are taken.
+                if is_new {
+                    self.bytes += column.len();
+                    self.points.push((key, column.to_vec()));
+                }
             }
         }
         Ok(())

@@ -76,7 +76,7 @@ fn rows_are_found_as_they_were_and_summed_up_over_a_restart() {
 #[test]
 fn the_oldest_go_and_coarse_ones_stay_longer() {
     let dir = tempfile::tempdir().expect("a directory");
-    let store = open(dir.path(), 24 << 10);
+    let store = open(dir.path(), 6 << 10);
     (0..40).for_each(|n| day(&store, n));
     let first = |level| {
         let past = store.series(NAME, level, &EVER).expect("readable");
@@ -88,7 +88,7 @@ fn the_oldest_go_and_coarse_ones_stay_longer() {
     let usage = store.usage().expect("readable");
     let bytes = usage.rooms[crate::store::Room::Values as usize].1;
     // The groups of today are beside the ring.
-    assert!((8 << 10..40 << 10).contains(&bytes), "{usage:?}");
+    assert!((2 << 10..24 << 10).contains(&bytes), "{usage:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The writing side of the points' past: groups, folding a day, the ring.
 
 use super::super::SHARES;
-use super::{COLUMNS, OPEN, PointColumnKey, SIZE, entry_bytes, of_days};
+use super::{COLUMNS, OPEN, PointColumnKey, SIZE, entry_bytes, of_days, open_rows};
 use evenkeel_core::history::Level;
 use evenkeel_core::history::file::PointKey;
 use evenkeel_core::history::series::{Column, Row, Series, group_of, series_of, summarize};
@@ -137,11 +137,7 @@ impl<'a> Tables<'a> {
         sizes: Sizes<'_, '_>,
     ) -> Result<usize, redb::Error> {
         let mut taken = 0;
-        let groups = self.groups()?;
-        let open: BTreeSet<(&str, u64)> = groups
-            .iter()
-            .flat_map(|series| series.rows.iter().map(|row| (series.name.as_str(), row.unix_s)))
-            .collect();
+        let open = open_rows(self.groups()?);
         for (key, bytes) in columns {
             let Ok(column) = Column::parse(key.level, key.period, &key.name, bytes) else {
                 continue;
@@ -150,7 +146,8 @@ impl<'a> Tables<'a> {
                 Series { name: key.name.clone(), measure: column.measure(), rows: Vec::new() };
             let mut whole = self.column(key.level, key.period, &new)?;
             let is_open = |row: &Row| {
-                key.level == Level::Raw && open.contains(&(key.name.as_str(), row.unix_s))
+                let own = open.get(&key.name);
+                key.level == Level::Raw && own.is_some_and(|own| own.contains(&row.unix_s))
             };
             let rows = column.rows().filter(|row| !is_open(row));
             if merge(&mut whole.rows, rows, key.level) == 0 {
@@ -252,9 +249,14 @@ pub fn by_day(series: &[Series]) -> BTreeMap<u32, Vec<Series>> {
     days
 }
 
+/// Of two rows in one slot a level keeps one.
+pub fn slot(row: &Row, level: Level) -> u64 {
+    row.unix_s * 1_000 / level.row_ms().max(1_000)
+}
+
 /// Rows of a time of which there is none yet; how many there were.
 fn merge(rows: &mut Vec<Row>, more: impl Iterator<Item = Row>, level: Level) -> usize {
-    let slot = |row: &Row| row.unix_s * 1_000 / level.row_ms().max(1_000);
+    let slot = |row: &Row| slot(row, level);
     let known: BTreeSet<u64> = rows.iter().map(slot).collect();
     let before = rows.len();
     rows.extend(more.filter(|row| !known.contains(&slot(row))));
