@@ -350,7 +350,7 @@ fn names(event: &Event, place: &Place) -> bool {
 }
 
 /// What is told, from the log, when `kind` comes up at `level`.
-async fn logged(bench: &mut Bench, kind: AlarmKind, level: Level) -> Option<(Vec<Event>, Place)> {
+async fn told(bench: &mut Bench, kind: AlarmKind, level: Level) -> Option<(Vec<Event>, Place)> {
     let (plant, words, place) = ill(kind, level)?;
     bench.alarms = Alarms::open(
         bench.hub.clone(),
