@@ -16,11 +16,11 @@ pub use write::Tables;
 
 use crate::store::{Store, StoreError, table};
 use core::ops::RangeInclusive;
-use evenkeel_core::history::Level;
 use evenkeel_core::history::chart::{POINTS_MAX, width_of};
 use evenkeel_core::history::file::PointKey;
 use evenkeel_core::history::level::HOUR_MS;
 use evenkeel_core::history::series::{Measure, Row, Series, series_of, together};
+use evenkeel_core::history::{Damage, Level};
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,7 +86,8 @@ impl Store {
     }
 
     /// Rows of a point that begin within `times` (ms since 1970): those of `level`,
-    /// and as recorded where their day is not over.
+    /// as recorded where their day is not over, and of another level from where
+    /// this one does not reach back.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -98,21 +99,29 @@ impl Store {
     ) -> Result<Past, StoreError> {
         let (past, damaged) = self.shared.read(|read| {
             let (mut past, mut damaged) = (Past::default(), None);
-            if let Some(table) = table::open(read, COLUMNS[level as usize])? {
-                for period in periods(&table, level, times)? {
-                    let Some(bytes) = table.get((period, name))? else { continue };
-                    match Column::parse(level, period, name, bytes.value()) {
-                        Ok(column) => past.extend(column.measure(), column.rows(), times),
-                        Err(damage) => drop(damaged.get_or_insert((period, damage))),
-                    }
+            for other in from(level) {
+                // What a level does not reach back to, another has.
+                let begins_ms = past.rows.first().map_or(u64::MAX, |row| row.unix_s * 1_000);
+                if begins_ms <= *times.start() {
+                    break;
                 }
+                let before = *times.start()..=(begins_ms - 1).min(*times.end());
+                let (mut older, wrong) = kept(read, name, other, &before)?;
+                if past.measure.is_some_and(|is| older.measure.is_some_and(|was| was != is)) {
+                    // It is another thing under the same name since.
+                    break;
+                }
+                past.measure = past.measure.or(older.measure);
+                older.rows.append(&mut past.rows);
+                past.rows = older.rows;
+                damaged = damaged.or(wrong.map(|(period, damage)| (other, period, damage)));
             }
             for series in groups(read)?.into_iter().filter(|series| series.name == name) {
                 past.extend(series.measure, series.rows.into_iter(), times);
             }
             Ok((past, damaged))
         })?;
-        if let Some((period, damage)) = damaged {
+        if let Some((level, period, damage)) = damaged {
             let day = evenkeel_core::history::csv::Utc(level.begins(period));
             tracing::warn!("history of {name} from {day} is damaged: {damage}");
         }
@@ -278,6 +287,35 @@ pub fn joined(key: &PointKey, column: &[u8], rest: Series) -> Option<Vec<u8>> {
     }
     let rows = column.rows().chain(rest.rows).collect();
     Column::encode(key.level, key.period, &Series { rows, ..rest })
+}
+
+/// Where the rows of `level` are looked for: there, in finer levels, in coarser
+/// ones.
+fn from(level: Level) -> impl Iterator<Item = Level> {
+    let finer = std::iter::successors(level.finer(), |level| level.finer());
+    let coarser = std::iter::successors(level.coarser(), |level| level.coarser());
+    std::iter::once(level).chain(finer).chain(coarser)
+}
+
+/// The rows of a point that `level` has in its columns, and the first damage.
+fn kept(
+    read: &ReadTransaction,
+    name: &str,
+    level: Level,
+    times: &RangeInclusive<u64>,
+) -> Result<(Past, Option<(u32, Damage)>), redb::Error> {
+    let (mut past, mut damaged) = (Past::default(), None);
+    let Some(table) = table::open(read, COLUMNS[level as usize])? else {
+        return Ok((past, damaged));
+    };
+    for period in periods(&table, level, times)? {
+        let Some(bytes) = table.get((period, name))? else { continue };
+        match Column::parse(level, period, name, bytes.value()) {
+            Ok(column) => past.extend(column.measure(), column.rows(), times),
+            Err(damage) => drop(damaged.get_or_insert((period, damage))),
+        }
+    }
+    Ok((past, damaged))
 }
 
 /// The periods in which `times` lie and in which there may be something.

@@ -78,13 +78,17 @@ fn the_oldest_go_and_coarse_ones_stay_longer() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path(), 6 << 10);
     (0..40).for_each(|n| day(&store, n));
-    let first = |level| {
-        let past = store.series(NAME, level, &EVER).expect("readable");
-        assert_eq!(times(&past).last(), Some(&(40 * DAY_S - 300)));
-        past.rows[0].unix_s / DAY_S
-    };
-    let (records, hours, days) = (first(Level::Raw), first(Level::Hour), first(Level::Day));
-    assert!(records > 5 && hours < records && days == 0, "{records}, {hours}, {days}");
+    for level in Level::ALL {
+        let past = times(&store.series(NAME, level, &EVER).expect("readable"));
+        assert_eq!((past[0], past.last()), (0, Some(&(40 * DAY_S - 300))), "{level:?}");
+        assert!(past.windows(2).all(|pair| pair[0] < pair[1]), "{level:?}: nothing twice");
+    }
+    let of_day =
+        |day: u64| store.series(NAME, Level::Raw, &(day * DAY_MS..=(day + 1) * DAY_MS - 1));
+    assert_eq!(of_day(2).expect("readable").rows.len(), 1, "only its day is left");
+    assert_eq!(of_day(38).expect("readable").rows.len(), 288);
+    let close = store.series_chart(NAME, 2 * DAY_MS..=3 * DAY_MS - 1, 4_000).expect("readable");
+    assert_eq!(close.rows.len(), 1, "however close one looks");
     let usage = store.usage().expect("readable");
     let bytes = usage.rooms[crate::store::Room::Values as usize].1;
     // The groups of today are beside the ring.
