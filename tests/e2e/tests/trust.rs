@@ -54,7 +54,7 @@ fn bench() -> Bench {
     Bench { client, roots, vendor, stack, _dir: dir }
 }
 
-/// A release of the test's plugin that does `wake`, and hands `number` over.
+/// What the release `number` of the test's plugin says about itself.
 fn manifest(number: u8) -> PluginManifest {
     let mut manifest = guest::manifest(&[POINTS]);
     manifest.name = ID.into();
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// What installs a bundle; `more` is added to the plugin.
-    fn wish(bundle: &Value, more: Value) -> Value {
+    fn wish(bundle: &Value, more: &Value) -> Value {
         let mut plugin = json!({"name": bundle["name"], "points": "ups.7"});
         let more = more.as_object().expect("an object").clone();
         plugin.as_object_mut().expect("an object").extend(more);
@@ -87,7 +87,7 @@ impl Bench {
 
     fn install(&mut self, raw: &[u8]) -> Value {
         let bundle = self.upload(raw);
-        self.client.post("/api/v1/plugins", &Self::wish(&bundle, json!({}))).expect("installed");
+        self.client.post("/api/v1/plugins", &Self::wish(&bundle, &json!({}))).expect("installed");
         bundle
     }
 
@@ -156,12 +156,13 @@ fn a_keyring_stops_what_it_takes_back_and_says_which_whose_and_why() {
 
     // By strangers, and by too few: nothing changes.
     let stranger = SecretKey::generate(Role::Root, "root-x").expect("a key");
-    let mut one = bench.keyring(1, |_| {});
-    let alone = KeyringManifest::parse(&unsealed(&one, &bench.roots[0])).expect("its own");
-    for keys in [vec![&stranger], vec![&bench.roots[0]]] {
-        one = seal_keyring(&alone, &keys).expect("sealed");
-        let refused = bench.client.post_bytes("/api/v1/plugin-keyring", &one).expect_err("refused");
-        says(&refused.to_string(), &["keyring"]);
+    let whole = bench.keyring(1, |_| {});
+    let said = KeyringManifest::parse(&unsealed(&whole, &bench.roots[0])).expect("its own");
+    for (key, counted) in [(&stranger, 0), (&bench.roots[0], 1)] {
+        let ring = seal_keyring(&said, &[key]).expect("sealed");
+        let refused = bench.client.post_bytes("/api/v1/plugin-keyring", &ring);
+        let words = format!("signed by {counted} of the platform's roots, 2 different ones");
+        says(&refused.expect_err("refused").to_string(), &[&words]);
     }
     bench.runs("0.1.0");
 
@@ -176,7 +177,7 @@ fn a_keyring_stops_what_it_takes_back_and_says_which_whose_and_why() {
     let status = bench.when(|s| s["state"] == "refused");
     let said = status["last_error"].as_str().expect("a reason");
     says(said, &[ID, "\"acme\"", &fingerprint, "it switches loads off"]);
-    let again = Bench::wish(&old, json!({}));
+    let again = Bench::wish(&old, &json!({}));
     says(&bench.refused("/api/v1/plugins", &again), &[ID, "acme", "it switches loads off"]);
 
     // The next release runs; a later keyring demands a higher one yet.
@@ -194,7 +195,7 @@ fn a_keyring_stops_what_it_takes_back_and_says_which_whose_and_why() {
     // An older keyring takes nothing of that back.
     let older = bench.keyring(1, |_| {});
     let refused = bench.client.post_bytes("/api/v1/plugin-keyring", &older).expect_err("older");
-    says(&refused.to_string(), &["keyring"]);
+    says(&refused.to_string(), &["the sequence number 1, this device has already seen 2"]);
 
     // The vendor's key is lost: all that it ever signed stops.
     let row = RevokedKey {
@@ -268,7 +269,7 @@ fn a_new_version_is_handed_the_state_and_a_bad_one_is_gone_back_from() {
     // With nothing to go back to, it stays in quarantine until a person acts.
     bench.act("remove");
     let bundle = bench.upload(&bench.release(3, "unreachable"));
-    bench.client.post("/api/v1/plugins", &Bench::wish(&bundle, json!({}))).expect("installed");
+    bench.client.post("/api/v1/plugins", &Bench::wish(&bundle, &json!({}))).expect("installed");
     let status = bench.when(|s| s["state"] == "quarantined");
     says(status["last_error"].as_str().expect("a reason"), &["unreachable"]);
     let traps = status["traps"].as_u64();
@@ -286,10 +287,7 @@ fn more_permissions_need_a_new_word_and_dangerous_grants_a_second_one() {
 
     // The update wants to reach a network peer, a contact and an SNMP agent.
     let mut more = manifest(2);
-    let asks = [
-        ("evenkeel:contacts/contacts@0.1.0", "fan"),
-        ("evenkeel:snmp-client/snmp-client@0.1.0", "ups"),
-    ];
+    let asks = [(guest::CONTACTS, "fan"), ("evenkeel:snmp-client/snmp-client@0.1.0", "ups")];
     for (interface, what) in asks {
         more.interfaces.push(interface.into());
         let reason = "is curious".to_owned();
@@ -305,7 +303,7 @@ fn more_permissions_need_a_new_word_and_dangerous_grants_a_second_one() {
             "write": true}},
     }});
     let confirm = ["contacts.fan.switch", "snmp.ups.write"];
-    let mut wish = Bench::wish(&second, grants);
+    let mut wish = Bench::wish(&second, &grants);
     // The dangers first: each is named, and one word is not two.
     let said = bench.refused("/api/v1/plugins", &wish);
     says(&said, &["confirm", confirm[0], confirm[1], "AUX1.output.3", "192.0.2.7"]);
@@ -335,9 +333,8 @@ fn slow_to_compile() -> Vec<u8> {
         (then (local.set $x (i32.mul (local.get $x) (i32.const 1103515245))))
         (else (local.set $y (i32.xor (local.get $y) (local.get $x)))))";
     let body = step.repeat(120_000);
-    let extra = format!(
-        "(func (export \"bomb\") (result i32) (local $x i32) (local $y i32) {body} (local.get $y))"
-    );
+    let extra =
+        format!("(func $bomb (result i32) (local $x i32) (local $y i32) {body} (local.get $y))");
     guest::driver(&Guest { extra: &extra, ..IDLE })
 }
 
@@ -350,7 +347,7 @@ fn while_a_slow_bundle_compiles_the_others_are_managed() {
     slow.name = "slow".into();
     let raw = bench.sealed(slow, &slow_to_compile());
     let bundle = bench.upload(&raw);
-    let mut wish = Bench::wish(&bundle, json!({}));
+    let mut wish = Bench::wish(&bundle, &json!({}));
     wish["plugin"]["points"] = json!("ups.8");
     let mut other = bench.stack.sign_in().expect("signed in");
     let installing = thread::spawn(move || other.post("/api/v1/plugins", &wish).is_ok());
@@ -369,5 +366,5 @@ fn while_a_slow_bundle_compiles_the_others_are_managed() {
     }
     println!("{rounds} rounds in {:?}, the slowest answer {slowest:?}", begun.elapsed());
     assert!(rounds >= 2, "the bundle was no obstacle: {:?}", begun.elapsed());
-    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
 }
