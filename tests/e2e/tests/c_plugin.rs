@@ -175,6 +175,9 @@ fn a_plugin_in_c_prints_what_happens() {
     let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     assert_eq!(shape, "0000-00-00 00:00:00", "{line}");
     assert!(rest.contains("admin"), "{line}");
+    // Nobody misses a guard that was not heard yet.
+    let mut client = stack.sign_in().expect("signed in");
+    client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() > Some(0));
     stack.guard.kill();
     let line = printer.line(" ALARM ", SOON).expect("printed");
     println!("printed: {line}");
