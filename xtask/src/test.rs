@@ -57,7 +57,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     build_programs()?;
     let bundles = step("build and sign the plugins", || Ok(plugins::build(root)?))?;
     step("unit, property, simulation, conformance, hostile and tidy tests", || {
-        run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz"])
+        run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz", "--no-fail-fast"])
     })?;
     if !arguments.quick {
         step("the appliance's images in emulation", || images(root, &bundles, IMAGES))?;
@@ -81,6 +81,7 @@ const END_TO_END: &[&str] = &[
     "evenkeel-fuzz",
     "--features",
     "evenkeel-e2e/appliance",
+    "--no-fail-fast",
     "--test",
     "alarms",
     "--test",

@@ -432,7 +432,7 @@ mod tests {
         for line in helped() {
             assert!(Command::parse(&line).is_ok(), "{line}: {:?}", Command::parse(&line));
         }
-        assert_eq!(helped().count(), 71);
+        assert_eq!(helped().count(), 73);
     }
 
     #[test]
