@@ -1,15 +1,16 @@
 """A Modbus TCP client of somebody else's: pymodbus.
 
-Takes the port, and on standard input a JSON list of operations; writes the
-list of results. An operation is {"fn", "unit", "address", "count"} or, for
+Takes the port, for TLS the certificate to trust, and on standard input a JSON
+list of operations; writes the list of results. An operation is {"fn", "unit", "address", "count"} or, for
 writes, {"fn", "unit", "address", "values"}; a result is {"words"}, {"bits"},
 {"written"}, {"identity"} or {"exception"}.
 """
 
 import json
+import ssl
 import sys
 
-from pymodbus.client import ModbusTcpClient
+from pymodbus.client import ModbusTcpClient, ModbusTlsClient
 
 
 def ask(client, op):
@@ -54,8 +55,16 @@ def result(op, answer):
             return {"written": True}
 
 
+def connection(port, certificate=None):
+    options = {"port": int(port), "timeout": 10, "retries": 0}
+    if certificate is None:
+        return ModbusTcpClient("127.0.0.1", **options)
+    trust = ssl.create_default_context(cafile=certificate)
+    return ModbusTlsClient("127.0.0.1", sslctx=trust, **options)
+
+
 def main():
-    client = ModbusTcpClient("127.0.0.1", port=int(sys.argv[1]), timeout=10, retries=0)
+    client = connection(*sys.argv[1:])
     if not client.connect():
         sys.exit("no connection")
     operations = json.load(sys.stdin)

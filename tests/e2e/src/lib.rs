@@ -3,6 +3,7 @@
 //! HTTPS client for its API ([`Client`]). A [`Witness`] remembers what was on
 //! the disk; a [`machine::Machine`] is the appliance's image in QEMU.
 
+pub mod authority;
 pub mod bundle;
 mod client;
 pub mod machine;

@@ -19,13 +19,17 @@ struct Bench {
 }
 
 fn bench() -> Bench {
+    bench_over("tcp")
+}
+
+fn bench_over(scheme: &'static str) -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
     let port =
         TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let mut options = Options::for_test(dir.path()).expect("built");
     options.daemon_settings = format!(
         "[[plugin]]\nname = \"modbus-server\"\n\
-         grant.listen.modbus = \"tcp://127.0.0.1:{port}\"\n\
+         grant.listen.modbus = \"{scheme}://127.0.0.1:{port}\"\n\
          grant.read.values = [\"guard\", \"string\", \"ups.0\"]\n\
          grant.commands.writes = [\"guard:beeper.mute\", \"string.1:equalization.*\", \
          \"ups.0:beeper.*\"]\n"
@@ -65,9 +69,15 @@ impl Bench {
 
     /// What pymodbus makes of these operations.
     fn pymodbus(&self, operations: &Value) -> Vec<Value> {
+        self.pymodbus_trusting(None, operations)
+    }
+
+    /// The same within TLS, where it believes this certificate alone.
+    fn pymodbus_trusting(&self, certificate: Option<&Path>, operations: &Value) -> Vec<Value> {
         let mut child = Command::new(python())
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/modbus.py"))
             .arg(self.port.to_string())
+            .args(certificate)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -205,6 +215,24 @@ fn mbpoll_reads_the_same() {
     assert!((millivolts / 1e3 - volts).abs() < 0.05, "{millivolts} mV, {volts} V");
     assert_eq!(mbpoll(&["-a", "1", "-t", "1", "-r", "4"]), "1", "the guard answers");
     assert_eq!(mbpoll(&["-a", "1", "-t", "0", "-r", "100"]), "0", "not paused");
+}
+
+#[test]
+fn within_tls_the_gateway_shows_the_certificate_of_the_console() {
+    let mut bench = bench_over("tls");
+    bench.await_point("string.1.block.1.voltage", "good", |p| p["quality"] == "good");
+    let certificate = bench.stack.data().join("console-certificate.pem");
+    let voltage = json!([{"fn": 3, "unit": 1, "address": 10_000, "count": 1}]);
+    let seen = bench.pymodbus_trusting(Some(&certificate), &voltage)[0]["words"].clone();
+    let points = bench.points("string.1.block.1.voltage");
+    let known = points["string.1.block.1.voltage"]["value"].as_f64().expect("a number");
+    let seen = seen[0].as_f64().expect("a register") / 1e3;
+    assert!((seen - known).abs() < 0.1, "{seen} V by the gateway, {known} V by the API");
+
+    // Whoever does not speak TLS gets no register.
+    let mut plain = bench.connect();
+    let answer = raw(&mut plain, 1, &[3, 0x27, 0x10, 0, 1]);
+    assert!(answer.is_err(), "answered in the clear: {answer:?}");
 }
 
 #[test]

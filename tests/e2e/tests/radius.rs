@@ -1,6 +1,7 @@
 //! Signing in by RADIUS: against FreeRADIUS, and against a server that forges
 //! (facts/radius-syslog-smtp.md §1, §2, §6.5).
 
+use evenkeel_e2e::authority::make_certificates;
 use evenkeel_e2e::{Client, ClientError, Options, Stack};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
@@ -17,11 +18,31 @@ const SECRET: &str = "a long shared secret";
 /// FreeRADIUS with a folder of its own.
 struct FreeRadius(Child);
 
+/// How FreeRADIUS listens, and whether it proves what it says.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Signed,
+    /// As the version of Debian 12 is by itself.
+    Unsigned,
+    Tls,
+}
+
 impl FreeRadius {
-    fn start(dir: &Path, port: u16) -> Self {
+    fn start(dir: &Path, port: u16, manner: Manner) -> Self {
         let folder = dir.join("freeradius");
         std::fs::create_dir_all(&folder).expect("a folder");
-        let config = CONFIG.replace("DIR", &folder.display().to_string());
+        let (clients, listen) = match manner {
+            Manner::Signed | Manner::Unsigned => (UDP_CLIENT, UDP),
+            Manner::Tls => (TLS_CLIENT, TLS),
+        };
+        if manner == Manner::Tls {
+            make_certificates(&folder);
+        }
+        let sign = if manner == Manner::Unsigned { "" } else { SIGN };
+        let config = [("CLIENTS", clients), ("LISTEN", listen), ("SIGN", sign)]
+            .into_iter()
+            .fold(CONFIG.to_owned(), |text, (word, with)| text.replace(word, with));
+        let config = config.replace("DIR", &folder.display().to_string());
         let config = config.replace("PORT", &port.to_string()).replace("SECRET", SECRET);
         let dictionary = "$INCLUDE /usr/share/freeradius/dictionary\n";
         let files =
@@ -59,9 +80,14 @@ impl Drop for FreeRadius {
 }
 
 fn stack(dir: &Path, port: u16, secret: &str) -> Stack {
+    stack_asking(dir, &format!("\"udp://127.0.0.1:{port}\""), secret)
+}
+
+/// An appliance whose grant of the server is this.
+fn stack_asking(dir: &Path, server: &str, secret: &str) -> Stack {
     let mut options = Options::for_test(dir).expect("built");
     options.daemon_settings = format!(
-        "[[plugin]]\nname = \"radius\"\ngrant.net.server = \"udp://127.0.0.1:{port}\"\n\
+        "[[plugin]]\nname = \"radius\"\ngrant.net.server = {server}\n\
          grant.secrets.server = \"{secret}\"\nsettings.timeout-s = \"3\"\n\n\
          [login]\nauthenticators = [\"radius\"]\n\n\
          [login.roles]\nevenkeel-admin = \"admin\"\nevenkeel-viewer = \"viewer\"\n"
@@ -125,7 +151,7 @@ fn free_port() -> u16 {
 fn people_sign_in_by_freeradius_and_the_local_administrator_without() {
     let dir = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let server = FreeRadius::start(dir.path(), port);
+    let server = FreeRadius::start(dir.path(), port, Manner::Signed);
     let mut stack = stack(dir.path(), port, SECRET);
     let mut admin = admin(&mut stack);
 
@@ -157,17 +183,61 @@ fn people_sign_in_by_freeradius_and_the_local_administrator_without() {
     told(&mut admin, "radius cannot be asked, local accounts sign in alone");
     stack.sign_in().expect("the local administrator always may");
 
-    let _server = FreeRadius::start(dir.path(), port);
+    let _server = FreeRadius::start(dir.path(), port, Manner::Signed);
     enter(&stack, "ada", "analytical engine").expect("accepted again");
     told(&mut admin, "radius decides about sign-ins again");
     stack.check().expect("all programs run");
 }
 
 #[test]
+fn within_tls_the_server_is_who_its_certificate_says() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let _server = FreeRadius::start(dir.path(), port, Manner::Tls);
+    let authority = dir.path().join("freeradius/ca.pem");
+    let server =
+        format!("{{ url = \"tls://127.0.0.1:{port}\", ca = \"{}\" }}", authority.display());
+    let mut stack = stack_asking(dir.path(), &server, "radsec");
+    let mut client = admin(&mut stack);
+    let (_, who) = enter(&stack, "ada", "analytical engine").expect("accepted");
+    assert_eq!((&who["roles"], &who["origin"]), (&json!(["admin"]), &json!("radius")));
+    refused(&stack, "ada", "difference engine");
+    told(&mut client, "rejected by radius");
+    let (mut grace, asked) = enter(&stack, "grace", "cobol 1959").expect("challenged");
+    assert_eq!(asked, json!({"challenge": "Code of your token"}));
+    let answer = grace.post("/api/v1/login/answer", &json!({"answer": "123456"}));
+    assert_eq!(answer.expect("accepted")["roles"], json!(["admin"]));
+
+    // An authority of the same name that did not sign the server's certificate.
+    let other = dir.path().join("other");
+    std::fs::create_dir(&other).expect("a folder");
+    make_certificates(&other);
+    std::fs::copy(other.join("ca.pem"), &authority).expect("replaced");
+    stack.daemon.stop();
+    stack.restart_daemon().expect("starts again");
+    let mut client = admin(&mut stack);
+    refused(&stack, "ada", "analytical engine");
+    told(&mut client, "radius cannot be asked, local accounts sign in alone");
+    told(&mut client, "certificate");
+}
+
+#[test]
+fn a_server_that_proves_nothing_lets_nobody_in() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let _server = FreeRadius::start(dir.path(), port, Manner::Unsigned);
+    let mut stack = stack(dir.path(), port, SECRET);
+    let mut admin = admin(&mut stack);
+    refused(&stack, "ada", "analytical engine");
+    told(&mut admin, "it has no Message-Authenticator");
+    stack.sign_in().expect("the local administrator always may");
+}
+
+#[test]
 fn a_wrong_secret_is_silence_and_the_event_says_what_to_check() {
     let dir = tempfile::tempdir().expect("a folder");
     let port = free_port();
-    let _server = FreeRadius::start(dir.path(), port);
+    let _server = FreeRadius::start(dir.path(), port, Manner::Signed);
     let mut stack = stack(dir.path(), port, "not the secret");
     let mut admin = admin(&mut stack);
     refused(&stack, "ada", "analytical engine");
@@ -250,11 +320,11 @@ log {
 security {
     reject_delay = 0
 }
-client appliance {
-    ipaddr = 127.0.0.1
-    secret = "SECRET"
-    require_message_authenticator = yes
+thread pool {
+    start_servers = 1
+    max_servers = 4
 }
+CLIENTS
 modules {
     files {
         filename = DIR/users
@@ -263,11 +333,7 @@ modules {
     }
 }
 server default {
-    listen {
-        type = auth
-        ipaddr = 127.0.0.1
-        port = PORT
-    }
+    LISTEN
     authorize {
         if (&User-Name == "grace" && !&State && &User-Password == "cobol 1959") {
             update reply {
@@ -297,6 +363,24 @@ server default {
             pap
         }
     }
+SIGN
+}
+"#;
+
+/// The Class of `eve` is "evenkeel-viewer".
+const USERS: &str = r#"
+ada Cleartext-Password := "analytical engine"
+	Filter-Id = "evenkeel-admin"
+
+eve Cleartext-Password := "nobody listens"
+	Class = 0x6576656e6b65656c2d766965776572
+
+bob Cleartext-Password := "no group at all"
+	Filter-Id = "staff"
+"#;
+
+/// Answers carry their proof.
+const SIGN: &str = r#"
     post-auth {
         update reply {
             &Message-Authenticator := 0x00
@@ -312,17 +396,49 @@ server default {
             }
         }
     }
+"#;
+
+const UDP_CLIENT: &str = r#"
+client appliance {
+    ipaddr = 127.0.0.1
+    secret = "SECRET"
+    require_message_authenticator = yes
 }
 "#;
 
-/// The Class of `eve` is "evenkeel-viewer".
-const USERS: &str = r#"
-ada Cleartext-Password := "analytical engine"
-	Filter-Id = "evenkeel-admin"
+const UDP: &str = "
+    listen {
+        type = auth
+        ipaddr = 127.0.0.1
+        port = PORT
+    }
+";
 
-eve Cleartext-Password := "nobody listens"
-	Class = 0x6576656e6b65656c2d766965776572
+const TLS_CLIENT: &str = "
+clients radsec {
+    client appliance {
+        ipaddr = 127.0.0.1
+        proto = tls
+        secret = radsec
+        require_message_authenticator = yes
+    }
+}
+";
 
-bob Cleartext-Password := "no group at all"
-	Filter-Id = "staff"
+const TLS: &str = r#"
+    listen {
+        type = auth
+        proto = tcp
+        ipaddr = 127.0.0.1
+        port = PORT
+        clients = radsec
+        tls {
+            private_key_file = DIR/server.key
+            certificate_file = DIR/server.pem
+            ca_file = DIR/ca.pem
+            require_client_cert = no
+            tls_min_version = "1.2"
+            tls_max_version = "1.3"
+        }
+    }
 "#;

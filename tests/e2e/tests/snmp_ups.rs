@@ -129,18 +129,20 @@ fn grant(port: u16, version: &str, key: &str, write: bool) -> String {
     )
 }
 
+/// A copy of the plugin that publishes this subtree.
+fn plugin(points: &str, grant: &str) -> String {
+    let id = points.replace('.', "-");
+    format!("[[plugin]]\nname = \"snmp-ups\"\nid = \"{id}\"\npoints = \"{points}\"\n{grant}\n")
+}
+
 fn stack(dir: &Path, agent: &Agent) -> Stack {
     let mut options = Options::for_test(dir).expect("built");
-    let plugin = |points: &str, grant: String| {
-        let id = points.replace('.', "-");
-        format!("[[plugin]]\nname = \"snmp-ups\"\nid = \"{id}\"\npoints = \"{points}\"\n{grant}\n")
-    };
     for (points, version) in VERSIONS {
         let grant = grant(agent.port, version, "authentication", version != "v1");
-        options.daemon_settings.push_str(&plugin(points, grant));
+        options.daemon_settings.push_str(&plugin(points, &grant));
     }
     let wrong = grant(agent.port, "v3", "another phrase", false);
-    options.daemon_settings.push_str(&plugin("ups.4", wrong));
+    options.daemon_settings.push_str(&plugin("ups.4", &wrong));
     Stack::start(options).expect("a running stack")
 }
 
@@ -353,4 +355,36 @@ fn a_command_reaches_the_agent_where_the_grant_allows_it() {
     let refused = tell(&mut client, "ups.1", "beeper.enable").expect_err("granted for reading");
     assert!(refused.to_string().contains("write = true"), "{refused}");
     assert_eq!(agent.changed(), changes);
+}
+
+#[test]
+fn a_ups_over_the_licence_keeps_its_status_and_not_its_values() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut agent = Agent::start(dir.path());
+    let mut options = Options::for_test(dir.path()).expect("built");
+    options.licensed = false;
+    options.daemon_settings = plugin("ups.1", &grant(agent.port, "v2c", "", false));
+    let mut stack = Stack::start(options).expect("a running stack");
+    let mut client = stack.sign_in().expect("signed in");
+    let load = |wanted: &'static str| {
+        move |found: &BTreeMap<String, Value>| quality(found, "ups.load") == Some(wanted)
+    };
+    // 3 kVA: the edition without a licence shows it.
+    await_points(&mut client, "ups.1", "the load", load("good"));
+    let licence = client.get("/api/v1/licence").expect("answered");
+    assert_eq!((&licence["edition"], &licence["upses_over"]), (&json!("LC"), &json!([])));
+
+    agent.change(&[("9.5.0", "integer 10000"), ("9.6.0", "integer 9000")]);
+    let found = await_points(&mut client, "ups.1", "the load withheld", load("bad"));
+    assert_eq!(status(&found), Some("OL"), "what protects is shown");
+    assert_eq!(found["ups.power.nominal"]["value"], 10_000.0, "and why the rest is not");
+    let licence = client.get("/api/v1/licence").expect("answered");
+    assert_eq!(licence["upses_over"], json!(["ups.1"]));
+
+    agent.change(&[("4.1.0", "integer 5")]);
+    client.await_answer("/api/v1/events?limit=100", |events| {
+        events.to_string().contains("ups.1 runs on battery")
+    });
+    agent.change(&[("4.1.0", "integer 3"), ("9.5.0", "integer 6000"), ("9.6.0", "integer 5400")]);
+    await_points(&mut client, "ups.1", "the load again", load("good"));
 }

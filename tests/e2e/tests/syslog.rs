@@ -2,6 +2,7 @@
 //! notifier against rsyslog over UDP, TCP and TLS, with a server that dies and
 //! comes back, and with one whose certificate is not to be trusted.
 
+use evenkeel_e2e::authority::make_certificates;
 use evenkeel_e2e::{Client, Options, Program, Stack};
 use serde_json::Value;
 use std::net::{TcpListener, UdpSocket};
@@ -145,27 +146,6 @@ fn sequence(message: &Value) -> u64 {
     let data = message["sd"].as_str().expect("structured data");
     let begin = data.split(" sequence=\"").nth(1).expect("a sequence");
     begin.split('"').next().expect("a value").parse().expect("a number")
-}
-
-/// An authority and a certificate for 127.0.0.1.
-fn make_certificates(dir: &Path) {
-    let openssl = |arguments: &str| {
-        let done = Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(dir)
-            .output()
-            .expect("openssl is installed: run `cargo xtask test`");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    std::fs::write(dir.join("san"), "subjectAltName=IP:127.0.0.1\n").expect("written");
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!(
-        "req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=test-authority"
-    ));
-    openssl(&format!("req {key} -keyout server.key -out server.csr -subj /CN=server"));
-    openssl(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -days 2 -out server.pem",
-    );
 }
 
 /// A `[[plugin]]` entry for a copy of the notifier.
