@@ -116,6 +116,12 @@ await says(/weekly-report/, "calendar");
 // The appliance itself; the key of a web server is shown once.
 await form.goto(`${base}/firmware`);
 await says(/no slots for firmware/, "firmware");
+await form.goto(`${base}/certificate`);
+await form.fill("#names", "rack-7.example.org");
+await form.click('form[action="/certificate/request"] button');
+check(/BEGIN CERTIFICATE REQUEST/.test(await form.locator("textarea[readonly]").inputValue()),
+  "no request for a certificate");
+await form.screenshot({ path: `${shots}/certificate.png`, fullPage: true });
 await form.goto(`${base}/licence`);
 await says(/Protection is never limited/, "licence");
 await form.goto(`${base}/webhooks/edit`);
@@ -153,7 +159,7 @@ const paths = {
   events: "/events", thresholds: "/thresholds", "thresholds-block": "/thresholds?at=string.1.block.2",
   automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
-  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", webhook: "/webhooks/edit?name=ops",
+  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", webhook: "/webhooks/edit?name=ops",
 };
 const weights = {};
 for (const [kind, options] of [

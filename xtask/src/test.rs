@@ -89,6 +89,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "c_plugin",
     "--test",
+    "certificate",
+    "--test",
     "guard",
     "--test",
     "jobs",

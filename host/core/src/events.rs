@@ -527,6 +527,12 @@ pub enum Event {
         /// SHA-256 of the new one, as browsers show it.
         fingerprint: String,
     },
+    /// A certificate on trial was not confirmed in time: the one before is
+    /// shown again.
+    CertificateLapsed {
+        /// SHA-256 of the one that was on trial, as browsers show it.
+        fingerprint: String,
+    },
     /// New firmware is in the other slot, ready to start.
     FirmwareInstalled {
         /// Its version.
@@ -715,6 +721,7 @@ impl Event {
             | Self::EditionChanged { less: true, .. }
             | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
+            | Self::CertificateLapsed { .. }
             | Self::FirmwareRefused { .. }
             | Self::FirmwareReturned { .. }
             | Self::FirmwareWithout { .. }
@@ -989,6 +996,10 @@ impl fmt::Display for Event {
             Self::CertificateRenewed { fingerprint } => {
                 write!(f, "new certificate for the console, SHA-256 {fingerprint}")
             }
+            Self::CertificateLapsed { fingerprint } => write!(
+                f,
+                "nobody confirmed the certificate SHA-256 {fingerprint}; the one before is back"
+            ),
             Self::FirmwareInstalled { version, user, from } => {
                 write!(f, "{user} installed firmware {version} from {from}; it starts when told to")
             }

@@ -22,7 +22,7 @@ use evenkeel_core::alarm::survey::{Survey, add_limits};
 use evenkeel_core::alarm::{
     Act, Alarm, AlarmEvent, Book, Place, Refusal, Rule, ThresholdError, Thresholds, Watcher,
 };
-use evenkeel_core::events::Event;
+use evenkeel_core::events::{Event, Severity};
 use evenkeel_core::settings::forms::Kind;
 use evenkeel_core::time::Nanos;
 use past::History;
@@ -48,8 +48,17 @@ const KEEP_EVERY: Nanos = Nanos::from_secs(30);
 /// The days of the past that a preview looks at, ms.
 pub const PAST_MS: u64 = 30 * 24 * 3_600_000;
 
-/// Which plugins stay off because they failed or were refused.
-pub type PluginsOff = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+/// What the appliance says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Itself {
+    /// Plugins that stay off because they failed or were refused.
+    pub plugins_off: Vec<String>,
+    /// How badly an installed certificate needs another one.
+    pub certificate: Option<Severity>,
+}
+
+/// Asks the appliance about itself.
+pub type AskItself = Box<dyn Fn() -> Itself + Send + Sync>;
 
 /// The alarms of the appliance.
 pub struct Alarms {
@@ -57,7 +66,7 @@ pub struct Alarms {
     store: Arc<Store>,
     /// Where UPSes are looked for.
     sources: Sources,
-    plugins_off: PluginsOff,
+    itself: AskItself,
     state: Mutex<State>,
     /// Whoever writes the book holds this from the copy to the acknowledgement,
     /// so that no older copy is written behind a newer one.
@@ -115,12 +124,7 @@ pub struct Preview {
 impl Alarms {
     /// The alarms as they were kept.
     #[must_use]
-    pub fn open(
-        hub: Arc<Hub>,
-        store: Arc<Store>,
-        sources: Sources,
-        plugins_off: PluginsOff,
-    ) -> Self {
+    pub fn open(hub: Arc<Hub>, store: Arc<Store>, sources: Sources, itself: AskItself) -> Self {
         let state = State {
             book: kept_book(&store),
             thresholds: kept_thresholds(&store),
@@ -131,7 +135,7 @@ impl Alarms {
             store.record(Event::Alarm(event));
         }
         let (state, writing) = (Mutex::new(state), tokio::sync::Mutex::default());
-        Self { hub, store, sources, plugins_off, state, writing }
+        Self { hub, store, sources, itself, state, writing }
     }
 
     /// Look and keep until the task is dropped.
@@ -154,11 +158,11 @@ impl Alarms {
         let mut guard = self.state();
         let state = &mut *guard;
         let sight = self.sight(&mut state.upses, now);
-        let off = (self.plugins_off)();
+        let itself = (self.itself)();
         let book = &state.book;
         let before = |kind, place: &Place| book.standing(kind, place);
         let survey = &mut state.survey;
-        let mut seen = sight.seen(&off, |seen| survey.step(seen, before, now));
+        let mut seen = sight.seen(&itself, |seen| survey.step(seen, before, now));
         let readings = sight.readings(&self.hub, &state.thresholds);
         let limits = state.watcher.step(&state.thresholds, readings.into_iter(), before, now);
         add_limits(&mut seen, limits);

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod alarms;
 pub mod caps;
+pub mod certificate;
 pub mod clock;
 pub mod commands;
 pub mod config;

@@ -6,14 +6,15 @@
 
 use clap::{Parser, Subcommand};
 use evenkeel_core::events::{Category, Event};
-use evenkeeld::alarms::Alarms;
+use evenkeeld::alarms::{Alarms, Itself};
 use evenkeeld::caps::Services;
 use evenkeeld::caps::hid::raw::Linux;
 use evenkeeld::caps::net_server::Servers;
+use evenkeeld::certificate::{Certificates, NotShown, TlsError};
 use evenkeeld::commands::Switchboard;
 use evenkeeld::config::{self, Config, InForce};
 use evenkeeld::console::remote::Remote;
-use evenkeeld::console::{Console, Parts, server, sign_in_settings, tls};
+use evenkeeld::console::{Console, Parts, server, sign_in_settings};
 use evenkeeld::failure::chain;
 use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
@@ -48,6 +49,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch as flag};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// Time between two attempts to open the console.
 const RETRY: Duration = Duration::from_secs(5);
@@ -113,7 +115,9 @@ enum Other {
 #[derive(Debug, thiserror::Error)]
 enum ConsoleDown {
     #[error("console has no certificate")]
-    Certificate(#[source] tls::TlsError),
+    Certificate(#[source] TlsError),
+    #[error("console cannot show its certificate")]
+    NotShown(#[source] NotShown),
     #[error("console cannot listen on {address}; is the port taken, or the address not ours?")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -218,6 +222,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
         data_dir: base.config.data_dir.clone(),
         remote: remote(&base, plugins.as_ref()),
         telemetry: base.config.telemetry.clone(),
+        certificates: base.certificates.clone(),
     };
     serve_until_told(Console::new(parts, notices).await, &base).await?;
     tasks.shutdown().await;
@@ -242,6 +247,8 @@ struct Base {
     commands: Arc<Switchboard>,
     /// Rung when a plugin came, went or failed.
     bell: Arc<Notify>,
+    /// What is shown within TLS.
+    certificates: Arc<Certificates>,
 }
 
 impl Base {
@@ -254,7 +261,9 @@ impl Base {
         let events = Arc::new(move |event| sink.record(event));
         let commands = Switchboard::new(hub.clone(), orders.clone(), runtime, events);
         let bell = Arc::new(Notify::new());
-        Ok(Self { config, store, hub, orders, commands: Arc::new(commands), bell })
+        let (commands, certificates) =
+            (Arc::new(commands), Certificates::new(config.data_dir.clone()));
+        Ok(Self { config, store, hub, orders, commands, bell, certificates })
     }
 }
 
@@ -267,7 +276,7 @@ fn start_watching(
 ) -> Arc<Alarms> {
     let Base { config, store, hub, orders, .. } = base;
     let sources = sources(config, plugins.cloned());
-    let alarms = start_alarms(hub, store, sources.clone(), plugins.cloned());
+    let alarms = start_alarms(base, sources.clone(), plugins.cloned());
     tasks.spawn(alarms.clone().run());
     tasks.spawn(watch::run(hub.clone(), store.clone(), config.history_period, sources));
     tasks.spawn(discharges::run(hub.clone(), store.clone(), orders.clone()));
@@ -353,14 +362,14 @@ fn start_firmware(
     let slots = PathBuf::from(evenkeel_signing::slot::talk::SOCKET);
     let firmware = Firmware::new(slots, base.hub.clone(), base.store.clone(), Some(listed));
     let firmware = Arc::new(firmware);
-    tasks.spawn(firmware.clone().run(base.config.data_dir.clone()));
+    tasks.spawn(firmware.clone().run(base.config.data_dir.clone(), base.certificates.clone()));
     firmware
 }
 
 /// Serve the console until the system says that it is enough.
 async fn serve_until_told(console: Arc<Console>, base: &Base) -> Result<(), Box<dyn Error>> {
     let (stop, stopped) = flag::channel(false);
-    let serving = serve(console, &base.config, &base.store, stopped);
+    let serving = serve(console, base, stopped);
     let (mut terminated, mut interrupted) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let signalled = async {
@@ -423,7 +432,7 @@ async fn begin(
 
 /// The plugins; without an engine the appliance runs without them.
 fn start_plugins(base: &Base, notices: &mut Vec<String>) -> Option<Arc<Supervisor>> {
-    let Base { config, store, hub, commands, bell, .. } = base;
+    let Base { config, store, hub, commands, bell, certificates, .. } = base;
     let (sink, changed) = (store.clone(), bell.clone());
     let events = Arc::new(move |event: Event| {
         // The licence gate is one of them: it came, went or failed.
@@ -436,7 +445,7 @@ fn start_plugins(base: &Base, notices: &mut Vec<String>) -> Option<Arc<Superviso
     if let Err(e) = &reports {
         tracing::error!("failures of plugins are not kept; check the disk: {e}");
     }
-    let servers = Servers::new(tokio::runtime::Handle::current(), config.data_dir.clone());
+    let servers = Servers::new(tokio::runtime::Handle::current(), certificates.clone());
     let services = Services {
         hub: hub.clone(),
         commands: commands.clone(),
@@ -469,15 +478,16 @@ fn sources(config: &Config, plugins: Option<Arc<Supervisor>>) -> Sources {
     Arc::new(move || sources.clone())
 }
 
-/// The alarms, which know which plugins are off and should not be.
-fn start_alarms(
-    hub: &Arc<Hub>,
-    store: &Arc<Store>,
-    sources: Sources,
-    plugins: Option<Arc<Supervisor>>,
-) -> Arc<Alarms> {
-    let plugins_off = move || plugins.as_ref().map_or_else(Vec::new, |plugins| plugins.off());
-    Arc::new(Alarms::open(hub.clone(), store.clone(), sources, Box::new(plugins_off)))
+/// The alarms, which know which plugins are off and should not be, and when a
+/// certificate runs out.
+fn start_alarms(base: &Base, sources: Sources, plugins: Option<Arc<Supervisor>>) -> Arc<Alarms> {
+    let Base { hub, store, certificates, .. } = base;
+    let certificates = certificates.clone();
+    let itself = move || Itself {
+        plugins_off: plugins.as_ref().map_or_else(Vec::new, |plugins| plugins.off()),
+        certificate: certificates.expiry(clock::set_s(clock::unix_ms())),
+    };
+    Arc::new(Alarms::open(hub.clone(), store.clone(), sources, Box::new(itself)))
 }
 
 /// What jobs are done with.
@@ -504,17 +514,12 @@ fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
 }
 
 /// Serve the console as soon as it can be reached, until `stop` changes.
-async fn serve(
-    console: Arc<Console>,
-    config: &Config,
-    store: &Store,
-    mut stop: flag::Receiver<bool>,
-) {
+async fn serve(console: Arc<Console>, base: &Base, mut stop: flag::Receiver<bool>) {
     let mut said = String::new();
     loop {
-        match listen(config, store).await {
-            Ok((listener, identity)) => {
-                return server::serve(console, listener, &identity, stop).await;
+        match listen(base).await {
+            Ok((listener, acceptor)) => {
+                return server::serve(console, listener, acceptor, stop).await;
             }
             Err(e) => {
                 let reason = chain(&e);
@@ -531,22 +536,25 @@ async fn serve(
     }
 }
 
-async fn listen(
-    config: &Config,
-    store: &Store,
-) -> Result<(TcpListener, tls::Identity), ConsoleDown> {
-    let identity = tls::identity(&config.data_dir, &host_name(), clock::unix_ms())
-        .map_err(ConsoleDown::Certificate)?;
-    if identity.renewed {
-        let fingerprint = identity.fingerprint.clone();
-        store.record(Event::CertificateRenewed { fingerprint });
+async fn listen(base: &Base) -> Result<(TcpListener, TlsAcceptor), ConsoleDown> {
+    let Base { config, store, certificates, .. } = base;
+    let opened =
+        certificates.open(&host_name(), clock::unix_ms()).map_err(ConsoleDown::Certificate)?;
+    if opened.renewed {
+        store.record(Event::CertificateRenewed { fingerprint: opened.shown.fingerprint.clone() });
     }
+    if let Some(refused) = opened.refused {
+        let reason = chain(&refused);
+        tracing::error!("the installed certificate is not shown, the own one is: {reason}");
+        store.record(Event::SettingsRefused { what: "certificate".to_owned(), reason });
+    }
+    let tls = certificates.config(&["h2", "http/1.1"]).map_err(ConsoleDown::NotShown)?;
     let failed = |source| ConsoleDown::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    tracing::info!("certificate SHA-256 {}", identity.fingerprint);
+    tracing::info!("certificate SHA-256 {}", opened.shown.fingerprint);
     announce(&config.data_dir, address);
-    Ok((listener, identity))
+    Ok((listener, TlsAcceptor::from(tls)))
 }
 
 /// Say on standard output and in a file where the console is: scripts that let

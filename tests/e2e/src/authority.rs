@@ -3,20 +3,38 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Have the authority of a folder sign a request (PKCS#10, PEM) with the names
+/// that it asks for; the certificate as PEM.
+///
+/// # Panics
+/// OpenSSL is missing or refuses.
+#[must_use]
+pub fn sign(dir: &Path, request: &str) -> String {
+    std::fs::write(dir.join("request.csr"), request).expect("written");
+    openssl(
+        dir,
+        "x509 -req -in request.csr -CA ca.pem -CAkey ca.key -CAcreateserial -copy_extensions copy \
+         -days 90 -out signed.pem",
+    );
+    std::fs::read_to_string(dir.join("signed.pem")).expect("signed")
+}
+
+fn openssl(dir: &Path, arguments: &str) {
+    let done = Command::new("openssl")
+        .args(arguments.split_ascii_whitespace())
+        .current_dir(dir)
+        .output()
+        .expect("openssl is installed: run `cargo xtask test`");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// Make an authority (`ca.pem`) and a certificate for 127.0.0.1 (`server.pem`,
 /// `server.key`) in a folder, by OpenSSL's own program.
 ///
 /// # Panics
 /// OpenSSL is missing or refuses.
 pub fn make_certificates(dir: &Path) {
-    let openssl = |arguments: &str| {
-        let done = Command::new("openssl")
-            .args(arguments.split(' '))
-            .current_dir(dir)
-            .output()
-            .expect("openssl is installed: run `cargo xtask test`");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
+    let openssl = |arguments: &str| openssl(dir, arguments);
     std::fs::write(dir.join("san"), "subjectAltName=IP:127.0.0.1\n").expect("written");
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(&format!(

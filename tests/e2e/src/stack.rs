@@ -192,6 +192,12 @@ impl Stack {
         Ok(client)
     }
 
+    /// The password of `admin`, once [`sign_in`](Self::sign_in) changed it.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
     /// Folder of the stack.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -178,6 +178,8 @@ fn a_vendor_s_plugin_is_compiled_confined_and_kept() {
     let mut client = bench.console(&mut qemu, begun);
     client.login("admin", &password).expect("in");
     it_reads_the_ups(&mut client, &mut qemu, "Cache");
+    let plugins = client.get("/api/v1/plugins").expect("answered").to_string();
+    assert!(!plugins.contains("megatec"), "what was removed stays removed: {plugins}");
 
     let stranger = SecretKey::generate(Role::Plugin, "acme").expect("a key");
     let fingerprint = stranger.public().fingerprint();

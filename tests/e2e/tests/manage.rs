@@ -42,6 +42,11 @@ fn bench() -> Bench {
     let first = stack.first_password().expect("there");
     client.login("admin", &first).expect("the first password opens");
     client.change_password(&first, PASSWORD).expect("changed");
+    // What the configuration installs is accepted when it is loaded.
+    client.await_answer("/api/v1/plugins", |plugins| {
+        let mut plugins = plugins.as_array().into_iter().flatten();
+        plugins.any(|plugin| plugin["name"] == "megatec" && plugin["state"] == "running")
+    });
     fs::write(dir.path().join("password"), format!("{PASSWORD}\n")).expect("written");
     let log = stack.daemon.log();
     let told = log.lines().find_map(|line| line.split_once("certificate SHA-256 "));

@@ -67,6 +67,7 @@ pub fn topic(kind: Kind) -> &'static str {
         Kind::ChargerWrong => "charger",
         Kind::StoreFailed => "store",
         Kind::PluginOff => "plugin",
+        Kind::CertificateExpires => "certificate",
         Kind::Guard(condition) => match condition {
             image::Condition::SettingsFallback => "guard-settings",
             image::Condition::WatchdogLost => "watchdog",

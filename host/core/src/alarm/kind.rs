@@ -39,6 +39,8 @@ pub enum Kind {
     StoreFailed,
     /// A plugin failed too often and stays off.
     PluginOff,
+    /// The certificate that an administrator installed runs out, or did.
+    CertificateExpires,
     /// Something about the guard itself.
     Guard(image::Condition),
     /// A finding of protection.
@@ -52,7 +54,7 @@ pub enum Kind {
 #[error("there is no kind of alarm {0:?}")]
 pub struct KindError(pub String);
 
-const PLAIN: [(&str, Kind); 13] = [
+const PLAIN: [(&str, Kind); 14] = [
     ("guard-lost", Kind::GuardLost),
     ("bus-lost", Kind::BusLost),
     ("cable-broken", Kind::CableBroken),
@@ -66,6 +68,7 @@ const PLAIN: [(&str, Kind); 13] = [
     ("charger-wrong", Kind::ChargerWrong),
     ("store-failed", Kind::StoreFailed),
     ("plugin-off", Kind::PluginOff),
+    ("certificate-expires", Kind::CertificateExpires),
 ];
 
 impl Kind {

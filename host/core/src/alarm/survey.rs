@@ -45,6 +45,8 @@ pub struct Seen<'a> {
     pub store_failed: bool,
     /// Plugins that stay off because they failed too often.
     pub plugins_off: &'a [String],
+    /// How badly an installed certificate needs another one.
+    pub certificate: Option<Severity>,
 }
 
 /// A UPS.
@@ -254,6 +256,9 @@ fn losses(seen: &Seen<'_>) -> Vec<(Kind, Place, Severity)> {
     }
     if seen.store_failed {
         raw.push((Kind::StoreFailed, Place::Appliance, Warning));
+    }
+    if let Some(severity) = seen.certificate {
+        raw.push((Kind::CertificateExpires, Place::Appliance, severity));
     }
     for plugin in seen.plugins_off {
         raw.push((Kind::PluginOff, Place::Plugin(plugin.clone()), Warning));

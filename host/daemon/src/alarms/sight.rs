@@ -1,6 +1,7 @@
 //! What the alarms see of the hub: the whole plant, whatever the licence shows,
 //! and the UPSes.
 
+use super::Itself;
 use super::past::Known;
 use crate::hub::Hub;
 use crate::plant::{Plant, number};
@@ -13,6 +14,9 @@ use evenkeel_core::points::{Name, Point, Value, battery as measured};
 use evenkeel_core::rules;
 use evenkeel_core::scan::Phase;
 use std::sync::Arc;
+
+/// Nothing that the appliance says of itself is a reading.
+static NOTHING: Itself = Itself { plugins_off: Vec::new(), certificate: None };
 
 /// One look.
 pub struct Sight {
@@ -36,18 +40,19 @@ impl Sight {
     }
 
     /// For the survey.
-    pub fn seen<R>(&self, plugins_off: &[String], look: impl FnOnce(&Seen<'_>) -> R) -> R {
+    pub fn seen<R>(&self, itself: &Itself, look: impl FnOnce(&Seen<'_>) -> R) -> R {
         let upses: Vec<Ups<'_>> = self.upses.iter().map(Source::ups).collect();
-        look(&self.with(&upses, plugins_off))
+        look(&self.with(&upses, itself))
     }
 
-    fn with<'a>(&'a self, upses: &'a [Ups<'a>], plugins_off: &'a [String]) -> Seen<'a> {
+    fn with<'a>(&'a self, upses: &'a [Ups<'a>], itself: &'a Itself) -> Seen<'a> {
         Seen {
             snapshot: self.plant.as_deref().map(|plant| &plant.snapshot),
             connected: self.plant.as_deref().is_some_and(|plant| plant.connected),
             upses,
             store_failed: self.store_failed,
-            plugins_off,
+            plugins_off: &itself.plugins_off,
+            certificate: itself.certificate,
         }
     }
 
@@ -55,7 +60,7 @@ impl Sight {
     pub fn readings(&self, hub: &Hub, thresholds: &Thresholds) -> Vec<Reading<'_>> {
         let mut readings = Vec::new();
         let battery = |s: usize, b: usize| in_runs(self.batteries.get(s)?, b);
-        survey::readings(&self.with(&[], &[]), battery, |reading| {
+        survey::readings(&self.with(&[], &NOTHING), battery, |reading| {
             if watched(thresholds, reading.quantity) {
                 readings.push(reading);
             }

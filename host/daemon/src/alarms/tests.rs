@@ -33,7 +33,7 @@ impl Bench {
         let store = Arc::new(Store::open(dir, StoreLimits::default()).expect("a store"));
         let hub = Arc::new(Hub::default());
         let (held, sources) = sources(vec![driver("ups.0")]);
-        let alarms = Alarms::open(hub.clone(), store.clone(), sources, Box::new(Vec::new));
+        let alarms = Alarms::open(hub.clone(), store.clone(), sources, Box::new(Itself::default));
         Self { hub, store, alarms, sources: held, second: 0 }
     }
 
@@ -307,9 +307,9 @@ fn ill(kind: AlarmKind, level: Level) -> Option<(Plant, Option<&'static str>, Pl
             find(&mut plant, condition, level);
             Place::String(1)
         }
-        // The store and the plugin host tell of themselves; that the book tells
+        // The store, the plugin host and the certificate tell of themselves; that the book tells
         // of a limit is the core's to prove.
-        K::StoreFailed | K::PluginOff | K::Limit(..) => return None,
+        K::StoreFailed | K::PluginOff | K::CertificateExpires | K::Limit(..) => return None,
     };
     Some((plant, words, place))
 }
@@ -356,7 +356,7 @@ async fn told(bench: &mut Bench, kind: AlarmKind, level: Level) -> Option<(Vec<E
         bench.hub.clone(),
         bench.store.clone(),
         sources(vec![driver("ups.0")]).1,
-        Box::new(Vec::new),
+        Box::new(Itself::default),
     );
     let mut watch = Watch::new(sources(vec![driver("ups.0")]).1);
     let mut events = Vec::new();
@@ -449,7 +449,7 @@ async fn a_book_that_is_lost_tells_the_end_of_what_it_does_not_know() {
     assert_eq!(logged(&bench.store).await, [(AlarmChange::Raised, kind.clone())]);
     let open = |bench: &Bench| {
         let (hub, store) = (bench.hub.clone(), bench.store.clone());
-        Alarms::open(hub, store, sources(vec![driver("ups.0")]).1, Box::new(Vec::new))
+        Alarms::open(hub, store, sources(vec![driver("ups.0")]).1, Box::new(Itself::default))
     };
     bench.alarms.keep(Nanos::from_secs(2_000)).await;
     bench.alarms = open(&bench);

@@ -6,6 +6,7 @@ pub mod alarms;
 pub mod audit;
 pub mod automation;
 pub mod bench;
+pub mod certificate;
 pub mod discharges;
 pub mod firmware;
 pub mod history;

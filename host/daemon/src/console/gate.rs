@@ -50,7 +50,11 @@ const HEADERS: [(&str, &str); 9] = [
 ];
 
 /// Put the headers on every answer, errors included, and end what takes too long.
-pub async fn set_headers(request: Request, next: Next) -> Response {
+pub async fn set_headers(
+    State(console): State<Arc<Console>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let upload = request.method() == Method::POST && UPLOADS.contains(&request.uri().path());
     let time = if upload { UPLOAD_TIME } else { ANSWER_TIME };
     let answer = tokio::time::timeout(time, next.run(request)).await;
@@ -62,6 +66,10 @@ pub async fn set_headers(request: Request, next: Next) -> Response {
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
+    // Browsers insist on a certificate that they trust, and stop with the answer
+    // by which it is given up: of the own one they would let nobody in (SEC-061).
+    let insist = if console.certificates.is_installed() { "max-age=31536000" } else { "max-age=0" };
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(insist));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

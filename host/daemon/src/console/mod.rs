@@ -33,13 +33,13 @@ mod settings_form;
 pub mod sign_in_settings;
 pub mod stream;
 pub(crate) mod throttle;
-pub mod tls;
 pub mod view;
 mod who;
 
 use crate::accounts::Accounts;
 use crate::accounts::rights::Rights;
 use crate::alarms::Alarms;
+use crate::certificate::Certificates;
 use crate::clock;
 use crate::commands::Switchboard;
 use crate::failure::chain;
@@ -52,7 +52,7 @@ use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
 use crate::telemetry::settings::Telemetry;
-use evenkeel_core::events::FailedSignIns;
+use evenkeel_core::events::{Event, FailedSignIns};
 use session::Sessions;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -89,6 +89,7 @@ pub struct Console {
     remote: remote::Remote,
     telemetry: Telemetry,
     firmware: Arc<Firmware>,
+    certificates: Arc<Certificates>,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
     /// Imports of history at the same time: one.
@@ -123,6 +124,8 @@ pub struct Parts {
     pub telemetry: Telemetry,
     /// The slots.
     pub firmware: Arc<Firmware>,
+    /// What it shows to browsers.
+    pub certificates: Arc<Certificates>,
 }
 
 /// Why there is no first user.
@@ -156,6 +159,7 @@ impl Console {
             alarms,
             telemetry,
             firmware,
+            certificates,
         } = parts;
         let accounts = Accounts::new(store.clone());
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
@@ -181,6 +185,7 @@ impl Console {
             remote,
             telemetry,
             firmware,
+            certificates,
             reads: Semaphore::new(READS_MAX),
             imports: Semaphore::new(1),
         });
@@ -197,6 +202,9 @@ impl Console {
             // Why not was told at the start, and by the store's health since.
             let _ = access::ensure_first_user(&self).await;
             self.tell_failed_sign_ins();
+            if let Some(about) = self.certificates.lapsed(clock::now()) {
+                self.store.record(Event::CertificateLapsed { fingerprint: about.fingerprint });
+            }
         }
     }
 

@@ -2,13 +2,13 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, discharges, firmware, history, licence, plugins, reports,
-    strings, webhooks,
+    accounts, alarms, automation, bench, certificate, discharges, firmware, history, licence,
+    plugins, reports, strings, webhooks,
 };
 use super::pages::{
-    audit, automation as automation_page, block, discharge, discharges as discharges_page, events,
-    firmware as firmware_page, job, licence as licence_page, rehearsal, rule, schedule, string,
-    thresholds, webhooks as webhooks_page,
+    audit, automation as automation_page, block, certificate as certificate_page, discharge,
+    discharges as discharges_page, events, firmware as firmware_page, job, licence as licence_page,
+    rehearsal, rule, schedule, string, thresholds, webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
@@ -29,6 +29,8 @@ const BUNDLE_MAX: usize = (8 << 20) + 4_096;
 
 /// The same of a licence file, and a form around it.
 const LICENCE_MAX: usize = crate::licence::FILE_LEN_MAX + 4_096;
+/// The same of a certificate with its chain and key, and a form around them.
+const CERTIFICATE_MAX: usize = crate::certificate::LEN_MAX + 4_096;
 /// The same of rules and jobs, with the escapes of a form or of JSON.
 const AUTOMATION_MAX: usize = 2 * evenkeel_core::automation::DOCUMENT_MAX;
 /// The same of a form with a whole table of fields.
@@ -168,6 +170,13 @@ pub fn table() -> Vec<Route> {
             post(licence_page::change).layer(DefaultBodyLimit::max(LICENCE_MAX)),
         ),
         write("/licence/{name}/delete", Of(System, Configure), post(licence_page::forget)),
+        see("/certificate", System, get(certificate_page::show)),
+        write(
+            "/certificate",
+            Of(System, Configure),
+            post(certificate_page::install).layer(DefaultBodyLimit::max(CERTIFICATE_MAX)),
+        ),
+        write("/certificate/{action}", Of(System, Configure), post(certificate_page::act)),
         see("/firmware", System, get(firmware_page::show)),
         // Streamed, as over the API.
         write("/firmware", Of(System, Configure), post(firmware_page::install)),
@@ -248,6 +257,16 @@ pub fn table() -> Vec<Route> {
         see("/api/v1/licence", System, get(licence::licence)),
         write("/api/v1/licence", Of(System, Configure), post(licence::install)),
         write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
+        see("/api/v1/certificate", System, get(certificate::certificate)),
+        write(
+            "/api/v1/certificate",
+            Of(System, Configure),
+            post(certificate::install).layer(DefaultBodyLimit::max(CERTIFICATE_MAX)),
+        ),
+        write("/api/v1/certificate/request", Of(System, Configure), post(certificate::request)),
+        write("/api/v1/certificate/confirm", Of(System, Configure), post(certificate::confirm)),
+        write("/api/v1/certificate/give-up", Of(System, Configure), post(certificate::give_up)),
+        write("/api/v1/certificate/remove", Of(System, Configure), post(certificate::remove)),
         see("/api/v1/firmware", System, get(firmware::firmware)),
         // Streamed: its length is bounded by the handler.
         write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
@@ -330,6 +349,6 @@ pub fn router(console: &Arc<Console>) -> Router {
         .method_not_allowed_fallback(gate::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(gate::check_request))
-        .layer(from_fn(gate::set_headers))
+        .layer(from_fn_with_state(console.clone(), gate::set_headers))
         .with_state(console.clone())
 }

@@ -4,7 +4,7 @@
 
 use super::gate::Peer;
 use super::throttle::Source;
-use super::{Console, lock, routes, tls};
+use super::{Console, lock, routes};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -43,11 +43,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 pub async fn serve(
     console: Arc<Console>,
     listener: TcpListener,
-    identity: &tls::Identity,
+    acceptor: TlsAcceptor,
     mut stop: watch::Receiver<bool>,
 ) {
     let router = routes::router(&console);
-    let acceptor = TlsAcceptor::from(identity.config.clone());
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let sources = Sources::default();

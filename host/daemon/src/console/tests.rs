@@ -4,10 +4,11 @@ use super::gate::Peer;
 use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, Token};
-use super::{Console, Parts, access, openapi, remote, server, tls};
+use super::{Console, Parts, access, openapi, remote, server};
 use crate::accounts::book;
-use crate::alarms::Alarms;
+use crate::alarms::{Alarms, Itself};
 use crate::caps::meter::Traffic;
+use crate::certificate::Certificates;
 use crate::commands::{Offer, Parameter, Switchboard};
 use crate::firmware::Firmware;
 use crate::guard::RecordRows;
@@ -213,7 +214,7 @@ impl Bench {
         );
         let licences = Arc::new(licences.expect("opened"));
         let sources = upses::testing::sources(vec![upses::testing::driver("ups.0")]);
-        let alarms = Alarms::open(hub.clone(), store.clone(), sources.1, Box::new(Vec::new));
+        let alarms = Alarms::open(hub.clone(), store.clone(), sources.1, Box::new(Itself::default));
         let receivers = Arc::new(Receivers::open(store.clone()));
         let executor = Executor::new(
             orders.clone(),
@@ -224,8 +225,12 @@ impl Bench {
         );
         let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
         let firmware = Firmware::new(path.join("slots.sock"), hub.clone(), store.clone(), None);
+        let certificates = Certificates::new(path.clone());
+        let unix_ms = crate::clock::unix_ms();
+        certificates.open("rack-7.example", unix_ms).expect("an own certificate");
         let parts = Parts {
             firmware: Arc::new(firmware),
+            certificates,
             alarms: Arc::new(alarms),
             hub: hub.clone(),
             store: store.clone(),
@@ -1053,14 +1058,13 @@ async fn a_challenge_is_answered_once_and_its_state_stays_here() {
 #[tokio::test]
 async fn over_a_real_tls_socket() {
     let bench = Bench::new().await;
-    let identity =
-        tls::identity(bench.dir.path(), "ups", crate::clock::unix_ms()).expect("an identity");
+    let shown = bench.console.certificates.config(&["h2", "http/1.1"]).expect("opened");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let console = bench.console.clone();
     let server =
-        tokio::spawn(async move { server::serve(console, listener, &identity, stopped).await });
+        tokio::spawn(async move { server::serve(console, listener, shown.into(), stopped).await });
 
     let mut roots = rustls::RootCertStore::empty();
     let pem = bench.dir.path().join("console-certificate.pem");

@@ -10,6 +10,7 @@ pub mod keeper;
 pub mod preflight;
 pub mod selfcheck;
 
+use crate::certificate::Certificates;
 use crate::failure::chain;
 use crate::hub::Hub;
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
@@ -167,8 +168,8 @@ impl Firmware {
     }
 
     /// Report to the keeper for as long as there is one; makes events of what
-    /// it has to tell. `data_dir` is the console's.
-    pub async fn run(self: Arc<Self>, data_dir: PathBuf) {
+    /// it has to tell. `data_dir` and `certificates` are the console's.
+    pub async fn run(self: Arc<Self>, data_dir: PathBuf, certificates: Arc<Certificates>) {
         let mut said = String::new();
         loop {
             tokio::time::sleep(REPORT_EVERY).await;
@@ -176,7 +177,8 @@ impl Firmware {
                 // An appliance without slots has nobody to report to.
                 continue;
             }
-            self.console.store(selfcheck::answers(&data_dir).await, Ordering::Relaxed);
+            self.console
+                .store(selfcheck::answers(&data_dir, &certificates).await, Ordering::Relaxed);
             let this = Arc::clone(&self);
             let told =
                 tokio::task::spawn_blocking(move || this.report().and_then(|()| this.take_news()));

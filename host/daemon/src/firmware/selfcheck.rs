@@ -1,9 +1,11 @@
 //! The console asks itself: whether it answers is known by a request like any
 //! other, over TLS, and by nothing less.
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use crate::caps::net_client::trust;
+use crate::certificate::Certificates;
+use crate::clock;
+use crate::grants::Pin;
+use rustls::pki_types::ServerName;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +21,11 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 const REQUEST: &[u8] = b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 ";
 
-/// Whether the console whose data lies in `data_dir` answers.
-pub async fn answers(data_dir: &Path) -> bool {
+/// Whether the console answers whose data lies in `data_dir`, with what it is to
+/// show of these certificates.
+pub async fn answers(data_dir: &Path, certificates: &Certificates) -> bool {
     let Some(port) = port(data_dir) else { return false };
-    matches!(timeout(TIME_MAX, ask(data_dir, port)).await, Ok(Some(answer)) if answer == ANSWER)
+    matches!(timeout(TIME_MAX, ask(certificates, port)).await, Ok(Some(answer)) if answer == ANSWER)
 }
 
 /// The port that the daemon announced.
@@ -31,16 +34,9 @@ fn port(data_dir: &Path) -> Option<u16> {
     Some(text.trim().parse::<SocketAddr>().ok()?.port())
 }
 
-async fn ask(data_dir: &Path, port: u16) -> Option<[u8; ANSWER.len()]> {
-    let path = data_dir.join(crate::console::tls::CERTIFICATE);
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(path).ok()?).ok()?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .ok()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+async fn ask(certificates: &Certificates, port: u16) -> Option<[u8; ANSWER.len()]> {
+    let shown = certificates.status(clock::now())?.shown;
+    let config = trust::pinned(shown.fingerprint.parse::<Pin>().ok()?);
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
     let name = ServerName::try_from("localhost").ok()?;
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;

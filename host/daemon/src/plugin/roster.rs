@@ -185,7 +185,9 @@ impl Roster {
         });
         for plugin in file {
             let id = plugin.id();
-            if self.provisioned.get(id) == named.get(id) && self.entries.contains_key(id) {
+            // Said before: what the console made of it since is the newer word,
+            // its removal too.
+            if self.provisioned.get(id) == named.get(id) {
                 continue;
             }
             // What it overlaps is older than this word.
@@ -344,9 +346,11 @@ mod tests {
         // Switched off in the console: the unchanged file has no word in it.
         let roster = roster.switched("a", false).expect("known").provision(&file, 2);
         assert!(!roster.get("a").expect("known").plugin.enabled);
-        // Removed in the console, and the file names it still: it is back.
+        // Removed there: no start brings it back, but another word of the file.
         let roster = roster.without("b").expect("known").provision(&file, 3);
-        assert_eq!(ids(&roster), ["a", "b"]);
+        assert_eq!(ids(&roster), ["a"]);
+        let other = [plugin("a", "ups.0"), plugin("b", "ups.2")];
+        assert_eq!(ids(&roster.clone().provision(&other, 3)), ["a", "b"]);
         let changed = [plugin("a", "ups.7")];
         let roster = roster.provision(&changed, 4);
         assert_eq!(ids(&roster), ["a"], "the file names b no more");

@@ -46,14 +46,24 @@ pub fn client_config(endpoint: &Endpoint) -> Result<ClientConfig, Fault> {
         }
         None => None,
     };
-    let verifier = Verifier { chain, pin: trust.pin_sha256, provider: Arc::clone(&provider) };
-    let config = ClientConfig::builder_with_provider(provider)
+    Ok(verified_by(Verifier { chain, pin: trust.pin_sha256, provider }))
+}
+
+/// How to connect to whoever has this very certificate, whatever its name and
+/// time.
+#[must_use]
+pub fn pinned(pin: Pin) -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    verified_by(Verifier { chain: None, pin: Some(pin), provider })
+}
+
+fn verified_by(verifier: Verifier) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::clone(&verifier.provider))
         .with_safe_default_protocol_versions()
         .expect("the provider speaks TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
+        .with_no_client_auth()
 }
 
 /// The name that the certificate of `endpoint` must be for.

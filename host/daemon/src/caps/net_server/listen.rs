@@ -5,14 +5,13 @@ use super::datagram;
 use super::gateway::{Asker, Gateway};
 use super::limits::{BIND_RETRY, BIND_RETRY_FIRST, HANDSHAKE_TIME, PAUSE, TOTAL_MAX};
 use super::stream::{self, Conversation};
+use crate::certificate::{Certificates, NotShown};
 use crate::console::throttle::Source;
-use crate::console::tls;
 use crate::grants::{Listen, Named, Transport};
 use crate::plugin::inbox::Inbox;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
@@ -34,8 +33,7 @@ pub struct Servers {
 #[derive(Debug)]
 struct Host {
     runtime: Handle,
-    /// Where the console keeps its certificate.
-    data_dir: PathBuf,
+    certificates: Arc<Certificates>,
 }
 
 impl Default for Servers {
@@ -83,18 +81,15 @@ pub type Notice = Arc<dyn Fn(&str, Option<&str>) + Send + Sync>;
 enum ListenError {
     #[error("the address is not free or not ours")]
     Bind(#[source] io::Error),
-    #[error("the console has no certificate yet")]
-    NoCertificate,
-    #[error("the console's certificate cannot be used")]
-    Certificate(#[source] tls::TlsError),
+    #[error("the console's certificate cannot be shown")]
+    Certificate(#[source] NotShown),
 }
 
 impl Servers {
-    /// Of a host that runs on `runtime` and keeps the console's certificate in
-    /// `data_dir`.
+    /// Of a host that runs on `runtime` and shows these certificates.
     #[must_use]
-    pub fn new(runtime: Handle, data_dir: PathBuf) -> Self {
-        Self { host: Some(Host { runtime, data_dir }), ..Self::default() }
+    pub fn new(runtime: Handle, certificates: Arc<Certificates>) -> Self {
+        Self { host: Some(Host { runtime, certificates }), ..Self::default() }
     }
 
     /// Listen for a plugin on everything that is granted to it, until the
@@ -123,7 +118,7 @@ impl Servers {
                 plugin: plugin.to_owned(),
                 name: name.as_str().into(),
                 listen: *listen,
-                data_dir: host.data_dir.clone(),
+                certificates: Arc::clone(&host.certificates),
                 reached: Arc::clone(&reached),
                 notice: Arc::clone(&notice),
             };
@@ -149,7 +144,7 @@ struct Listener {
     plugin: String,
     name: Arc<str>,
     listen: Listen,
-    data_dir: PathBuf,
+    certificates: Arc<Certificates>,
     reached: Arc<Reached>,
     notice: Notice,
 }
@@ -218,8 +213,8 @@ impl Listener {
             }
             Transport::Tcp => None,
             Transport::Tls => {
-                let config = tls::present(&self.data_dir).map_err(ListenError::Certificate)?;
-                Some(TlsAcceptor::from(config.ok_or(ListenError::NoCertificate)?))
+                let config = self.certificates.config(&[]).map_err(ListenError::Certificate)?;
+                Some(TlsAcceptor::from(config))
             }
         };
         let listener = TcpListener::bind(address).await.map_err(ListenError::Bind)?;
@@ -292,6 +287,7 @@ async fn carry(tcp: TcpStream, tls: Option<TlsAcceptor>, admitted: Admitted) {
 mod tests {
     use super::super::limits::{IDLE_TIME, PER_LISTENER_MAX};
     use super::*;
+    use std::path::PathBuf;
     use tokio::time::Instant;
 
     fn listener(name: &str, reached: &Arc<Reached>) -> Listener {
@@ -299,7 +295,7 @@ mod tests {
             plugin: "echo".into(),
             name: name.into(),
             listen: "tcp://127.0.0.1:502".parse().expect("an address"),
-            data_dir: PathBuf::new(),
+            certificates: Certificates::new(PathBuf::new()),
             reached: Arc::clone(reached),
             notice: Arc::new(|_, _| {}),
         }

@@ -9,8 +9,8 @@ use super::wit::Host as _;
 use super::{NetServer, Servers};
 use crate::caps::Services;
 use crate::caps::testing::Place;
+use crate::certificate::Certificates;
 use crate::config::PluginGrant;
-use crate::console::tls;
 use crate::plugin::Supervisor;
 use crate::plugin::fixture::{self, Fixture};
 use crate::plugin::supervisor::RosterStore;
@@ -58,6 +58,7 @@ struct Running {
     supervisor: Supervisor,
     services: Services,
     address: SocketAddr,
+    certificates: Arc<Certificates>,
     fixture: Fixture,
 }
 
@@ -88,11 +89,13 @@ async fn run(scheme: &str) -> Running {
     plugin.grant.listen.insert("peers".to_owned(), listen);
     let dir = fixture.dir.path();
     let config = fixture::config(dir, vec![plugin]);
-    let servers = Servers::new(tokio::runtime::Handle::current(), dir.into());
+    let certificates = Certificates::new(dir.into());
+    let servers = Servers::new(tokio::runtime::Handle::current(), certificates.clone());
     let services = Services { servers: Arc::new(servers), ..Services::default() };
     let store = Box::new(Forgetful);
     let supervisor = Supervisor::start(&config, services.clone(), Arc::new(|_| {}), store);
-    let running = Running { supervisor: supervisor.expect("starts"), services, address, fixture };
+    let supervisor = supervisor.expect("starts");
+    let running = Running { supervisor, services, address, certificates, fixture };
     running.wait("running", |state, _| state == PluginState::Running).await;
     running
 }
@@ -236,7 +239,7 @@ async fn within_tls_it_shows_the_certificate_of_the_console() {
     let running = run("tls").await;
     // There is no certificate before the console has made one.
     let dir = running.fixture.dir.path();
-    tls::identity(dir, "ups", crate::clock::unix_ms()).expect("an identity");
+    running.certificates.open("ups", crate::clock::unix_ms()).expect("an own certificate");
     let mut roots = rustls::RootCertStore::empty();
     let pem = dir.join("console-certificate.pem");
     let certificate: rustls::pki_types::CertificateDer<'_> =

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod automation;
 pub mod block;
+pub mod certificate;
 pub mod chart;
 pub mod discharge;
 pub mod discharges;

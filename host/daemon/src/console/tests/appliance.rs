@@ -245,7 +245,7 @@ async fn who_may_only_look_changes_nothing_of_the_appliance() {
     let (bench, _) = bench().await;
     let keeper = FakeKeeper::start(&bench, status("ready"));
     let eve = bench.guest(&["viewer"]);
-    for path in ["/firmware", "/licence", "/webhooks"] {
+    for path in ["/firmware", "/licence", "/webhooks", "/certificate"] {
         let page = bench.get(path, &eve).await;
         assert_eq!(page.status, 200, "{path}");
         assert!(page.body.contains(&format!("href=\"{path}\"")), "{path} is in the menu");
@@ -255,10 +255,48 @@ async fn who_may_only_look_changes_nothing_of_the_appliance() {
     for (path, body) in [
         ("/firmware/activate", "confirm=yes"),
         ("/licence/x/delete", ""),
+        ("/certificate/request", "names=rack-7.example.org"),
+        ("/certificate/remove", ""),
         ("/webhooks", "name=ops&act=test"),
         ("/webhooks/edit", "name=ops&url=https%3A%2F%2Fx%2F"),
     ] {
         assert_eq!(bench.form(path, &eve, body).await.status, StatusCode::FORBIDDEN, "{path}");
     }
     assert!(keeper.wanted().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_is_requested_and_installed_on_its_page() {
+    let (bench, cookie) = bench().await;
+    let page = bench.get("/certificate", &cookie).await;
+    assert!(page.body.contains("rack-7.example"), "the own one: {}", page.body);
+    assert!(!page.body.contains("action=\"/certificate/remove\""), "none is installed");
+    assert_eq!(page.headers[header::STRICT_TRANSPORT_SECURITY], "max-age=0");
+
+    let sent = "names=rack-7.example.org%0D%0A192.0.2.7&organisation=Harbour";
+    let made = bench.form("/certificate/request", &cookie, sent).await;
+    assert!(made.body.contains("BEGIN CERTIFICATE REQUEST"), "{}", made.body);
+    let wrong = bench.form("/certificate/request", &cookie, "names=r%C3%A4ck&organisation=H").await;
+    assert_eq!(wrong.status, StatusCode::CONFLICT);
+    assert!(wrong.body.contains("is no host name and no address"), "{}", wrong.body);
+    assert!(wrong.body.contains("value=\"H\""), "what was filled in stays");
+    let refused = send_file(&bench, "/certificate", &cookie, "certificate", b"nothing").await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.body.contains("BEGIN CERTIFICATE"), "{}", refused.body);
+
+    let pair = rcgen::generate_simple_self_signed(["rack-7.example.org".to_owned()]).expect("made");
+    let text = pair.cert.pem() + &pair.signing_key.serialize_pem();
+    let tried = send_file(&bench, "/certificate", &cookie, "certificate", text.as_bytes()).await;
+    assert_eq!(tried.headers[header::LOCATION], "/certificate?told=trial", "{}", tried.body);
+    let page = bench.get("/certificate?told=trial&lang=de", &cookie).await;
+    assert!(page.body.contains("Auf Probe, noch"), "{}", page.body);
+    let kept = bench.form("/certificate/confirm", &cookie, "").await;
+    assert_eq!(kept.headers[header::LOCATION], "/certificate?told=kept", "{}", kept.body);
+    let page = bench.get("/certificate?told=kept", &cookie).await;
+    assert!(page.body.contains("action=\"/certificate/remove\""), "{}", page.body);
+    assert_eq!(page.headers[header::STRICT_TRANSPORT_SECURITY], "max-age=31536000");
+    let removed = bench.form("/certificate/remove", &cookie, "").await;
+    assert_eq!(removed.headers[header::STRICT_TRANSPORT_SECURITY], "max-age=0");
+    assert_eq!(bench.form("/certificate/remove", &cookie, "").await.status, StatusCode::CONFLICT);
+    assert_eq!(bench.form("/certificate/jump", &cookie, "").await.status, 400);
 }

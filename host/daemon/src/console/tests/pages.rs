@@ -4,7 +4,7 @@
 use super::*;
 
 /// Everything that a page may be asked for by somebody who may only look.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/strings/1",
     "/blocks/1-1",
     "/discharges",
@@ -17,6 +17,7 @@ const PAGES: [&str; 12] = [
     "/webhooks",
     "/licence",
     "/firmware",
+    "/certificate",
 ];
 
 async fn bench() -> (Bench, String) {

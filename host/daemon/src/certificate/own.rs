@@ -3,6 +3,7 @@
 //! with less than a month left, or on a clock before the certificate's time,
 //! makes a new certificate for the same key.
 
+use super::about::About;
 use crate::clock;
 use crate::files::write_private;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
@@ -11,15 +12,15 @@ use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, RootCertStore, ServerConfig};
-use sha2::{Digest as _, Sha256};
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Name of the certificate's file in the data directory.
-pub const CERTIFICATE: &str = "console-certificate.pem";
+pub(super) const CERTIFICATE: &str = "console-certificate.pem";
 /// The same of its key.
 const KEY: &str = "console-key.pem";
 const VALID_DAYS: u64 = 398;
@@ -27,12 +28,12 @@ const VALID_DAYS: u64 = 398;
 const RENEW_DAYS: u64 = 30;
 const DAY_MS: u64 = 86_400_000;
 
-/// What the console shows to browsers.
-pub struct Identity {
-    /// For the listener.
-    pub config: Arc<ServerConfig>,
-    /// SHA-256 of the certificate, as browsers show it.
-    pub fingerprint: String,
+/// The appliance's own certificate.
+pub(super) struct Own {
+    /// With its key.
+    pub certified: CertifiedKey,
+    /// For people.
+    pub about: About,
     /// It was made anew now, in place of one whose time was over.
     pub renewed: bool,
 }
@@ -66,18 +67,20 @@ pub enum TlsError {
     /// Certificate and key do not belong together.
     #[error("{CERTIFICATE} and {KEY} do not fit; remove both to have new ones made")]
     Mismatch(#[source] rustls::Error),
+    /// The certificate says nothing that can be shown.
+    #[error("{} is no certificate; remove it to have a new one made", .0.display())]
+    Unreadable(PathBuf),
 }
 
 /// Load the certificate from `dir`, or make it. `unix_ms` is the present time.
 ///
 /// # Errors
 /// [`TlsError`].
-pub fn identity(dir: &Path, host_name: &str, unix_ms: u64) -> Result<Identity, TlsError> {
+pub(super) fn identity(dir: &Path, host_name: &str, unix_ms: u64) -> Result<Own, TlsError> {
     let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
     if !key.exists() {
-        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(TlsError::Make)?;
-        write(&key, &pair.serialize_pem())?;
-        make(&certificate, &pair, host_name, unix_ms)?;
+        write(&key, &new_key()?.serialize_pem())?;
+        make(&certificate, &pair(&key)?, host_name, unix_ms)?;
     }
     if !certificate.exists() {
         make(&certificate, &pair(&key)?, host_name, unix_ms)?;
@@ -89,40 +92,17 @@ pub fn identity(dir: &Path, host_name: &str, unix_ms: u64) -> Result<Identity, T
         make(&certificate, &pair(&key)?, host_name, unix_ms)?;
         own = load(&certificate)?;
     }
-    let fingerprint = fingerprint(&own);
+    let about = About::alone(&own).ok_or_else(|| TlsError::Unreadable(certificate))?;
     let key = PrivateKeyDer::from_pem_file(&key)
         .map_err(|source| TlsError::Damaged { path: key, source })?;
-    let mut config = server_config(own, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Identity { config: Arc::new(config), fingerprint, renewed })
+    let certified =
+        CertifiedKey::from_der(vec![own], key, &provider).map_err(TlsError::Mismatch)?;
+    Ok(Own { certified, about, renewed })
 }
 
-/// The certificate of the console for another listener of the appliance;
-/// `None` while there is none. It is only the console that makes it.
-///
-/// # Errors
-/// [`TlsError`].
-pub fn present(dir: &Path) -> Result<Option<Arc<ServerConfig>>, TlsError> {
-    let (certificate, key) = (dir.join(CERTIFICATE), dir.join(KEY));
-    if !certificate.exists() || !key.exists() {
-        return Ok(None);
-    }
-    let own = load(&certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&key)
-        .map_err(|source| TlsError::Damaged { path: key, source })?;
-    server_config(own, key).map(|config| Some(Arc::new(config)))
-}
-
-fn server_config(
-    own: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-) -> Result<ServerConfig, TlsError> {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Mismatch)?
-        .with_no_client_auth()
-        .with_single_cert(vec![own], key)
-        .map_err(TlsError::Mismatch)
+/// A key of the kind that small processors are quick with.
+pub(super) fn new_key() -> Result<KeyPair, TlsError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(TlsError::Make)
 }
 
 fn load(path: &Path) -> Result<CertificateDer<'static>, TlsError> {
@@ -136,7 +116,7 @@ fn pair(key: &Path) -> Result<KeyPair, TlsError> {
     KeyPair::from_pem(&text).map_err(TlsError::Make)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), TlsError> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), TlsError> {
     write_private(path, text).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
@@ -178,12 +158,7 @@ fn make(certificate: &Path, key: &KeyPair, host_name: &str, unix_ms: u64) -> Res
     write(certificate, &made.pem())
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let hash = Sha256::digest(certificate);
-    hash.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(":")
-}
-
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
@@ -195,7 +170,7 @@ mod tests {
 
     const NOW: u64 = 1_795_247_521_000;
 
-    fn of(dir: &Path, name: &str, unix_ms: u64) -> Identity {
+    fn of(dir: &Path, name: &str, unix_ms: u64) -> Own {
         identity(dir, name, unix_ms).expect("an identity")
     }
 
@@ -204,16 +179,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let first = of(dir.path(), "rack-7.example", NOW);
         let again = of(dir.path(), "other", NOW);
-        assert_eq!(first.fingerprint, again.fingerprint);
+        assert_eq!(first.about.fingerprint, again.about.fingerprint);
         assert_eq!((first.renewed, again.renewed), (false, false));
-        assert_eq!(first.fingerprint.len(), 32 * 3 - 1);
+        assert_eq!(first.about.fingerprint.len(), 32 * 3 - 1);
         for file in [KEY, CERTIFICATE] {
             let mode = std::fs::metadata(dir.path().join(file)).expect("a file").permissions();
             assert_eq!(mode.mode() & 0o777, 0o600, "{file}");
         }
         let other = tempfile::tempdir().expect("a directory");
         let other = of(other.path(), "bad name/", NOW);
-        assert_ne!(first.fingerprint, other.fingerprint);
+        assert_ne!(first.about.fingerprint, other.about.fingerprint);
     }
 
     #[test]
@@ -228,7 +203,7 @@ mod tests {
         }
         let back = of(dir.path(), "a", NOW + 300 * DAY_MS);
         assert!(back.renewed, "the clock was wrong before");
-        assert_ne!(back.fingerprint, first.fingerprint);
+        assert_ne!(back.about.fingerprint, first.about.fingerprint);
         assert_eq!(key(), first_key);
         assert!(!of(dir.path(), "a", NOW + 300 * DAY_MS).renewed, "once");
     }
