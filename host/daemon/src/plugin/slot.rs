@@ -170,7 +170,7 @@ impl Slot {
 
     /// It was not loaded, and trying again would not help.
     pub fn refuse(&self, refusal: &Refusal, events: &EventSink) {
-        refusal.signer.iter().for_each(|signer| self.board.signed(signer));
+        refusal.now.iter().for_each(|now| self.board.signed(&now.signer));
         if matches!(*refusal.reason, Reason::Unaccepted(_)) {
             self.board.await_consent();
         }
