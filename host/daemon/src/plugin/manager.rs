@@ -13,6 +13,7 @@
 use crate::caps::kv;
 use crate::config::PluginGrant;
 use crate::plugin::describe::{all_words, asked, dangers, mark, masked, unmask_settings, usable};
+use crate::plugin::heap;
 use crate::plugin::library::LibraryError;
 use crate::plugin::load::{self, Package, Reason, Refusal, Seen, SignerName, Unaccepted};
 use crate::plugin::loader::{ASKED_MAX, Job, Loader, Then};
@@ -574,6 +575,7 @@ impl Manager {
                 warn!(plugin = id, "what it had kept is not gone: {}", failure::chain(&e));
             }
         }
+        heap::give_back();
         Ok(())
     }
 

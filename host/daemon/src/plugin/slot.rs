@@ -154,7 +154,10 @@ impl Slot {
             .name(format!("plugin-{}", self.plugin.name))
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || {
-                if let Some(state) = run(&slot, &package, previous, &shared) {
+                let state = run(&slot, &package, previous, &shared);
+                // Its code goes before anybody hears that it has ended.
+                drop(package);
+                if let Some(state) = state {
                     // Nobody may want it any more.
                     let _ = handover.send(state);
                 }
