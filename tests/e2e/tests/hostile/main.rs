@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bounds the whole test; how fast things happen is not what it asks.
-const LIMIT: Duration = Duration::from_secs(100);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Polls of the neighbour while all of them do their worst: at its period of
 /// 2 s, half a minute of it.
 const POLLS: u64 = 12;
@@ -28,6 +28,10 @@ const CUT_CPU_MS: u64 = 400;
 /// Address space that a living instance has at the least: the reservation of its
 /// linear memory (`plugin::engine`), kB.
 const INSTANCE_KB: u64 = 16 << 10;
+/// Memory of its own that the daemon gives back at the least when all of them
+/// are removed, kB: about 3,900 as measured, and 900 when its allocator keeps what
+/// is free.
+const RETURNED_KB: u64 = 2_000;
 /// Handles, and writes at once, that a plugin may have.
 const HANDLES: f64 = 64.0;
 const WRITES: f64 = 100.0;
@@ -231,6 +235,8 @@ fn memory_returns(stack: &Stack, client: &mut Client) {
     println!("daemon's own {own:?} → {own_now:?} kB, mapped {mapped:?} → {mapped_now:?} kB");
     let returned = mapped.expect("it runs").saturating_sub(mapped_now.expect("it runs"));
     assert!(returned >= living * INSTANCE_KB, "{returned} kB returned of {living} plugins");
+    let returned = own.expect("it runs").saturating_sub(own_now.expect("it runs"));
+    assert!(returned >= RETURNED_KB, "only {returned} kB of its own memory returned");
 }
 
 /// What the appliance kept of a failure is enough for the vendor to see it
