@@ -161,10 +161,10 @@ pub enum Reason {
         /// Why it was taken back.
         reason: String,
     },
-    /// The administrator took the key back.
+    /// The administrator took the key back, or nobody knows what he decided.
     #[error(
-        "the administrator of this device withdrew the trust in this key: {reason}; trust it \
-        again under Keys, or remove the file"
+        "the trust in this key was withdrawn on this device: {reason}; trust it again under \
+        Keys, or remove the file"
     )]
     DistrustedKey {
         /// Why.

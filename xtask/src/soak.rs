@@ -1,6 +1,6 @@
 //! `cargo xtask soak`: the hour-long form of what `test` checks in minutes:
-//! the image for 32-bit ARM, random worlds, power cuts of the store, and the
-//! daemon killed under load.
+//! the image for 32-bit ARM, random worlds, power cuts of the store, damaged
+//! components by the thousand, and the daemon killed under load.
 //! Run by hand; the figures go into the release notes.
 
 use crate::bench::print_guard;
@@ -37,6 +37,9 @@ pub struct Arguments {
     /// Seed of the first of them.
     #[arg(long, default_value_t = 1)]
     cuts_seed: u64,
+    /// Damaged components of the real plugins on the running appliance; 0: none.
+    #[arg(long, default_value_t = 3_000)]
+    mutants: u64,
     /// Use the release programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
@@ -60,6 +63,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     }
     if arguments.cuts > 0 {
         step("power cuts of the store, release", || cut(arguments))?;
+    }
+    if arguments.mutants > 0 {
+        mutants(root, arguments.mutants)?;
     }
     if arguments.minutes == 0 {
         return Ok(());
@@ -109,6 +115,17 @@ fn arm(root: &Path) -> Result<(), AnyError> {
     build_programs()?;
     let bundles = plugins::build(root)?;
     step("images of other boards in emulation", || images(root, &bundles, LATER_IMAGES))
+}
+
+/// The end-to-end test of hostile plugins with other numbers.
+fn mutants(root: &Path, count: u64) -> Result<(), AnyError> {
+    build_programs()?;
+    plugins::build(root)?;
+    let test = ["test", "--package", "evenkeel-e2e", "--features", "evenkeel-e2e/appliance"];
+    step("damaged components on the running appliance", || {
+        let name = ["--test", "hostile", "mutants", "--", "--nocapture"];
+        exec(cargo(&test).args(name).env("EVENKEEL_MUTANTS", count.to_string()))
+    })
 }
 
 /// The store's own test with other numbers: what it does is told there.

@@ -364,6 +364,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The list of plugins, or what was decided about keys, cannot be read.
+    DecisionsLost {
+        /// Why, and what holds meanwhile.
+        reason: String,
+    },
     /// The store was damaged; it was moved aside and a new one begun.
     StoreDamaged {
         /// Where the damaged file is now.
@@ -714,6 +719,7 @@ impl Event {
             | Self::PluginRefused { .. }
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
+            | Self::DecisionsLost { .. }
             | Self::StoreDamaged { .. }
             | Self::StoreSalvaged { .. }
             | Self::StoreFailed { .. }
@@ -780,7 +786,8 @@ impl Event {
             | Self::PluginRolledBack { .. }
             | Self::PluginSaid { .. }
             | Self::EventsUntold { .. }
-            | Self::PluginRefused { .. } => Category::Plugin,
+            | Self::PluginRefused { .. }
+            | Self::DecisionsLost { .. } => Category::Plugin,
             Self::Login { .. }
             | Self::Logout { .. }
             | Self::LoginFailed { .. }
@@ -923,6 +930,9 @@ impl fmt::Display for Event {
             }
             Self::SettingsRefused { what, reason } => {
                 write!(f, "{what} refused, the last good copy is in force: {reason}")
+            }
+            Self::DecisionsLost { reason } => {
+                write!(f, "what was decided about plugins and keys cannot be read: {reason}")
             }
             Self::StoreDamaged { moved_to, reason } => {
                 write!(f, "store was damaged ({reason}); kept as {moved_to}, a new one begun")

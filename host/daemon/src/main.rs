@@ -27,8 +27,8 @@ use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{Compiler, child, helper};
 use evenkeeld::plugin::report::Reports;
-use evenkeeld::plugin::roster::{self, Roster};
-use evenkeeld::plugin::supervisor::{RosterIn, RosterStore as _};
+use evenkeeld::plugin::roster;
+use evenkeeld::plugin::supervisor::RosterIn;
 use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin::world::World;
 #[cfg(feature = "compiler")]
@@ -504,12 +504,11 @@ fn executor(base: &Base, plugins: Option<&Arc<Supervisor>>) -> Arc<Executor> {
 /// Whom the appliance trusts, as the roster says at the time.
 fn trust_now(config: &Config, store: &Arc<Store>) -> TrustNow {
     let places = Places::new(&config.trust_dir, &config.data_dir);
-    let roster = RosterIn(store.clone());
-    Box::new(move || {
-        let read = roster.load().ok().flatten();
-        let decisions = read.and_then(|text| Roster::decisions_of(&text).ok());
-        // What cannot be used is told where plugins are loaded.
-        trusted::load(&places, &decisions.unwrap_or_default()).0
+    let events = store.clone();
+    trusted::now(places, RosterIn(store.clone()), move |why| {
+        let reason = format!("{why}; licences count that a key of the platform signed");
+        tracing::error!("what was decided about keys cannot be read: {reason}");
+        events.record(Event::DecisionsLost { reason });
     })
 }
 

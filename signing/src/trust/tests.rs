@@ -263,7 +263,10 @@ fn taking_a_key_back_wins_whoever_added_it() {
     let id = world.platform.public().id();
     trust.revoke_key(id, "evenkeel-plugins", "we build our own").unwrap();
     let text = refusal(&trust, &plugin(&[&world.platform], |_| {}));
-    assert!(text.contains("withdrew the trust in this key: we build our own"), "{text}");
+    assert!(
+        text.contains("the trust in this key was withdrawn on this device: we build our own"),
+        "{text}"
+    );
     assert!(matches!(trust.revoke_key(id, "a", "b\nc"), Err(TrustError::Line)));
     assert!(trust.restore_key(&id) && !trust.restore_key(&id));
     trust.plugin(&plugin(&[&world.platform], |_| {})).unwrap();

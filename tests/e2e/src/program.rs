@@ -171,6 +171,13 @@ impl Program {
         self.status_kb("VmRSS:")
     }
 
+    /// Resident memory that is its own, kB, without what it reads of files, its
+    /// program above all; `None` when it has ended.
+    #[must_use]
+    pub fn own_kb(&self) -> Option<u64> {
+        self.status_kb("RssAnon:")
+    }
+
     /// Address space in use, kB; `None` when it has ended.
     #[must_use]
     pub fn mapped_kb(&self) -> Option<u64> {

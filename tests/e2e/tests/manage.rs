@@ -142,6 +142,10 @@ fn a_plugin_lives_by_the_command_line_alone() {
     assert_eq!(said, "megatec 0.1.0-first is running\n");
     let shown = bench.done(&["show", "megatec"]);
     assert!(shown.contains("no-ratings = true") && shown.contains(&digest), "{shown}");
+    let listed = bench.done(&["list"]);
+    let row = listed.lines().find(|line| line.starts_with("megatec")).expect("listed");
+    assert!(listed.contains("SIGNED BY") && row.contains("…"), "{listed}");
+    assert!(shown.contains("(fingerprint ") && shown.contains("of processor time"), "{shown}");
     // Named grants change; the rest stays, and nobody is asked again.
     bench.done(&["grant", "megatec", "--setting", "no-ratings="]);
     let plugin = &bench.json(&["show", "megatec"])["plugin"];

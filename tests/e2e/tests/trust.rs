@@ -5,7 +5,7 @@
 //! slow to compile. Everything over the HTTP API. Plugins are WebAssembly text
 //! (the daemon's own test fixture).
 
-use evenkeel_e2e::{Client, Options, Stack};
+use evenkeel_e2e::{Client, ClientError, Options, Stack};
 use evenkeel_signing::{
     Digest, Envelope, Floor, KeyringManifest, Kind, Permission, PluginManifest, RevokedBundle,
     RevokedKey, Role, SecretKey, seal_keyring, seal_plugin,
@@ -208,9 +208,11 @@ fn a_keyring_stops_what_it_takes_back_and_says_which_whose_and_why() {
     bench.accept(&ring);
     let status = bench.when(|s| s["state"] == "refused");
     let said = status["last_error"].as_str().expect("a reason");
-    // Nothing that it signed is read any more, not even a name: the list has it.
-    assert_eq!(status["name"], ID);
-    says(said, &["\"acme\"", &fingerprint, "it was stolen"]);
+    // Nothing that it signed is read any more, not even a name: the list has it,
+    // and what was verified last.
+    let named = format!("{ID:?}");
+    let words = [&named, "version 0.3.0", "\"acme\"", &fingerprint, "it was stolen"];
+    says(said, &words);
     let upload = bench.client.post_bytes("/api/v1/bundles", &bench.release(4, TELL));
     says(&upload.expect_err("refused").to_string(), &["acme", "it was stolen"]);
     let keys = bench.client.get("/api/v1/plugin-keys").expect("told");
@@ -219,10 +221,24 @@ fn a_keyring_stops_what_it_takes_back_and_says_which_whose_and_why() {
 
     // It holds after a restart, whatever lies in the data directory.
     bench.restart();
-    bench.when(|s| {
-        let said = s["last_error"].as_str().unwrap_or_default();
-        s["state"] == "refused" && said.contains("it was stolen")
-    });
+    let status = bench.when(|s| s["state"] == "refused");
+    says(status["last_error"].as_str().expect("a reason"), &words);
+    let again = bench.client.post(&format!("/api/v1/plugins/{ID}/restart"), &Value::Null);
+    let Err(ClientError::Status { body, .. }) = again else { panic!("it is not refused") };
+    let problem: Value = serde_json::from_str(&body).expect("a problem");
+    says(problem["detail"].as_str().expect("a reason"), &words);
+    // The console, the events and the log say no less.
+    let page = bench.client.get_text(&format!("/plugins/{ID}"), None).expect("a page");
+    let events = bench.client.get("/api/v1/events?limit=1000").expect("told");
+    let mut events = events.as_array().expect("a list").iter().rev();
+    let event = events.find(|event| event["data"]["kind"] == "plugin_refused").expect("told");
+    let log = bench.stack.daemon.log();
+    let line =
+        log.lines().rev().find(|line| line.contains("last verified as version")).expect("told");
+    let said = event["data"]["reason"].as_str().expect("a reason");
+    for text in [page.as_str(), line, said] {
+        says(text, &[ID, "0.3.0", "acme", &fingerprint, "it was stolen"]);
+    }
 }
 
 impl Bench {

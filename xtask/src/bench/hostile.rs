@@ -1,6 +1,6 @@
 //! What hostile plugins cost the others: jitter at the guard's priority, the
 //! guard's own counters, another plugin's polls and the console's answers,
-//! with eighteen hostile and sixteen greedy plugins, and without.
+//! with two dozen hostile and sixteen greedy plugins, and without.
 
 use super::plugins::said;
 use super::{Figures, at, programs};
@@ -66,7 +66,7 @@ fn watch(
         options.daemon_settings = said(write.arg(&folder).arg(key).arg(GREEDY))?;
         options.plugins = folder;
     }
-    let title = if hostile { "18 hostile and 16 greedy" } else { "without" };
+    let title = if hostile { "24 hostile and 16 greedy" } else { "without" };
     let mut stack = Stack::start(options)?;
     let mut client = stack.sign_in()?;
     let jitter = Jitter::start(root, seconds)?;

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod guest;
+#[allow(dead_code, reason = "the test of the running appliance uses the rest")]
+pub(crate) mod mutate;
 pub(crate) mod probe;
 pub(crate) use guest::*;
 

@@ -5,6 +5,7 @@
 //! to blame, and nothing about what the plugin will do. (facts/wasm-host.md
 //! §16.2.)
 
+use super::fixture::mutate::{Random, mutated};
 use super::fixture::{self, CLOCK, DRIVER_IMPORTS, Fixture, Guest, IDLE, LOG, POINTS};
 use super::instance::{Failure, Instance, Surroundings};
 use super::load::Package;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod memory;
+mod quotas;
 
 /// A started hostile plugin, or the way in which its start failed.
 struct Running {
@@ -200,8 +202,9 @@ fn giant_arguments_are_refused_before_they_are_copied() {
     let poll = "(call $log (i32.const 0) (i32.const 0) (i32.const 524288)) (i32.const 0)";
     let mut running =
         run(&Guest { poll, memory_pages: 9, ..IDLE }).unwrap_or_else(|e| panic!("{e}"));
+    // In bounds of its memory, all of it.
     let text = running.instance.wake().expect_err("refused").to_string();
-    assert!(text.starts_with("poll trapped: "), "{text}");
+    assert!(text.starts_with("poll trapped: more than 262144 bytes were to go"), "{text}");
     for poll in [
         // A list of two thousand million updates, and one that ends beyond memory.
         "(call $publish (i32.const 512) (i32.const 2000000000) (i32.const 1024)) (i32.const 0)",
@@ -430,41 +433,6 @@ fn packages_that_reach_beyond_themselves_are_refused() {
     assert!(text.contains("more than 8388608 bytes"), "{text}");
 }
 
-/// Random numbers that are the same every time (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end as u64) as usize
-    }
-}
-
-/// A good component with some bytes changed, swapped, cut out or doubled.
-fn mutated(good: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = good.to_vec();
-    for _ in 0..1 + random.below(4) {
-        let at = random.below(bytes.len());
-        match random.below(5) {
-            0 => bytes[at] ^= 1 << random.below(8),
-            1 => bytes[at] = random.below(256) as u8,
-            2 => bytes.truncate(at.max(1)),
-            3 => {
-                let end = (at + 1 + random.below(40)).min(bytes.len());
-                let piece = bytes[at..end].to_vec();
-                bytes.splice(at..at, piece);
-            }
-            _ => {
-                let end = (at + 1 + random.below(8)).min(bytes.len() - 1).max(at);
-                bytes.drain(at..end);
-            }
-        }
-    }
-    bytes
-}
-
 /// Some are still components; these have to keep within their limits. The
 /// compiler works in this process here, for speed; a few take the whole way.
 /// `EVENKEEL_MUTATIONS` asks for more.
@@ -475,7 +443,7 @@ fn malformed_components_by_the_thousand_end_as_refusals() {
     let compiling = engine::compiling(None).expect("an engine");
     let good =
         fixture::driver(&Guest { poll: fixture::PUBLISH, extra: "(table 1 funcref)", ..IDLE });
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new();
     let (mut refused, mut ran, mut panicked) = (0, 0, 0);
     let begun = clock::now();
     for n in 0..count {

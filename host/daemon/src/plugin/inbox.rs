@@ -196,6 +196,12 @@ impl Inbox {
         }
     }
 
+    /// Errands that wait now.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().errands.len()
+    }
+
     fn put(&self, errand: Errand) -> Result<(), Undone> {
         let mut waiting = self.lock();
         if !waiting.open || waiting.stopped {

@@ -482,7 +482,7 @@ mod tests {
         let poll = "(call $log (i32.const 0) (i32.const 0) (i32.const 524288)) (i32.const 0)";
         let mut running = running(&Guest { poll, memory_pages: 9, ..IDLE });
         let text = running.instance.wake().expect_err("traps").to_string();
-        assert!(text.starts_with("poll trapped: "), "{text}");
+        assert!(text.starts_with("poll trapped: more than 262144 bytes were to go"), "{text}");
     }
 
     #[test]

@@ -10,21 +10,26 @@ use crate::caps::kv::QUOTA_BYTES;
 use crate::caps::offer_for;
 use crate::config::PluginGrant;
 use crate::grants::{Grants, Named, Secret};
-use crate::plugin::compile::{CodeError, Compiler, Precompiled, Source};
-use crate::plugin::grant::{self, GrantError, Granted};
+use crate::plugin::compile::{Compiler, Precompiled, Source};
+use crate::plugin::grant::{self, Granted};
 use crate::plugin::instance::State;
 use crate::plugin::limits::MEMORY_BYTES_MAX;
+use crate::plugin::roster::Verified;
 use crate::plugin::world::{DRIVER_0_1, Exports, World};
 use evenkeel_signing::{
-    Digest, Kind, PluginBundle, PluginManifest, SettingError, SettingValue, Trust, check_settings,
+    Digest, Kind, PluginBundle, PluginManifest, SettingValue, Trust, check_settings,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
+
+mod refusal;
+
+pub use refusal::{Identity, Reason, Refusal, Signed, Unaccepted};
 
 /// Ending of plugin files.
 pub const FILE_EXTENSION: &str = "evkp";
@@ -57,6 +62,14 @@ pub struct Package {
     pub cost: Cost,
 }
 
+impl Package {
+    /// What its signature vouches for.
+    #[must_use]
+    pub fn verified(&self) -> Verified {
+        Verified::new(&self.manifest.version, &self.signer)
+    }
+}
+
 /// Time that the steps of [`load`] took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
@@ -66,144 +79,6 @@ pub struct Cost {
     pub compile: Duration,
     /// Comparing imports with grants, and linking.
     pub link: Duration,
-}
-
-/// A plugin file that is not run, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("plugin {} is refused{}", file.display(), signed_by(signer.as_ref()))]
-pub struct Refusal {
-    /// The file.
-    pub file: PathBuf,
-    /// The key that signed it, once that is known.
-    pub signer: Option<SignerName>,
-    /// Why.
-    #[source]
-    pub reason: Box<Reason>,
-}
-
-/// Why a plugin is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Reason {
-    /// Nothing there.
-    #[error(
-        "no such file, and none with a version in its name, is in {}; install it, or remove \
-        its [[plugin]] entry", dir.display()
-    )]
-    Missing {
-        /// Where plugins lie.
-        dir: PathBuf,
-    },
-    /// Two versions.
-    #[error("several files are there for it, {files}; leave the one to be run")]
-    Ambiguous {
-        /// Their names.
-        files: String,
-    },
-    /// The file cannot be read.
-    #[error("the file cannot be read; check that it exists and its permissions")]
-    Read {
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Too long to be looked at.
-    #[error("the file has more than {max} bytes", max = Kind::Plugin.len_max())]
-    Oversized,
-    /// Not signed by a trusted key, changed, or taken back.
-    #[error("it cannot be trusted")]
-    Untrusted {
-        /// What exactly.
-        #[source]
-        source: evenkeel_signing::Refusal,
-    },
-    /// A file under another's name.
-    #[error("the file holds the plugin {found:?}, not {wanted:?}; rename it or correct the grant")]
-    Name {
-        /// Name in the configuration.
-        wanted: String,
-        /// Name in the manifest.
-        found: String,
-    },
-    /// An administrator has not accepted what it asks for.
-    #[error(transparent)]
-    Unaccepted(Unaccepted),
-    /// Another kind of plugin, or another version.
-    #[error(
-        "it is made for {found}, and this version runs {}; install one made for one of these",
-        World::known()
-    )]
-    World {
-        /// World in the manifest.
-        found: String,
-    },
-    /// What was entered does not fit its schema.
-    #[error("its settings do not fit")]
-    Settings {
-        /// Which, and what is right.
-        #[source]
-        source: SettingError,
-    },
-    /// Secrets that were sealed under another key.
-    #[error(
-        "what was entered for it cannot be read ({lines}): the device's secret is missing or \
-        another one; enter it again"
-    )]
-    Locked {
-        /// The lines, as in `settings.key`.
-        lines: String,
-    },
-    /// Asked and granted do not meet.
-    #[error("its manifest and the configuration do not fit")]
-    Grant {
-        /// What is missing.
-        #[source]
-        source: GrantError,
-    },
-    /// No machine code for it.
-    #[error(transparent)]
-    Code(CodeError),
-    /// More than the manifest says.
-    #[error("it imports {import}, which its manifest does not declare; ask the vendor why")]
-    Undeclared {
-        /// The import.
-        import: String,
-    },
-    /// Something that no plugin can have.
-    #[error(
-        "it imports {import} from outside `evenkeel:`; plugins have no WASI and no other host: \
-        build it for wasm32-unknown-unknown"
-    )]
-    Foreign {
-        /// The import.
-        import: String,
-    },
-    /// Does not fit into its own limit.
-    #[error("it needs {needed} bytes of memory to start and may have {allowed}")]
-    Memory {
-        /// Bytes that its memory has from the beginning.
-        needed: u64,
-        /// Its limit in bytes.
-        allowed: u64,
-    },
-    /// Other functions than the world says.
-    #[error("it does not fit its world {world}: {detail}")]
-    Shape {
-        /// World in the manifest.
-        world: String,
-        /// Which function or type.
-        detail: String,
-    },
-}
-
-/// What a person must read and accept first.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its permissions need your consent: {}", .added.join("; "))]
-pub struct Unaccepted {
-    /// The mark by which they accept it.
-    pub mark: String,
-    /// What is new, in plain words.
-    pub added: Vec<String>,
 }
 
 /// Read, verify, compile and link the plugin in `file` as far as `grant` goes.
@@ -272,22 +147,18 @@ fn load_for(
     file: &Path,
     given: impl FnOnce(&PluginManifest, &SignerName) -> Result<(Granted, Entered), Reason>,
 ) -> Result<Package, Refusal> {
-    let mut signer = None;
-    let refused = |signer: &Option<SignerName>, reason| Refusal {
-        file: file.to_owned(),
-        signer: signer.clone(),
-        reason: Box::new(reason),
-    };
+    let refused = |reason| Refusal::of_file(file, reason);
     let mut cost = Cost::default();
     let begun = Instant::now();
-    let raw = read(file).map_err(|reason| refused(&signer, reason))?;
-    let bundle = verify(&raw, trust).map_err(|reason| refused(&signer, reason))?;
+    let raw = read(file).map_err(refused)?;
+    let bundle = verify(&raw, trust).map_err(refused)?;
     cost.verify = begun.elapsed();
     let first = SignerName::first(&bundle);
-    signer = Some(first.clone());
+    let signed = Signed { version: bundle.manifest().version.clone(), signer: first.clone() };
     let given = |manifest: &PluginManifest| given(manifest, &first);
     let Prepared { granted, entered, world, pre, exports, code } =
-        prepare(compiler, &bundle, given, &mut cost).map_err(|reason| refused(&signer, reason))?;
+        prepare(compiler, &bundle, given, &mut cost)
+            .map_err(|reason| Refusal { now: Some(Box::new(signed)), ..refused(reason) })?;
     let (file, hash, manifest) = (file.to_owned(), Digest::of(&raw), bundle.manifest().clone());
     let Entered { config, told, .. } = entered;
     let package = Package {
@@ -319,6 +190,15 @@ pub struct SignerName {
 }
 
 impl SignerName {
+    /// Name and beginning of the fingerprint: enough to know which of one's keys
+    /// it is, and not to compare strangers.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let name = self.name.split(" (fingerprint ").next().unwrap_or_default();
+        let digits: Vec<&str> = (0..4).filter_map(|i| self.id.get(4 * i..4 * i + 4)).collect();
+        format!("{name} (fingerprint {} …)", digits.join(" "))
+    }
+
     /// The first of the trusted keys, of which there is one at least.
     fn first(bundle: &PluginBundle<'_>) -> Self {
         let signer = bundle.signers().first();
@@ -345,9 +225,7 @@ pub struct Seen {
 /// [`Refusal`].
 pub fn inspect(file: &Path, trust: &Trust) -> Result<Seen, Refusal> {
     let seen = read(file).and_then(|raw| inspect_raw(&raw, trust));
-    let refused =
-        |reason| Refusal { file: file.to_owned(), signer: None, reason: Box::new(reason) };
-    seen.map_err(refused)
+    seen.map_err(|reason| Refusal::of_file(file, reason))
 }
 
 /// The same for bytes.
@@ -370,7 +248,7 @@ pub fn inspect_raw(raw: &[u8], trust: &Trust) -> Result<Seen, Reason> {
 /// is not for a file name to decide.
 pub fn find(dir: &Path, name: &str) -> Result<PathBuf, Refusal> {
     let plain = dir.join(format!("{name}.{FILE_EXTENSION}"));
-    let refused = |reason| Refusal { file: plain.clone(), signer: None, reason: Box::new(reason) };
+    let refused = |reason| Refusal::of_file(&plain, reason);
     let entries = std::fs::read_dir(dir).map_err(|source| refused(Reason::Read { source }))?;
     let mut found: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -392,22 +270,6 @@ fn is_file_of(file: &str, name: &str) -> bool {
     let version = rest.strip_prefix('-').and_then(|version| version.split_once('.'));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     rest.is_empty() || version.is_some_and(|(major, _)| is_number(major))
-}
-
-impl Refusal {
-    /// In the words of the console, for a plugin of which no configuration
-    /// file speaks.
-    #[must_use]
-    pub fn in_console(mut self) -> Self {
-        if let Reason::Grant { source } = &mut *self.reason {
-            source.in_console();
-        }
-        self
-    }
-}
-
-fn signed_by(signer: Option<&SignerName>) -> String {
-    signer.map_or_else(String::new, |signer| format!(" (signed by {})", signer.name))
 }
 
 /// The whole file, never more than a plugin may have.

@@ -103,12 +103,15 @@ impl Loader {
     }
 
     fn package(&self, job: &Job) -> Result<Package, Refusal> {
+        self.found(job).map_err(|refusal| refusal.of(&job.entry))
+    }
+
+    fn found(&self, job: &Job) -> Result<Package, Refusal> {
         let Job { entry, before, trust, provisioned, .. } = job;
         let file = self.library.find(entry)?;
         let locked = vault::locked(&entry.plugin);
         if !locked.is_empty() {
-            let reason = Box::new(Reason::Locked { lines: locked.join(", ") });
-            return Err(Refusal { file, signer: None, reason });
+            return Err(Refusal::of_file(&file, Reason::Locked { lines: locked.join(", ") }));
         }
         let before = before.as_deref();
         let package =

@@ -13,23 +13,24 @@
 use crate::caps::kv;
 use crate::config::PluginGrant;
 use crate::plugin::describe::{all_words, asked, dangers, mark, masked, unmask_settings, usable};
+use crate::plugin::heap;
 use crate::plugin::library::LibraryError;
 use crate::plugin::load::{self, Package, Reason, Refusal, Seen, SignerName, Unaccepted};
 use crate::plugin::loader::{ASKED_MAX, Job, Loader, Then};
 use crate::plugin::permission::{self, Digest};
 use crate::plugin::reason;
 use crate::plugin::report::Report;
-use crate::plugin::roster::{Entry, Roster, RosterError, Source, Withdrawn};
+use crate::plugin::roster::{Entry, Roster, RosterError, Source, Verified};
 use crate::plugin::slot::{Handover, Shared, Slot};
 use crate::plugin::supervisor::{GRACE, KILL_GRACE, Order, RosterStore, Slots};
-use crate::plugin::trusted::{self, Places, Problem};
+use crate::plugin::trusted::{self, Places};
 use crate::plugin::vault::{Place, Vault};
-use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Wanted};
+use crate::plugin_admin::{AdminError, BundleInfo, PluginDetail, Wanted};
 use crate::plugin_status::PluginState;
 use crate::{clock, failure};
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
-use evenkeel_signing::{KeyRefusal, PluginManifest, PublicKey, Trust};
+use evenkeel_signing::{PluginManifest, Trust};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tracing::{error, warn};
+
+mod trust;
 
 /// Plugins come after the rest of the daemon, and far after the guard. The same
 /// for loading and running: a thread inherits it, and nobody but root may go
@@ -70,6 +73,9 @@ pub(super) struct Manager {
     pub(super) store: Box<dyn RosterStore>,
     pub(super) vault: Vault,
     pub(super) roster: Roster,
+    /// What was kept of the roster cannot be read, and stays as it is until a
+    /// person decides something.
+    pub(super) lost: bool,
     pub(super) slots: Slots,
     /// What those that run will hand over.
     pub(super) running: BTreeMap<String, Handover>,
@@ -90,16 +96,14 @@ impl Manager {
     /// Read the roster, apply the configuration file to it, and show what is
     /// in it. Returns whether it is to be kept.
     pub(super) fn prepare(&mut self, provisioned: &[PluginGrant]) -> bool {
-        let kept = self.store.load().and_then(|text| match text {
+        let text = self.store.load();
+        let kept = text.clone().and_then(|text| match text {
             Some(text) => self.opened(&text).map_err(|e| format!("it makes no sense: {e}")),
             None => Ok((Roster::default(), false)),
         });
         let known = kept.is_ok();
         let (kept, was_plain) = kept.unwrap_or_else(|why| {
-            error!(
-                "the list of plugins cannot be read, only those of the configuration run: {why}"
-            );
-            (Roster::default(), false)
+            (self.without_a_list(text.ok().flatten().as_deref(), &why), false)
         });
         self.roster = kept.clone().provision(provisioned, clock::unix_ms());
         let ids: Vec<String> = self.roster.entries().map(|(id, _)| id.to_owned()).collect();
@@ -112,6 +116,25 @@ impl Manager {
         });
         // What could not be read is not overwritten.
         known && (was_plain || self.roster != kept)
+    }
+
+    /// What goes on when the roster cannot be read. What was decided about keys
+    /// holds if that part can be; if not, nobody's word counts but the
+    /// platform's.
+    fn without_a_list(&mut self, text: Option<&str>, why: &str) -> Roster {
+        self.lost = true;
+        let decided = text.and_then(|text| Roster::decisions_of(text).ok());
+        let keys = match decided {
+            Some(_) => "what was decided about keys holds",
+            None => "no key counts but the platform's",
+        };
+        let reason =
+            format!("{why}; only the plugins of the configuration run, and {keys}, see Keys");
+        error!("the list of plugins cannot be read: {reason}");
+        (self.shared.events)(Event::DecisionsLost { reason });
+        let mut roster = Roster::default();
+        roster.decisions = decided.unwrap_or_else(|| trusted::closed(&self.places, &[]));
+        roster
     }
 
     /// The roster in a document that was kept, and whether its secrets stood
@@ -195,7 +218,7 @@ impl Manager {
         self.loading.remove(id);
         match loaded {
             Ok(package) => {
-                self.accept_first(id, &package.manifest);
+                self.note(id, &package);
                 self.run_in(&slot, package, None);
             }
             Err(refusal) => slot.refuse(&refusal, &self.shared.events),
@@ -245,14 +268,16 @@ impl Manager {
         self.running.insert(slot.who.name.clone(), handover);
     }
 
-    /// An entry of the configuration file accepts what it finds the first time.
-    fn accept_first(&mut self, id: &str, manifest: &PluginManifest) {
-        if self.roster.get(id).is_ok_and(|entry| entry.consent.is_none()) {
-            let next = self.roster.consented(id, &Digest::of(manifest));
-            if let Err(e) = self.save(&next) {
-                warn!("consent to plugin {id:?} is not kept: {e}");
-            }
-            self.roster = next;
+    /// Keep what is known of a plugin since it was verified. An entry of the
+    /// configuration file accepts what it finds the first time.
+    fn note(&mut self, id: &str, package: &Package) {
+        let Ok(entry) = self.roster.get(id) else { return };
+        let mut next = self.roster.verified(id, package.verified());
+        if entry.consent.is_none() {
+            next = next.consented(id, &Digest::of(&package.manifest));
+        }
+        if next != self.roster {
+            self.keep_by_itself(next, "what a plugin was found to be");
         }
     }
 
@@ -344,6 +369,10 @@ impl Manager {
         package: Option<Package>,
     ) -> Result<(), AdminError> {
         let id = entry.plugin.id();
+        let next = match &package {
+            Some(package) => next.verified(id, package.verified()),
+            None => next,
+        };
         if next != self.roster {
             self.save(&next)?;
         }
@@ -404,171 +433,36 @@ impl Manager {
         }
     }
 
-    /// Keys that count first, then those that do not.
-    pub(super) fn keys(&self) -> Vec<KeyInfo> {
-        let (trust, _) = self.trust();
-        let trusted = trust.trusted().signers().map(|signer| KeyInfo {
-            id: signer.id().to_string(),
-            name: signer.name().to_owned(),
-            fingerprint: signer.fingerprint(),
-            origin: signer.origin().to_string(),
-            refused: None,
-        });
-        let refused = trust.refused().iter().map(|row| KeyInfo {
-            id: row.key.id.to_string(),
-            name: row.key.name.clone(),
-            fingerprint: row.key.id.fingerprint(),
-            origin: String::new(),
-            refused: Some(match &row.why {
-                KeyRefusal::Revoked { reason } => format!("revoked by the platform: {reason}"),
-                KeyRefusal::Withdrawn { reason } => format!("withdrawn here: {reason}"),
-                KeyRefusal::Development => "a development key, in production".to_owned(),
-            }),
-        });
-        trusted.chain(refused).collect()
-    }
-
-    pub(super) fn add_key(&mut self, text: &str, fingerprint: &str) -> Result<KeyInfo, AdminError> {
-        let refused = |e: &dyn std::error::Error| AdminError::Refused(reason(e));
-        let key = PublicKey::parse(text).map_err(|e| refused(&e))?;
-        let typed = |text: &str| text.split_whitespace().collect::<String>().to_ascii_lowercase();
-        if typed(fingerprint) != typed(&key.fingerprint()) {
-            let found = key.fingerprint();
-            return Err(AdminError::Refused(format!(
-                "the fingerprint of this key is {found}, not the one that you gave; do not trust \
-                it unless the vendor says so"
-            )));
-        }
-        let (mut trust, _) = self.trust();
-        let id = key.id().to_string();
-        let line = key.to_text();
-        trust.add_vendor_key(key).map_err(|e| refused(&e))?;
-        let mut next = self.roster.clone();
-        next.decisions.vendor_keys.push(line);
-        self.keep(next)?;
-        let added = self.keys().into_iter().find(|key| key.id == id);
-        added.ok_or_else(|| AdminError::Conflict("the key is not in force".to_owned()))
-    }
-
-    pub(super) fn withdraw_key(&mut self, id: &str, why: &str) -> Result<(), AdminError> {
-        let unknown = || AdminError::Unknown(format!("there is no key {id:?}"));
-        let key = self.keys().into_iter().find(|key| key.id == id).ok_or_else(unknown)?;
-        let id = trusted::key_id(id).ok_or_else(unknown)?;
-        let (mut trust, _) = self.trust();
-        trust.revoke_key(id, &key.name, why).map_err(|e| AdminError::Refused(reason(&e)))?;
-        let mut next = self.roster.clone();
-        let row = Withdrawn { id: id.0, name: key.name, reason: why.to_owned() };
-        next.decisions.withdrawn.retain(|row| row.id != id.0);
-        next.decisions.withdrawn.push(row);
-        self.keep(next)?;
-        self.judge_again();
-        Ok(())
-    }
-
-    pub(super) fn restore_key(&mut self, id: &str) -> Result<(), AdminError> {
-        let known = trusted::key_id(id);
-        let mut next = self.roster.clone();
-        next.decisions.withdrawn.retain(|row| Some(row.id) != known.map(|id| id.0));
-        if next == self.roster {
-            return Err(AdminError::Unknown(format!("no trust was withdrawn from {id:?}")));
-        }
-        self.keep(next)?;
-        Ok(())
-    }
-
-    pub(super) fn put_keyring(&mut self, raw: &[u8]) -> Result<(), AdminError> {
-        let (mut trust, _) = self.trust();
-        let accepted = trusted::accept(&self.places, &mut trust, raw);
-        let sequence = accepted.map_err(|e| AdminError::Refused(reason(&e)))?;
-        let mut next = self.roster.clone();
-        next.decisions.keyring_sequence = sequence;
-        self.keep(next)?;
-        self.judge_again();
-        Ok(())
-    }
-
-    /// Whom we trust has changed: what would be refused now runs no more.
-    fn judge_again(&mut self) {
-        let (trust, _) = self.trust();
-        let entries: Vec<_> = self
-            .roster
-            .entries()
-            .filter(|(id, entry)| entry.plugin.enabled && self.running.contains_key(*id))
-            .map(|(id, entry)| (id.to_owned(), entry.clone()))
-            .collect();
-        for (id, entry) in entries {
-            let seen =
-                self.loader.library.find(&entry).and_then(|file| load::inspect(&file, &trust));
-            let Err(refusal) = seen else { continue };
-            if let Err(e) = self.end(&id) {
-                error!(plugin = id, "it is not trusted any more and does not end: {e}");
-            }
-            if let Some(slot) = self.slots.get(&id) {
-                slot.refuse(&refusal, &self.shared.events);
-                self.retract(&entry.plugin.points);
-            }
-        }
-    }
-
-    /// A version that has stood the test is not gone back behind.
-    fn prove(&mut self) {
-        let now = clock::now();
-        for slot in self.slots.all() {
-            let stood = slot.board.running_for(now).is_some_and(|time| time >= self.probation);
-            let Some(facts) = slot.facts().filter(|_| stood) else { continue };
-            let (name, signer) = (&facts.manifest.name, &facts.signer.id);
-            let version = facts.manifest.security_version;
-            if self.roster.decisions.proven.of(name, signer) >= Some(version) {
-                continue;
-            }
-            let mut next = self.roster.clone();
-            next.decisions.proven.raise(name, signer, version);
-            if let Err(e) = self.keep(next) {
-                warn!(plugin = slot.who.name, "its security version is not kept: {e}");
-            }
-        }
-    }
-
-    /// Floors of former times become those of who signed what is installed.
-    fn bind_floors(&mut self, trust: &Trust) {
-        let mut next = self.roster.clone();
-        for (plugin, _) in self.roster.decisions.proven.unbound() {
-            let entries = self.roster.entries().filter(|(_, entry)| entry.plugin.name == plugin);
-            let seen: Result<Vec<Seen>, Refusal> = entries
-                .map(|(_, entry)| load::inspect(&self.loader.library.find(entry)?, trust))
-                .collect();
-            // One that cannot be read now may be later.
-            let Ok(seen) = seen else { continue };
-            for Seen { manifest, signer } in seen {
-                next.decisions.proven.bind(plugin, &signer.id, manifest.security_version);
-            }
-            next.decisions.proven.drop_unbound(plugin);
-        }
-        if next != self.roster
-            && let Err(e) = self.keep(next)
-        {
-            warn!("the security versions of plugins are not kept: {e}");
+    /// [`Self::keep`] for what nobody decided. A list that cannot be read is not
+    /// overwritten for it: then it holds until the restart.
+    fn keep_by_itself(&mut self, next: Roster, what: &str) {
+        if self.lost {
+            self.adopt_decisions(next);
+        } else if let Err(e) = self.keep(next) {
+            warn!("{what} is not kept: {e}");
         }
     }
 
     /// Keep `next`, and let it be the roster.
     fn keep(&mut self, next: Roster) -> Result<(), AdminError> {
         self.save(&next)?;
+        self.adopt_decisions(next);
+        Ok(())
+    }
+
+    fn adopt_decisions(&mut self, next: Roster) {
         if next.decisions != self.roster.decisions {
             self.trusted += 1;
         }
         self.roster = next;
-        Ok(())
-    }
-
-    fn trust(&self) -> (Trust, Vec<Problem>) {
-        trusted::load(&self.places, &self.roster.decisions)
     }
 
     fn save(&mut self, roster: &Roster) -> Result<(), AdminError> {
         let failed = |why| AdminError::Store(format!("the list of plugins is not kept: {why}"));
         let sealed = self.vault.seal(&roster.to_text()).map_err(|e| failed(failure::chain(&e)))?;
-        self.store.save(&sealed).map_err(failed)
+        self.store.save(&sealed).map_err(failed)?;
+        self.lost = false;
+        Ok(())
     }
 
     /// A plugin stays off. When its version is new, the one before comes back.
@@ -637,25 +531,31 @@ impl Manager {
                 return Err(AdminError::Unknown(format!("there is no uploaded bundle {digest}")));
             }
         };
-        let since_unix_ms = match self.roster.get(&id) {
-            Ok(before) if before.source == source => before.since_unix_ms,
-            _ => clock::unix_ms(),
+        let (since_unix_ms, verified) = match self.roster.get(&id) {
+            Ok(before) if before.source == source => {
+                (before.since_unix_ms, before.verified.clone())
+            }
+            _ => (clock::unix_ms(), None),
         };
         // Whoever names no mark has seen nothing; an empty one fits nothing.
         let consent = Some(Digest::from(consent.unwrap_or_default()));
-        let entry = Entry { plugin, source, consent, since_unix_ms, previous: None };
+        let previous = None;
+        let mut entry = Entry { plugin, source, consent, since_unix_ms, verified, previous };
         // Consent is asked for a plugin that is to be off as well.
         if !entry.plugin.enabled {
             let seen = self.look(&entry).map_err(admin_error)?;
             let before = self.slots.get(&id);
             accepted(&entry, before.as_deref(), &seen.manifest, &seen.signer)?;
+            entry.verified = Some(Verified::new(&seen.manifest.version, &seen.signer));
         }
         Ok(entry)
     }
 
     /// What the bundle of an entry says about itself.
     fn look(&self, entry: &Entry) -> Result<Seen, Refusal> {
-        load::inspect(&self.loader.library.find(entry)?, &self.trust().0)
+        let file = self.loader.library.find(entry);
+        let seen = file.and_then(|file| load::inspect(&file, &self.trust().0));
+        seen.map_err(|refusal| refusal.of(entry))
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Result<(), AdminError> {
@@ -675,6 +575,7 @@ impl Manager {
                 warn!(plugin = id, "what it had kept is not gone: {}", failure::chain(&e));
             }
         }
+        heap::give_back();
         Ok(())
     }
 

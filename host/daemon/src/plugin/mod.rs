@@ -37,6 +37,7 @@ pub mod device_key;
 pub mod engine;
 pub mod floors;
 pub mod grant;
+mod heap;
 pub mod inbox;
 pub mod instance;
 pub mod library;

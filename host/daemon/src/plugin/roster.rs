@@ -11,18 +11,28 @@
 
 use crate::config::{PluginGrant, conflict};
 use crate::plugin::floors::Floors;
+use crate::plugin::load::SignerName;
 use crate::plugin::permission::Digest;
 use crate::plugin::vault;
 use evenkeel_core::settings::forms::{Chain, Kind, Step};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use toml::{Table, Value};
 
-/// The document in the store. In its first form secrets stood in plain.
+/// The document in the store. In its first form secrets stood in plain; the
+/// third says what signatures vouched for.
+///
+/// Every older program refuses a list with a name that it does not know, so
+/// whatever is added to what is kept here is a form of its own, with a step
+/// back that takes it away (`tests::every_form_has_the_names_that_it_had`).
 pub const DOCUMENT: Kind = Kind {
     name: "plugins",
     chain: Chain {
-        steps: &[Step { forward: vault::forward, back: vault::back }],
+        steps: &[
+            Step { forward: vault::forward, back: vault::back },
+            Step { forward: |_| {}, back: without_verified },
+        ],
         names: &["entries", "provisioned", "decisions", vault::SEALED],
     },
 };
@@ -86,8 +96,22 @@ pub struct Entry {
     pub consent: Option<Digest>,
     /// When this version was put in place, ms since 1970.
     pub since_unix_ms: u64,
+    /// What its signature last vouched for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
     /// What was in place before, to go back to.
     pub previous: Option<Box<Self>>,
+}
+
+/// What a signature vouched for when it was last seen to hold: names for a
+/// plugin in which nothing may be read any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verified {
+    /// Version in the manifest.
+    pub version: String,
+    /// Name and beginning of the fingerprint of the key.
+    pub signer: String,
 }
 
 /// Where a plugin's code comes from.
@@ -143,10 +167,20 @@ impl Roster {
     pub fn decisions_of(kept: &str) -> Result<Decisions, toml::de::Error> {
         #[derive(Deserialize)]
         struct Part {
-            #[serde(default)]
-            decisions: Decisions,
+            decisions: Option<Decisions>,
         }
-        toml::from_str(kept).map(|part: Part| part.decisions)
+        /// What is in every list, also in one of before there were decisions.
+        #[derive(Deserialize)]
+        struct List {
+            #[serde(rename = "entries")]
+            _entries: Table,
+            #[serde(rename = "provisioned")]
+            _provisioned: Table,
+        }
+        match toml::from_str::<Part>(kept)?.decisions {
+            Some(decisions) => Ok(decisions),
+            None => toml::from_str(kept).map(|_: List| Decisions::default()),
+        }
     }
 
     /// The document.
@@ -198,6 +232,7 @@ impl Roster {
                 source: Source::Shipped,
                 consent: None,
                 since_unix_ms: now_unix_ms,
+                verified: None,
                 previous: None,
             };
             self.entries.insert(id.to_owned(), entry);
@@ -292,6 +327,16 @@ impl Roster {
         next
     }
 
+    /// With what the signature of `id` vouches for.
+    #[must_use]
+    pub fn verified(&self, id: &str, verified: Verified) -> Self {
+        let mut next = self.clone();
+        if let Some(entry) = next.entries.get_mut(id) {
+            entry.verified = Some(verified);
+        }
+        next
+    }
+
     /// Whether an uploaded bundle is in use, or could be gone back to.
     #[must_use]
     pub fn needs(&self, bundle: &str) -> bool {
@@ -311,125 +356,32 @@ impl Entry {
     }
 }
 
+impl Verified {
+    /// Of this version, by this key.
+    #[must_use]
+    pub fn new(version: &str, signer: &SignerName) -> Self {
+        Self { version: version.to_owned(), signer: signer.short() }
+    }
+}
+
+/// A step back: an older program has no place for it.
+fn without_verified(document: &mut Table) -> Vec<String> {
+    let mut lost = Vec::new();
+    let entries = document.get_mut("entries").and_then(Value::as_table_mut);
+    for (id, entry) in entries.into_iter().flatten() {
+        for path in [&[][..], &["previous"]] {
+            let place = path.iter().try_fold(&mut *entry, |at, name| at.get_mut(*name));
+            let gone = place.and_then(Value::as_table_mut).and_then(|t| t.remove("verified"));
+            lost.extend(gone.map(|_| format!("entries.{id}.verified")));
+        }
+    }
+    lost
+}
+
 fn hash(plugin: &PluginGrant) -> String {
     let text = serde_json::to_vec(plugin).expect("text keys and plain values");
     Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plugin(id: &str, points: &str) -> PluginGrant {
-        let text = format!("name = \"megatec\"\nid = \"{id}\"\npoints = \"{points}\"");
-        toml::from_str(&text).expect("good")
-    }
-
-    fn entry(id: &str, points: &str, source: Source) -> Entry {
-        let plugin = plugin(id, points);
-        Entry { plugin, source, consent: None, since_unix_ms: 1_000, previous: None }
-    }
-
-    fn uploaded(digest: &str) -> Source {
-        Source::Uploaded(digest.into())
-    }
-
-    fn ids(roster: &Roster) -> Vec<&str> {
-        roster.entries().map(|(id, _)| id).collect()
-    }
-
-    #[test]
-    fn the_file_is_applied_once_and_again_when_it_changes() {
-        let file = [plugin("a", "ups.0"), plugin("b", "ups.1")];
-        let roster = Roster::default().provision(&file, 1);
-        assert_eq!(ids(&roster), ["a", "b"]);
-        // Switched off in the console: the unchanged file has no word in it.
-        let roster = roster.switched("a", false).expect("known").provision(&file, 2);
-        assert!(!roster.get("a").expect("known").plugin.enabled);
-        // Removed there: no start brings it back, but another word of the file.
-        let roster = roster.without("b").expect("known").provision(&file, 3);
-        assert_eq!(ids(&roster), ["a"]);
-        let other = [plugin("a", "ups.0"), plugin("b", "ups.2")];
-        assert_eq!(ids(&roster.clone().provision(&other, 3)), ["a", "b"]);
-        let changed = [plugin("a", "ups.7")];
-        let roster = roster.provision(&changed, 4);
-        assert_eq!(ids(&roster), ["a"], "the file names b no more");
-        assert!(roster.get("a").expect("known").plugin.enabled);
-        // What was installed by hand stays, unless the file takes its place.
-        let roster = roster.with(entry("c", "ups.3", uploaded("33"))).expect("room");
-        assert_eq!(ids(&roster.clone().provision(&changed, 5)), ["a", "c"]);
-        let file = [plugin("a", "ups.7"), plugin("d", "ups.3")];
-        assert_eq!(ids(&roster.provision(&file, 6)), ["a", "d"]);
-    }
-
-    #[test]
-    fn every_point_has_one_producer() {
-        let roster = Roster::default().with(entry("a", "ups.0", Source::Shipped)).expect("room");
-        let refused = roster.with(entry("b", "ups.0.battery", Source::Shipped)).expect_err("taken");
-        assert!(refused.to_string().contains("one producer"), "{refused}");
-        roster.with(entry("a", "ups.0.battery", Source::Shipped)).expect("its own place");
-        roster.with(entry("b", "", Source::Shipped)).expect("publishes nothing");
-    }
-
-    #[test]
-    fn there_are_only_so_many() {
-        let with = |roster: &Roster, n| roster.with(entry(&format!("p{n}"), "", Source::Shipped));
-        let full = (0..ENTRIES_MAX).fold(Roster::default(), |r, n| with(&r, n).expect("room"));
-        assert_eq!(with(&full, ENTRIES_MAX), Err(RosterError::Full));
-        with(&full, 0).expect("a change of one that is there");
-        with(&full.without("p0").expect("known"), ENTRIES_MAX).expect("room again");
-    }
-
-    #[test]
-    fn a_new_version_can_be_taken_back_and_forth() {
-        let first = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
-        let second = first.with(entry("a", "ups.0", uploaded("22"))).expect("room");
-        assert!(second.needs("11") && second.needs("22"));
-        let reconfigured = second.with(entry("a", "ups.1", uploaded("22"))).expect("room");
-        let back = reconfigured.rolled_back("a").expect("an earlier one");
-        let now = back.get("a").expect("known");
-        assert_eq!((&now.source, now.plugin.points.as_str()), (&uploaded("11"), "ups.0"));
-        let forth = back.rolled_back("a").expect("the later one");
-        assert_eq!(forth.get("a").expect("known").plugin.points, "ups.1");
-        assert!(matches!(first.rolled_back("a"), Err(RosterError::NoPrevious { .. })));
-        assert!(matches!(first.rolled_back("x"), Err(RosterError::Unknown { .. })));
-        assert!(!first.without("a").expect("known").needs("11"));
-    }
-
-    #[test]
-    fn a_version_is_on_probation_only_after_an_update() {
-        let first = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
-        let mut update = entry("a", "ups.0", uploaded("22"));
-        update.since_unix_ms = 5_000;
-        let second = first.with(update).expect("room");
-        let on = |roster: &Roster, at| roster.get("a").expect("known").on_probation(at);
-        assert!(!on(&first, 1_001), "nothing to go back to");
-        assert!(on(&second, 5_001) && on(&second, 0));
-        assert!(!on(&second, 5_000 + PROBATION_MS));
-        // What was gone back to does not go forward by itself.
-        let back = second.rolled_back("a").expect("an earlier one");
-        assert!(!on(&back, 5_001));
-    }
-
-    #[test]
-    fn with_the_last_plugin_of_a_name_its_floor_is_forgotten() {
-        let mut roster = Roster::default().with(entry("a", "ups.0", uploaded("11"))).expect("room");
-        roster = roster.with(entry("b", "ups.1", uploaded("11"))).expect("room");
-        let signer = "a".repeat(64);
-        roster.decisions.proven.raise("megatec", &signer, 4_294_967_295);
-        let one = roster.without("a").expect("known");
-        assert!(one.decisions.proven.of("megatec", &signer).is_some(), "b is one still");
-        let none = one.without("b").expect("known");
-        assert_eq!(none.decisions.proven.of("megatec", &signer), None);
-    }
-
-    #[test]
-    fn the_document_is_read_as_it_was_written() {
-        let mut one = entry("a", "ups.0", uploaded("11"));
-        one.plugin.grant =
-            toml::from_str("serial.ups = \"/dev/ttyS1\"\nsecrets.key = \"s\"").expect("good");
-        let roster = Roster::default().with(one).expect("room").provision(&[plugin("b", "")], 1);
-        assert_eq!(Roster::parse(&roster.to_text()).expect("reads"), roster);
-        assert!(Roster::parse("{\"entries\": {}, \"provisioned\": {}, \"more\": 1}").is_err());
-    }
-}
+mod tests;

@@ -154,7 +154,10 @@ impl Slot {
             .name(format!("plugin-{}", self.plugin.name))
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || {
-                if let Some(state) = run(&slot, &package, previous, &shared) {
+                let state = run(&slot, &package, previous, &shared);
+                // Its code goes before anybody hears that it has ended.
+                drop(package);
+                if let Some(state) = state {
                     // Nobody may want it any more.
                     let _ = handover.send(state);
                 }
@@ -170,7 +173,7 @@ impl Slot {
 
     /// It was not loaded, and trying again would not help.
     pub fn refuse(&self, refusal: &Refusal, events: &EventSink) {
-        refusal.signer.iter().for_each(|signer| self.board.signed(signer));
+        refusal.now.iter().for_each(|now| self.board.signed(&now.signer));
         if matches!(*refusal.reason, Reason::Unaccepted(_)) {
             self.board.await_consent();
         }

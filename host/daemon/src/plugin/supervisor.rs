@@ -62,7 +62,14 @@ pub struct RosterIn(pub Arc<Store>);
 impl RosterStore for RosterIn {
     fn load(&self) -> Result<Option<String>, String> {
         let kept = self.0.settings(&DOCUMENT).map_err(|e| chain(&e))?;
-        Ok(kept.into_iter().next().map(|revision| revision.text))
+        match kept.into_iter().next() {
+            Some(revision) => Ok(Some(revision.text)),
+            // None that was ever kept is another thing than one that is damaged.
+            None if self.0.is_kept(&DOCUMENT).map_err(|e| chain(&e))? => {
+                Err("what the store kept of it is damaged".to_owned())
+            }
+            None => Ok(None),
+        }
     }
 
     fn save(&self, text: &str) -> Result<(), String> {
@@ -186,6 +193,7 @@ impl Supervisor {
             store,
             vault: Vault::of_device(&config.data_dir),
             roster: Roster::default(),
+            lost: false,
             slots: slots.clone(),
             running: BTreeMap::new(),
             stopping: Arc::clone(&stopping),

@@ -13,11 +13,13 @@
 
 use crate::clock;
 use crate::files::write_private;
-use crate::plugin::roster::{Decisions, Withdrawn};
+use crate::plugin::roster::{Decisions, Roster, Withdrawn};
+use crate::plugin::supervisor::RosterStore;
 use evenkeel_signing::{KeyError, KeyId, Kind, PublicKey, Role, Roots, Trust, TrustError};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Ending of files with trusted keys.
 pub const KEY_EXTENSION: &str = "pub";
@@ -138,6 +140,73 @@ pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
         problems.extend(done.err().map(|e| not_used(format!("the floor of {plugin:?}"), e)));
     }
     (trust, problems)
+}
+
+/// What counts while nobody knows what was decided: of the keys that are here
+/// the platform's alone, without those in `withdrawn`, of which it is known that
+/// they were taken back. A person who trusts one of the others again says so.
+#[must_use]
+pub fn closed(places: &Places, withdrawn: &[Withdrawn]) -> Decisions {
+    let (trust, _) = load(places, &Decisions::default());
+    let vendors = trust.trusted().signers().filter(|signer| !signer.is_platform());
+    let vendors = vendors.map(|signer| Withdrawn {
+        id: signer.id().0,
+        name: signer.name().to_owned(),
+        reason: LOST.to_owned(),
+    });
+    let mut rows = withdrawn.to_vec();
+    for row in vendors {
+        if !rows.iter().any(|known| known.id == row.id) {
+            rows.push(row);
+        }
+    }
+    Decisions { withdrawn: rows, ..Decisions::default() }
+}
+
+/// Why a vendor's key does not count while the decisions are [`closed`].
+pub const LOST: &str = "what was decided about keys cannot be read, and until somebody trusts it \
+    again no key counts but the platform's";
+
+/// Whom the appliance trusts whenever it is asked: what is decided in the
+/// `roster` at the time. While that cannot be read it is [`closed`], and `told`
+/// is given the reason, each once.
+pub fn now(
+    places: Places,
+    roster: impl RosterStore + Sync + 'static,
+    told: impl Fn(String) + Send + Sync + 'static,
+) -> Box<dyn Fn() -> Trust + Send + Sync> {
+    /// What was read last, and what went wrong since.
+    #[derive(Default)]
+    struct Last {
+        withdrawn: Vec<Withdrawn>,
+        why: Option<String>,
+    }
+    let last = Mutex::new(Last::default());
+    Box::new(move || {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let decisions = match decided(&roster) {
+            Ok(decisions) => {
+                *last = Last { withdrawn: decisions.withdrawn.clone(), why: None };
+                decisions
+            }
+            Err(why) => {
+                if last.why.as_ref() != Some(&why) {
+                    told(why.clone());
+                }
+                last.why = Some(why);
+                closed(&places, &last.withdrawn)
+            }
+        };
+        // What cannot be used is told where plugins are loaded.
+        load(&places, &decisions).0
+    })
+}
+
+fn decided(roster: &impl RosterStore) -> Result<Decisions, String> {
+    match roster.load()? {
+        Some(text) => Roster::decisions_of(&text).map_err(|e| format!("it makes no sense: {e}")),
+        None => Ok(Decisions::default()),
+    }
 }
 
 /// Accept a keyring and keep it; returns its sequence number, which is to be
@@ -328,6 +397,70 @@ mod tests {
         let (trust, _) = load(&places, &decisions);
         assert!(!names(&trust).iter().any(|n| n.starts_with("bolt")));
         assert_eq!(trust.refused().len(), 1);
+    }
+
+    /// A list of plugins that is what somebody says.
+    type Said = std::sync::Arc<Mutex<Result<Option<String>, String>>>;
+
+    impl RosterStore for Said {
+        fn load(&self) -> Result<Option<String>, String> {
+            self.lock().expect("no panic").clone()
+        }
+
+        fn save(&self, _: &str) -> Result<(), String> {
+            Err("nobody asked".into())
+        }
+    }
+
+    #[test]
+    fn while_the_decisions_cannot_be_read_no_vendor_counts_and_nothing_withdrawn_does() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = places(dir.path());
+        let acme = put(dir.path(), Role::Plugin, "acme").public();
+        let bolt = put(dir.path(), Role::Plugin, "bolt").public();
+        let platform = put(dir.path(), Role::Plugin, "development").public();
+        put(dir.path(), Role::Plugin, "development-2");
+        let withdrawn = |key: &PublicKey| Withdrawn {
+            id: key.id().0,
+            name: key.name().into(),
+            reason: "stolen".into(),
+        };
+        let mut roster = Roster::default();
+        roster.decisions.withdrawn = vec![withdrawn(&bolt), withdrawn(&platform)];
+        let said: Said = std::sync::Arc::new(Mutex::new(Ok(Some(roster.to_text()))));
+        let told = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let keep = told.clone();
+        let now = now(places.clone(), said.clone(), move |why| {
+            keep.lock().expect("no panic").push(why);
+        });
+        let sorted = |trust: Trust| {
+            let mut names = names(&trust);
+            names.sort();
+            names
+        };
+        assert_eq!(sorted(now()), ["acme Administrator", "development-2 Platform"]);
+        for why in [Err("the disk is gone".to_owned()), Ok(Some("decisions = 7".to_owned()))] {
+            *said.lock().expect("no panic") = why;
+            for _ in 0..2 {
+                let trust = now();
+                assert_eq!(names(&trust), ["development-2 Platform"]);
+                let why = |key: &PublicKey| {
+                    let row = trust.refused().iter().find(|row| row.key.id == key.id());
+                    format!("{:?}", row.expect("refused").why)
+                };
+                assert!(why(&acme).contains("cannot be read"), "{}", why(&acme));
+                assert!(why(&bolt).contains("stolen") && why(&platform).contains("stolen"));
+            }
+        }
+        let told = told.lock().expect("no panic").clone();
+        assert_eq!(told.len(), 2, "each reason once: {told:?}");
+        assert!(told[0].contains("the disk is gone") && told[1].contains("makes no sense"));
+        // At a start nothing is known of withdrawals.
+        let fresh = closed(&places, &[]);
+        let (trust, _) = load(&places, &fresh);
+        assert_eq!(sorted(trust), ["development Platform", "development-2 Platform"]);
+        *said.lock().expect("no panic") = Ok(Some(roster.to_text()));
+        assert_eq!(now().trusted().keys().count(), 2, "as it was decided");
     }
 
     #[test]

@@ -453,6 +453,18 @@ impl Store {
         Ok(readable.into_iter().map(revision).collect())
     }
 
+    /// Whether anything was kept of a settings document, readable or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_kept(&self, kind: &Kind) -> Result<bool, StoreError> {
+        self.shared.read(|read| {
+            let Some(table) = table::open(read, table::SETTINGS)? else { return Ok(false) };
+            let mut rows = table.range((kind.name, 0)..=(kind.name, u64::MAX))?;
+            Ok(rows.next().transpose()?.is_some())
+        })
+    }
+
     /// The revisions of a settings document as they were kept, newest first.
     pub(crate) fn revisions(&self, what: &str) -> Result<Vec<Revision>, StoreError> {
         let rows = self.shared.read(|read| {

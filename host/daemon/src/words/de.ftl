@@ -53,6 +53,7 @@ event-plugin-stopped = Plugin { $name } beendet
 event-plugin-trapped = Plugin { $name } ist gescheitert: { $reason }
 event-plugin-quarantined = Plugin { $name } ist zu oft gescheitert und bleibt aus: { $reason }
 event-plugin-released = Plugin { $name } bleibt nicht länger aus
+event-decisions-lost = Was über Plugins und Schlüssel entschieden wurde, ist nicht lesbar: { $reason }
 event-plugin-rolled-back = Plugin { $name }: die vorige Version ist zurück, die neue ist gescheitert: { $reason }
 event-plugin-said = Plugin { $name }: { $text }
 event-plugin-denied = Plugin { $name } versuchte, was ihm nicht erlaubt ist: { $reason }

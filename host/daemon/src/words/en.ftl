@@ -54,6 +54,7 @@ event-plugin-stopped = Plugin { $name } stopped
 event-plugin-trapped = Plugin { $name } failed: { $reason }
 event-plugin-quarantined = Plugin { $name } failed too often and stays off: { $reason }
 event-plugin-released = Plugin { $name } does not stay off any more
+event-decisions-lost = What was decided about plugins and keys cannot be read: { $reason }
 event-plugin-rolled-back = Plugin { $name }: the version before is back, the new one failed: { $reason }
 event-plugin-said = Plugin { $name }: { $text }
 event-plugin-denied = Plugin { $name } tried what it may not, { $reason }

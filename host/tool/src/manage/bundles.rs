@@ -1,7 +1,7 @@
 //! The commands about signed bundles: what could be installed.
 
 use super::model::{Bundle, Permission};
-use super::table::{bytes, pairs, plain, table};
+use super::table::{bytes, key, pairs, plain, table};
 use super::{Failure, Work, read_file};
 use clap::Args;
 use serde_json::{Value, json};
@@ -63,15 +63,7 @@ pub fn list(work: &mut Work) -> Result<(), Failure> {
         let from = if b.shipped { FIRMWARE } else { "upload" }.to_owned();
         let what = b.problem.as_ref().map_or(&b.description, |problem| problem).clone();
         let (name, world, version) = (b.name.clone(), b.world.clone(), b.version.clone());
-        [
-            name,
-            world,
-            version,
-            key_name(&b.signer).to_owned(),
-            from,
-            short(&b.digest).to_owned(),
-            what,
-        ]
+        [name, world, version, key(&b.signer), from, short(&b.digest).to_owned(), what]
     };
     let rows: Vec<_> = bundles.iter().map(row).collect();
     let headings = ["PLUGIN", "FOR", "VERSION", "SIGNED BY", "FROM", "SHA-256", "WHAT"];
@@ -185,11 +177,6 @@ pub fn asked(permissions: &[Permission]) -> String {
         format!("  {}{reason}\n", plain(&p.text))
     };
     permissions.iter().map(line).collect()
-}
-
-/// The name of a key without its fingerprint.
-fn key_name(signer: &str) -> &str {
-    signer.split_once(" (").map_or(signer, |(name, _)| name).trim_matches('"')
 }
 
 /// The beginning of a SHA-256, for people.

@@ -11,8 +11,17 @@ pub struct Status {
     pub name: String,
     /// Its version; empty when unknown.
     pub version: String,
-    /// Whose key signed it; empty when unknown.
+    /// Who made it, as it says itself; empty when unknown.
     pub vendor: String,
+    /// Name and fingerprint of the key that signed it; empty when unknown.
+    #[serde(default)]
+    pub signer: String,
+    /// A key of the platform is among those that signed.
+    #[serde(default)]
+    pub platform: bool,
+    /// It waits for a person's consent.
+    #[serde(default)]
+    pub awaits_consent: bool,
     /// What it is doing, in one word.
     pub state: String,
     /// The last thing that went wrong.
@@ -38,13 +47,18 @@ pub struct Status {
     /// Times that it tried what it was not granted, or more than its quota.
     #[serde(default)]
     pub refused: u64,
+    /// What it tried last.
+    #[serde(default)]
+    pub last_refused: Option<String>,
+    /// How long the present call has lasted, ms.
+    #[serde(default)]
+    pub in_call_ms: u64,
     /// Bytes sent and received.
     #[serde(default)]
     pub traffic: Traffic,
 }
 
-/// Bytes that a plugin sent and received; what goes between it and the
-/// appliance itself is left to `--json`.
+/// Bytes that a plugin sent and received.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Traffic {
@@ -60,6 +74,10 @@ pub struct Traffic {
     pub net_sent: u64,
     /// Received from peers and clients.
     pub net_received: u64,
+    /// Handed to the appliance: values, lines of its log, …
+    pub host_sent: u64,
+    /// Handed to it by the appliance.
+    pub host_received: u64,
 }
 
 /// Everything about one plugin.

@@ -1,7 +1,7 @@
 //! The commands about what is installed.
 
-use super::model::{Danger, Delivery, Detail, Status, Traffic};
-use super::table::{bytes, pairs, plain, table, utc};
+use super::model::{Danger, Delivery, Detail, Permission, Said, Status, Traffic};
+use super::table::{bytes, key, pairs, plain, table, utc};
 use super::{Failure, Work, segment, terminal};
 use clap::Args;
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// A plugin that is compiled first may take this long to start; longer is told.
 const START_MAX: Duration = Duration::from_secs(20);
+/// Lines of its log with everything else; `log` shows more.
+const LAST_LINES: usize = 5;
 /// Time between two looks at one that starts.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -57,14 +59,18 @@ pub fn list(work: &mut Work) -> Result<(), Failure> {
     let row = |p: &Status| {
         let error = p.last_error.clone().unwrap_or_default();
         let (name, world, version) = (p.name.clone(), p.world.clone(), p.version.clone());
-        [name, world, version, p.state.clone(), p.traps.to_string(), error]
+        [name, world, version, key(&p.signer), p.state.clone(), p.traps.to_string(), error]
     };
     let rows: Vec<_> = plugins.iter().map(row).collect();
     work.print(&document, || match rows.is_empty() {
         true => {
             "no plugin is installed; `evenkeel plugin bundles` lists what could be\n".to_owned()
         }
-        false => table(["PLUGIN", "FOR", "VERSION", "STATE", "FAILURES", "LAST PROBLEM"], &rows),
+        false => {
+            let headings =
+                ["PLUGIN", "FOR", "VERSION", "SIGNED BY", "STATE", "FAILURES", "LAST PROBLEM"];
+            table(headings, &rows)
+        }
     })
 }
 
@@ -138,10 +144,7 @@ pub fn metrics(work: &mut Work, which: &OneOrAll) -> Result<(), Failure> {
 pub fn log(work: &mut Work, arguments: &LogArguments) -> Result<(), Failure> {
     let (document, detail) = detail(work, &arguments.id)?;
     let skip = detail.log.len().saturating_sub(arguments.lines);
-    let line = |said: &super::model::Said| {
-        format!("{}  {:5}  {}\n", utc(said.unix_ms), plain(&said.level), plain(&said.text))
-    };
-    let text: String = detail.log.iter().skip(skip).map(line).collect();
+    let text: String = detail.log.iter().skip(skip).map(|said| line(said) + "\n").collect();
     let lines = document["log"].as_array().into_iter().flatten().skip(skip).cloned().collect();
     work.print(&Value::Array(lines), || text)
 }
@@ -212,20 +215,65 @@ pub fn settled(work: &mut Work, id: &str) -> Result<(), Failure> {
     }
 }
 
+fn line(said: &Said) -> String {
+    format!("{}  {:5}  {}", utc(said.unix_ms), plain(&said.level), plain(&said.text))
+}
+
+/// What it costs and did, for those who look at one plugin.
+fn figures(status: &Status) -> Vec<String> {
+    let Traffic { serial_sent, serial_received, usb_sent, usb_received, .. } = status.traffic;
+    let Traffic { net_sent, net_received, host_sent, host_received, .. } = status.traffic;
+    let ways = [
+        ("serial lines", serial_sent, serial_received),
+        ("USB", usb_sent, usb_received),
+        ("network", net_sent, net_received),
+        ("appliance", host_sent, host_received),
+    ];
+    let used = ways.into_iter().filter(|(_, sent, received)| sent + received > 0);
+    let traffic = used.map(|(way, sent, received)| {
+        format!("{way}: {} sent, {} received", bytes(sent), bytes(received))
+    });
+    let now = (status.in_call_ms > 0)
+        .then(|| format!("the present call has lasted {} ms", status.in_call_ms));
+    let Status { calls, polls, cpu_ms, .. } = status;
+    let (usual, slowest) = (micros(status.poll_p50_us), micros(status.slowest_call_us));
+    let lines = [
+        format!("{calls} calls, {polls} of them polls; usual poll {usual}, slowest call {slowest}"),
+        format!("{cpu_ms} ms of processor time, {} of memory", bytes(status.memory_bytes)),
+    ];
+    lines.into_iter().chain(now).chain(traffic).collect()
+}
+
 fn shown(detail: &Detail) -> String {
     let Detail { status, plugin, bundle, .. } = detail;
     let text = |field: &str| plugin[field].as_str().unwrap_or_default().to_owned();
+    let signer = if detail.signer.is_empty() { &status.signer } else { &detail.signer };
+    let platform = if status.platform { ", a key of the platform" } else { "" };
+    let refused = match &status.last_refused {
+        Some(last) => format!("{} times what it may not, last: {last}", status.refused),
+        None => String::new(),
+    };
+    let accepted = match (detail.consented, status.awaits_consent) {
+        (_, true) => "no, and it does not run before",
+        (true, false) => "yes",
+        (false, false) => "not yet",
+    };
     let mut out = pairs(&[
         ("plugin", status.name.clone()),
         ("version", status.version.clone()),
         ("state", format!("{} since {} UTC", status.state, utc(status.since_unix_ms))),
         ("problem", status.last_error.clone().unwrap_or_default()),
+        ("failures", status.traps.to_string()),
+        ("tried", refused),
         ("for", status.world.clone()),
         ("vendor", status.vendor.clone()),
-        ("signed by", detail.signer.clone()),
+        (
+            "signed by",
+            if signer.is_empty() { String::new() } else { format!("{signer}{platform}") },
+        ),
         ("bundle", bundle.clone().unwrap_or_else(|| "the firmware's".to_owned())),
         ("publishes", text("points")),
-        ("accepted", if detail.consented { "yes" } else { "not yet" }.to_owned()),
+        ("accepted", accepted.to_owned()),
         ("roll-back", if detail.can_roll_back { "possible" } else { "" }.to_owned()),
     ]);
     let mut section = |title: &str, lines: Vec<String>| {
@@ -234,7 +282,11 @@ fn shown(detail: &Detail) -> String {
             lines.iter().for_each(|line| out.push_str(&format!("  {}\n", plain(line))));
         }
     };
-    section("it may", detail.permissions.iter().map(|p| p.text.clone()).collect());
+    let asked = |p: &Permission| match p.reason.as_str() {
+        "" => p.text.clone(),
+        reason => format!("{}: {reason}", p.text),
+    };
+    section("it may", detail.permissions.iter().map(asked).collect());
     section("granted", granted(&plugin["grant"]));
     let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let settings = plugin["settings"].as_object().into_iter().flatten();
@@ -253,6 +305,9 @@ fn shown(detail: &Detail) -> String {
         lines.into_iter().chain(error).collect()
     };
     section("what it told", detail.delivery.as_ref().map(told).unwrap_or_default());
+    section("figures", figures(status));
+    let skip = detail.log.len().saturating_sub(LAST_LINES);
+    section("it said last", detail.log.iter().skip(skip).map(line).collect());
     out
 }
 
@@ -280,25 +335,36 @@ mod tests {
     fn a_plugin_is_shown_without_gaps() {
         let detail: Detail = serde_json::from_value(json!({
             "status": {"name": "megatec", "version": "0.1.0", "vendor": "Acme", "state": "running",
-                "last_error": null, "world": "driver", "polls": 1, "calls": 1,
-                "slowest_call_us": 1, "traps": 0, "cpu_ms": 1, "memory_bytes": 1,
-                "poll_p50_us": 1, "since_unix_ms": 0},
+                "signer": "\"acme\" (fingerprint 21fe)", "platform": true,
+                "awaits_consent": false, "last_error": null, "world": "driver", "polls": 1,
+                "calls": 2, "slowest_call_us": 1, "traps": 3, "cpu_ms": 1, "memory_bytes": 1,
+                "poll_p50_us": 1, "since_unix_ms": 0, "in_call_ms": 7, "refused": 9,
+                "last_refused": "log quota: more than it may",
+                "traffic": {"serial_sent": 5, "serial_received": 6}},
             "plugin": {"name": "megatec", "points": "ups.0", "settings": {"no-ratings": "true"},
                 "grant": {"serial": {"ups": "/dev/ttyS1"}}, "confirm": []},
-            "bundle": null, "signer": "acme", "consented": true, "can_roll_back": false,
+            "bundle": null, "signer": "", "consented": true, "can_roll_back": false,
             "permissions": [{"interface": "i", "what": "ups", "text": "talk to a device",
                 "reason": "because"}],
             "dangers": [{"name": "commands.x=ups.0:load.off", "text": "ups.0 switches the load off",
                 "by_file": true}],
             "delivery": {"waiting": 3, "last_told": 7, "last_told_unix_ms": 0, "error": "down"},
-            "log": [], "more": "of a later version",
+            "log": [{"unix_ms": 0, "level": "warn", "text": "hello\u{1b}"}],
+            "more": "of a later version",
         }))
         .expect("understood");
         let text = shown(&detail);
         for line in [
             "state      running since 1970-01-01 00:00:00 UTC",
             "bundle     the firmware's",
-            "it may\n  talk to a device",
+            "signed by  \"acme\" (fingerprint 21fe), a key of the platform",
+            "failures   3",
+            "tried      9 times what it may not, last: log quota: more than it may",
+            "it may\n  talk to a device: because",
+            "figures\n  2 calls, 1 of them polls; usual poll 1 µs, slowest call 1 µs\n  1 ms of \
+             processor time, 1 B of memory\n  the present call has lasted 7 ms\n  serial lines: 5 B \
+             sent, 6 B received\n",
+            "it said last\n  1970-01-01 00:00:00  warn   hello\u{fffd}",
             "granted\n  serial.ups = \"/dev/ttyS1\"",
             "settings\n  no-ratings = true",
             "of that can do harm\n  ups.0 switches the load off (commands.x=ups.0:load.off, \

@@ -42,6 +42,9 @@ struct Report {
     cpu_us: u64,
     log: Vec<String>,
     gap: Option<String>,
+    /// Times that the same failure came again within the hour.
+    #[serde(default)]
+    repeats: u64,
 }
 
 /// List the reports of a plugin, or save a recording.
@@ -79,7 +82,8 @@ fn save(path: &Path, recording: &[u8]) -> io::Result<()> {
 }
 
 fn shown(report: &Report) -> String {
-    let Report { version, unix_ms, failure, backtrace, memory_bytes, cpu_us, log, gap } = report;
+    let Report { version, unix_ms, failure, backtrace, memory_bytes, cpu_us, log, gap, repeats } =
+        report;
     let mut out = format!(
         "{} UTC (--time {unix_ms}), version {}: {}\n  {} of memory, {cpu_us} µs of processor time\n",
         utc(*unix_ms),
@@ -87,6 +91,9 @@ fn shown(report: &Report) -> String {
         plain(failure),
         bytes(*memory_bytes),
     );
+    if *repeats > 0 {
+        out.push_str(&format!("  and {repeats} times more since\n"));
+    }
     let mut lines = |title: &str, lines: &[String]| {
         if !lines.is_empty() {
             out.push_str(&format!("  {title}\n"));
@@ -109,12 +116,13 @@ mod tests {
             "plugin": "apc", "version": "1.2.0", "bundle": "00", "points": "ups.0",
             "unix_ms": 0, "call": "wake", "failure": "wake trapped: unreachable in a ← b",
             "backtrace": ["a", "b\u{1b}[2J"], "memory_bytes": 65_536, "cpu_us": 120,
-            "log": ["info: hello"], "gap": "the recording has the first 2 calls",
+            "log": ["info: hello"], "gap": "the recording has the first 2 calls", "repeats": 4,
         });
         let text = shown(&serde_json::from_value(report).expect("understood"));
         for line in [
             "1970-01-01 00:00:00 UTC (--time 0), version 1.2.0: wake trapped",
             "120 µs of processor time",
+            "  and 4 times more since\n",
             "  in, innermost first\n    a\n    b",
             "  it had said\n    info: hello",
             "  recording\n    the recording has the first 2 calls",

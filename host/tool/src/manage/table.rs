@@ -38,6 +38,17 @@ pub fn plain_lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
+/// A key in a table: its name, and the beginning of its fingerprint, of
+/// `"acme" (fingerprint 21fe 31df …)`.
+#[must_use]
+pub fn key(signer: &str) -> String {
+    let Some((name, fingerprint)) = signer.split_once(" (fingerprint ") else {
+        return signer.to_owned();
+    };
+    let begin: Vec<&str> = fingerprint.trim_end_matches(')').split(' ').take(4).collect();
+    format!("{} {} …", name.trim_matches('"'), begin.join(" "))
+}
+
 /// Bytes, for people.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
@@ -88,6 +99,13 @@ mod tests {
         let text = table(["PLUGIN", "STATE"], &rows);
         assert_eq!(text, "PLUGIN   STATE\nmegatec  ok\nb\n");
         assert_eq!(pairs(&[("a", "1".into()), ("bc", String::new())]), "a  1\n");
+    }
+
+    #[test]
+    fn a_key_is_shown_by_its_name_and_how_its_fingerprint_begins() {
+        let whole = "\"acme\" (fingerprint 21fe 31df 0000 1111 2222 3333)";
+        assert_eq!(key(whole), "acme 21fe 31df 0000 1111 …");
+        assert_eq!((key("").as_str(), key("acme").as_str()), ("", "acme"));
     }
 
     #[test]

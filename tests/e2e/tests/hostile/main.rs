@@ -1,9 +1,11 @@
-//! Eighteen hostile plugins at once beside a good one and a running guard: each
+//! Two dozen hostile plugins at once beside a good one and a running guard: each
 //! offender is stopped or held to what it may, and named; nothing else
 //! notices. How each ends alone is tested in the daemon (`plugin::hostile`);
 //! here they share an appliance. Figures are printed, and nothing that a busy
 //! machine could change is asserted.
 
+mod mutants;
+mod panics;
 #[allow(dead_code, reason = "greedy ones are for the benchmark")]
 mod rogues;
 
@@ -16,7 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bounds the whole test; how fast things happen is not what it asks.
-const LIMIT: Duration = Duration::from_secs(100);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Polls of the neighbour while all of them do their worst: at its period of
 /// 2 s, half a minute of it.
 const POLLS: u64 = 12;
@@ -26,6 +28,10 @@ const CUT_CPU_MS: u64 = 400;
 /// Address space that a living instance has at the least: the reservation of its
 /// linear memory (`plugin::engine`), kB.
 const INSTANCE_KB: u64 = 16 << 10;
+/// Memory of its own that the daemon gives back at the least when all of them
+/// are removed, kB: about 3,900 as measured, and 900 when its allocator keeps what
+/// is free.
+const RETURNED_KB: u64 = 2_000;
 /// Handles, and writes at once, that a plugin may have.
 const HANDLES: f64 = 64.0;
 const WRITES: f64 = 100.0;
@@ -178,6 +184,8 @@ fn all_at_once_harm_nobody() {
     };
     seen.print(&stack);
     budgets_are_kept(&stack, &mut client, &plugins);
+    the_log_has_what_its_quota_lets_through(&stack, begun);
+    no_relay_of_protection_was_switched(&mut client);
     a_failure_is_repeated(&mut client, dir.path());
     others_notice_nothing(&mut client, &plugins, begun);
 
@@ -200,7 +208,7 @@ fn all_at_once_harm_nobody() {
 
 /// With the offenders goes what they had: their threads and their memory.
 fn memory_returns(stack: &Stack, client: &mut Client) {
-    let (resident, mapped) = (stack.daemon.resident_kb(), stack.daemon.mapped_kb());
+    let (own, mapped) = (stack.daemon.own_kb(), stack.daemon.mapped_kb());
     // Those that only fail may just have none.
     let living = ROGUES.iter().filter(|rogue| matches!(rogue.fate, Fate::Held(_))).count() as u64;
     for rogue in &ROGUES {
@@ -223,12 +231,12 @@ fn memory_returns(stack: &Stack, client: &mut Client) {
         assert!(Instant::now() < deadline, "still there: {left:?}");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let (resident_now, mapped_now) = (stack.daemon.resident_kb(), stack.daemon.mapped_kb());
-    println!(
-        "daemon resident {resident:?} → {resident_now:?} kB, mapped {mapped:?} → {mapped_now:?} kB"
-    );
+    let (own_now, mapped_now) = (stack.daemon.own_kb(), stack.daemon.mapped_kb());
+    println!("daemon's own {own:?} → {own_now:?} kB, mapped {mapped:?} → {mapped_now:?} kB");
     let returned = mapped.expect("it runs").saturating_sub(mapped_now.expect("it runs"));
     assert!(returned >= living * INSTANCE_KB, "{returned} kB returned of {living} plugins");
+    let returned = own.expect("it runs").saturating_sub(own_now.expect("it runs"));
+    assert!(returned >= RETURNED_KB, "only {returned} kB of its own memory returned");
 }
 
 /// What the appliance kept of a failure is enough for the vendor to see it
@@ -287,10 +295,37 @@ fn budgets_are_kept(stack: &Stack, client: &mut Client, plugins: &BTreeMap<Strin
         let at = ROGUES.iter().position(|r| r.name == name).expect("one of them");
         format!("ups.{}.battery.charge", at + 10)
     };
+    for rogue in ROGUES.iter().filter(|rogue| matches!(rogue.fate, Fate::Held(_))) {
+        // Each of them would trap if it were given what it wants.
+        assert_eq!(plugins[rogue.name]["traps"], 0, "{}", rogue.name);
+    }
     assert_eq!(number(client, &subtree("h-hoard")), Some(HANDLES));
     let written = number(client, &subtree("h-kv")).expect("published");
     // One more for each minute and a half that passed.
     assert!((WRITES..WRITES + 3.0).contains(&written), "{written} writes");
+}
+
+/// A plugin that keeps within its processor time says no more than it may: 50
+/// lines at once and 10 a second.
+fn the_log_has_what_its_quota_lets_through(stack: &Stack, begun: Instant) {
+    let log = stack.daemon.log();
+    let own = log.lines().filter(|line| line.contains("h-lines") && line.contains("no protocol"));
+    let (said, seconds) = (own.count() as u64, begun.elapsed().as_secs() + 1);
+    println!("h-lines said {said} lines in {seconds} s");
+    assert!(said >= 50, "it says what it may");
+    assert!(said <= 50 + 10 * seconds, "{said} lines in {seconds} s");
+}
+
+/// Whatever is granted: the guard keeps the relays of its breakers, and who
+/// wanted one is told by name.
+fn no_relay_of_protection_was_switched(client: &mut Client) {
+    let told = told(client, "commanded");
+    let tried: Vec<_> = told.iter().filter(|text| text.contains("h-trip")).collect();
+    assert!(!tried.is_empty(), "{told:#?}");
+    let refused = |text: &&&String| text.contains("belongs to a breaker or to the alarms");
+    assert_eq!(tried.iter().filter(refused).count(), tried.len(), "{tried:#?}");
+    let events = client.get("/api/v1/events?limit=1000").expect("answered").to_string();
+    assert!(!events.contains("\"tripped\""), "no breaker fell: {events}");
 }
 
 /// The guard, the neighbour and the console.

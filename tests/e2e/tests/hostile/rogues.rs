@@ -1,4 +1,4 @@
-//! Eighteen hostile plugins: what each tries, the bundles of all of them, and
+//! Two dozen hostile plugins: what each tries, the bundles of all of them, and
 //! how the appliance names each. Used by the test beside it, by the benchmark
 //! that measures what they cost the others, and by the test of failures that
 //! are listed and repeated.
@@ -16,7 +16,10 @@ use std::path::Path;
 #[path = "../../../../host/daemon/src/plugin/fixture/guest.rs"]
 #[allow(dead_code, reason = "the daemon's tests use the rest")]
 mod guest;
-use guest::{CLOCK, DRIVER_IMPORTS, Guest, IDLE, LOG, POINTS};
+#[path = "../../../../host/daemon/src/plugin/fixture/probe.rs"]
+#[allow(dead_code, reason = "the daemon's tests use the rest")]
+mod probe;
+use guest::{CLOCK, DRIVER_IMPORTS, Guest, IDLE, LOG, POINTS, manifest};
 
 /// How a hostile plugin ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ const fn rogue(
 const NOTHING: &str = "";
 
 /// All of them.
-pub const ROGUES: [Rogue; 18] = [
+pub const ROGUES: [Rogue; 24] = [
     rogue("h-loop", Fails("processor time"), |r, k| r.polls(k, LOOP, ""), NOTHING),
     rogue("h-memory", Fails("its limit is"), |r, k| r.polls(k, GROW, ""), NOTHING),
     rogue(
@@ -78,7 +81,29 @@ pub const ROGUES: [Rogue; 18] = [
     ),
     rogue("h-calls", Fails("processor time"), |r, k| r.polls(k, CALLS, ""), NOTHING),
     rogue("h-giant", Fails("trapped"), |r, k| r.polls(k, GIANT, ""), NOTHING),
+    rogue(
+        "h-string",
+        Fails("more than 262144 bytes were to go"),
+        |r, k| {
+            let component = guest::driver(&Guest { poll: STRING, memory_pages: 9, ..IDLE });
+            r.driver(k, &[LOG, CLOCK, POINTS], &component)
+        },
+        NOTHING,
+    ),
+    rogue(
+        "h-digest",
+        Fails("processor time"),
+        |r, k| r.floods(k, CRYPTO, DIGEST_IMPORT, DIGEST),
+        NOTHING,
+    ),
+    rogue(
+        "h-random",
+        Fails("processor time"),
+        |r, k| r.floods(k, RANDOM, RANDOM_IMPORT, RANDOMS),
+        NOTHING,
+    ),
     rogue("h-log", Fails("processor time"), |r, k| r.polls(k, FLOOD, ""), NOTHING),
+    rogue("h-lines", Held("log quota"), |r, k| r.polls(k, LINES, ""), NOTHING),
     rogue("h-kv", Held("storage quota"), Rogue::wears, NOTHING),
     rogue("h-storm", Fails("start trapped"), Rogue::never_starts, NOTHING),
     rogue("h-waits", Waits, |r, k| r.polls(k, WAIT, ""), NOTHING),
@@ -100,8 +125,21 @@ pub const ROGUES: [Rogue; 18] = [
     rogue(
         "h-relay",
         Held("contact not granted"),
-        Rogue::relays,
+        |r, k| r.relays(k, "values"),
         "grant.contacts.values = { at = \"AUX1.output.3\", switch = true }\n",
+    ),
+    // Granted under its name, and the guard says no; then its quota does.
+    rogue(
+        "h-trip",
+        Held("quota of switchings"),
+        |r, k| r.relays(k, "outlet"),
+        "grant.contacts.outlet = { at = \"AUX1.output.1\", switch = true }\n",
+    ),
+    rogue(
+        "h-bomb",
+        Refused("allowed were 512 MiB and 60 s of processor"),
+        |r, k| r.driver(k, &[LOG, CLOCK, POINTS], &bomb()),
+        NOTHING,
     ),
     rogue("h-native", Refused("it brings machine code along"), Rogue::native, NOTHING),
     rogue(
@@ -132,6 +170,25 @@ const CALLS: &str = "(loop $l (call $sleep (i32.const 0)) (br $l)) (i32.const 0)
 /// A list of two thousand million updates.
 const GIANT: &str =
     "(call $publish (i32.const 512) (i32.const 2000000000) (i32.const 1024)) (i32.const 0)";
+/// A text of 512 KiB, all of it within its memory.
+const STRING: &str = "(call $log (i32.const 0) (i32.const 0) (i32.const 524288)) (i32.const 0)";
+const CRYPTO: &str = "evenkeel:crypto/crypto@0.1.0";
+const DIGEST_IMPORT: &str = "(import \"evenkeel:crypto/crypto@0.1.0\" \"digest\"
+    (func $digest (param i32 i32 i32 i32)))";
+/// SHA-512 of all that one call takes, again and again.
+const DIGEST: &str = "(loop $l (global.set $heap (i32.const 8192))
+    (call $digest (i32.const 5) (i32.const 65536) (i32.const 65536) (i32.const 4000)) (br $l))";
+const RANDOM: &str = "evenkeel:random/random@0.1.0";
+const RANDOM_IMPORT: &str = "(import \"evenkeel:random/random@0.1.0\" \"bytes\"
+    (func $bytes (param i32 i32)))";
+const RANDOMS: &str = "(loop $l (global.set $heap (i32.const 8192))
+    (call $bytes (i32.const -1) (i32.const 4000)) (br $l))";
+/// A hundred lines ten times a second, which is no work.
+const LINES: &str = "(local $n i32)
+    (loop $l (call $log (i32.const 2) (i32.const 64) (i32.const 11))
+        (local.set $n (i32.add (i32.const 1) (local.get $n)))
+        (br_if $l (i32.lt_u (local.get $n) (i32.const 100))))
+    (i32.const 100)";
 const FLOOD: &str = "(loop $l (call $log (i32.const 2) (i32.const 64) (i32.const 11)) (br $l))
     (i32.const 0)";
 const WAIT: &str = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
@@ -149,22 +206,29 @@ impl Rogue {
     }
 
     fn driver(&self, key: &SecretKey, interfaces: &[&str], component: &[u8]) -> Vec<u8> {
-        self.sealed(key, guest::manifest(interfaces), component)
+        self.sealed(key, manifest(interfaces), component)
     }
 
     fn wears(&self, key: &SecretKey) -> Vec<u8> {
-        let mut manifest = guest::manifest(&[guest::KV, guest::POINTS_0_2]);
+        let mut manifest = manifest(&[guest::KV, guest::POINTS_0_2]);
         manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
         manifest.limits.poll_cpu_ms = 1_000;
         self.sealed(key, manifest, &guest::wears(""))
     }
 
-    fn relays(&self, key: &SecretKey) -> Vec<u8> {
-        let mut manifest = guest::manifest(&[guest::CONTACTS]);
+    /// A driver of 0.2 that calls `interface` without end.
+    fn floods(&self, key: &SecretKey, interface: &str, import: &str, wake: &str) -> Vec<u8> {
+        let manifest = probe::manifest(&[interface], &[], &probe::DRIVER);
+        self.sealed(key, manifest, &probe::probe(import, wake, &probe::DRIVER))
+    }
+
+    /// It switches the contact `outlet`, and asks for the one of this name.
+    fn relays(&self, key: &SecretKey, asks_for: &str) -> Vec<u8> {
+        let mut manifest = manifest(&[guest::CONTACTS]);
         manifest.world = "evenkeel:driver/device-driver@0.2.0".into();
         manifest.permissions = vec![Permission {
             interface: guest::CONTACTS.into(),
-            what: "values".into(),
+            what: asks_for.into(),
             reason: "is curious".into(),
         }];
         self.sealed(key, manifest, &guest::relays(""))
@@ -178,7 +242,7 @@ impl Rogue {
             compat: Digest::of(b"settings"),
         };
         let name = code.part_name();
-        let mut manifest = guest::manifest(&[LOG]);
+        let mut manifest = manifest(&[LOG]);
         manifest.name = self.name.into();
         manifest.code = vec![code];
         let parts: [(&str, &[u8]); 2] = [("component", &guest::idle()), (&name, b"\x7fELF")];
@@ -192,7 +256,7 @@ impl Rogue {
         by_name: &str,
         component: &[u8],
     ) -> Vec<u8> {
-        let mut manifest = guest::manifest(interfaces);
+        let mut manifest = manifest(interfaces);
         manifest.world = "evenkeel:gateway/gateway@0.1.0".into();
         manifest.permissions = vec![Permission {
             interface: by_name.into(),
@@ -212,7 +276,7 @@ impl Rogue {
     fn climbs(&self, key: &SecretKey) -> Vec<u8> {
         let parts: [(&str, &[u8]); 2] =
             [("component", &guest::idle()), ("../../etc/passwd", b"root::0:0::/:/bin/sh\n")];
-        let mut manifest = guest::manifest(&[LOG]);
+        let mut manifest = manifest(&[LOG]);
         manifest.name = self.name.into();
         let part = |(name, bytes): &(&str, &[u8])| Part {
             name: (*name).into(),
@@ -233,6 +297,26 @@ impl Rogue {
     }
 }
 
+/// A component like any other, of which every block keeps thousands of values
+/// alive: the compiler's tables grow with their product.
+fn bomb() -> Vec<u8> {
+    const LOCALS: usize = 20_000;
+    const BLOCKS: usize = 2_000;
+    let locals = "i32 ".repeat(LOCALS);
+    let step = |n: usize| {
+        let (to, from) = (n * 7 % LOCALS, n * 13 % LOCALS);
+        format!("(local.set {to} (i32.add (local.get {from}) (i32.load8_u (local.get {to}))))")
+    };
+    let block = |n: usize| format!("(block (br_if 0 (local.get {})) {})", n % LOCALS, step(n));
+    let body: String = (0..BLOCKS).map(block).collect();
+    let all: String = (0..LOCALS).map(|n| format!("(local.get {n}) i32.xor ")).collect();
+    let extra = format!(
+        "(func $bomb (result i32) (local {locals})
+            (loop $again {body} (br_if $again (local.get 1))) (i32.const 0) {all})"
+    );
+    guest::driver(&Guest { extra: &extra, ..IDLE })
+}
+
 /// Computes about a tenth of a second and asks to be called again at once.
 const COMPUTE: &str = "(local $n i32) (local $x i32)
     (loop $l
@@ -250,13 +334,13 @@ pub fn write_greedy(folder: &Path, key: &Path, count: usize) -> String {
     let component = guest::driver(&Guest { poll: COMPUTE, ..IDLE });
     let mut entries = String::new();
     for n in 0..count {
-        let mut manifest = guest::manifest(&[LOG, CLOCK, POINTS]);
+        let mut manifest = manifest(&[LOG, CLOCK, POINTS]);
         manifest.name = format!("greedy-{n}");
         manifest.limits.poll_cpu_ms = 1_000;
         let name = manifest.name.clone();
         let bundle = seal_plugin(manifest, &[("component", &component)], &[&key]).expect("sealed");
         fs::write(folder.join(format!("{name}.evkp")), bundle).expect("written");
-        entries += &format!("[[plugin]]\nname = \"{name}\"\npoints = \"ups.{}\"\n\n", n + 30);
+        entries += &format!("[[plugin]]\nname = \"{name}\"\npoints = \"ups.{}\"\n\n", n + 50);
     }
     entries
 }
@@ -265,7 +349,7 @@ pub fn write_greedy(folder: &Path, key: &Path, count: usize) -> String {
 /// the function `deeper` that `deep` calls.
 pub fn fragile(key: &SecretKey) -> Vec<u8> {
     let component = guest::driver(&Guest { poll: guest::FALLS, extra: guest::DEEP, ..IDLE });
-    let mut manifest = guest::manifest(&[LOG, CLOCK, POINTS]);
+    let mut manifest = manifest(&[LOG, CLOCK, POINTS]);
     manifest.name = "fragile".into();
     seal_plugin(manifest, &[("component", &component)], &[key]).expect("sealed")
 }

@@ -58,6 +58,11 @@ impl Gateway {
         }
     }
 
+    /// What it is called.
+    pub(super) fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// Whether nothing is taken from this source now.
     pub(super) fn is_held(&self, source: Source) -> bool {
         self.held(source).is_some()

@@ -4,6 +4,7 @@ use super::connections::Outgoing;
 use super::gateway::{Asker, Gateway, Outcome};
 use super::limits::{BUFFER_MAX, IDLE_TIME, REQUEST_TIME, WRITE_TIME};
 use super::listen::Reached;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,7 +21,7 @@ pub(super) struct Conversation {
 }
 
 /// Why it is over; for the log of somebody who looks for it.
-type Over = &'static str;
+type Over = Cow<'static, str>;
 
 /// Carry it to its end.
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(stream: S, with: &Conversation) {
@@ -64,17 +65,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
                     self.flush().await?;
                     continue;
                 }
-                () = sleep_until(self.since + limit) => return Err("nothing whole in time"),
+                () = sleep_until(self.since + limit) => return Err("nothing whole in time".into()),
             };
             match read {
-                Ok(0) => return Err("closed by the peer"),
+                Ok(0) => return Err("closed by the peer".into()),
                 Ok(n) => {
                     if self.buffer.is_empty() {
                         self.since = Instant::now();
                     }
                     self.buffer.extend_from_slice(&chunk[..n]);
                 }
-                Err(_) => return Err("broken"),
+                Err(_) => return Err("broken".into()),
             }
             self.serve().await?;
         }
@@ -85,15 +86,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
         while !self.buffer.is_empty() {
             self.served = true;
             let asked = self.with.gateway().serve(&self.with.asker, &self.buffer);
-            let Outcome::Served(answer) = asked.await else { return Err("not answered") };
+            let Outcome::Served(answer) = asked.await else {
+                return Err("not answered".into());
+            };
             self.write(&answer.reply).await?;
             self.flush().await?;
             let consumed = answer.consumed as usize;
             match consumed {
-                _ if answer.close => return Err("closed by the gateway"),
-                0 if self.buffer.len() >= BUFFER_MAX => return Err("no request in a whole buffer"),
+                _ if answer.close => return Err("closed by the gateway".into()),
+                0 if self.buffer.len() >= BUFFER_MAX => {
+                    let plugin = self.with.gateway().plugin();
+                    return Err(format!("{plugin} finds no request in {BUFFER_MAX} bytes").into());
+                }
                 0 => return Ok(()),
-                n if n > self.buffer.len() => return Err("the gateway consumed what never came"),
+                n if n > self.buffer.len() => {
+                    return Err("the gateway consumed what never came".into());
+                }
                 _ => {}
             }
             self.buffer.drain(..consumed);
@@ -107,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
     async fn flush(&mut self) -> Result<(), Over> {
         let pending = self.with.outgoing.take();
         self.write(&pending.bytes).await?;
-        if pending.close { Err("closed by the gateway, or for others") } else { Ok(()) }
+        if pending.close { Err("closed by the gateway, or for others".into()) } else { Ok(()) }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Over> {
@@ -120,8 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<'_, S> {
         };
         match timeout(WRITE_TIME, written).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err("broken"),
-            Err(_) => Err("the peer does not take its answers"),
+            Ok(Err(_)) => Err("broken".into()),
+            Err(_) => Err("the peer does not take its answers".into()),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! makes it trap, `c` closes, `w` wants more than there is, `u` is answered
 //! unasked, `t` tells how often `closed` was called.
 
-use super::limits::PER_SOURCE_MAX;
+use super::limits::{PER_SOURCE_MAX, TURNS_MAX};
 use super::wit::Host as _;
 use super::{NetServer, Servers};
 use crate::caps::Services;
@@ -18,7 +18,7 @@ use crate::plugin::supervisor::RosterStore;
 use crate::plugin_status::{PluginList as _, PluginState};
 use evenkeel_signing::{Permission, PluginManifest};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -295,5 +295,88 @@ async fn the_port_is_free_when_the_plugin_is_stopped() {
     while TcpStream::connect(running.address).await.is_ok() {
         assert!(Instant::now() < deadline, "still listening");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What is said of connections while this is held, on this thread.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `w` is never a whole request: it could go on for ever. On one thread, whose
+/// log is heard.
+#[tokio::test]
+async fn a_peer_that_fills_the_buffer_is_closed_and_the_others_are_answered() {
+    let said = Said::default();
+    let writer = said.clone();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _heard = tracing::subscriber::set_default(log);
+    let running = run("tcp").await;
+    let (mut bad, mut good) = (running.connect().await, running.connect().await);
+    let mut sent = 0;
+    // The system buffers some of it; what it takes is bounded all the same.
+    while sent < 16 << 20 && bad.write_all(&[b'w'; 4_096]).await.is_ok() {
+        sent += 4_096;
+    }
+    assert_eq!(answer_of(&mut bad).await, "", "closed, and nothing answered");
+    assert_eq!(ask(&mut good, "a").await, "aa");
+    let said = String::from_utf8(said.0.lock().expect("no panic").clone()).expect("text");
+    assert!(said.contains("echo finds no request in 65536 bytes"), "{said}");
+}
+
+/// While the plugin is busy, requests of three sources wait for their turns;
+/// commands and events still find room in its inbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_leave_room_in_the_inbox_of_a_busy_plugin() {
+    let running = run("tcp").await;
+    let slot = running.supervisor.slot("echo").expect("installed");
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (begun, busy) = std::sync::mpsc::channel::<()>();
+    let busied = slot.inbox.ask(move |_| {
+        begun.send(()).expect("awaited");
+        // Until the test lets go of it.
+        let _ = held.recv();
+        Ok(())
+    });
+    let _busied = busied.map_err(|undone| format!("{undone}")).expect("asked");
+    busy.recv_timeout(Duration::from_secs(20)).expect("it is busy");
+    let mut waiting = Vec::new();
+    for source in 1..=3 {
+        for _ in 0..PER_SOURCE_MAX {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind(SocketAddr::from(([127, 0, 0, source], 0))).expect("an address of ours");
+            let mut stream = socket.connect(running.address).await.expect("connected");
+            stream.write_all(b"a").await.expect("sent");
+            waiting.push(stream);
+        }
+    }
+    assert!(waiting.len() > 2 * TURNS_MAX);
+    // All that may have come to the inbox have when as many are there.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while slot.inbox.waiting() < TURNS_MAX {
+        assert!(Instant::now() < deadline, "{} wait", slot.inbox.waiting());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = slot.inbox.ask(|_| Ok(7)).map_err(|undone| format!("{undone}"));
+    assert_eq!(slot.inbox.waiting(), TURNS_MAX + 1, "the rest waits for its turn");
+    release.send(()).expect("it waits");
+    let mut asked = asked.expect("there is room");
+    let answered = tokio::time::timeout(Duration::from_secs(20), &mut asked).await;
+    assert!(matches!(answered, Ok(Ok(7))), "a command is carried out");
+    for stream in &mut waiting {
+        assert_eq!(answer(stream, 2).await, "aa", "everybody has a turn");
     }
 }

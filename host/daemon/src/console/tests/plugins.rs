@@ -273,7 +273,10 @@ async fn a_vendor_s_key_is_compared_trusted_and_withdrawn() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{}", gone.body);
     assert_eq!(desk.state().await, "refused");
     let detail = bench.get("/api/v1/plugins/megatec", cookie).await.body;
-    assert!(detail.contains("withdrew the trust in this key: stolen"), "{detail}");
+    assert!(
+        detail.contains("the trust in this key was withdrawn on this device: stolen"),
+        "{detail}"
+    );
     let again = bench.post("/api/v1/plugins/megatec/restart", cookie, json!({})).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     let back = format!("/api/v1/plugin-keys/{id}/restore");

@@ -5,6 +5,7 @@ use super::{State, Surroundings};
 use crate::caps::{Who, one_line};
 use crate::clock;
 use crate::plugin::budget::Cut;
+use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX};
 use crate::plugin::load::Package;
 use crate::plugin::report::{Report, Reports};
 use evenkeel_signing::Digest;
@@ -133,7 +134,10 @@ fn failure(state: &State, call: &'static str, error: &wasmtime::Error) -> Failur
     }
     let mut detail = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
-        None => error.root_cause().to_string(),
+        None => {
+            let text = error.root_cause().to_string();
+            limit_met(&text).unwrap_or(text)
+        }
     };
     let frames = backtrace(error);
     if !frames.is_empty() {
@@ -143,6 +147,18 @@ fn failure(state: &State, call: &'static str, error: &wasmtime::Error) -> Failur
         detail.push_str(&format!(" ({refusals})"));
     }
     Failure::Trapped { call, detail: one_line(&detail, 800) }
+}
+
+/// Which of our limits it met, where the engine says so in words of its own and
+/// without the number.
+fn limit_met(text: &str) -> Option<String> {
+    if text.contains("fuel allocated for hostcalls") {
+        return Some(format!(
+            "more than {HOSTCALL_BYTES_MAX} bytes were to go from the plugin to the host in one call"
+        ));
+    }
+    let handles = text.contains("store handle limit exceeded");
+    handles.then(|| format!("it has {COMPONENT_HANDLES_MAX} handles and may have no more"))
 }
 
 /// Where it trapped, innermost first.

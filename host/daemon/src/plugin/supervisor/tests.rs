@@ -9,6 +9,7 @@ use evenkeel_core::points::Quality;
 use evenkeel_signing::PluginManifest;
 use std::time::Instant;
 
+mod refusals;
 mod secrets;
 
 struct Running {
