@@ -4,12 +4,14 @@
 //! the disk; a [`machine::Machine`] is the appliance's image in QEMU.
 
 pub mod bundle;
+mod certificates;
 mod client;
 pub mod machine;
 mod program;
 mod stack;
 mod witness;
 
+pub use certificates::{fingerprint, make_certificates};
 pub use client::{Client, ClientError, PATIENCE};
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};
