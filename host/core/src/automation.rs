@@ -308,13 +308,13 @@ impl Engine {
             })
             .collect();
         for due in clock.unix_s.map(|now_s| self.calendar.step(now_s, zone)).unwrap_or_default() {
-            let entry = due.entry;
+            let (entry, planned_s) = (due.entry, due.planned_s);
             events.push(match due.run {
-                true => {
-                    let (planned_s, late_s) = (due.planned_s, due.late_s);
-                    Event::ScheduleDue { entry, planned_s, late_s }
+                true => Event::ScheduleDue { entry, planned_s, late_s: due.late_s },
+                false => {
+                    let count = due.left_out.saturating_add(1);
+                    Event::ScheduleMissed { entry, count, planned_s }
                 }
-                false => Event::ScheduleMissed { entry, count: due.left_out.saturating_add(1) },
             });
         }
         events
@@ -322,7 +322,9 @@ impl Engine {
 
     /// An event of the log.
     pub fn happened(&mut self, id: u64, unix_ms: u64, event: &Event, clock: Clock) {
-        if let Event::ScheduleDue { entry, planned_s, .. } = event {
+        if let Event::ScheduleDue { entry, planned_s, .. }
+        | Event::ScheduleMissed { entry, planned_s, .. } = event
+        {
             self.calendar.told(entry, *planned_s);
         }
         self.planner.event(id, unix_ms, event, clock.steady_ms);

@@ -609,6 +609,10 @@ pub enum Event {
         entry: String,
         /// How often.
         count: u32,
+        /// For when the newest of them was planned, s since 1970; 0 in logs of
+        /// older versions.
+        #[serde(default)]
+        planned_s: i64,
     },
     /// A job says something for the record.
     JobSaid {
@@ -1035,7 +1039,7 @@ impl fmt::Display for Event {
             Self::ScheduleDue { entry, late_s, .. } => {
                 write!(f, "{entry} is due, {} min late", late_s.div_ceil(60))
             }
-            Self::ScheduleMissed { entry, count } => {
+            Self::ScheduleMissed { entry, count, .. } => {
                 write!(f, "{entry} was missed {count} times and is left out")
             }
             Self::JobSaid { job, text, .. } => write!(f, "{text} (job {job})"),

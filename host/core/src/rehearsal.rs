@@ -27,13 +27,13 @@
 
 use crate::automation::{Clock, Engine, Plan};
 use crate::events::{Event, UpsWatch};
-use crate::jobs::Outcome;
+use crate::jobs::{Action, Outcome, Task};
 use crate::points::{Name, Value};
 use crate::rules::Reading;
 use crate::schedule::Zone;
 use crate::time::Nanos;
 use core::fmt;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 pub mod upses;
@@ -167,28 +167,56 @@ impl Script {
 }
 
 /// One thing that would happen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// When, ms from the beginning.
     pub at_ms: u64,
-    /// What it is about.
+    /// What.
     pub what: What,
-    /// In words.
-    pub text: String,
 }
 
-/// What a row is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+/// What a row tells. Its words are made when somebody reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// Something happens.
-    Event,
-    /// Something would be done.
-    Action,
+    Event(Event),
+    /// A job would do something.
+    Action {
+        /// The job.
+        job: String,
+        /// What.
+        action: Action,
+        /// To take it back.
+        undo: bool,
+    },
+}
+
+impl What {
+    /// `event` or `action`.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Action { .. } => "action",
+        }
+    }
+}
+
+/// In the words of the log.
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Action { job, action, undo } => {
+                let back = if *undo { ", to take it back" } else { "" };
+                write!(f, "job {job}: {action}{back}")
+            }
+        }
+    }
 }
 
 /// What would happen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// In the order of time.
     pub rows: Vec<Row>,
@@ -205,11 +233,8 @@ pub struct Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for row in &self.rows {
-            let what = match row.what {
-                What::Event => "event",
-                What::Action => "action",
-            };
-            writeln!(f, "{:>10.1} s  {what:<6}  {}", row.at_ms as f64 / 1e3, row.text)?;
+            let Row { at_ms, what } = row;
+            writeln!(f, "{:>10.1} s  {:<6}  {what}", *at_ms as f64 / 1e3, what.word())?;
         }
         if self.cut {
             writeln!(f, "… and more: the table ends here")?;
@@ -314,10 +339,9 @@ impl Stage {
             self.happened(event, at_ms);
         }
         for task in self.engine.due(clock) {
-            let (undo, job) = (if task.undo { ", to take it back" } else { "" }, &task.job);
-            let text = format!("job {job}: {}{undo}", task.action);
-            self.table.rows.push(Row { at_ms, what: What::Action, text });
             self.engine.finished(&task.instance, Outcome::Done, clock);
+            let Task { job, action, undo, .. } = task;
+            self.table.rows.push(Row { at_ms, what: What::Action { job, action, undo } });
         }
         // Their outcomes start jobs as they do live, but are no news here.
         for event in self.engine.planner.said() {
@@ -330,9 +354,8 @@ impl Stage {
     }
 
     fn happened(&mut self, event: Event, at_ms: u64) {
-        let text = event.to_string();
-        self.table.rows.push(Row { at_ms, what: What::Event, text });
         self.take(&event, at_ms);
+        self.table.rows.push(Row { at_ms, what: What::Event(event) });
     }
 
     fn take(&mut self, event: &Event, at_ms: u64) {

@@ -38,6 +38,11 @@ const EVENTS: u32 = 20;
 /// … and then one in this time. What could not be told yet is told then.
 const EVENT_EVERY: Nanos = Nanos::from_secs(15);
 
+/// A UPS of which an earlier run told, and that no plugin reads for so long in this
+/// one, is looked after no more: its plugin was taken away while nobody looked. Plugins
+/// are installed one after the other at the start.
+const GONE: Nanos = Nanos::from_secs(60);
+
 /// What was seen and told so far.
 pub struct Watch {
     strings: Vec<StringWatch>,
@@ -46,6 +51,8 @@ pub struct Watch {
     heard: Upses,
     /// By its subtree.
     upses: BTreeMap<String, UpsWatch>,
+    /// Those of which an earlier run told, and since when nobody reads them.
+    earlier: BTreeMap<String, Option<Nanos>>,
     guard: Option<bool>,
     guard_budget: Budget,
     conditions: u64,
@@ -63,6 +70,9 @@ struct StringWatch {
 /// the `sources`.
 pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration, sources: Sources) {
     let mut watch = Watch::new(sources);
+    let log = store.clone();
+    let told = tokio::task::spawn_blocking(move || told_of(&log)).await;
+    watch.expect(told.unwrap_or_default());
     let mut changes = hub.changes();
     let every = Nanos(history_period.as_nanos() as u64);
     let mut recording = Recording::new(store.clone(), every);
@@ -95,7 +105,27 @@ pub async fn run(hub: Arc<Hub>, store: Arc<Store>, history_period: Duration, sou
     }
 }
 
+/// The UPSes of the log that were not told to be looked after no more.
+fn told_of(store: &Store) -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    store.each_event(|stored| match stored.event {
+        Event::UpsOnBattery { ups }
+        | Event::UpsBatteryLow { ups }
+        | Event::UpsOnMains { ups }
+        | Event::UpsLost { ups }
+        | Event::UpsBack { ups } => drop(told.insert(ups)),
+        Event::UpsUnwatched { ups } => drop(told.remove(&ups)),
+        _ => {}
+    });
+    told
+}
+
 impl Watch {
+    /// An earlier run told of these UPSes.
+    pub fn expect(&mut self, told: BTreeSet<String>) {
+        self.earlier = told.into_iter().map(|root| (root, None)).collect();
+    }
+
     /// Nothing seen yet.
     #[must_use]
     pub fn new(sources: Sources) -> Self {
@@ -105,6 +135,7 @@ impl Watch {
             sources,
             heard: Upses::default(),
             upses: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             guard: None,
             guard_budget: Budget::new(EVENTS, EVENT_EVERY),
             conditions: 0,
@@ -137,8 +168,18 @@ impl Watch {
             let stays = seen.iter().any(|ups| ups.root == *root);
             if !stays {
                 events.push(Event::UpsUnwatched { ups: root.clone() });
+                self.earlier.remove(root);
             }
             stays
+        });
+        self.earlier.retain(|root, since| {
+            let is_read = seen.iter().any(|ups| ups.root == *root);
+            *since = if is_read { None } else { Some(since.unwrap_or(now)) };
+            let is_gone = since.is_some_and(|since| now.since(since) >= GONE);
+            if is_gone {
+                events.push(Event::UpsUnwatched { ups: root.clone() });
+            }
+            !is_gone
         });
         for ups in seen.into_iter().filter(|ups| ups.missed) {
             let new = || UpsWatch::new(ups.root.clone());
@@ -375,6 +416,34 @@ mod tests {
         assert_eq!(watch.step(&hub, Nanos::from_secs(203)), []);
         held.lock().expect("whole").clear();
         assert_eq!(watch.step(&hub, Nanos::from_secs(204)), []);
+    }
+
+    /// Its plugin left the configuration file while the daemon was off.
+    #[test]
+    fn a_ups_of_an_earlier_run_that_nobody_reads_is_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Default::default()).expect("a store");
+        let ups = |n: u8| format!("ups.{n}");
+        for event in [
+            Event::UpsOnBattery { ups: ups(0) },
+            Event::UpsOnBattery { ups: ups(1) },
+            Event::UpsLost { ups: ups(2) },
+            Event::UpsUnwatched { ups: ups(2) },
+        ] {
+            store.record_acknowledged(event).wait().expect("on the disk");
+        }
+        let (held, sources) = sources(vec![driver("ups.0")]);
+        let (hub, mut watch) = (Hub::default(), Watch::new(sources));
+        watch.expect(told_of(&store));
+        let mut told = |from: u64, to: u64| -> Vec<Event> {
+            (from..to).flat_map(|second| watch.step(&hub, Nanos::from_secs(second))).collect()
+        };
+        assert_eq!(told(1, 60), [], "its plugin may be installed yet");
+        assert_eq!(told(60, 63), [Event::UpsUnwatched { ups: ups(1) }], "once");
+        // One that is read is not over until nobody reads it any more.
+        held.lock().expect("whole").clear();
+        assert_eq!(told(63, 122), []);
+        assert_eq!(told(122, 200), [Event::UpsUnwatched { ups: ups(0) }]);
     }
 
     #[test]

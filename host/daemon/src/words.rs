@@ -20,22 +20,25 @@
 //! # Functions in messages
 //! `VALUE($x, unit: "V", scale: 3, digits: 2, sign: 1, abs: 1)` writes $x · 10^−scale
 //! with its unit as the language does; `SPAN($seconds)` and `TIME($unix_ms)` write
-//! times.
+//! times, the latter as clocks show it where the appliance is
+//! ([`Words::set_zone`]).
 
 mod action;
+mod field;
 pub mod message;
 pub mod number;
 pub mod template;
 
+use crate::jobs::Named;
 use evenkeel_core::alarm::guidance::{self, Urgency};
 use evenkeel_core::alarm::{Alarm, Kind, Place, Quantity};
-use evenkeel_core::events::{Event, Ranges};
+use evenkeel_core::events::{Event, Ranges, Severity};
 use evenkeel_core::jobs::Action;
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use std::borrow::Cow;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 pub use template::{Template, TemplateError, Values};
 
 macro_rules! languages {
@@ -156,6 +159,8 @@ pub struct AlarmWords {
 #[derive(Default)]
 pub struct Words {
     bundles: [OnceLock<FluentBundle<FluentResource>>; Lang::ALL.len()],
+    /// Where the appliance is.
+    zone: Arc<RwLock<Named>>,
 }
 
 /// The messages of this program.
@@ -165,6 +170,32 @@ pub fn words() -> &'static Words {
 }
 
 impl Words {
+    /// Times are those of this zone from now on.
+    pub fn set_zone(&self, zone: Named) {
+        // One assignment: whole whatever panicked.
+        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
+    }
+
+    /// A time, ms since 1970, as clocks show it where the appliance is.
+    #[must_use]
+    pub fn time(&self, unix_ms: u64) -> String {
+        self.zone.read().unwrap_or_else(PoisonError::into_inner).written(unix_ms)
+    }
+
+    /// A field of an event by its name in the API, for people: numbers with their
+    /// unit, times of the appliance's zone, words of the program in the language.
+    /// `None` when the event has none of that name, or does not know it.
+    #[must_use]
+    pub fn field(&self, lang: Lang, event: &Event, name: &str) -> Option<template::Value> {
+        field::field(self, lang, event, name)
+    }
+
+    /// How bad an event is.
+    #[must_use]
+    pub fn severity(&self, lang: Lang, severity: Severity) -> String {
+        self.word(lang, &format!("level-{severity:?}").to_lowercase())
+    }
+
     /// An event in words.
     #[must_use]
     pub fn event(&self, lang: Lang, event: &Event) -> String {
@@ -356,7 +387,7 @@ impl Words {
     }
 
     fn bundle(&self, lang: Lang) -> &FluentBundle<FluentResource> {
-        self.bundles[lang as usize].get_or_init(|| bundle(lang))
+        self.bundles[lang as usize].get_or_init(|| bundle(lang, Arc::clone(&self.zone)))
     }
 }
 
@@ -364,7 +395,7 @@ fn urgency_word(urgency: Urgency) -> String {
     format!("urgency-{}", urgency.as_str())
 }
 
-fn bundle(lang: Lang) -> FluentBundle<FluentResource> {
+fn bundle(lang: Lang, zone: Arc<RwLock<Named>>) -> FluentBundle<FluentResource> {
     // A file with an error has its other messages; a test finds the error.
     let resources = [lang.file(), lang.pages()].map(|text| {
         FluentResource::try_new(text.to_owned()).unwrap_or_else(|(resource, _)| resource)
@@ -396,16 +427,16 @@ fn bundle(lang: Lang) -> FluentBundle<FluentResource> {
         let value = if number("abs").is_some() { value.abs() } else { value };
         FluentValue::String(Cow::Owned(number::with_unit(lang, value, style, unit)))
     });
-    let _ = bundle.add_function("SPAN", |positional, _| match positional.first() {
+    let _ = bundle.add_function("SPAN", move |positional, _| match positional.first() {
         Some(FluentValue::Number(seconds)) => {
-            FluentValue::String(Cow::Owned(number::span(seconds.value)))
+            FluentValue::String(Cow::Owned(number::span(lang, seconds.value)))
         }
         other => other.map_or(FluentValue::Error, owned),
     });
-    let _ = bundle.add_function("TIME", |positional, _| match positional.first() {
+    let _ = bundle.add_function("TIME", move |positional, _| match positional.first() {
         Some(FluentValue::Number(ms)) => {
-            let text = format!("{} UTC", crate::clock::utc(ms.value.max(0.0) as u64));
-            FluentValue::String(Cow::Owned(text))
+            let zone = zone.read().unwrap_or_else(PoisonError::into_inner);
+            FluentValue::String(Cow::Owned(zone.written(ms.value.max(0.0) as u64)))
         }
         other => other.map_or(FluentValue::Error, owned),
     });

@@ -3,14 +3,15 @@
 //! HTTPS client for its API ([`Client`]). A [`Witness`] remembers what was on
 //! the disk; a [`machine::Machine`] is the appliance's image in QEMU.
 
-pub mod authority;
 pub mod bundle;
+mod certificates;
 mod client;
 pub mod machine;
 mod program;
 mod stack;
 mod witness;
 
+pub use certificates::{fingerprint, make_certificates, sign};
 pub use client::{Client, ClientError, PATIENCE};
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};

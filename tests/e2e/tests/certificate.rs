@@ -2,8 +2,7 @@
 //! API, shown on trial, confirmed, shown by a gateway too and after a restart,
 //! and given up again.
 
-use evenkeel_e2e::authority::{make_certificates, sign};
-use evenkeel_e2e::{Client, ClientError, Options, Stack};
+use evenkeel_e2e::{Client, ClientError, Options, Stack, make_certificates, sign};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::Path;

@@ -105,6 +105,71 @@ fn an_export_is_read_by_the_tool_and_taken_by_another_appliance() {
     assert_eq!(known, (&json!(0), Some(sum[0] + sum[1])), "nothing is there twice");
 }
 
+/// A reader that was written from the document of the format alone.
+fn peer(file: &Path, words: &[&str]) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/evkhist.py");
+    let mut command = Command::new("/usr/bin/python3");
+    let done = command.arg(script).arg(file).args(words).output().expect("it runs");
+    assert!(done.status.success(), "{}", text(done.stderr));
+    text(done.stdout)
+}
+
+/// The lines of a table, each with the columns that `names` asks for.
+fn columns(table: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let mut lines = table.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = lines.next().expect("a first line");
+    let at = |name: &&str| head.iter().position(|n| n == name).expect("a column");
+    let places: Vec<usize> = names.iter().map(at).collect();
+    lines.map(|line| places.iter().map(|at| line[*at].to_owned()).collect()).collect()
+}
+
+#[test]
+fn a_reader_in_another_language_reads_an_export_to_the_last_digit() {
+    let mut bench = Bench::new(4);
+    let mut client = bench.signed_in();
+    client.await_answer(BLOCK, |history| rows(history) >= 8);
+    client.await_answer(MAINS, |history| rows(history) >= 3);
+    let exported = client.get_bytes("/api/v1/history/export").expect("an export");
+    let file = bench.file("history.evkhist", &exported);
+    let all = peer(&file, &[]);
+    assert!(all.contains("records, level 0: ") && all.contains("values, level 0: "), "{all}");
+    for (string, block) in [("1", "1"), ("1", "32"), ("2", "7")] {
+        let read = peer(&file, &["block", string, block]);
+        let head = read.lines().next().expect("a first line").to_owned();
+        let names: Vec<&str> = head.split(',').collect();
+        assert_eq!(names.len(), 21, "{head}");
+        let ours = bench.tool(&["export", "--string", string, "--block", block], &file).stdout;
+        let ours = columns(&text(ours), &names);
+        assert!(ours.len() >= 8, "{ours:?}");
+        assert_eq!(columns(&read, &names), ours);
+    }
+    let names = ["time", "point", "value", "min", "max", "quality"];
+    let read = columns(&peer(&file, &["point", "ups.0.input.voltage"]), &names);
+    let ours = bench.tool(&["export", "--point", "ups.0.input.voltage"], &file).stdout;
+    let ours = columns(&text(ours), &names);
+    assert!(ours.len() >= 3 && ours.len() == read.len(), "{ours:?}\n{read:?}");
+    for (read, ours) in read.iter().zip(&ours) {
+        // It tells millionths, the tool as many digits as the unit has.
+        let same = |read: &String, ours: &String| match ours.split_once('.') {
+            Some((_, digits)) if ours.parse::<f64>().is_ok() => {
+                let value: f64 = read.parse().expect("a number");
+                format!("{value:.*}", digits.len()) == *ours
+            }
+            _ => read.trim_end_matches(".000000") == ours,
+        };
+        assert_eq!((&read[..2], &read[5]), (&ours[..2], &ours[5]));
+        assert!((2..5).all(|n| same(&read[n], &ours[n])), "{read:?} {ours:?}");
+    }
+    // It sees damage, as the tool does.
+    let mut damaged = exported;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x10;
+    let file = bench.file("damaged.evkhist", &damaged);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/evkhist.py");
+    let refused = Command::new("/usr/bin/python3").arg(script).arg(&file).output();
+    assert!(!refused.expect("it runs").status.success());
+}
+
 #[test]
 fn rows_outlive_a_kill_and_a_chart_is_as_small_as_asked() {
     let mut bench = Bench::new(3);

@@ -1,8 +1,7 @@
 //! Signing in by RADIUS: against FreeRADIUS, and against a server that forges
 //! (facts/radius-syslog-smtp.md §1, §2, §6.5).
 
-use evenkeel_e2e::authority::make_certificates;
-use evenkeel_e2e::{Client, ClientError, Options, Stack};
+use evenkeel_e2e::{Client, ClientError, Options, Stack, make_certificates};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};

@@ -2,9 +2,8 @@
 //! notifier against rsyslog over UDP, TCP and TLS, with a server that dies and
 //! comes back, and with one whose certificate is not to be trusted.
 
-use evenkeel_e2e::authority::make_certificates;
-use evenkeel_e2e::{Client, Options, Program, Stack};
-use serde_json::Value;
+use evenkeel_e2e::{Client, Options, Program, Stack, make_certificates};
+use serde_json::{Value, json};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -268,6 +267,46 @@ fn events_arrive_by_udp_tcp_and_tls_in_all_their_parts() {
         delays.sort_unstable();
         println!("{input}: event to line of the server's file {} ms (median of 20)", delays[10]);
     }
+}
+
+#[test]
+fn a_job_has_a_notifier_tell_its_own_text_and_one_that_is_not_there_fails() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Rsyslog::start(&dir.path().join("rsyslog"));
+    let mut stack = appliance(dir.path(), &server.entries());
+    await_first(&mut stack, &server, &INPUTS);
+    let mut client = stack.sign_in().expect("signed in");
+    client.await_answer("/api/v1/points?prefix=ups.0.ups.status", |points| {
+        points[0]["quality"] == "good" && points[0]["value"].to_string().contains("OL")
+    });
+    let job = |name: &str, plugin: &str| {
+        format!(
+            "[[job]]\nname = '{name}'\nwhen = {{ kind = 'ups_on_battery' }}\n\
+             action = {{ do = 'notify', plugin = '{plugin}', text = 'Netzausfall: {{ups}}' }}\n"
+        )
+    };
+    let document = format!("lang = 'de'\n{}{}", job("tell", "tls"), job("nobody", "none"));
+    client.post("/api/v1/automation", &json!({ "toml": document })).expect("taken");
+    stack.control("mains off").expect("obeyed");
+    let is_ours = |message: &Value| message["msg"].to_string().contains("Netzausfall: ups.0");
+    let message = server.await_message("tls", is_ours);
+    let all = client.await_answer("/api/v1/events?limit=500", |events| {
+        let events = events.to_string();
+        events.contains("job_done") && events.contains("job_failed")
+    });
+    let all = all.as_array().expect("a list");
+    let of = |kind: &str| all.iter().filter(|e| e["data"]["kind"] == kind).collect::<Vec<_>>();
+    // It is about the event that began the job, and as bad as that.
+    let begun = of("ups_on_battery");
+    assert_eq!((begun.len(), sequence(&message)), (1, id(begun[0])));
+    assert_eq!((&message["msgid"], &message["pri"]), (&json!("ups_on_battery"), &json!("132")));
+    let (done, failed) = (of("job_done"), of("job_failed"));
+    assert_eq!((done.len(), &done[0]["data"]["job"]), (1, &json!("tell")), "{done:#?}");
+    assert_eq!((failed.len(), &failed[0]["data"]["job"]), (1, &json!("nobody")), "{failed:#?}");
+    let reason = failed[0]["data"]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("no plugin \"none\" is installed"), "{reason}");
+    // The other copies were told by the log alone, in its words.
+    assert!(server.arrived("tcp").iter().all(|message| !is_ours(message)));
 }
 
 #[test]

@@ -335,6 +335,29 @@ mod tests {
         assert_eq!((found[0].value, found[0].limit), (Some(50.0), Some(40.0)));
     }
 
+    /// The delay is of the time in the phase: what was beyond before does not count.
+    #[test]
+    fn its_delay_begins_with_its_phase_and_anew_with_each() {
+        let rule = Rule { during: Some(vec![During::Discharge]), delay_s: Some(10.0), ..hot() };
+        let (rules, mut watcher) = (thresholds(rule), Watcher::default());
+        let mut alarms = |phase, seconds: core::ops::Range<u64>| {
+            let step = |second| {
+                let reading = Reading { phase, ..reading(Some(50.0)) };
+                let now = Nanos::from_secs(1_000 + second);
+                !watcher.step(&rules, [reading].into_iter(), |_, _| None, now).is_empty()
+            };
+            seconds.map(step).filter(|stands| *stands).count()
+        };
+        assert_eq!(alarms(Phase::Float, 0..100), 0);
+        assert_eq!(alarms(Phase::Discharge, 100..109), 0, "not 10 s yet");
+        assert_eq!(alarms(Phase::Float, 109..110), 0);
+        assert_eq!(alarms(Phase::Discharge, 110..119), 0, "from the beginning");
+        assert!(alarms(Phase::Discharge, 119..125) >= 3);
+        // Outside its phase it ends, after the time that an end takes.
+        assert!(alarms(Phase::Float, 125..300) < 100);
+        assert_eq!(alarms(Phase::Float, 300..310), 0);
+    }
+
     #[test]
     fn a_restart_goes_on_where_it_was() {
         let (rules, mut watcher) = (thresholds(hot()), Watcher::default());

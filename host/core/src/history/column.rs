@@ -4,26 +4,44 @@
 //! # A span
 //! 1. present (a model each for "was present before" and "was not"); absent: done
 //! 2. flat: lowest, mean and highest are one
-//! 3. mean less (base + guess), signed. The *guess* is a [`Track`]'s of what the
-//!    means before were above their bases
+//! 3. mean less (base + guess), signed: the *surprise*. The *guess* is a [`Track`]'s of
+//!    what the means before were above their bases
 //! 4. unless flat: highest − mean, then mean − lowest, unsigned
+//!
+//! A value counts as present before the first one. Priors (odds of 65536, bits as if
+//! seen): "present" 65000 (16) after one that was, 16000 (2) after one that was not;
+//! "flat" 65300 (40) where readings are single, 8000 (2) where they are summaries;
+//! differences upwards and downwards near. Readings are single in level 0, but for the
+//! two spans of all blocks in a head.
 //!
 //! # A head
 //! time: its interval less the interval before, signed (the first interval is 0,
 //! and counts from the time in front of the stream); a bit "something rare
 //! changed", and if so phase and inhibits as exclusive-or with those before,
 //! unsigned; then the spans `blocks_mv`, `blocks_dc`, `target_mv`, `current_ma`,
-//! `string_mv`, `ambient_dc`. Base: 0, of the target the mean block voltage.
+//! `string_mv`, `ambient_dc`. Base: 0, of the target the mean block voltage (the last
+//! one known). Intervals are wide, phase and inhibits plain, "rare" 3000 (4); means of
+//! the first two spans near, of the others wide.
 //!
 //! # A record
 //! a bit "something rare changed", and if so for state, resistance, charge and
 //! capacity a bit "changed" each, with the difference to the one before, signed
 //! (absent is 0, others one more; the state is quality, temperature quality ≪ 2,
-//! fault ≪ 4, flags ≪ 12, exclusive-or, unsigned); then the spans of voltage,
-//! temperature and duty, the duty always present. Base: the head's mean block
-//! voltage and temperature (the last one known), of the duty what the surprise
-//! in the voltage tells of it ([`Pull`]). Expectations begin anew with each
-//! block.
+//! fault ≪ 4, flags ≪ 12, exclusive-or, unsigned); then the spans of voltage and
+//! temperature; a bit "it rests"; and unless it does the span of the duty, always
+//! present. Base: the head's mean block voltage and temperature (the last one known),
+//! of the duty what the surprise in the voltage tells of it ([`Pull`]). Expectations
+//! begin anew with each block. "Rare" is 2000 (6), "changed" and the numbers plain;
+//! means of voltage and temperature near, of the duty wide.
+//!
+//! "It rests" has twelve models: by whether it rested before (it did before the first
+//! record; 50000 (1), else 20000 (1)), and by how far the voltage is above the head's
+//! target: −2 mV or less, −1, 0, 1, 2 or more, one of them not known.
+//!
+//! The base of the duty, in whole numbers, divisions towards zero: c·p/s, *c* the
+//! surprise in the voltage, or 0 while s < 16 or when |c| > 4096. *p* and *s* are 0 at
+//! first; after a duty whose mean is *e*, unless |c| or |e| > 4096, p grows by
+//! c·e − p/32 and s by c·c − s/32.
 
 use super::number::{Number, Track};
 use super::range::{Bit, Coder};

@@ -8,10 +8,19 @@
 //! models of step 23. A signed number is its magnitude, and unless that is 0 a
 //! bit with a model: set when negative.
 //!
+//! *Near* numbers begin with the steps' odds 44500, 7000, 3000 as if 5 bits had been
+//! seen, and 18000 (4 bits) for the first bit below of L = 1; *wide* ones with 60000,
+//! 46000, 30000, 10000, 4000 and 30000; everything else, and *plain* numbers, with
+//! nothing known.
+//!
 //! # An expectation
 //! A [`Track`] foretells the next value from those before it. Two guesses run
 //! beside each other, the last value and a mean whose weight sinks to 1/8; the
-//! one that erred less lately is used.
+//! one that erred less lately is used, of equal ones the mean. In whole numbers,
+//! divisions towards zero: all begin at 0. After a value *v*, unless it is the first,
+//! each guess's error becomes e − e/16 + min(16·|v − guess|, 2⁴⁰); then *seen* counts up
+//! to 8, the mean (in 1/256) grows by (256·v − mean)/seen, and the last value is v. The
+//! mean as a guess is ⌊(mean + 128)/256⌋.
 
 use super::range::{Bit, Coder};
 

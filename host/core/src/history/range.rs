@@ -18,8 +18,14 @@
 //! half.
 //!
 //! # A model
-//! `p` begins at its prior; after each bit it moves towards 65535 or 0 by the
-//! distance over `n` + 1.5, `n` the bits seen, at most 48, and stays in 48 … 65488.
+//! `p` begins at its prior, even when nothing is known (32768, no bits seen); after each
+//! bit it moves towards 65535 or 0 by the distance over `n` + 1.5 (twice the distance
+//! over 2`n` + 3, towards zero), `n` the bits seen, at most 48, and stays in 48 … 65488.
+//!
+//! # Reading
+//! The first four bytes are the `code`, highest first. A set bit is `code` < `bound`;
+//! otherwise `bound` is taken from `code` and `range`. With each byte that the writer put
+//! out the next one is pulled into `code` from below.
 
 /// The smallest range before a byte goes out.
 const RANGE_MIN: u32 = 1 << 24;

@@ -38,7 +38,9 @@
 //! A row in a stream is: its interval less the interval before, s, signed (the
 //! first interval is 0, and counts from the time in front of the stream); a bit
 //! "another quality than before", and if so the quality in two bits; then the span
-//! of its value, without a base ([`super::column`]). Quality is good at first.
+//! of its value, without a base ([`super::column`]). Quality is good at first. Intervals
+//! are near, "another quality" is 1000 (8), the bits of a quality are even, the lower one
+//! with a model by the higher; the mean of the span is wide, its "flat" that of summaries.
 
 mod sampler;
 mod wire;

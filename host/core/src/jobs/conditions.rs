@@ -1,8 +1,10 @@
 //! What an event says to be so, or to be over, as keys; and what the present
 //! values say about a key.
 
+use crate::alarm::Kind;
 use crate::events::Event;
 use crate::points::{Point, Quality, Value};
+use crate::protect::Condition;
 
 /// The keys that an event raises (true) or clears (false). Empty for what
 /// only happens and does not last.
@@ -20,12 +22,8 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         Event::ModuleBack { string, block } => many(string, &[*block], false),
         Event::ModulesLost { string, blocks } => many(string, blocks, true),
         Event::ModulesBack { string, blocks } => many(string, blocks, false),
-        Event::AlarmRaised { string, condition, .. } => {
-            one(format!("alarm/{string}/{condition:?}"), true)
-        }
-        Event::AlarmOver { string, condition } => {
-            one(format!("alarm/{string}/{condition:?}"), false)
-        }
+        Event::AlarmRaised { string, condition, .. } => one(finding(*string, *condition), true),
+        Event::AlarmOver { string, condition } => one(finding(*string, *condition), false),
         Event::Tripped { string, .. } => one(format!("tripped/{string}"), true),
         Event::TripReset { string } => one(format!("tripped/{string}"), false),
         Event::BreakerFailed { string } => one(format!("breaker_failed/{string}"), true),
@@ -70,6 +68,11 @@ pub fn conditions(event: &Event) -> Vec<(String, bool)> {
         Event::RuleCleared { rule, .. } => one(format!("{RULE}/{rule}"), false),
         _ => Vec::new(),
     }
+}
+
+/// The key of what protection found: by its code, which stays what it is.
+fn finding(string: u16, condition: Condition) -> String {
+    format!("alarm/{string}/{}", Kind::Finding(condition))
 }
 
 /// The kinds of events that say that something is so, and of whose end another
@@ -167,6 +170,22 @@ mod tests {
             assert_eq!(ends, [(begins[0].0.clone(), false)]);
             assert!(begins[0].1);
         }
+    }
+
+    #[test]
+    fn a_finding_is_kept_by_its_code() {
+        let raised = Event::AlarmRaised {
+            string: 2,
+            condition: Condition::TemperatureHigh,
+            level: crate::protect::Level::Alarm,
+            blocks: vec![3],
+        };
+        let over = Event::AlarmOver { string: 2, condition: Condition::TemperatureHigh };
+        let key = "alarm/2/finding.temperature-high".to_owned();
+        assert_eq!(conditions(&raised), [(key.clone(), true)]);
+        assert_eq!(conditions(&over), [(key, false)]);
+        let keys: BTreeSet<String> = Condition::ALL.map(|c| finding(1, c)).into();
+        assert_eq!(keys.len(), Condition::ALL.len(), "each its own");
     }
 
     /// One of each kind of event, from one table of all their fields.

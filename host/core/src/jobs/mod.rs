@@ -287,6 +287,12 @@ impl Action {
         !matches!(self, Self::Log { .. } | Self::Notify { .. } | Self::Webhook { .. })
     }
 
+    /// Whether it tells somebody outside, who may be told twice.
+    #[must_use]
+    pub const fn is_message(&self) -> bool {
+        matches!(self, Self::Notify { .. } | Self::Webhook { .. })
+    }
+
     /// Whether it may be done again when nobody knows whether it was done.
     #[must_use]
     pub const fn may_be_repeated(&self) -> bool {

@@ -19,6 +19,7 @@
 //! commits changes together with the place in the event log up to which events
 //! were given in, so that the log itself is the queue.
 
+mod resume;
 mod walk;
 
 use super::sequence::{Phase, Sequence, Step};
@@ -83,6 +84,9 @@ pub struct Instance {
     pub reason: Option<String>,
     /// It was handed out and may have been done.
     pub begun: bool,
+    /// What it says, from its first attempt on ([`Planner::word`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
 }
 
 /// What of a job an instance is.
@@ -138,6 +142,8 @@ pub struct Task {
     pub event_id: u64,
     /// When it happened, ms since 1970.
     pub event_unix_ms: u64,
+    /// What an earlier attempt said: this one says the same.
+    pub words: Option<String>,
 }
 
 /// What came of a task.
@@ -184,50 +190,6 @@ impl Planner {
             last_started: BTreeMap::new(),
             dropped: BTreeMap::new(),
             drops: Budget::new(DROPS, DROP_EVERY),
-        }
-    }
-
-    /// Go on with what an earlier planner kept. What belongs to jobs that are
-    /// gone is forgotten; what was in the middle of an action that may not be
-    /// done twice is over, and an event says that nobody knows.
-    pub fn resume(
-        &mut self,
-        episodes: BTreeMap<String, Episode>,
-        instances: BTreeMap<String, Instance>,
-        now_ms: u64,
-    ) {
-        for (id, episode) in episodes {
-            match self.job(&episode.job).is_some() {
-                true => drop(self.episodes.insert(id, episode)),
-                false => self.mark(&id, true),
-            }
-        }
-        for (id, mut instance) in instances {
-            if self.episodes.contains_key(&instance.episode) && self.has_stage(&instance) {
-                let wait = instance.due_ms.saturating_sub(instance.planned_ms);
-                instance.due_ms = instance.due_ms.min(now_ms.saturating_add(wait));
-                instance.planned_ms = instance.planned_ms.min(now_ms);
-                if let Stage::Sequence(_, Phase::Waiting(since)) = &mut instance.stage {
-                    *since = (*since).min(now_ms);
-                }
-                self.put(id, instance);
-            } else {
-                self.mark(&id, false);
-            }
-        }
-        let lost = self.instances.iter().filter(|(_, i)| i.begun).map(|(id, _)| id.clone());
-        for id in lost.collect::<Vec<_>>() {
-            let repeatable = self.task(&id).is_none_or(|task| task.action.may_be_repeated());
-            if repeatable {
-                if let Some(mut instance) = self.instances.get(&id).cloned() {
-                    instance.begun = false;
-                    self.put(id, instance);
-                }
-            } else {
-                let reason = "the appliance stopped in the middle of it; nobody knows whether it \
-                              was done";
-                self.finished(&id, Outcome::Never(reason.to_owned()), now_ms);
-            }
         }
     }
 
@@ -410,9 +372,23 @@ impl Planner {
             (None, _) => Event::JobDone { job, instance: name, action, attempts },
             (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
         });
+        self.settle(id, &instance, now_ms);
+    }
+
+    /// What a task says, before it says it: whoever is told twice is told the
+    /// same.
+    pub fn word(&mut self, id: &str, words: &str) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            instance.words = Some(words.to_owned());
+            self.mark(id, false);
+        }
+    }
+
+    /// It came to an end, and what follows from that.
+    fn settle(&mut self, id: &str, instance: &Instance, now_ms: u64) {
         self.forget(id);
         if let Stage::Action(turn) = instance.stage {
-            self.repeat(&instance, turn, now_ms);
+            self.repeat(instance, turn, now_ms);
         }
         self.end_if_over(&instance.episode, now_ms);
     }
@@ -506,6 +482,7 @@ impl Planner {
             event: episode.event.clone(),
             event_id: episode.event_id,
             event_unix_ms: episode.unix_ms,
+            words: instance.words.clone(),
         })
     }
 
@@ -565,6 +542,7 @@ impl Planner {
             failed: 0,
             reason: None,
             begun: false,
+            words: None,
         };
         self.put(format!("{episode}.{ordinal}"), instance);
     }

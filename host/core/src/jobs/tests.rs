@@ -63,7 +63,7 @@ impl Kept {
 
     fn resume(&self, jobs: &[&str], now_ms: u64) -> Planner {
         let mut planner = planner(jobs);
-        planner.resume(self.episodes.clone(), self.instances.clone(), now_ms);
+        planner.resume(self.episodes.clone(), self.instances.clone(), &BTreeSet::new(), now_ms);
         planner
     }
 }
@@ -181,6 +181,38 @@ fn a_crash_does_again_what_may_be_done_again_and_nothing_else() {
     }
     after.event(7, 0, &on_battery(), 5);
     assert!(due(&mut after, 5).is_empty(), "the same event begins nothing twice");
+}
+
+#[test]
+fn a_message_says_the_same_in_every_attempt_also_after_a_crash() {
+    let (mut kept, mut before) = (Kept::default(), planner(&[HOOK]));
+    before.event(7, 0, &on_battery(), 0);
+    assert_eq!(due(&mut before, 0)[0].words, None);
+    before.word("7.hook.0", "230 V");
+    before.finished("7.hook.0", Outcome::Later("503".into()), 0);
+    let again = due(&mut before, MINUTE);
+    assert_eq!(again[0].words.as_deref(), Some("230 V"));
+    kept.keep(&mut before);
+    let mut after = kept.resume(&[HOOK], MINUTE);
+    let again = due(&mut after, 2 * MINUTE);
+    assert_eq!((names(&again), again[0].words.as_deref()), (vec!["7.hook.0"], Some("230 V")));
+}
+
+#[test]
+fn what_the_log_says_came_to_an_end_is_not_done_again() {
+    let shut = "name = 'shut'\nwhen = { category = 'ups' }\nrepeat = { times = 2, every_s = 9 }\n\
+        action = { do = 'command', target = 'ups.0', command = 'shutdown.return' }";
+    let (mut kept, mut before) = (Kept::default(), planner(&[HOOK, shut]));
+    before.event(7, 0, &on_battery(), 0);
+    assert_eq!(names(&due(&mut before, 0)), ["7.hook.0", "7.shut.0"]);
+    kept.keep(&mut before);
+    // Both were noted as done, and killed before that was kept here.
+    let ended = ["7.hook.0", "7.shut.0"].map(str::to_owned).into();
+    let mut after = planner(&[HOOK, shut]);
+    after.resume(kept.episodes.clone(), kept.instances.clone(), &ended, 0);
+    assert!(after.said().is_empty(), "it was said");
+    assert!(due(&mut after, 8_000).is_empty());
+    assert_eq!(names(&due(&mut after, 9_000)), ["7.shut.1"], "what follows follows");
 }
 
 #[test]

@@ -5,15 +5,32 @@
 //!
 //! | header | value |
 //! |---|---|
-//! | `Evenkeel-Id` | the instance; the same in every attempt |
+//! | `Evenkeel-Id` | the delivery ([`delivery_id`]) |
 //! | `Evenkeel-Time` | s since 1970 of this attempt |
 //! | `Evenkeel-Signature` | `v1=` and HMAC-SHA256 (RFC 2104) as hex, by the shared key, of the time, a full stop, and the body |
 //!
 //! A receiver computes the same over the body as it came, compares in constant
-//! time, refuses times more than 5 minutes off, and takes each id once: so a
-//! message that was recorded cannot be played again. The id is in the body too,
-//! and with it under the signature. 2xx is success; 408, 425, 429 and 5xx are
-//! tried again, everything else is given up.
+//! time, and refuses times more than 5 minutes off. The id is in the body too,
+//! and with it under the signature.
+//!
+//! ## What a receiver may rely on
+//! - **At least once.** 2xx is success: the message is noted as delivered and
+//!   never sent again. 408, 425, 429, 5xx, silence and a broken connection are
+//!   tried again, 2 s to 5 min apart, ten times in all
+//!   ([`ATTEMPTS_MAX`](super::ATTEMPTS_MAX)), over restarts of the appliance;
+//!   everything else is given up, and an event says so.
+//! - **One id, one message.** Every attempt of a delivery has the same id and the
+//!   same body, byte for byte (the words are kept before they are sent for the
+//!   first time; a firmware update between two attempts may word the event anew).
+//!   Time and signature are those of the attempt. No other delivery has this id,
+//!   not even when the appliance lost its store and counts events anew.
+//! - **A receiver may see a delivery twice**: when its answer was lost, or the
+//!   appliance lost power between the answer and the note of it. Then it comes
+//!   again under its id, never under another one. So a receiver keeps the ids that
+//!   it took for a day, answers 2xx to one that it knows, and does nothing: that
+//!   is also what keeps a recorded message from being played again.
+//! - **No order.** Messages are sent side by side; `event_id` and `unix_ms` are
+//!   those of the event, in the order in which events happened.
 //!
 //! # Wake-on-LAN
 //! facts/rccmd-email-trap-wol.md §8: six times FF, sixteen times the address,
@@ -48,6 +65,13 @@ pub fn signed_bytes(unix_s: u64, body: &[u8]) -> Vec<u8> {
     bytes.push(b'.');
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// What a delivery is called: the instance, and when its event happened, ms since
+/// 1970. The first alone would come again when a lost store counts events anew.
+#[must_use]
+pub fn delivery_id(instance: &str, event_unix_ms: u64) -> String {
+    format!("{instance}.{event_unix_ms}")
 }
 
 impl TryFrom<String> for Mac {
@@ -130,6 +154,12 @@ mod tests {
         {
             assert!(Mac::try_from(bad.to_owned()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_store_that_counts_anew_names_other_deliveries() {
+        assert_eq!(delivery_id("7.tell.0", 1_795_247_521_000), "7.tell.0.1795247521000");
+        assert_ne!(delivery_id("7.tell.0", 1), delivery_id("7.tell.0", 2));
     }
 
     #[test]

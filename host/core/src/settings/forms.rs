@@ -17,7 +17,8 @@
 //! every form that says it otherwise ([`Chain::texts`]), the newest last; and
 //! whoever reads takes the newest revision of a form that it knows
 //! ([`Chain::readable`]). What an older program then changes is the newest
-//! revision, and the newer program goes on with it.
+//! revision, and the newer program goes on with it; what the older form had no place
+//! for it takes from the newest revision that had it.
 
 use toml::{Table, Value};
 
@@ -190,6 +191,8 @@ impl Chain {
         newest_first: impl IntoIterator<Item = &'a str>,
     ) -> Vec<(usize, String)> {
         let (mut known, mut newer) = (Vec::new(), None);
+        // Of those that could be brought: the place in `known`, the form, the table.
+        let mut older: Vec<(usize, u32, Table)> = Vec::new();
         for (place, text) in newest_first.into_iter().enumerate() {
             match Document::parse(text) {
                 Ok(document) if document.form > self.newest() => {
@@ -201,15 +204,69 @@ impl Chain {
                     known.push((place, text.to_owned()));
                 }
                 Ok(document) => {
+                    let form = document.form;
                     if let Ok((document, _)) = self.bring(document, self.newest()) {
                         known.push((place, document.table.to_string()));
+                        older.push((known.len() - 1, form, document.table));
                     }
                 }
                 Err(_) => known.push((place, text.to_owned())),
             }
         }
+        for (at, (index, form, table)) in older.iter().enumerate() {
+            let before = older[at + 1..].iter().find(|(_, before, _)| before > form);
+            if let Some((_, _, before)) = before {
+                let mut whole = table.clone();
+                self.restore(&mut whole, before, *form);
+                known[*index].1 = whole.to_string();
+            }
+        }
         if known.is_empty() { newer.into_iter().collect() } else { known }
     }
+
+    /// What form `form` has no place for, out of a document that had it; both are in
+    /// the newest form.
+    fn restore(&self, table: &mut Table, before: &Table, form: u32) {
+        let whole = Document { form: self.newest(), table: before.clone() };
+        let Ok((_, lost)) = self.bring(whole, form) else { return };
+        for name in lost {
+            if let Some(value) = found(before, &name)
+                && found(table, &name).is_none()
+            {
+                put(table, &name, value.clone());
+            }
+        }
+    }
+}
+
+/// What stands under a dotted name.
+fn found<'a>(table: &'a Table, name: &str) -> Option<&'a Value> {
+    match name.split_once('.') {
+        None => table.get(name),
+        Some((first, rest)) => found(table.get(first)?.as_table()?, rest),
+    }
+}
+
+/// Put a value under a dotted name, unless something else than a table is in the way.
+fn put(table: &mut Table, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => drop(table.insert(name.to_owned(), value)),
+        Some((first, rest)) => {
+            let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
+            if let Some(inner) = inner.as_table_mut() {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// The form that a text says, without looking at the rest of it.
+#[must_use]
+pub fn form_of(text: &str) -> u32 {
+    let head = text.lines().map(str::trim).take_while(|line| !line.starts_with('['));
+    let mut said = head.filter_map(|line| line.strip_prefix(FORM)?.trim_start().strip_prefix('='));
+    let digits = said.next().map(|value| value.split('#').next().unwrap_or_default().trim());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(1)
 }
 
 fn says_form(text: &str) -> bool {
@@ -305,9 +362,40 @@ mod tests {
             assert_eq!(first(&older), Some((place, text.to_owned())), "{} forms", forms + 1);
         }
         assert!(first(&CHAIN).is_some_and(|(place, text)| place == 0 && text.contains("metrics")));
-        // The oldest program changes it; the newest goes on with that.
+        // The oldest program changes it; the newest goes on with that, and with what
+        // the oldest had no place for.
         let changed = ["speed = 1200\n"].into_iter().chain(newest_first());
-        assert_eq!(CHAIN.readable(changed)[0], (0, "speed_baud = 1200\n".to_owned()));
+        let whole = "speed_baud = 1200\n\n[metrics]\nbearer = \"x\"\n";
+        assert_eq!(CHAIN.readable(changed)[0], (0, whole.to_owned()));
+        // What the newest itself took away stays away.
+        let changed = ["form = 3\nspeed_baud = 1\n"].into_iter().chain(newest_first());
+        assert_eq!(CHAIN.readable(changed)[0], (0, "speed_baud = 1\n".to_owned()));
+    }
+
+    #[test]
+    fn dotted_names_are_found_and_put() {
+        let mut table = document("a = 1\n[b]\nc = 2\n").table;
+        assert_eq!(found(&table, "b.c").and_then(Value::as_integer), Some(2));
+        assert_eq!((found(&table, "b.d"), found(&table, "a.c")), (None, None));
+        put(&mut table, "b.d", Value::Integer(3));
+        put(&mut table, "e.f", Value::Integer(4));
+        put(&mut table, "a.b", Value::Integer(5));
+        let all = ["a", "b.c", "b.d", "e.f"].map(|name| found(&table, name));
+        assert_eq!(all.map(|value| value.and_then(Value::as_integer)), [1, 2, 3, 4].map(Some));
+    }
+
+    #[test]
+    fn the_form_of_a_text_is_seen_without_reading_it() {
+        for (text, form) in [
+            ("", 1),
+            ("name = \"a\"\n", 1),
+            ("form = 3\n[x]\n", 3),
+            ("# first\n  form=2 # second\n", 2),
+            ("[x]\nform = 3\n", 1),
+            ("formal = 7\n", 1),
+        ] {
+            assert_eq!(form_of(text), form, "{text}");
+        }
     }
 
     #[test]

@@ -221,6 +221,31 @@ async fn a_ups_that_never_answered_is_lost_and_a_removed_one_leaves_nothing() {
     assert!(kinds.is_empty(), "{kinds:?}");
 }
 
+/// Its plugin left the configuration file while the daemon was off: nobody would ever
+/// tell that the UPS is on mains again.
+#[tokio::test]
+async fn an_alarm_of_a_ups_whose_plugin_is_gone_since_ends() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    bench.hub.set_plant(testing::plant(&[13.6]));
+    bench.ups("ups.status", Value::Text("OB DISCHRG".into()), Unit::None);
+    bench.run(3);
+    let id = bench.alarms.shown().0[0].alarm.id;
+    let act = Act::Acknowledge { note: "generator is running".into() };
+    bench.alarms.act(id, Some(1), &act, "ann").await.expect("kept");
+    drop(bench);
+    let mut again = Bench::new(dir.path());
+    again.sources.lock().expect("whole").clear();
+    again.hub.set_plant(testing::plant(&[13.6]));
+    let on_battery = "ups-on-battery".to_owned();
+    assert_eq!(again.kinds(), [(on_battery.clone(), AlarmState::Acknowledged)]);
+    again.run(60);
+    let shown = again.alarms.shown().0;
+    let stands =
+        shown.iter().any(|s| s.alarm.kind.to_string() == on_battery && s.alarm.is_active());
+    assert!(!stands, "{:?}", again.kinds());
+}
+
 /// A plant with two buses, a device and three blocks, in which nothing is wrong.
 fn sound() -> Plant {
     let mut plant = testing::plant(&[13.6; 3]);

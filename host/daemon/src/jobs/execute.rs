@@ -108,8 +108,15 @@ impl Executor {
         })
     }
 
-    fn text(&self, task: &Task, lang: Lang) -> Result<String, TemplateError> {
-        texts::of(task, lang, &self.hub)
+    /// What `task` says: what an earlier attempt said, or the present values.
+    ///
+    /// # Errors
+    /// When its text is no template, or its values make it too long.
+    pub fn text(&self, task: &Task, lang: Lang) -> Result<String, TemplateError> {
+        match &task.words {
+            Some(words) => Ok(words.clone()),
+            None => texts::of(task, lang, &self.hub),
+        }
     }
 
     async fn order(&self, order: Order) -> Outcome {
@@ -172,6 +179,7 @@ mod tests {
             event: Event::GuardLost,
             event_id: 1,
             event_unix_ms: 1,
+            words: None,
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! | key | truth |
 //! |---|---|
-//! | `ups_…`, `rule` | points ([`still`]) |
+//! | `ups_…`, `rule` | points ([`still`]); of a UPS that nobody reads any more, the [watch](crate::watch) tells its end |
 //! | modules, findings, trips, discharges, tests, cables, devices, the guard | the process image, while the guard answers and the buses live |
 //! | `out_of_band`, `alarm/<kind>` | tells its state itself: the watch begins with it, the alarm book with the end of what it does not know any more |
 //! | `authenticator`, `plugin_off` | the new process has refused nobody, and put nothing off |
@@ -16,6 +16,7 @@
 //! without a break. What cannot be known (a guard that never answers) stays.
 
 use crate::plant::{Plant, findings};
+use evenkeel_core::alarm::Kind;
 use evenkeel_core::battery_test::State as TestState;
 use evenkeel_core::bus::topology::Cable;
 use evenkeel_core::discharge::Stage;
@@ -183,8 +184,8 @@ fn of_string(
         "discharge" => {
             Some(string.discharge.as_ref().is_some_and(|record| record.stage == Stage::Discharge))
         }
-        "alarm" => Some(findings(string).iter().any(|finding| {
-            finding.level >= Level::Warning && format!("{:?}", finding.condition) == rest
+        "alarm" => Some(findings(string).iter().any(|found| {
+            found.level >= Level::Warning && Kind::Finding(found.condition).to_string() == rest
         })),
         _ => None,
     }

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Ack, JobRow, Store, StoreError};
-use crate::words::{Lang, Template, TemplateError};
+use crate::words::{Lang, Template, TemplateError, words};
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
 use evenkeel_core::jobs::{Action, Change, Outcome, Task};
@@ -205,6 +205,7 @@ impl Automation {
         let ready = ready.unwrap_or_else(|| {
             ready_of(Document::default()).expect("an empty document is a good one")
         });
+        words().set_zone(ready.zone.clone());
         let state = Mutex::new(begin(ready, &store));
         let slots = || Arc::new(Semaphore::new(ACTIONS_MAX));
         Self { hub, store, executor, state, near: slots(), far: slots() }
@@ -229,17 +230,30 @@ impl Automation {
                 }
             }
             self.take_events(&mut settled).await;
-            let tasks = {
-                let mut state = self.state();
-                let clock = state.clock();
-                state.engine.due(clock)
-            };
+            let tasks = self.due();
             self.tell();
             self.keep().await;
             for task in tasks {
                 self.carry_out(task, sender.clone());
             }
         }
+    }
+
+    /// What is to be done now. Messages are worded here and kept with the rest: each
+    /// attempt says the same, also one after a crash.
+    fn due(&self) -> Vec<Task> {
+        let mut state = self.state();
+        let (clock, lang) = (state.clock(), state.lang);
+        let mut tasks = state.engine.due(clock);
+        for task in tasks.iter_mut().filter(|task| task.action.is_message()) {
+            // A text that cannot be filled is refused when it is carried out.
+            let Ok(words) = self.executor.text(task, lang) else { continue };
+            if task.words.is_none() {
+                state.engine.planner.word(&task.instance, &words);
+                task.words = Some(words);
+            }
+        }
+        tasks
     }
 
     /// Evaluate the rules, look at the calendar, and show the rules' values.
@@ -418,6 +432,7 @@ impl Automation {
         state.names = names(&plan);
         let now = state.clock().now;
         state.engine.change(&plan, now);
+        words().set_zone(zone.clone());
         (state.plan, state.zone, state.lang) = (plan, zone, lang);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
@@ -596,10 +611,19 @@ fn begin(ready: Ready, store: &Store) -> State {
     let mut engine = Engine::new(&plan, seen.clone());
     let memory = Memory::restore(rules, &mut engine, clock::now(), clock::unix_ms());
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
-    engine.planner.resume(episodes, instances, base_ms + clock::now().as_millis());
+    let told = store.events(None, OUTCOMES_IN);
+    let ended = told.iter().filter_map(|stored| match &stored.event {
+        Event::JobDone { instance, .. } | Event::JobFailed { instance, .. } => Some(instance),
+        _ => None,
+    });
+    let ended = ended.cloned().collect();
+    let steady_ms = base_ms + clock::now().as_millis();
+    engine.planner.resume(episodes, instances, &ended, steady_ms);
     let inherited = Inherited::from(engine.planner.standing());
-    let last = store.events(None, OUTCOMES_IN).into_iter();
-    let last = last.filter_map(|stored| LastOutcome::of(&stored.event, stored.unix_ms)).collect();
+    let last = told
+        .into_iter()
+        .filter_map(|stored| LastOutcome::of(&stored.event, stored.unix_ms))
+        .collect();
     State {
         engine,
         names: names(&plan),

@@ -5,9 +5,12 @@
 //! |---|---|
 //! | `text` | the event in words |
 //! | `job` | the job |
-//! | `severity` | how bad the event is: `info`, `warning`, `alarm` |
-//! | another name without a dot | a field of the event, as in the API: `string`, `block`, … |
-//! | a name with dots | the present value of that point with its unit |
+//! | `severity` | how bad the event is: information, warning, alarm |
+//! | another name without a dot | a field of the event, by its name in the API: `string`, `block`, `deviation_mv`, …; of alarms `value` and `limit`, too |
+//! | a name with dots | the present value of that point |
+//!
+//! Numbers have their unit and are written as the language does, whatever unit the
+//! API has: `{temperature_dc}` is `61,2 °C`. Times are those of the document's zone.
 //!
 //! A field that the event does not have, and a point that is not there or not
 //! fresh, is written as [`UNKNOWN`]: a message with a gap is better than none.
@@ -17,7 +20,6 @@ use crate::words::template::Value as Filling;
 use crate::words::{Lang, Template, TemplateError, Values, words};
 use evenkeel_core::jobs::Task;
 use evenkeel_core::points::{Name, Point, Quality, Value};
-use serde_json::Value as Json;
 
 /// Stands for a value that is not known.
 pub const UNKNOWN: &str = "?";
@@ -30,18 +32,14 @@ pub fn of(task: &Task, lang: Lang, hub: &Hub) -> Result<String, TemplateError> {
     let event = words().event(lang, &task.event);
     let Some(text) = task.action.text() else { return Ok(event) };
     let template = Template::parse(text)?;
-    let fields = serde_json::to_value(&task.event).unwrap_or_default();
     let mut values = Values::default();
     for name in template.names() {
         let value = match name {
             "text" => Filling::Text(event.clone()),
             "job" => Filling::Text(task.job.clone()),
-            "severity" => serde_json::to_value(task.event.severity())
-                .ok()
-                .and_then(|word| field(&word))
-                .unwrap_or_else(unknown),
+            "severity" => Filling::Text(words().severity(lang, task.event.severity())),
             name if name.contains('.') => point(hub, name).unwrap_or_else(unknown),
-            name => fields.get(name).and_then(field).unwrap_or_else(unknown),
+            name => words().field(lang, &task.event, name).unwrap_or_else(unknown),
         };
         values.0.insert(name.to_owned(), value);
     }
@@ -65,22 +63,6 @@ fn point(hub: &Hub, name: &str) -> Option<Filling> {
     })
 }
 
-fn field(value: &Json) -> Option<Filling> {
-    Some(match value {
-        Json::Null => return None,
-        Json::String(text) => Filling::Text(text.clone()),
-        Json::Number(number) => Filling::Number { value: number.as_f64()?, unit: String::new() },
-        Json::Array(list) => {
-            let parts = list.iter().map(|part| match part {
-                Json::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            Filling::Text(parts.collect::<Vec<_>>().join(", "))
-        }
-        other => Filling::Text(other.to_string()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +80,7 @@ mod tests {
             event,
             event_id: 7,
             event_unix_ms: 1,
+            words: None,
         }
     }
 
@@ -118,8 +101,8 @@ mod tests {
         let text = "{job}: {string}/{blocks} {severity} {ups.0.ups.load:1} \
                     {ups.0.battery.charge} {ups.1.ups.load} {nothing} {{}}";
         for (lang, filled) in [
-            (Lang::En, "tell: 2/17, 18 warning 34.6% ? ? ? {}"),
-            (Lang::De, "tell: 2/17, 18 warning 34,6\u{a0}% ? ? ? {}"),
+            (Lang::En, "tell: 2/17, 18 Warning 34.6% ? ? ? {}"),
+            (Lang::De, "tell: 2/17, 18 Warnung 34,6\u{a0}% ? ? ? {}"),
         ] {
             assert_eq!(of(&task(text, lost()), lang, &hub).as_deref(), Ok(filled), "{lang:?}");
         }

@@ -142,8 +142,9 @@ struct Body<'a> {
 /// Send what `task` is about, with `text` for people; waits for the answer, on a
 /// thread that may.
 pub fn send(webhook: &Webhook, task: &Task, text: &str, unix_s: u64) -> Outcome {
+    let id = wire::delivery_id(&task.instance, task.event_unix_ms);
     let body = Body {
-        id: &task.instance,
+        id: &id,
         job: &task.job,
         undo: task.undo,
         event_id: task.event_id,
@@ -157,7 +158,7 @@ pub fn send(webhook: &Webhook, task: &Task, text: &str, unix_s: u64) -> Outcome 
         Ok(body) => body,
         Err(e) => return Outcome::Never(format!("the event cannot be written as JSON: {e}")),
     };
-    let request = request(webhook, &task.instance, unix_s, &body);
+    let request = request(webhook, &id, unix_s, &body);
     match exchange(webhook, &request) {
         Ok(status @ (200..=299)) => {
             tracing::debug!("webhook {}: {status}", webhook.name());
@@ -252,6 +253,7 @@ mod tests {
             event: Event::UpsOnBattery { ups: "ups.0".into() },
             event_id: 7,
             event_unix_ms: 1_795_247_521_000,
+            words: None,
         }
     }
 
@@ -313,7 +315,9 @@ mod tests {
             let hex: String =
                 mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
             assert!(head.contains(&format!("Evenkeel-Signature: v1={hex}")), "{head}");
-            assert!(head.contains("Evenkeel-Id: 7.hook.0") && body.contains("\"7.hook.0\""));
+            let id = "7.hook.0.1795247521000";
+            assert!(head.contains(&format!("Evenkeel-Id: {id}\r\n")), "{head}");
+            assert!(body.contains(&format!("{{\"id\":\"{id}\"")), "{body}");
         }
     }
 

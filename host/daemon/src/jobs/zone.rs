@@ -21,6 +21,27 @@ impl Named {
     }
 }
 
+/// UTC.
+impl Default for Named {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Named {
+    /// What clocks there show, and how the zone is called then:
+    /// `2026-11-22 12:00:00 CET`.
+    #[must_use]
+    pub fn written(&self, unix_ms: u64) -> String {
+        let at = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        // No clock of ours stands behind the year 9999.
+        let Some(at) = at else { return format!("{} UTC", crate::clock::utc(unix_ms)) };
+        let info = self.0.to_offset_info(at);
+        let there = info.offset().to_datetime(at);
+        format!("{} {}", there.strftime("%Y-%m-%d %H:%M:%S"), info.abbreviation())
+    }
+}
+
 impl Zone for Named {
     fn offset_s(&self, unix_s: i64) -> i32 {
         // Out of jiff's years (−9999 … 9999) no clock of ours ever stands.
@@ -43,6 +64,16 @@ mod tests {
         let error = Named::find("Europe/Berln").expect_err("unknown");
         assert!(error.contains("Europe/Berln"), "{error}");
         assert_eq!(berlin.offset_s(i64::MAX), 0);
+    }
+
+    #[test]
+    fn a_time_is_written_as_clocks_show_it_there() {
+        let written = |zone: &str, s: u64| Named::find(zone).expect("known").written(s * 1_000);
+        assert_eq!(written("Europe/Berlin", 1_795_345_200), "2026-11-22 12:00:00 CET");
+        assert_eq!(written("Europe/Berlin", 1_782_864_000), "2026-07-01 02:00:00 CEST");
+        assert_eq!(written("UTC", 1_795_345_200), "2026-11-22 11:00:00 UTC");
+        assert_eq!(Named::default().written(0), "1970-01-01 00:00:00 UTC");
+        assert!(Named::default().written(u64::MAX).starts_with("9999"));
     }
 
     #[test]

@@ -27,8 +27,6 @@ mod transfer;
 mod write;
 
 #[cfg(test)]
-mod figures;
-#[cfg(test)]
 mod tests;
 
 pub use check::Checked;
@@ -63,7 +61,7 @@ const OLD: TableDefinition<(u64, u16), &[u8]> = TableDefinition::new("samples");
 /// page heads and branches.
 const ENTRY_BYTES: u64 = 17;
 /// Shares of the levels in the ring, of 100.
-const SHARES: [u64; 3] = [62, 30, 8];
+pub const SHARES: [u64; 3] = [62, 30, 8];
 
 /// What is to be written.
 pub enum Change {

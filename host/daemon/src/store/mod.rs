@@ -22,6 +22,8 @@ mod budget;
 mod discharge;
 mod document;
 mod fault;
+#[cfg(test)]
+mod generations;
 pub mod history;
 mod jobs;
 mod kv;

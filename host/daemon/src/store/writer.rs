@@ -21,6 +21,7 @@ use super::{
 use crate::clock;
 use crate::failure::chain;
 use evenkeel_core::events::Event;
+use evenkeel_core::settings::forms::form_of;
 use redb::{Database, Durability, ReadableTable as _, WriteTransaction};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -605,8 +606,22 @@ fn write_settings(
         payload.add(Class::Settings, document.len());
         table.insert((what, revision), document.as_slice())?;
     }
+    // What a newer program wrote stays beside what an older one writes after a fallback:
+    // in it is what the older has no place for, and the newer comes back.
+    let form = texts.last().map_or(1, |text| form_of(text));
+    let mut spared = None;
+    if !alone {
+        for row in table.range((what, 0)..=(what, newest))?.rev() {
+            let (key, value) = row?;
+            let said = serde_json::from_slice::<Revision>(value.value());
+            if said.is_ok_and(|said| form_of(&said.text) > form) {
+                spared = Some((key.value().1, value.value().len() as u64));
+                break;
+            }
+        }
+    }
     let mut oldest = (revision + 1).saturating_sub(most);
-    let mut bytes = 0;
+    let mut bytes = spared.map_or(0, |(_, bytes)| bytes);
     for row in table.range((what, oldest)..=(what, revision))?.rev() {
         let (key, value) = row?;
         bytes += value.value().len() as u64;
@@ -616,7 +631,8 @@ fn write_settings(
             break;
         }
     }
-    table.retain_in((what, 0)..(what, oldest), |_, _| false)?;
+    let spared = spared.map(|(revision, _)| revision);
+    table.retain_in((what, 0)..(what, oldest), |key, _| Some(key.1) == spared)?;
     Ok(Some(revision))
 }
 

@@ -112,7 +112,7 @@ fn set_list(args: &mut FluentArgs<'_>, name: String, list: &[Value]) {
 }
 
 /// A field's text: translated when it is a word of the program.
-fn text(words: &Words, lang: Lang, field: &str, text: String) -> String {
+pub(super) fn text(words: &Words, lang: Lang, field: &str, text: String) -> String {
     if field == "condition"
         && let Some(condition) = image::Condition::ALL.into_iter().find(|c| c.text() == text)
     {

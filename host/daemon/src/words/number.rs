@@ -75,26 +75,48 @@ pub fn measured(lang: Lang, value: f64, unit: &str) -> String {
     // A whole percentage, hour or limit is written whole.
     let digits = if digits == 1 && value == value.trunc() { 0 } else { digits };
     match unit {
-        "s" if value >= 60.0 => span(value),
+        "s" if value >= 60.0 => span(lang, value),
         unit => with_unit(lang, value, Style { digits, sign: false }, unit),
     }
 }
 
-/// A length of time: `10 min 5 s`. The symbols are international.
+/// A length of time: `10 min 5 s`.
 #[must_use]
-pub fn span(seconds: f64) -> String {
+pub fn span(lang: Lang, seconds: f64) -> String {
     let seconds = if seconds.is_finite() { seconds.max(0.0).round() as u64 } else { 0 };
+    let [day, hour, minute, second] = symbols(lang);
     let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
+        (seconds / 86_400, day),
+        (seconds / 3_600 % 24, hour),
+        (seconds / 60 % 60, minute),
+        (seconds % 60, second),
     ];
     let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
     // Two parts are exact enough.
     let shown = parts.iter().skip(first).take(2).enumerate();
     let shown = shown.filter(|(at, (count, _))| *at == 0 || *count > 0);
-    shown.map(|(_, (count, unit))| format!("{count}{NBSP}{unit}")).collect::<Vec<_>>().join(" ")
+    let part = |(_, (count, unit)): (usize, &(u64, &str))| format!("{count}{NBSP}{unit}");
+    shown.map(part).collect::<Vec<_>>().join(" ")
+}
+
+/// A length of time in seconds, as a field for seconds takes it.
+#[must_use]
+pub fn seconds(lang: Lang, seconds: f64) -> String {
+    let digits = usize::from(seconds != seconds.trunc());
+    with_unit(lang, seconds, Style { digits, sign: false }, "s")
+}
+
+/// Day, hour, minute and second; the symbols are international but for these.
+const fn symbols(lang: Lang) -> [&'static str; 4] {
+    match lang {
+        Lang::Fr => ["j", "h", "min", "s"],
+        Lang::It => ["g", "h", "min", "s"],
+        Lang::Nl => ["d", "u", "min", "s"],
+        Lang::Pl => ["d", "godz.", "min", "s"],
+        Lang::ZhHans => ["天", "小时", "分钟", "秒"],
+        Lang::ZhHant => ["天", "小時", "分鐘", "秒"],
+        _ => ["d", "h", "min", "s"],
+    }
 }
 
 /// Decimal mark and the mark between groups of three.
@@ -174,8 +196,12 @@ mod tests {
         for (seconds, text) in
             [(0.0, "0 s"), (59.6, "1 min"), (3_600.0, "1 h"), (93_784.0, "1 d 2 h"), (-5.0, "0 s")]
         {
-            assert_eq!(span(seconds).replace(NBSP, " "), text);
+            assert_eq!(span(Lang::En, seconds).replace(NBSP, " "), text);
         }
+        assert_eq!(span(Lang::Fr, 93_784.0), "1\u{a0}j 2\u{a0}h");
+        assert_eq!(measured(Lang::ZhHans, 90.0, "s"), "1\u{a0}分钟 30\u{a0}秒");
+        assert_eq!(seconds(Lang::De, 86_400.0), "86.400\u{a0}s", "as its field takes it");
+        assert_eq!(seconds(Lang::De, 0.5), "0,5\u{a0}s");
     }
 
     proptest! {
@@ -185,7 +211,7 @@ mod tests {
                 let written = plain(lang, value, Style { digits, sign });
                 prop_assert!(!written.is_empty());
             }
-            let _ = span(value);
+            let _ = span(Lang::Fr, value);
             let _ = measured(Lang::De, value, "s");
         }
     }

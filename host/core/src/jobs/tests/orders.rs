@@ -70,7 +70,7 @@ impl Site {
     fn crash(&mut self) {
         self.planner = Planner::new(vec![shutdown()], vec![self.order.clone()]);
         let Kept { episodes, instances } = &self.kept;
-        self.planner.resume(episodes.clone(), instances.clone(), self.now_ms);
+        self.planner.resume(episodes.clone(), instances.clone(), &BTreeSet::new(), self.now_ms);
     }
 
     fn ended(&self) -> Option<&Option<String>> {

@@ -306,13 +306,19 @@ pub async fn thresholds(
         (status = 422, body = Problem, description = "The detail names the threshold and why"),
         (status = 503, body = Problem, description = "They cannot be kept, and are not in force")))]
 pub async fn put_thresholds(
-    State(console): State<Arc<Console>>,
+    by: By,
     body: Result<Json<RulesIn>, JsonRejection>,
 ) -> Answer<ThresholdsOut> {
     let Json(RulesIn { thresholds }) = body.map_err(bad_json)?;
-    trail::is_to(changed(console.alarms.thresholds().rules(), &thresholds));
-    console.alarms.set_thresholds(thresholds).await.map_err(|e| problem(&e))?;
-    Ok(Json(thresholds_out(&console, None)))
+    set(&by, thresholds).await.map_err(|e| problem(&e))?;
+    Ok(Json(thresholds_out(&by.console, None)))
+}
+
+/// What the API and the page do alike: have thresholds in force, and tell who did.
+pub(in crate::console) async fn set(by: &By, rules: Vec<Rule>) -> Result<(), AlarmError> {
+    let what = changed(by.console.alarms.thresholds().rules(), &rules);
+    let done = by.console.alarms.set_thresholds(rules).await;
+    by.told(what, done).await
 }
 
 /// What these thresholds would tell of, now and in the last 30 days; they do

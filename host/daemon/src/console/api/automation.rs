@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use evenkeel_core::automation::{Document, Problem as Wrong};
-use evenkeel_core::rehearsal::{Script, Table, What};
+use evenkeel_core::rehearsal::{Script, Table};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -256,8 +256,8 @@ pub async fn rehearse(
     let text = table.to_string();
     let row = |row: evenkeel_core::rehearsal::Row| RehearsalRow {
         at_ms: row.at_ms,
-        what: if row.what == What::Event { "event" } else { "action" },
-        text: row.text,
+        what: row.what.word(),
+        text: row.what.to_string(),
     };
     let rows = table.rows.into_iter().map(row).collect();
     let (cut, not_recorded) = (table.cut, table.not_recorded);

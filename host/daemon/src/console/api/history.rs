@@ -194,10 +194,13 @@ struct DamageOut {
 pub struct ImportOut {
     /// Columns of the file.
     columns: u64,
-    /// Sheets (a string's or a point's day, or hours or days of it) that were taken.
+    /// Sheets (a string's or a point's day, or hours or days of it) that are there now
+    /// and were not before.
     sheets_added: u64,
     /// Sheets that were there already and stayed as they are.
     sheets_present: u64,
+    /// Sheets that were not taken: the history is full of newer ones.
+    sheets_dropped: u64,
 }
 
 /// The past of a block or of a string, for a chart, oldest first.
@@ -365,7 +368,7 @@ pub async fn check(State(console): State<Arc<Console>>) -> Answer<CheckOut> {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = ImportOut),
         (status = 409, body = Problem, description = "Another import is under way"),
-        (status = 413, body = Problem), (status = 422, body = Problem, description = "Damaged")))]
+        (status = 413, body = Problem), (status = 422, body = Problem, description = "Damaged, or of a time to come")))]
 pub async fn import(by: By, request: extract::Request) -> Answer<ImportOut> {
     let path = by.console.data_dir.join(UPLOAD);
     let _own = by.console.imports.try_acquire().map_err(|_| {
@@ -375,14 +378,18 @@ pub async fn import(by: By, request: extract::Request) -> Answer<ImportOut> {
     let file = upload(&path, request.into_body()).await;
     let store = by.console.store.clone();
     let done = match file {
-        Ok(file) => tokio::task::spawn_blocking(move || store.import(BufReader::new(file)))
-            .await
-            .map_err(|_| refused("the import broke off"))?
-            .map_err(|error| refused(&chain(&error))),
+        Ok(file) => {
+            let import = move || store.import(BufReader::new(file), clock::unix_ms());
+            let done = tokio::task::spawn_blocking(import).await;
+            let done = done.map_err(|_| refused("the import broke off"))?;
+            done.map_err(|error| refused(&chain(&error)))
+        }
         Err(problem) => Err(problem),
     };
-    let Imported { columns, added, present } = by.told("import history".to_owned(), done).await?;
-    Ok(Json(ImportOut { columns, sheets_added: added, sheets_present: present }))
+    let done = by.told("import history".to_owned(), done).await?;
+    let Imported { columns, added, present, dropped } = done;
+    let (sheets_added, sheets_present, sheets_dropped) = (added, present, dropped);
+    Ok(Json(ImportOut { columns, sheets_added, sheets_present, sheets_dropped }))
 }
 
 /// The body as a file, which has no name any more: whatever happens, its space

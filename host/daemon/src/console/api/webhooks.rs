@@ -163,13 +163,14 @@ pub(in crate::console) async fn attempt(by: &By, name: String) -> Result<Option<
     let event = by.event(what.clone(), None);
     let unix_ms = clock::unix_ms();
     let task = Task {
-        instance: format!("test.{unix_ms}"),
+        instance: "test".to_owned(),
         job: "test".to_owned(),
         action: Action::Webhook { to: name, text: None },
         undo: false,
         event,
         event_id: 0,
         event_unix_ms: unix_ms,
+        words: None,
     };
     let attempt = tokio::time::timeout(TEST_MAX, by.console.automation.attempt(task)).await;
     let outcome = attempt.unwrap_or_else(|_| Outcome::Later("it does not answer".to_owned()));

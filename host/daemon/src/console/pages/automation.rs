@@ -139,7 +139,7 @@ fn timing(reader: &Reader, job: &Job) -> String {
     let mut parts = Vec::new();
     let mut say = |name: &str, seconds: u32, times: u16| {
         let mut args = FluentArgs::new();
-        args.set("time", span(seconds.into()));
+        args.set("time", span(reader.lang, seconds.into()));
         args.set("times", f64::from(times));
         parts.push(reader.say(name, &args));
     };

@@ -166,7 +166,7 @@ fn facts(reader: &Reader, block: &BlockOut) -> Vec<(String, String)> {
         value.map_or_else(unknown, |v| with_unit(lang, v, Style { digits, sign }, unit))
     };
     let voltage = block.voltage_mv.map(|mv| f64::from(mv) / 1e3);
-    let age = block.age_ms.map_or_else(unknown, |ms| span(ms as f64 / 1e3));
+    let age = block.age_ms.map_or_else(unknown, |ms| span(reader.lang, ms as f64 / 1e3));
     let measured_at = block.resistance_unix_ms.map_or_else(String::new, |ms| {
         format!(" ({})", clock::utc(ms).get(..16).unwrap_or_default())
     });

@@ -141,7 +141,7 @@ async fn page_of<'a>(
         at_s: at_ms.div_euclid(1_000),
         least_s,
         most_s,
-        moment: span(at_ms.max(0) as f64 / 1e3),
+        moment: span(reader.lang, at_ms.max(0) as f64 / 1e3),
         collapses: collapses(reader, &past, shown),
         blocks: course.table(reader, row, &past, other.as_ref()),
         others: others.map(|o| (id_of(o), clock::utc(o.begun_unix_ms))).collect(),
@@ -183,7 +183,7 @@ fn collapses(reader: &Reader, past: &PastDischarge, shown: usize) -> Vec<Collaps
     let order = past.record.order_of_collapse().filter(|(index, _)| *index < shown);
     let one = |(index, collapse): (usize, evenkeel_core::discharge::Collapse)| Collapsed {
         block: number(index),
-        after: span(collapse.at_s.into()),
+        after: span(reader.lang, collapse.at_s.into()),
         voltage: measured(reader.lang, collapse.v.into(), "V"),
         cause: collapse.cause.text(),
     };

@@ -93,7 +93,7 @@ impl Row {
             id: id_of(past),
             at: clock::utc(past.begun_unix_ms),
             name: past.name.clone(),
-            duration: span(record.duration_s),
+            duration: span(lang, record.duration_s),
             drawn: value(record.drawn_ah, "Ah"),
             energy: value(record.drawn_wh.map(|wh| wh.round()), "Wh"),
             depth: value(record.depth.map(|share| share * 100.0), "%"),

@@ -205,7 +205,7 @@ fn acts(reader: &Reader, firmware: &FirmwareOut) -> Vec<Act> {
 fn trial_text(reader: &Reader, trial: &TrialOut) -> String {
     let mut args = FluentArgs::new();
     args.set("tries", f64::from(trial.tries_left));
-    args.set("healthy", span(trial.healthy_s as f64));
+    args.set("healthy", span(reader.lang, trial.healthy_s as f64));
     args.set("missing", trial.missing.clone().unwrap_or_default());
     let text = reader.say("page-firmware-trial", &args);
     if trial.without.is_empty() {

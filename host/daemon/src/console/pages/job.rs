@@ -7,7 +7,7 @@ use super::edit::{self, Errors};
 use super::fields::{Fields, Sent};
 use super::params::{self, ACTIONS, Group};
 use super::reader::Reader;
-use super::rehearsal::{Line, outage, rehearsed};
+use super::rehearsal::{Found, outage, rehearsed};
 use super::{VERSION, automation, none};
 use crate::accounts::rights::{Area, Level};
 use crate::console::Console;
@@ -45,7 +45,7 @@ struct JobPage<'a> {
     action: Group,
     undo: Group,
     /// What a dry run found.
-    lines: Option<Vec<Line>>,
+    found: Option<Found>,
 }
 
 /// Which job.
@@ -99,14 +99,15 @@ pub async fn change(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::A
         _ => put_job(&reader, &sent, &mut document, &mut errors),
     }
     let dry = sent.one("act") == "try";
-    let mut lines = None;
+    let mut rehearsal = None;
     if errors.is_empty() && dry {
         edit::confirm(&mut document, &sent);
         // To look at what may hurt hurts nobody.
         let dangers = document.dangers().into_iter().map(|danger| danger.name);
         document.confirm = dangers.collect();
-        match rehearsed(&by.console, Some(document), &outage(&by.console)).await? {
-            Ok(found) => lines = Some(found),
+        let script = outage(&by.console);
+        match rehearsed(&by.console, reader.lang, Some(document), &script).await? {
+            Ok(found) => rehearsal = Some(found),
             Err(wrong) => errors.whole = wrong,
         }
     } else if errors.is_empty() {
@@ -115,7 +116,7 @@ pub async fn change(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::A
             return Ok(Redirect::to("/automation?saved=yes").into_response());
         }
     }
-    let page = JobPage { lines, ..page_of(&reader, sent, seen, errors) };
+    let page = JobPage { found: rehearsal, ..page_of(&reader, sent, seen, errors) };
     Ok(reader.show(page.errors.status(), &page))
 }
 
@@ -242,7 +243,7 @@ fn page_of<'a>(reader: &'a Reader, fields: Fields, seen: String, errors: Errors)
         undo,
         seen,
         errors,
-        lines: None,
+        found: None,
         fields,
     }
 }

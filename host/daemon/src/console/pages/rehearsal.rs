@@ -13,12 +13,14 @@ use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
 use crate::jobs::NotTaken;
+use crate::words::{Lang, words};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use evenkeel_core::automation::Document;
-use evenkeel_core::rehearsal::{Script, Table, What};
+use evenkeel_core::rehearsal::{Row, Script, Table, What};
+use fluent_bundle::FluentArgs;
 use std::sync::Arc;
 
 const DAY_MS: u64 = 86_400_000;
@@ -33,8 +35,15 @@ struct RehearsalPage<'a> {
     script: String,
     days: u64,
     problem: String,
-    /// What would happen.
-    lines: Option<Vec<Line>>,
+    found: Option<Found>,
+}
+
+/// What would happen, in the reader's language.
+pub struct Found {
+    /// In the order of time.
+    pub lines: Vec<Line>,
+    /// Points that rules read and of which the past holds nothing.
+    pub not_recorded: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -62,14 +71,14 @@ pub async fn run(
     let script = sent.one("script").replace("\r\n", "\n");
     let days = sent.one("days").parse().unwrap_or(DAYS[1]).clamp(1, DAYS[2]);
     let found = match sent.one("act") {
-        "past" => past(&console, days).await?,
-        _ => rehearsed(&console, None, &script).await?,
+        "past" => past(&console, reader.lang, days).await?,
+        _ => rehearsed(&console, reader.lang, None, &script).await?,
     };
     let shown = if script.is_empty() { outage(&console) } else { script };
     let mut page = page_of(&reader, shown, days);
     let mut status = StatusCode::OK;
     match found {
-        Ok(lines) => page.lines = Some(lines),
+        Ok(found) => page.found = Some(found),
         Err(wrong) => (page.problem, status) = (wrong, StatusCode::UNPROCESSABLE_ENTITY),
     }
     Ok(reader.show(status, &page))
@@ -82,42 +91,53 @@ pub async fn run(
 /// When the store cannot be read.
 pub async fn rehearsed(
     console: &Console,
+    lang: Lang,
     document: Option<Document>,
     script: &str,
-) -> Result<Result<Vec<Line>, String>, Problem> {
+) -> Result<Result<Found, String>, Problem> {
     let (script, frames) = match Script::parse(script) {
         Ok(parsed) => parsed,
         Err(wrong) => return Ok(Err(wrong.to_string())),
     };
     let automation = Arc::clone(&console.automation);
     let run = move || automation.rehearse_script(document, &script, frames);
-    answer(off_thread(console, run).await?)
+    answer(lang, off_thread(console, run).await?)
 }
 
-async fn past(console: &Console, days: u64) -> Result<Result<Vec<Line>, String>, Problem> {
+async fn past(console: &Console, lang: Lang, days: u64) -> Result<Result<Found, String>, Problem> {
     let automation = Arc::clone(&console.automation);
     let now = clock::unix_ms();
     let times = now.saturating_sub(days * DAY_MS)..=now;
-    answer(off_thread(console, move || automation.rehearse_past(None, times)).await?)
+    answer(lang, off_thread(console, move || automation.rehearse_past(None, times)).await?)
 }
 
-fn answer(found: Result<Table, NotTaken>) -> Result<Result<Vec<Line>, String>, Problem> {
+fn answer(lang: Lang, found: Result<Table, NotTaken>) -> Result<Result<Found, String>, Problem> {
     match found {
-        Ok(table) => Ok(Ok(lines(table))),
+        Ok(table) => Ok(Ok(said(lang, table))),
         Err(NotTaken::Store(error)) => Err(Problem::store(&error)),
         Err(wrong) => Ok(Err(wrong.to_string())),
     }
 }
 
-fn lines(table: Table) -> Vec<Line> {
-    let line = |row: evenkeel_core::rehearsal::Row| Line {
+fn said(lang: Lang, table: Table) -> Found {
+    let line = |row: Row| Line {
         at: since(row.at_ms),
-        what: if row.what == What::Event { "event" } else { "action" },
-        text: row.text,
+        what: row.what.word(),
+        text: match row.what {
+            What::Event(event) => words().event(lang, &event),
+            What::Action { job, action, undo } => {
+                let mut args = FluentArgs::new();
+                args.set("job", job);
+                args.set("action", words().action(lang, &action));
+                let name = if undo { "page-job-would-undo" } else { "page-job-would-do" };
+                words().message(lang, name, &args)
+            }
+        },
     };
     let end =
         table.cut.then(|| Line { at: "…".to_owned(), what: "event", text: "…".to_owned() });
-    table.rows.into_iter().map(line).chain(end).collect()
+    let lines = table.rows.into_iter().map(line).chain(end).collect();
+    Found { lines, not_recorded: table.not_recorded }
 }
 
 /// Time since the beginning: `1 d 02:03:04`.
@@ -148,7 +168,7 @@ pub fn outage(console: &Console) -> String {
 
 fn page_of(reader: &Reader, script: String, days: u64) -> RehearsalPage<'_> {
     let who = reader.who(Area::Automation, Level::View);
-    RehearsalPage { version: &VERSION, who, script, days, problem: String::new(), lines: None }
+    RehearsalPage { version: &VERSION, who, script, days, problem: String::new(), found: None }
 }
 
 impl RehearsalPage<'_> {

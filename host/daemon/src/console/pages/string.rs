@@ -190,7 +190,7 @@ fn facts(reader: &Reader, string: &StringOut) -> Vec<(String, String)> {
     let phase = reader.word(&format!("page-phase-{}", string.phase));
     let inhibits = string.inhibits.join(", ");
     let equalizing = if inhibits.is_empty() { reader.word("page-yes") } else { inhibits };
-    let runtime = string.runtime_s.map_or_else(|| "--".to_owned(), span);
+    let runtime = string.runtime_s.map_or_else(|| "--".to_owned(), |s| span(lang, s));
     [
         ("page-phase", phase),
         ("page-current", value(string.current_a, "A")),

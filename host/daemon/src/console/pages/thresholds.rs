@@ -16,8 +16,9 @@ use super::{VERSION, none, urlencoded};
 use crate::accounts::rights::{Area, Level};
 use crate::alarms::AlarmError;
 use crate::console::Console;
-use crate::console::api::alarms::problem;
+use crate::console::api::alarms::{problem, set};
 use crate::console::api::off_thread;
+use crate::console::by::By;
 use crate::console::page;
 use crate::console::who::Who;
 use crate::words::words;
@@ -94,26 +95,23 @@ pub async fn show(
 }
 
 /// A form was sent: to be looked at, or to be saved.
-pub async fn change(
-    State(console): State<Arc<Console>>,
-    reader: Reader,
-    Sent(mut fields): Sent<Fields>,
-) -> page::Answer {
+pub async fn change(by: By, reader: Reader, Sent(mut fields): Sent<Fields>) -> page::Answer {
     let scope: Scope = fields.one("at").parse().map_err(|e: ScopeError| none(e.to_string()))?;
     let act = fields.one("act").to_owned();
     if let Some(row) = act.strip_prefix("inherit ") {
         fields.0.retain(|(name, _)| !name.starts_with(&format!("{row}.")));
     }
-    changed(&console, &reader, scope, &fields, act == "save").await
+    changed(&by, &reader, scope, &fields, act == "save").await
 }
 
 async fn changed(
-    console: &Arc<Console>,
+    by: &By,
     reader: &Reader,
     scope: Scope,
     fields: &Fields,
     save: bool,
 ) -> page::Answer {
+    let console = &by.console;
     let before = console.alarms.thresholds();
     let rows = rows_of(console, &scope, &before);
     let (rules, mut entered) = read(reader, &before, &scope, &rows, fields);
@@ -129,7 +127,7 @@ async fn changed(
                 page_problem = reader.word("page-thresholds-changed");
                 None
             }
-            (Ok(_), true) => Some(console.alarms.set_thresholds(rules.clone()).await),
+            (Ok(_), true) => Some(set(by, rules.clone()).await),
             (Ok(found), false) => {
                 (preview, status) = (Some(found), StatusCode::OK);
                 None

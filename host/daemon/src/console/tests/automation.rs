@@ -262,5 +262,14 @@ async fn the_page_of_the_dry_run_says_that_nothing_was_done() {
     assert!(wrong.body.contains("for_s is 1 to"), "{}", wrong.body);
     let past = bench.form("/automation/rehearsal", &cookie, "act=past&days=7").await;
     assert_eq!(past.status, 200, "{}", past.body);
+    let unknown = "what rules read of it could not be looked at: <code>string.1.ambient</code>";
+    assert!(past.body.contains(unknown), "{}", past.body);
+    assert!(!ran.body.contains("data-not-recorded"), "a script is whole: {}", ran.body);
+    let body = format!("act=script&script={script}");
+    let german = bench.form("/automation/rehearsal?lang=de", &cookie, &body).await.body;
+    for said in ["Auftrag fan: Ausgang 2 von Gerät 3 einschalten", "Regel warm"] {
+        assert!(german.contains(said), "{said} in {german}");
+    }
+    assert!(!german.contains("job fan") && !german.contains("rule warm"), "{german}");
     assert!(bench.guard.asked().is_empty(), "nothing was done");
 }

@@ -210,6 +210,9 @@ async fn thresholds_are_inherited_looked_at_and_saved() {
         saved.body
     );
     assert_eq!(bench.console.alarms.thresholds().rules().len(), 1);
+    let events = bench.events().await;
+    let told = "thresholds: set block-temperature high at system, warning 25, alarm 40";
+    assert_eq!(events.iter().filter(|event| event.contains(told)).count(), 1, "{events:?}");
     let again = bench.form("/thresholds", &cookie, &save).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "it is no more what was seen");
     assert!(again.body.contains("Somebody else"), "{}", again.body);

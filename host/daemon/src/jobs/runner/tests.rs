@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 mod clocks;
+mod orders;
 
 const HORN: &str = "confirm = ['device.3:output.2']\n[[job]]\nname = 'horn'\n\
     when = { kind = 'ups_on_battery' }\naction = { do = 'output', device = 3, output = 2, on = true }\n\
@@ -36,9 +37,20 @@ impl Bench {
         notifiers: Arc<dyn Messenger>,
         clocks: Option<Clocks>,
     ) -> Self {
+        let guard = FakeGuard::start(|_| Answer::Done);
+        Self::of(dir, document, guard, notifiers, clocks).await
+    }
+
+    async fn of(
+        dir: &Path,
+        document: Option<&str>,
+        guard: FakeGuard,
+        notifiers: Arc<dyn Messenger>,
+        clocks: Option<Clocks>,
+    ) -> Self {
         let store = Arc::new(Store::open(dir, Limits::default()).expect("a store"));
         store.record(Event::DaemonStarted { version: "1".into() });
-        let (hub, guard) = (Arc::new(Hub::default()), FakeGuard::start(|_| Answer::Done));
+        let hub = Arc::new(Hub::default());
         let orders = Arc::new(guard.orders());
         let receivers = Arc::new(Receivers::open(store.clone()));
         let executor = Executor::new(orders, Arc::default(), notifiers, receivers, hub.clone());
@@ -228,6 +240,72 @@ async fn a_notifier_is_told_the_event_that_began_it() {
     let stored = bench.store.events(None, 99);
     let id = stored.iter().find(|e| e.event == on_battery()).map(|e| e.id);
     assert_eq!(told, [("syslog".to_owned(), id.expect("there"), on_battery())]);
+}
+
+/// A notifier that is away the first time, and remembers what it was told.
+#[derive(Default)]
+struct Away(Mutex<Vec<String>>);
+
+impl Messenger for Away {
+    fn notify(&self, _: &str, _: &StoredEvent, text: &str, _: Duration) -> Outcome {
+        let mut told = self.0.lock().expect("whole");
+        told.push(text.to_owned());
+        if told.len() == 1 { Outcome::Later("away".to_owned()) } else { Outcome::Done }
+    }
+}
+
+#[tokio::test]
+async fn another_attempt_says_what_the_first_said_also_after_a_crash() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "[[job]]\nname = 'tell'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'notify', plugin = 'x', text = '{ups.0.ups.status}' }\n";
+    let away = Arc::new(Away::default());
+    let bench = Bench::with(dir.path(), Some(text), away.clone(), None).await;
+    bench.says("OB");
+    bench.happens(on_battery()).await;
+    bench.until("tried", |b| b.automation.status().pending.iter().any(|p| p.failed == 1)).await;
+    let kept = |b: &Bench| {
+        let rows = b.store.jobs().expect("readable");
+        rows.iter().any(|(_, row)| String::from_utf8_lossy(row).contains("\"failed\":1"))
+    };
+    bench.until("kept", kept).await;
+    bench.crash().await;
+    let bench = Bench::with(dir.path(), None, away.clone(), None).await;
+    bench.says("OL");
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    assert_eq!(*away.0.lock().expect("whole"), ["OB", "OB"]);
+}
+
+#[tokio::test]
+async fn what_was_noted_and_then_killed_is_noted_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bench = Bench::start(dir.path(), Some(&format!("{HORN}delay_s = 1\n"))).await;
+    bench.happens(on_battery()).await;
+    let row = |b: &Bench| {
+        let rows = b.store.jobs().expect("readable").into_iter();
+        rows.filter(|(name, _)| name.starts_with("i/")).collect::<Vec<_>>()
+    };
+    bench.until("kept", |b| !row(b).is_empty()).await;
+    let before = row(&bench);
+    bench.until("told", |b| b.has_told("JobDone")).await;
+    bench.until("forgotten", |b| row(b).is_empty()).await;
+    bench.crash().await;
+    // The kill was between the note in the log and what the planner keeps.
+    let store = Store::open(dir.path(), Limits::default()).expect("a store");
+    let rows = before.into_iter().map(|(name, row)| (name, Some(row))).collect();
+    store.keep_jobs(rows).done().await.expect("kept");
+    drop(store);
+    let bench = Bench::start(dir.path(), None).await;
+    bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
+    assert!(bench.guard.asked().is_empty(), "it was done");
+    // It is still so, and is taken back when it is over.
+    bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
+    bench.until("off", |b| b.guard.asked() == [horn(false)]).await;
+    let stored = bench.store.events(None, 99);
+    let notes = stored.iter().filter(
+        |e| matches!(&e.event, Event::JobDone { instance, .. } if instance.ends_with(".0")),
+    );
+    assert_eq!(notes.count(), 1, "{stored:?}");
 }
 
 #[tokio::test]

@@ -198,6 +198,18 @@ impl Store {
         })
     }
 
+    /// Period and name of the oldest column of a level.
+    pub(super) fn first_of_points(
+        &self,
+        level: Level,
+    ) -> Result<Option<(u32, String)>, StoreError> {
+        use redb::ReadableTable as _;
+        self.shared.read(|read| {
+            let Some(table) = table::open(read, COLUMNS[level as usize])? else { return Ok(None) };
+            Ok(table.first()?.map(|(key, _)| (key.value().0, key.value().1.to_owned())))
+        })
+    }
+
     /// The rows whose day is not over.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ use std::io::Cursor;
 use std::path::Path;
 
 const DAY: u64 = 20_000;
+/// The clock of whoever imports: 2026-11-22.
+pub const NOW_MS: u64 = 20_779 * DAY_MS;
 
 fn open(dir: &Path, history_bytes: u64) -> Store {
     Store::open(dir, Limits { history_bytes, ..Limits::default() }).expect("a store")
@@ -45,14 +47,76 @@ fn a_day_of_two_appliances_is_the_day_of_both() {
     // Once while the day goes on, and once when it is over.
     for end in [at(0), at(24)] {
         new.append(vec![(2, row(end, 1))]).wait().expect("on the disk");
-        let done = new.import(Cursor::new(&file)).expect("taken");
+        let done = new.import(Cursor::new(&file), NOW_MS).expect("taken");
         assert_eq!((done.added, done.present), if end == at(0) { (1, 0) } else { (0, 1) });
         let mut all = times(&new, 1, 1, Level::Raw);
         all.sort_unstable();
         assert_eq!(all, (0..24).map(at).collect::<Vec<_>>());
     }
-    let done = old.import(Cursor::new(&file)).expect("taken");
+    let done = old.import(Cursor::new(&file), NOW_MS).expect("taken");
     assert_eq!((done.added, done.present), (0, 1), "its own");
+}
+
+fn exported(store: &Store) -> Vec<u8> {
+    let mut file = Vec::new();
+    let sink = |piece: Vec<u8>| {
+        file.extend(piece);
+        true
+    };
+    store.export(&(0..=u64::MAX), sink).expect("readable");
+    file
+}
+
+#[test]
+fn an_import_counts_what_a_full_ring_keeps() {
+    let [old, small] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let old = open(old.path(), 32 << 20);
+    fill(&old, DAY..DAY + 40);
+    let file = exported(&old);
+    let small = open(small.path(), 12 << 10);
+    // Newer days than those of the file fill the ring.
+    fill(&small, DAY + 60..DAY + 124);
+    let before = times(&small, 1, 0, Level::Raw);
+    let done = small.import(Cursor::new(&file), NOW_MS).expect("taken");
+    assert!(done.dropped >= 39 * 2, "{done:?}: no room for its records");
+    // Where a day of the ring's own was short of filling it, one may have fit.
+    assert!(times(&small, 1, 0, Level::Raw).len() <= before.len() + 72);
+    // What is said to be there is: the same file again brings nothing of that.
+    let again = small.import(Cursor::new(&file), NOW_MS).expect("taken");
+    assert_eq!((again.added, again.present, again.dropped), (0, done.added, done.dropped));
+    // With room all of it stays, and is counted.
+    let large = tempfile::tempdir().expect("a directory");
+    let large = open(large.path(), 32 << 20);
+    let all = large.import(Cursor::new(&file), NOW_MS).expect("taken");
+    assert_eq!((all.added, all.present, all.dropped), (done.added + done.dropped, 0, 0));
+    let again = large.import(Cursor::new(&file), NOW_MS).expect("taken");
+    assert_eq!((again.added, again.present, again.dropped), (0, all.added, 0));
+}
+
+#[test]
+fn an_import_of_a_time_to_come_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path(), 32 << 20);
+    let other = tempfile::tempdir().expect("a directory");
+    let other = open(other.path(), 32 << 20);
+    // 2026-09-04 to 2026-09-06.
+    fill(&other, 20_700..20_703);
+    let file = exported(&other);
+    let newest = 20_702 * DAY_MS + 71 * 1_200_000;
+    // A clock that is a day behind is close enough; more than that is not.
+    for (now_ms, why) in [
+        (newest - DAY_MS - 1, "2 columns are of a time to come, the first of string 1, block 0"),
+        (
+            newest - DAY_MS - 1,
+            "it goes to 2026-09-06 23:40:00 UTC, and the clock here shows 2026-09-05",
+        ),
+        (7, "never set"),
+    ] {
+        let refused = store.import(Cursor::new(&file), now_ms).expect_err("to come").to_string();
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert!(times(&store, 1, 0, Level::Raw).is_empty(), "nothing of it was taken");
+    store.import(Cursor::new(&file), newest - DAY_MS).expect("taken");
 }
 
 /// Every 20 minutes of these days, two strings.
@@ -245,17 +309,25 @@ fn an_export_is_the_same_history_elsewhere() {
     assert_eq!(done.expect("readable"), Exported::Whole);
     let mut damaged = file.clone();
     damaged[60] ^= 1;
-    let refused = other.import(Cursor::new(damaged)).expect_err("damaged");
+    let refused = other.import(Cursor::new(damaged), NOW_MS).expect_err("damaged");
     assert!(matches!(refused, ImportError::File(_) | ImportError::Damaged { .. }), "{refused}");
     assert!(times(&other, 1, 0, Level::Raw).is_empty(), "nothing of it was taken");
-    let done = other.import(Cursor::new(&file)).expect("taken");
+    let done = other.import(Cursor::new(&file), NOW_MS).expect("taken");
     // Ten days and eight of hours, of two strings.
     assert_eq!((done.added, done.present), (22, 0));
     for string in [1, 2] {
         assert_eq!(times(&other, string, 1, Level::Raw), times(&store, string, 1, Level::Raw));
     }
-    assert_eq!(other.import(Cursor::new(&file)).expect("taken").present, 22, "once is enough");
-    assert_eq!(store.import(Cursor::new(&file)).expect("taken").present, 22, "of today, too");
+    assert_eq!(
+        other.import(Cursor::new(&file), NOW_MS).expect("taken").present,
+        22,
+        "once is enough"
+    );
+    assert_eq!(
+        store.import(Cursor::new(&file), NOW_MS).expect("taken").present,
+        22,
+        "of today, too"
+    );
     assert_eq!(times(&store, 1, 0, Level::Raw).len(), 10 * 72, "nothing is there twice");
     let checked = other.check_history().expect("readable");
     assert_eq!((checked.damaged, checked.columns), (0, done.columns));

@@ -6,13 +6,17 @@
 
 use super::read::newest;
 use super::{COLUMNS, Change, Groups, Whose, series};
+use crate::clock;
 use crate::store::{Store, StoreError, table};
+use core::cmp::Ordering;
 use core::ops::RangeInclusive;
 use evenkeel_core::history::csv::{CSV_HEAD, SERIES_CSV_HEAD, csv_line, series_line};
 use evenkeel_core::history::file::{
     Checked as Held, Checker, FileError, FileReader, FileWriter, Piece, PointKey,
 };
+use evenkeel_core::history::level::DAY_MS;
 use evenkeel_core::history::{Damage, Heads, Key, Level, Place, Sheet};
+use redb::ReadableTable as _;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -38,10 +42,13 @@ pub enum Exported {
 pub struct Imported {
     /// Columns of the file.
     pub columns: u64,
-    /// Sheets that were not there before.
+    /// Sheets that were not there before, and are now.
     pub added: u64,
     /// Sheets that were there already and stayed as they are.
     pub present: u64,
+    /// Sheets that were not there before and are not now: the ring is full of
+    /// newer ones.
+    pub dropped: u64,
 }
 
 /// Why an import was refused; nothing of it was taken.
@@ -60,12 +67,36 @@ pub enum ImportError {
         /// What is wrong with it.
         damage: Damage,
     },
+    /// Some of it is of days to come.
+    #[error(
+        "{count} columns are of a time to come, the first {first}: it goes to {} UTC, and the clock \
+         here shows {} UTC. Set the clock if it is wrong; if the other appliance's was, export \
+         without that time",
+        utc_of(.until_ms), utc_of(.now_ms)
+    )]
+    Future {
+        /// How many.
+        count: u64,
+        /// The first.
+        first: String,
+        /// Its newest row, ms since 1970.
+        until_ms: u64,
+        /// The clock, ms since 1970.
+        now_ms: u64,
+    },
+    /// Nobody knows what is of days to come.
+    #[error("the clock of this appliance was never set; set it first")]
+    NoClock,
     /// The upload cannot be read back.
     #[error("the uploaded file cannot be read")]
     Io(#[from] io::Error),
     /// The store refused.
     #[error("the store cannot take it")]
     Store(#[from] StoreError),
+}
+
+fn utc_of(ms: &u64) -> String {
+    clock::utc(*ms)
 }
 
 impl Store {
@@ -177,24 +208,62 @@ impl Store {
         Ok(if sink(text.into_bytes()) { Exported::Whole } else { Exported::Stopped })
     }
 
-    /// Take a file in. Blocks the thread.
+    /// Take a file in, when the clock shows `now_ms` (since 1970). Blocks the thread.
     ///
     /// # Errors
     /// [`ImportError`].
-    pub fn import(&self, mut file: impl Read + Seek) -> Result<Imported, ImportError> {
-        verify(&mut file)?;
+    pub fn import(&self, mut file: impl Read + Seek, now_ms: u64) -> Result<Imported, ImportError> {
+        verify(&mut file, now_ms)?;
         file.seek(SeekFrom::Start(0))?;
         let mut import = Import::of(self)?;
         columns(file, |column| import.take(column))?;
         import.flush()?;
-        Ok(import.done)
+        import.finish()
+    }
+
+    /// Of what an import added, what is still there: the ring drops the oldest of a
+    /// level first, whether it was imported or not.
+    fn still_there(&self, added: &mut Added) -> Result<(), StoreError> {
+        for level in Level::ALL {
+            let first = self.shared.read(|read| {
+                let Some(table) = table::open(read, COLUMNS[level as usize])? else {
+                    return Ok(None);
+                };
+                Ok(table.first()?.map(|(key, _)| (key.value().0, key.value().1)))
+            })?;
+            // Those of the oldest string and period may be there in part.
+            let mut failed = None;
+            added.sheets.retain(|(place, unix_ms)| {
+                place.level != level
+                    || first.is_some_and(|first| match (place.period, place.string).cmp(&first) {
+                        Ordering::Less => false,
+                        Ordering::Equal => {
+                            let there = self.has_row(*place, *unix_ms);
+                            there.unwrap_or_else(|e| {
+                                failed = Some(e);
+                                true
+                            })
+                        }
+                        Ordering::Greater => true,
+                    })
+            });
+            failed.map_or(Ok(()), Err)?;
+            let first = self.first_of_points(level)?;
+            added.points.retain(|key| {
+                let place = (key.period, key.name.as_str());
+                key.level != level
+                    || first
+                        .as_ref()
+                        .is_some_and(|(period, name)| place >= (*period, name.as_str()))
+            });
+        }
+        Ok(())
     }
 
     /// Whether the rows of a sheet, or a summary of that time, are here already.
     /// The same rows may be in another place here: as groups, or behind those of
     /// an import.
-    fn has_sheet(&self, place: Place, heads: &[u8]) -> Result<bool, StoreError> {
-        let Some(unix_ms) = first_row(place, heads) else { return Ok(false) };
+    fn has_row(&self, place: Place, unix_ms: u64) -> Result<bool, StoreError> {
         let memory = self.shared.newest.get();
         self.shared.read(|read| {
             let Some(table) = table::open(read, COLUMNS[place.level as usize])? else {
@@ -212,6 +281,14 @@ impl Store {
     }
 }
 
+/// What an import added: no more than the ring holds, and one commit of it.
+#[derive(Default)]
+struct Added {
+    /// Sheets, and when their first row was taken, ms since 1970.
+    sheets: Vec<(Place, u64)>,
+    points: Vec<PointKey>,
+}
+
 /// An import under way.
 struct Import<'a> {
     store: &'a Store,
@@ -222,15 +299,16 @@ struct Import<'a> {
     bytes: usize,
     /// The sheet under way is a new one.
     adding: bool,
+    added: Added,
     /// Rows of points that are not in columns yet.
     open: series::OpenRows,
 }
 
 impl<'a> Import<'a> {
     fn of(store: &'a Store) -> Result<Self, StoreError> {
-        let (done, sheets, points) = Default::default();
+        let (done, sheets, points, added) = Default::default();
         let open = store.open_rows()?;
-        Ok(Self { store, done, sheets, points, bytes: 0, adding: false, open })
+        Ok(Self { store, done, sheets, points, bytes: 0, adding: false, added, open })
     }
 
     fn take(&mut self, column: FileColumn<'_>) -> Result<(), ImportError> {
@@ -240,8 +318,15 @@ impl<'a> Import<'a> {
                 if key.block == 0 {
                     // A sheet is never divided between two commits.
                     self.flush_many()?;
-                    self.adding = !self.store.has_sheet(key.place, column)?;
-                    self.count(self.adding);
+                    let first = first_row(key.place, column);
+                    let is_there = |unix_ms| self.store.has_row(key.place, unix_ms);
+                    self.adding = !first.map_or(Ok(false), is_there)?;
+                    match first {
+                        Some(unix_ms) if self.adding => {
+                            self.added.sheets.push((key.place, unix_ms));
+                        }
+                        _ => self.done.present += u64::from(!self.adding),
+                    }
                 }
                 if self.adding {
                     self.bytes += column.len();
@@ -251,20 +336,17 @@ impl<'a> Import<'a> {
             FileColumn::Point(key, column) => {
                 self.flush_many()?;
                 let is_new = !self.store.has_rows(&key, column, &self.open)?;
-                self.count(is_new);
                 // Of one that is there in part the rows that are new are taken.
                 if is_new {
                     self.bytes += column.len();
+                    self.added.points.push(key.clone());
                     self.points.push((key, column.to_vec()));
+                } else {
+                    self.done.present += 1;
                 }
             }
         }
         Ok(())
-    }
-
-    const fn count(&mut self, added: bool) {
-        let count = if added { &mut self.done.added } else { &mut self.done.present };
-        *count += 1;
     }
 
     fn flush_many(&mut self) -> Result<(), ImportError> {
@@ -276,7 +358,18 @@ impl<'a> Import<'a> {
         let sheets = Change::Columns(std::mem::take(&mut self.sheets));
         let points = Change::PointColumns(std::mem::take(&mut self.points));
         let acks = [sheets, points].map(|change| self.store.change_history(change));
-        Ok(acks.into_iter().try_for_each(super::Ack::wait)?)
+        acks.into_iter().try_for_each(super::Ack::wait)?;
+        let count = |added: &Added| (added.sheets.len() + added.points.len()) as u64;
+        let before = count(&self.added);
+        self.store.still_there(&mut self.added)?;
+        self.done.dropped += before - count(&self.added);
+        Ok(())
+    }
+
+    /// What came of it: what a later commit dropped is not added.
+    fn finish(mut self) -> Result<Imported, ImportError> {
+        self.done.added = (self.added.sheets.len() + self.added.points.len()) as u64;
+        Ok(self.done)
     }
 }
 
@@ -327,22 +420,42 @@ fn first_row(place: Place, heads: &[u8]) -> Option<u64> {
     Some(Heads::parse(place, heads).ok()?.iter().next()?.unix_ms)
 }
 
-/// Look at every check sum.
-fn verify(file: &mut impl Read) -> Result<(), ImportError> {
+/// Look at every check sum, and at every time.
+fn verify(file: &mut impl Read, now_ms: u64) -> Result<(), ImportError> {
+    clock::set_s(now_ms).ok_or(ImportError::NoClock)?;
+    let latest_ms = now_ms.saturating_add(DAY_MS);
     let mut checker = Checker::default();
     let (mut count, mut first) = (0, None);
+    let mut to_come: Option<(u64, String, u64)> = None;
+    let mut look = |name: &dyn Fn() -> String, newest: Option<u64>| {
+        if let Some(until_ms) = newest.filter(|newest| *newest > latest_ms) {
+            let (count, ..) = to_come.get_or_insert_with(|| (0, name(), until_ms));
+            *count += 1;
+        }
+    };
     let read = columns(file, |column| {
         let damage = match column {
             FileColumn::Sheet(key, column) => match checker.check(key, column) {
                 Ok(Held::Heads(heads)) if heads.rows() * heads.blocks() > SHEET_RECORDS_MAX => {
                     Some((name_of(key), Damage::Length))
                 }
+                Ok(Held::Heads(heads)) => {
+                    look(&|| name_of(key), heads.iter().map(|head| head.unix_ms).max());
+                    None
+                }
                 Ok(_) => None,
                 Err(damage) => Some((name_of(key), damage)),
             },
             FileColumn::Point(key, column) => {
-                let parsed = series::Column::parse(key.level, key.period, &key.name, column);
-                parsed.err().map(|damage| (key.to_string(), damage))
+                match series::Column::parse(key.level, key.period, &key.name, column) {
+                    Ok(column) => {
+                        let newest =
+                            column.rows().map(|row| row.unix_s.saturating_mul(1_000)).max();
+                        look(&|| key.to_string(), newest);
+                        None
+                    }
+                    Err(damage) => Some((key.to_string(), damage)),
+                }
             }
         };
         if let Some(damage) = damage {
@@ -351,9 +464,12 @@ fn verify(file: &mut impl Read) -> Result<(), ImportError> {
         }
         Ok(())
     });
-    match first {
-        Some((first, damage)) => Err(ImportError::Damaged { count, first, damage }),
-        None => read,
+    match (first, to_come) {
+        (Some((first, damage)), _) => Err(ImportError::Damaged { count, first, damage }),
+        (None, Some((count, first, until_ms))) if read.is_ok() => {
+            Err(ImportError::Future { count, first, until_ms, now_ms })
+        }
+        (None, _) => read,
     }
 }
 

@@ -5,7 +5,7 @@ use super::form::{Entered, key};
 use super::said;
 use crate::console::Console;
 use crate::console::pages::reader::Reader;
-use crate::words::number::measured;
+use crate::words::number::{measured, seconds};
 use crate::words::words;
 use evenkeel_core::alarm::threshold::{Effective, Scope, Sourced};
 use evenkeel_core::alarm::{Kind, Place, Quantity, Side, Thresholds};
@@ -75,14 +75,8 @@ pub(super) fn row(
             &inherited.hysteresis,
             &holds.hysteresis,
         ),
-        drawn.number("delay_s", "page-delay", "s", &inherited.delay_s, &holds.delay_s),
-        drawn.number(
-            "off_delay_s",
-            "page-off-delay",
-            "s",
-            &inherited.off_delay_s,
-            &holds.off_delay_s,
-        ),
+        drawn.delay("delay_s", "page-delay", &inherited.delay_s, &holds.delay_s),
+        drawn.delay("off_delay_s", "page-off-delay", &inherited.off_delay_s, &holds.off_delay_s),
     ];
     let own_during = holds.during.from.as_ref() == Some(scope);
     let own = entered.texts.iter().any(|(name, text)| {
@@ -136,6 +130,19 @@ impl Drawn<'_> {
         let text = |value| measured(self.reader.lang, value, unit);
         let shown = (text(inherited.value), text(holds.value));
         self.cell(field, (label, unit), shown, &holds.from)
+    }
+
+    /// What is inherited is written as the field takes it.
+    fn delay(
+        &self,
+        field: &str,
+        label: &'static str,
+        inherited: &Sourced<f64>,
+        holds: &Sourced<f64>,
+    ) -> Cell {
+        let lang = self.reader.lang;
+        let shown = (seconds(lang, inherited.value), measured(lang, holds.value, "s"));
+        self.cell(field, (label, "s"), shown, &holds.from)
     }
 
     fn cell(

@@ -114,7 +114,9 @@ async fn what_was_missed_while_the_daemon_was_away_is_made_up_for_or_told() {
         .map(|stored| &stored.event)
         .filter(|event| matches!(event, Event::ScheduleMissed { .. }))
         .collect();
-    assert_eq!(missed, [&Event::ScheduleMissed { entry: "lamp".into(), count: 2 }]);
+    let newest = (BEFORE_S + 10 + 86_400) as i64;
+    let wanted = Event::ScheduleMissed { entry: "lamp".into(), count: 2, planned_s: newest };
+    assert_eq!(missed, [&wanted]);
     let due = stored.iter().find_map(|stored| match &stored.event {
         Event::ScheduleDue { entry, planned_s, late_s } => {
             Some((entry.as_str(), *planned_s, *late_s))
@@ -149,6 +151,42 @@ async fn what_the_log_says_was_due_is_not_due_again() {
     let due = |event: &Event| matches!(event, Event::ScheduleDue { .. });
     let due = bench.store.events(None, 99).iter().filter(|stored| due(&stored.event)).count();
     assert_eq!(due, 4, "two entries on two days");
+}
+
+/// The same for what was missed: it is told once.
+#[tokio::test]
+async fn what_the_log_says_was_missed_is_not_told_again() {
+    let (dir, clock) = (tempfile::tempdir().expect("a directory"), Clock::new());
+    let bench = start(dir.path(), Some(CALENDAR), &clock).await;
+    kept(&bench, BEFORE_S).await;
+    bench.crash().await;
+    clock.pass(86_400);
+    let missed = |b: &Bench| {
+        let is_missed = |event: &Event| matches!(event, Event::ScheduleMissed { .. });
+        b.store.events(None, 99).iter().filter(|stored| is_missed(&stored.event)).count()
+    };
+    // Twice killed between the note in the log and what is kept of the calendar.
+    for _ in 0..2 {
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        let before = store.jobs().expect("readable");
+        drop(store);
+        let bench = start(dir.path(), None, &clock).await;
+        bench
+            .until("made up for", |b| b.automation.status().pending.is_empty() && missed(b) > 0)
+            .await;
+        scanned(&bench).await;
+        bench.crash().await;
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        let old = |name: &str| before.iter().find(|(n, _)| n == name).map(|(_, row)| row.clone());
+        let rows = ["calendar", "place"].map(|name| (name.to_owned(), old(name)));
+        store.keep_jobs(rows.to_vec()).done().await.expect("kept");
+        drop(store);
+    }
+    let bench = start(dir.path(), None, &clock).await;
+    scanned(&bench).await;
+    clock.pass(10);
+    bench.until("punctual", |b| runs(b).contains(&2)).await;
+    assert_eq!(missed(&bench), 1);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 use super::*;
 use crate::store::Limits;
 use crate::store::history::Imported;
+use crate::store::history::tests::NOW_MS;
 use evenkeel_core::history::Span;
 use evenkeel_core::history::level::DAY_MS;
 use evenkeel_core::points::{Quality, Unit};
@@ -132,14 +133,14 @@ fn an_export_is_taken_whole_and_only_once() {
         })
         .expect("readable");
     // Three days, of which one is not over; hours and days of two.
-    let wanted = Imported { columns: 2 * (3 + 1 + 1), added: 10, present: 0 };
-    assert_eq!(other.import(Cursor::new(&file)).expect("whole"), wanted);
+    let wanted = Imported { columns: 2 * (3 + 1 + 1), added: 10, present: 0, dropped: 0 };
+    assert_eq!(other.import(Cursor::new(&file), NOW_MS).expect("whole"), wanted);
     let past = |store: &Store, level| store.series(NAME, level, &EVER).expect("readable");
     assert_eq!(past(&other, Level::Raw), past(&store, Level::Raw));
     assert_eq!(times(&past(&other, Level::Day)), [0, DAY_S, 2 * DAY_S]);
     for store in [&store, &other] {
         let before = past(store, Level::Raw);
-        store.import(Cursor::new(&file)).expect("whole");
+        store.import(Cursor::new(&file), NOW_MS).expect("whole");
         assert_eq!(past(store, Level::Raw), before, "nothing is there twice");
     }
     // What was imported of today does not stand in the way of its fold.
@@ -157,7 +158,7 @@ fn an_export_is_taken_whole_and_only_once() {
     assert!(text.contains("\r\n1970-01-01T00:05:00.000Z,ups.0.input.voltage,V,230.1"), "{text}");
     let at = file.windows(NAME.len()).position(|part| part == NAME.as_bytes()).expect("there");
     file[at + NAME.len() + 9] ^= 1;
-    let refused = other.import(Cursor::new(&file)).expect_err("damaged").to_string();
+    let refused = other.import(Cursor::new(&file), NOW_MS).expect_err("damaged").to_string();
     assert!(
         refused.contains("1 columns are damaged, the first of ups.0.input.voltage"),
         "{refused}"
