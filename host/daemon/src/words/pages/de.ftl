@@ -415,11 +415,24 @@ page-firmware-help = Es wird Stück für Stück geprüft, während es kommt, und
 page-firmware-activate = Damit neu starten
 page-firmware-go-back = Mit dem anderen Platz neu starten
 page-firmware-abandon = Aufgeben
+page-firmware-way-back = Rückweg
+page-firmware-open = Ältere Firmware darf noch starten; nach { $after } gesundem Lauf nicht mehr
+page-firmware-closed = Firmware einer niedrigeren Epoche startet nicht mehr
+page-firmware-make-permanent = Endgültig machen
+page-firmware-permanent-confirm = Ältere Firmware mit einer bekannten Lücke startet nie wieder, auch nicht, wenn ich es will.
+page-firmware-permanent-wanted = Haken Sie an, dass ältere Firmware nie wieder starten darf.
+page-firmware-permanent = Was läuft, ist endgültig: Ältere Firmware mit einer bekannten Lücke startet nicht mehr.
 page-firmware-confirm = Die Konsole ist etwa eine Minute lang fort; der Schutz läuft weiter.
 page-firmware-confirm-wanted = Haken Sie an, dass das Gerät neu starten darf.
 page-firmware-taken = Die Firmware ist da und vollständig. Sie startet, wenn Sie es sagen.
 page-firmware-abandoned = Aufgegeben; der Platz kann wieder benutzt werden.
 page-firmware-restarts = Das Gerät startet jetzt neu. Laden Sie diese Seite in etwa einer Minute neu.
+page-reset = Zurück zum Zustand ab Werk
+page-reset-help = Alles Gespeicherte wird gelöscht und kommt nicht wieder: Benutzer, auch die Einstellungen der Batterien, Verlauf, Protokolle, Plugins, Lizenzen, Schlüssel und Zertifikat. Firmware, ihr Rückweg und die Seriennummer bleiben. Das Gerät startet neu; sein erstes Passwort steht wieder auf der seriellen Konsole.
+page-reset-serial = Geben Sie zur Bestätigung die Seriennummer dieses Geräts ein (Seite Lizenz)
+page-reset-button = Alles löschen
+page-reset-wrong = Das ist nicht die Seriennummer dieses Geräts; nichts wurde getan.
+page-reset-begun = Das Gerät startet jetzt neu und löscht alles. Alle sind abgemeldet.
 
 ## Lizenz
 page-licence = Lizenz

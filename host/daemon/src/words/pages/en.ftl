@@ -415,11 +415,24 @@ page-firmware-help = It is checked piece by piece while it comes, and nothing st
 page-firmware-activate = Restart into it
 page-firmware-go-back = Restart into the other slot
 page-firmware-abandon = Give it up
+page-firmware-way-back = Way back
+page-firmware-open = Older firmware may start still; after { $after } of healthy running no more
+page-firmware-closed = Firmware of a lower epoch does not start any more
+page-firmware-make-permanent = Make it permanent
+page-firmware-permanent-confirm = Older firmware with a known hole never starts again, not even when I want it.
+page-firmware-permanent-wanted = Tick that older firmware may never start again.
+page-firmware-permanent = What runs is permanent: older firmware with a known hole does not start any more.
 page-firmware-confirm = The console is away for about a minute; protection goes on.
 page-firmware-confirm-wanted = Tick that the appliance may restart.
 page-firmware-taken = The firmware is in and whole. It starts when you say so.
 page-firmware-abandoned = Given up; the slot can be used again.
 page-firmware-restarts = The appliance restarts now. Load this page again in about a minute.
+page-reset = Back to how it left the factory
+page-reset-help = Everything that is kept is erased and cannot be brought back: users, settings of the batteries too, history, logs, plugins, licences, keys and certificate. Firmware, its way back and the serial number stay. The appliance restarts; its first password is on the serial console again.
+page-reset-serial = To confirm, type the serial number of this appliance (page Licence)
+page-reset-button = Erase everything
+page-reset-wrong = This is not the serial number of this appliance; nothing was done.
+page-reset-begun = The appliance restarts and erases everything now. Everybody is signed out.
 
 ## Licence
 page-licence = Licence
