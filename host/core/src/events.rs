@@ -576,6 +576,27 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// Nothing older than the running firmware starts any more.
+    FirmwarePermanent {
+        /// Its version.
+        version: String,
+        /// The least epoch from now on.
+        floor: u32,
+    },
+    /// Everything that was kept before this is gone, by a user's word.
+    FactoryReset {
+        /// Serial number of the appliance, which it kept.
+        serial: String,
+        /// Who ordered it.
+        user: String,
+        /// From which address.
+        from: String,
+    },
+    /// The same, by the button.
+    FactoryResetByButton {
+        /// Serial number of the appliance, which it kept.
+        serial: String,
+    },
     /// What became of an alarm of the book.
     Alarm(crate::alarm::AlarmEvent),
     /// A rule of the user's became true.
@@ -735,6 +756,8 @@ impl Event {
             | Self::FirmwareRefused { .. }
             | Self::FirmwareReturned { .. }
             | Self::FirmwareWithout { .. }
+            | Self::FactoryReset { .. }
+            | Self::FactoryResetByButton { .. }
             | Self::LoginWithoutRole { .. }
             | Self::AuthenticatorUnavailable { .. }
             | Self::ScheduleMissed { .. }
@@ -1031,6 +1054,23 @@ impl fmt::Display for Event {
             }
             Self::FirmwareReturned { version: None, reason } => {
                 write!(f, "back to the firmware before: {reason}")
+            }
+            Self::FirmwarePermanent { version, floor } => {
+                write!(f, "firmware {version} is permanent: nothing below epoch {floor} starts")
+            }
+            Self::FactoryReset { serial, user, from } => {
+                write!(
+                    f,
+                    "appliance {serial} is as it left the factory, as {user} ordered from {from}; \
+                     everything kept before is erased"
+                )
+            }
+            Self::FactoryResetByButton { serial } => {
+                write!(
+                    f,
+                    "appliance {serial} is as it left the factory, by its button; everything kept \
+                     before is erased"
+                )
             }
             Self::Alarm(alarm) => alarm.fmt(f),
             Self::RuleRaised { rule, text, .. } => write!(f, "rule {rule}: {text}"),

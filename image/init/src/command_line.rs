@@ -14,6 +14,13 @@ pub fn slot(text: &str) -> Option<Slot> {
     }
 }
 
+/// Whether somebody held the button for ten seconds while the appliance was
+/// switched on: the loader looks, and says so by `evenkeel.button=held`.
+#[must_use]
+pub fn is_button_held(text: &str) -> bool {
+    text.split_ascii_whitespace().any(|word| word == "evenkeel.button=held")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +32,13 @@ mod tests {
         assert_eq!(slot("evenkeel.slot=a evenkeel.slot=c"), None);
         assert_eq!(slot("evenkeel.slots=a"), None);
         assert_eq!(slot(""), None);
+    }
+
+    #[test]
+    fn the_button_is_held_or_it_is_not() {
+        assert!(is_button_held("evenkeel.slot=a evenkeel.button=held\n"));
+        for words in ["", "evenkeel.button=", "evenkeel.button=held1", "x.evenkeel.button=held"] {
+            assert!(!is_button_held(words), "{words}");
+        }
     }
 }

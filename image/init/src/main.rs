@@ -15,16 +15,19 @@
 
 mod command_line;
 mod keeper;
+mod kept;
 mod log;
 mod mapper;
 mod network;
 mod partition;
 mod ports;
+mod reset;
 mod service;
 mod stage1;
 mod state;
 mod supervisor;
 mod trust;
+mod watchdog;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -7,7 +7,7 @@
 use crate::mapper::{self, Damage};
 use crate::state::{State, StateError};
 use crate::trust::{Identity, IdentityError};
-use crate::{command_line, log, partition, state};
+use crate::{command_line, log, partition, state, watchdog};
 use evenkeel_signing::slot::header::HEADER_LEN;
 use evenkeel_signing::slot::{Event, Header, HeaderError, Reason, Record, Slot, SlotState};
 use rustix::mount::{MountFlags, mount, mount_move};
@@ -74,6 +74,8 @@ fn start() -> Result<std::convert::Infallible, Stage1Error> {
     }
     log::open();
     load_modules().map_err(|e| Stage1Error::System("load the kernel's modules", e))?;
+    // From here on whatever hangs ends, until the guard feeds it.
+    watchdog::arm();
     let words = fs::read_to_string("/proc/cmdline")
         .map_err(|e| Stage1Error::System("read the command line", e))?;
     let slot = command_line::slot(&words).ok_or(Stage1Error::NoSlot)?;

@@ -3,10 +3,12 @@
 //! when it ends, collects what they leave behind, and stops in good order.
 //!
 //! The watchdog is the guard's: only a cycle in time feeds it, so that nothing
-//! here can pretend that the appliance protects.
+//! here can pretend that the appliance protects. The first stage armed it, so
+//! that a guard that never comes is found out, too.
 
+use crate::reset::ResetError;
 use crate::service::Service;
-use crate::{log, network, partition, ports};
+use crate::{kept, log, network, partition, ports, reset, state};
 use evenkeel_signing::slot::Reason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -104,8 +106,7 @@ fn prepare() -> io::Result<()> {
         mount("tmpfs", place, "tmpfs", flags, Some(c"mode=0755,size=16m"))?;
     }
     fs::set_permissions("/tmp", fs::Permissions::from_mode(0o1777))?;
-    let data = partition::find("data")?;
-    mount(&data, "/data", "ext4", flags | MountFlags::NOATIME, None)?;
+    mount_data(flags)?;
     fs::create_dir_all("/run/evenkeel")?;
     for (place, user) in [
         ("/data/guard", GUARD),
@@ -121,6 +122,31 @@ fn prepare() -> io::Result<()> {
     // The console's port is for the daemon, which is no root.
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "443")?;
     network::bring_up();
+    Ok(())
+}
+
+/// The data partition, made anew if that was ordered, with the serial number.
+fn mount_data(flags: MountFlags) -> io::Result<()> {
+    let (data, state) = (partition::find("data")?, partition::find(state::PARTITION)?);
+    let words = fs::read_to_string("/proc/cmdline")?;
+    let reset = reset::if_ordered(&words, &state, &data, Path::new(reset::FACTORY));
+    mount(&data, "/data", "ext4", flags | MountFlags::NOATIME, None)?;
+    let back =
+        kept::read(&state).and_then(|kept| kept::put_back(&kept, Path::new("/data"), DAEMON));
+    let done = match (reset, back) {
+        (Err(error), _) => Err(error),
+        // Without the number it is not done, and begins again at the next start.
+        (Ok(true), Err(error)) => Err(ResetError::Kept(error)),
+        (Ok(true), Ok(())) => reset::finish(&state),
+        (Ok(false), Err(error)) => {
+            log::say(&format!("the serial number is not put back: {error}"));
+            Ok(())
+        }
+        (Ok(false), Ok(())) => Ok(()),
+    };
+    if let Err(error) = done {
+        log::say(&log::chain(&error));
+    }
     Ok(())
 }
 

@@ -20,11 +20,13 @@
 //! it.
 
 pub mod header;
+pub mod kept;
 pub mod record;
 pub mod rules;
 pub mod talk;
 
 pub use header::{Header, HeaderError};
+pub use kept::{Kept, Order};
 pub use record::{Copies, Record, RecordError, SlotState};
 pub use rules::{Event, Forbidden, TRIES};
 
@@ -123,10 +125,14 @@ pub enum Reason {
     Power = 16,
     /// A restart in good order.
     Restart = 17,
+    /// It never came as far as a running guard.
+    NotUp = 18,
+    /// Its data partition was made anew.
+    Reset = 19,
 }
 
 impl Reason {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::None,
         Self::Signature,
         Self::WrongBoard,
@@ -145,7 +151,15 @@ impl Reason {
         Self::Revoked,
         Self::Power,
         Self::Restart,
+        Self::NotUp,
+        Self::Reset,
     ];
+
+    /// True when something went wrong: what ran before was given up for it.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Self::None | Self::Power | Self::Restart | Self::Person | Self::Reset)
+    }
 
     /// The reason with this number; an unknown one is none.
     #[must_use]
@@ -175,6 +189,8 @@ impl fmt::Display for Reason {
             Self::Revoked => "the key that signed it was revoked",
             Self::Power => "power was off, or the device was reset",
             Self::Restart => "a restart in good order",
+            Self::NotUp => "it stopped or hung before its guard ran",
+            Self::Reset => "it was set back to how it left the factory",
         })
     }
 }

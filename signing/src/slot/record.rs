@@ -15,7 +15,8 @@
 //! | 24 | `u32` | floor: least epoch that may start |
 //! | 28 | `u32` | sequence of the newest keyring that was accepted |
 //! | 32, 64 | 32 bytes | slot A, slot B: `u8` state, `u8` reason, `u16` 0, `u32` epoch, 8 bytes of the SHA-256 of its header, 16 bytes 0 |
-//! | 96 … 507 | | 0 |
+//! | 96 | `u8` | 1: the data partition is to be made anew ([`Event::Erase`](super::Event::Erase)) |
+//! | 97 … 507 | | 0 |
 //! | 508 | `u32` | CRC-32 (IEEE) of bytes 0 … 507, **big-endian**: so U-Boot's `crc32` stores it |
 //!
 //! Numbers are little-endian but for the CRC. Bytes 0 … 19 are what a boot
@@ -33,7 +34,8 @@ const FORMAT: u8 = 1;
 const CRC_AT: usize = RECORD_LEN - 4;
 const SLOTS_AT: usize = 32;
 const SLOT_LEN: usize = 32;
-const USED: usize = SLOTS_AT + 2 * SLOT_LEN;
+const ERASE_AT: usize = SLOTS_AT + 2 * SLOT_LEN;
+const USED: usize = ERASE_AT + 1;
 
 /// What a slot is good for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,6 +98,8 @@ pub struct Record {
     pub keyring: u32,
     /// Slot A and slot B.
     pub slots: [SlotRecord; 2],
+    /// The data partition is to be made anew before anything reads it.
+    pub erase: bool,
 }
 
 /// Why 512 bytes are no record.
@@ -153,6 +157,9 @@ impl Record {
             put(&mut bytes, at + 4, slot.epoch);
             bytes[at + 8..at + 16].copy_from_slice(&slot.header);
         }
+        // A program from before there was this field takes the record for
+        // damaged and goes by the other copy, which does not order it.
+        bytes[ERASE_AT] = u8::from(self.erase);
         let crc = crc32(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
         bytes
@@ -192,6 +199,11 @@ impl Record {
             floor: get(bytes, 24),
             keyring: get(bytes, 28),
             slots: [slot(bytes, SLOTS_AT)?, slot(bytes, SLOTS_AT + SLOT_LEN)?],
+            erase: match bytes[ERASE_AT] {
+                0 => false,
+                1 => true,
+                _ => return Err(RecordError::Field("erase")),
+            },
         };
         let good = record.slot(active).state == SlotState::Good;
         match get(bytes, 16) == u32::from(good) {
@@ -285,6 +297,7 @@ mod tests {
             floor: 3,
             keyring: 5,
             slots: [slot(SlotState::Good, 3), slot(SlotState::Trial, 4)],
+            erase: true,
         }
     }
 
@@ -339,9 +352,10 @@ mod tests {
             record[..32].copy_from_slice(&bytes);
             for at in [32, 64] {
                 record[at] = slots[at / 32] % 7;
-                record[at + 1] = slots[at / 16] % 20;
+                record[at + 1] = slots[at / 16] % 24;
                 record[at + 4..at + 16].copy_from_slice(&slots[at / 8..at / 8 + 12]);
             }
+            record[ERASE_AT] = slots[0] % 3;
             let crc = crc32(&record[..CRC_AT]);
             record[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
             if let Ok(decoded) = Record::decode(&record) {

@@ -57,6 +57,12 @@ pub enum Event {
     GoBack(Reason),
     /// A keyring with this sequence was accepted.
     Keyring(u32),
+    /// The data partition is to be made anew at the next start, before anything
+    /// reads it: back to how the appliance left the factory. Slots, floor and
+    /// keyring stay.
+    Erase,
+    /// That was done. Until then each start begins it again.
+    Erased,
 }
 
 /// Why something cannot be done now.
@@ -107,6 +113,7 @@ impl Record {
             floor: epoch,
             keyring: 0,
             slots: [super::record::SlotRecord::default(); 2],
+            erase: false,
         };
         let place = record.slot_mut(slot);
         (place.state, place.header, place.epoch) = (SlotState::Good, header, epoch);
@@ -172,6 +179,10 @@ impl Record {
             Event::Steady => (next.failed_starts, next.swaps) = (0, 0),
             Event::CommitFloor => next.commit_floor()?,
             Event::GoBack(reason) => {
+                let (floor, epoch) = (self.floor, self.slot(other).epoch);
+                if epoch > 0 && epoch < floor {
+                    return Err(Forbidden::BelowFloor { epoch, floor });
+                }
                 if !self.is_good(other) {
                     return Err(Forbidden::NoWayBack);
                 }
@@ -182,6 +193,8 @@ impl Record {
                 next.boot_reason = reason;
             }
             Event::Keyring(sequence) => next.keyring = next.keyring.max(sequence),
+            Event::Erase => next.erase = true,
+            Event::Erased => next.erase = false,
         }
         Ok(next)
     }
@@ -244,7 +257,10 @@ impl Record {
             }
             SlotState::Trial => {
                 let why = match self.boot_reason {
-                    Reason::None | Reason::Power | Reason::Restart => Reason::NotConfirmed,
+                    Reason::None | Reason::Power => Reason::NotConfirmed,
+                    // The first that runs beside the guard says that it is
+                    // there, and nobody has.
+                    Reason::Restart => Reason::NotUp,
                     known => known,
                 };
                 self.fail(why);

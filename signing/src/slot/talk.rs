@@ -41,6 +41,14 @@ pub enum Ask {
     Activate,
     /// Restart into the other slot, which proved itself before.
     GoBack,
+    /// What the running system closed stays closed: nothing older starts any
+    /// more.
+    MakePermanent,
+    /// Restart, and make the data partition anew.
+    FactoryReset {
+        /// Whose word that is; told afterwards.
+        order: super::Order,
+    },
     /// What happened since it was asked last; answered by [`Answer::News`].
     News,
 }
@@ -109,6 +117,9 @@ pub struct Status {
     pub other: Other,
     /// What is being taken in.
     pub installing: Option<Progress>,
+    /// After so many seconds of healthy running what runs becomes permanent by
+    /// itself; `None`: it is.
+    pub permanent_in_s: Option<u64>,
 }
 
 /// A new system that has not proved itself.
@@ -166,6 +177,20 @@ pub enum News {
         version: Option<String>,
         /// Why, for people.
         reason: String,
+    },
+    /// Nothing older starts any more.
+    Permanent {
+        /// Version of what runs.
+        version: String,
+        /// The least epoch from now on.
+        floor: u32,
+    },
+    /// The data partition was made anew.
+    Reset {
+        /// Serial number of the appliance, which it kept; `None`: it had none.
+        serial: Option<String>,
+        /// Whose word that was.
+        order: super::Order,
     },
 }
 

@@ -18,7 +18,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The disk's file in the folder of an image.
 pub const DISK: &str = "disk.img";
@@ -42,6 +42,8 @@ pub struct Machine {
     key: PathBuf,
     port: u16,
     lines: [Line; 2],
+    /// Somebody holds the button at the next start; the loader says so.
+    pub button: bool,
     /// What the loader refused, in order.
     pub refused: Vec<(Slot, Reason)>,
 }
@@ -76,6 +78,9 @@ pub enum MachineError {
     /// Nothing may start.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The slot may not start.
+    #[error("the slot does not start: {0}")]
+    Refused(Reason),
     /// A boot image that is signed and none.
     #[error("the boot image cannot be taken apart")]
     Boot(#[from] BootError),
@@ -101,7 +106,8 @@ impl Machine {
         let board = Board::read(folder)?;
         let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
         let key = folder.join(KEY);
-        Ok(Self { folder: folder.to_owned(), hardware, key, port, lines, refused: Vec::new() })
+        let (folder, refused) = (folder.to_owned(), Vec::new());
+        Ok(Self { folder, hardware, key, port, lines, button: false, refused })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -198,7 +204,8 @@ impl Machine {
         let mut qemu = Command::new(&self.hardware.program);
         qemu.args(&self.hardware.arguments).args(["-no-reboot", "-kernel"]);
         qemu.arg(self.folder.join("kernel")).arg("-initrd").arg(self.folder.join("archive"));
-        qemu.args(["-append", &format!("{line} evenkeel.slot={}", slot.letter())]);
+        let button = if self.button { " evenkeel.button=held" } else { "" };
+        qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
         let disk = self.folder.join(DISK);
         qemu.arg("-drive").arg(format!("file={},format=raw,if=none,id=d", disk.display()));
         let forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
@@ -236,7 +243,7 @@ impl Machine {
     /// [`MachineError`].
     pub fn write(&self, partition: &str, at: u64, bytes: &[u8]) -> Result<(), MachineError> {
         let (start, _) = self.partition(partition)?;
-        self.disk()?.write_all_at(bytes, start + at).map_err(|e| file(&self.path(), e))
+        self.disk()?.write_all_at(bytes, start + at).map_err(|e| file(&self.disk_path(), e))
     }
 
     /// Read from a partition.
@@ -246,7 +253,9 @@ impl Machine {
     pub fn read(&self, partition: &str, at: u64, len: usize) -> Result<Vec<u8>, MachineError> {
         let (start, _) = self.partition(partition)?;
         let mut bytes = vec![0; len];
-        self.disk()?.read_exact_at(&mut bytes, start + at).map_err(|e| file(&self.path(), e))?;
+        self.disk()?
+            .read_exact_at(&mut bytes, start + at)
+            .map_err(|e| file(&self.disk_path(), e))?;
         Ok(bytes)
     }
 
@@ -268,6 +277,14 @@ impl Machine {
         });
         Copies::judge(copies.each_ref().map(Option::as_ref))
             .map_err(|[a, b]| MachineError::Record(a, b))
+    }
+
+    /// The boot image of a slot that may start.
+    ///
+    /// # Errors
+    /// [`MachineError::Refused`] when it may not.
+    pub fn boot_image(&self, slot: Slot) -> Result<Vec<u8>, MachineError> {
+        self.check(slot)?.map_err(MachineError::Refused)
     }
 
     /// The boot image, if the slot's signed header vouches for it.
@@ -293,19 +310,21 @@ impl Machine {
     /// # Errors
     /// [`MachineError`].
     pub fn partition(&self, name: &str) -> Result<(u64, u64), MachineError> {
-        let len = fs::metadata(self.path()).map_err(|e| file(&self.path(), e))?.len();
+        let len = fs::metadata(self.disk_path()).map_err(|e| file(&self.disk_path(), e))?.len();
         let found = disk::layout(len)?.into_iter().find(|partition| partition.name == name);
         let found = found.ok_or_else(|| MachineError::Partition(name.to_owned()))?;
         Ok((found.start, found.len))
     }
 
-    fn path(&self) -> PathBuf {
+    /// The disk's file.
+    #[must_use]
+    pub fn disk_path(&self) -> PathBuf {
         self.folder.join(DISK)
     }
 
     fn disk(&self) -> Result<File, MachineError> {
-        let opened = OpenOptions::new().read(true).write(true).open(self.path());
-        opened.map_err(|e| file(&self.path(), e))
+        let opened = OpenOptions::new().read(true).write(true).open(self.disk_path());
+        opened.map_err(|e| file(&self.disk_path(), e))
     }
 
     fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), MachineError> {
@@ -331,6 +350,24 @@ pub fn format_data(folder: &Path, image: &Path, len: u64) -> Result<(), MachineE
             .status()
     });
     let failed = || io::Error::other("mke2fs failed");
+    made.and_then(|status| status.success().then_some(()).ok_or_else(failed))
+        .map_err(|e| file(image, e))
+}
+
+/// The file system of a root with the content of `folder`, as the file `image`;
+/// the same bytes each time.
+///
+/// # Errors
+/// [`MachineError::File`].
+pub fn squash(folder: &Path, image: &Path) -> Result<(), MachineError> {
+    let options = ["-comp", "zstd", "-b", "128K", "-all-root", "-noappend", "-mkfs-time", "0"];
+    let made = Command::new("mksquashfs")
+        .args([folder, image])
+        .args(options)
+        .args(["-all-time", "0", "-quiet", "-no-progress"])
+        .stdout(Stdio::null())
+        .status();
+    let failed = || io::Error::other("mksquashfs failed");
     made.and_then(|status| status.success().then_some(()).ok_or_else(failed))
         .map_err(|e| file(image, e))
 }

@@ -1,12 +1,15 @@
 //! The appliance's image in QEMU, with its battery bus on the simulator: it
 //! boots verified, protects, answers, takes an update, proves it, goes back
 //! when a root is damaged, and runs a plugin of a vendor whom it was told to
-//! trust.
+//! trust. [`fallback`] has the updates that cannot run, [`reset`] what ends for
+//! good.
 //!
 //! Everything is emulated, so limits of time are generous; what is measured is
 //! printed.
 
 mod bench;
+mod fallback;
+mod reset;
 
 use bench::{
     BOOT, Bench, Built, SCENARIO, bill_of_materials, first_cycle, first_sign_in, it_protects, lists,
@@ -25,7 +28,11 @@ const STOP: Duration = Duration::from_secs(60);
 
 /// Wait for QEMU's end: the appliance restarts.
 fn off(qemu: &mut Program) {
-    let end = Instant::now() + STOP;
+    off_within(qemu, STOP);
+}
+
+fn off_within(qemu: &mut Program, limit: Duration) {
+    let end = Instant::now() + limit;
     while qemu.check().is_ok() {
         assert!(Instant::now() < end, "no restart; the machine said:\n{}", qemu.log());
         std::thread::sleep(Duration::from_millis(100));

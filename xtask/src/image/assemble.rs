@@ -6,23 +6,20 @@ use super::{Inside, fit, fresh, sbom};
 use crate::run::{AnyError, command, exec};
 use evenkeel_image::archive::{self, Entry};
 use evenkeel_image::board::{self, Board};
-use evenkeel_image::{boot::Boot, disk, verity};
+use evenkeel_image::release::{PRODUCT, Parts, Release};
+use evenkeel_image::{boot::Boot, disk};
 use evenkeel_signing::slot::{Header, Record, Slot, header::HEADER_LEN};
-use evenkeel_signing::{Digest, FirmwareManifest, PublicKey, SecretKey, seal_firmware};
+use evenkeel_signing::{PublicKey, SecretKey};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-const PRODUCT: &str = "evenkeel";
 /// Raised by the releases that close a hole.
 const EPOCH: u32 = 1;
-/// Version of the data that this release writes, and the least that it reads.
-const SCHEMA: (u32, u32) = (1, 1);
 const DISK_LEN: u64 = 512 << 20;
-/// Largest root and bundle, so that slots keep room for years of releases.
-const ROOT_MAX: u64 = 24 << 20;
-const BUNDLE_MAX: u64 = 32 << 20;
+/// The data partition as it leaves the factory, in the folder of an image.
+const DATA: &str = "data.ext4";
 /// The bundle to try an update with.
 pub const NEXT: &str = "next.evkf";
 
@@ -59,16 +56,16 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
             Boot { kernel: &kernel.image, archive: &archive, command_line }.pack()?
         }
     };
-    let squash = root_image(out, board, inside, &keys)?;
-    let parts = Parts { boot, squash };
-    let first = parts.release(board, version, &key)?;
+    let data = data(root, out, board)?;
+    let parts = Parts { boot, root: root_image(out, board, inside, &keys)? };
+    let first = parts.release(&board.name, version, EPOCH, &key)?;
     let bundle = out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name));
     fs::write(&bundle, &first.bundle)?;
     // The same under a later version: to try an update with.
-    fs::write(out.join(NEXT), parts.release(board, &next(version)?, &key)?.bundle)?;
+    fs::write(out.join(NEXT), parts.release(&board.name, &next(version)?, EPOCH, &key)?.bundle)?;
     fs::write(out.join(evenkeel_e2e::machine::KEY), keys.firmware.to_text())?;
     fs::copy(super::folder(root, &board.name).join(board::FILE), out.join(board::FILE))?;
-    write_disk(out, &parts.boot, &first, &data(root, out, board)?)?;
+    write_disk(out, &parts.boot, &first, &data)?;
     let len = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
     Ok(Made {
         sizes: vec![
@@ -82,53 +79,6 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
             ("bundle", first.bundle.len() as u64),
         ],
     })
-}
-
-/// What two releases of the same programs share.
-struct Parts {
-    boot: Vec<u8>,
-    squash: Vec<u8>,
-}
-
-/// A release, for a slot and for a bundle.
-struct Release {
-    root: Vec<u8>,
-    header: [u8; HEADER_LEN],
-    bundle: Vec<u8>,
-}
-
-impl Parts {
-    fn release(&self, board: &Board, version: &str, key: &SecretKey) -> Result<Release, AnyError> {
-        let tree = verity::plant(self.squash.clone(), salt(version), [0; 16]);
-        if tree.image.len() as u64 > ROOT_MAX {
-            return Err(format!("the root has more than {ROOT_MAX} bytes").into());
-        }
-        let header = Header {
-            epoch: EPOCH,
-            development: true,
-            product: PRODUCT.to_owned(),
-            board: board.name.clone(),
-            version: version.to_owned(),
-            boot: Digest::of(&self.boot),
-            boot_len: self.boot.len() as u64,
-            root: tree.root,
-            salt: salt(version),
-            data_blocks: tree.data_blocks,
-            schema: SCHEMA.0,
-            readable_from: SCHEMA.1,
-        };
-        let header = header.seal(key)?;
-        let parts = [
-            (FirmwareManifest::BOOT, self.boot.as_slice()),
-            (FirmwareManifest::ROOT, tree.image.as_slice()),
-            (FirmwareManifest::HEADER, &header[..]),
-        ];
-        let bundle = seal_firmware(manifest(board, version), &parts, &[key])?;
-        if bundle.len() as u64 > BUNDLE_MAX {
-            return Err(format!("the bundle has more than {BUNDLE_MAX} bytes").into());
-        }
-        Ok(Release { root: tree.image, header, bundle })
-    }
 }
 
 /// The version after `version`, as one that was never released.
@@ -224,14 +174,13 @@ fn root_image(
     copy(&keys.plugins, &root.join("etc/evenkeel/trust/plugin.pub"), 0o644)?;
     fs::write(root.join("etc/evenkeel/ports"), board.ports())?;
     fs::write(root.join("usr/lib/evenkeel").join(sbom::FILE), sbom)?;
+    // The way back to how it left the factory; its zeros take no room.
+    fs::hard_link(out.join(DATA), root.join("usr/lib/evenkeel/factory.ext4"))?;
     let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n";
     fs::write(root.join("etc/passwd"), users)?;
     fs::write(root.join("etc/group"), "root:x:0:\nguard:x:1000:\n")?;
     let image = out.join("root.sqfs");
-    let options = ["-comp", "zstd", "-b", "128K", "-all-root", "-noappend", "-mkfs-time", "0"];
-    let mut squash = Command::new("mksquashfs");
-    squash.arg(&root).arg(&image).args(options).args(["-all-time", "0", "-quiet", "-no-progress"]);
-    exec(squash.stdout(Stdio::null()))?;
+    evenkeel_e2e::machine::squash(&root, &image)?;
     Ok(fs::read(image)?)
 }
 
@@ -254,7 +203,7 @@ fn data(root: &Path, out: &Path, board: &Board) -> Result<Vec<u8>, AnyError> {
     let guard = crate::run::programs(root).join("evenkeel-guard");
     exec(Command::new(guard).arg("seal").arg(data.join("guard/guard.toml")))?;
     let partition = disk::layout(DISK_LEN)?.pop().ok_or("no data partition")?;
-    let image = out.join("data.ext4");
+    let image = out.join(DATA);
     evenkeel_e2e::machine::format_data(&data, &image, partition.len)?;
     Ok(fs::read(image)?)
 }
@@ -284,30 +233,6 @@ fn write_disk(out: &Path, boot: &[u8], release: &Release, data: &[u8]) -> Result
         }
     }
     Ok(())
-}
-
-fn manifest(board: &Board, version: &str) -> FirmwareManifest {
-    FirmwareManifest {
-        format: FirmwareManifest::FORMAT,
-        kind: FirmwareManifest::KIND.to_owned(),
-        product: PRODUCT.to_owned(),
-        boards: vec![board.name.clone()],
-        version: version.to_owned(),
-        epoch: EPOCH,
-        built_unix_s: 0,
-        source: "development".to_owned(),
-        security: false,
-        schema: SCHEMA.0,
-        readable_from: SCHEMA.1,
-        notes: Vec::new(),
-        parts: Vec::new(),
-        total_length: 0,
-    }
-}
-
-/// Follows from the version, so that two builds have one.
-fn salt(version: &str) -> [u8; 32] {
-    Digest::of(format!("evenkeel root {version}").as_bytes()).0
 }
 
 fn copy(from: &Path, to: &Path, mode: u32) -> Result<(), AnyError> {

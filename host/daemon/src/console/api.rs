@@ -13,6 +13,7 @@ pub mod history;
 pub mod licence;
 pub mod plugins;
 pub mod reports;
+pub mod reset;
 pub mod store;
 pub mod strings;
 pub mod webhooks;

@@ -70,6 +70,7 @@ pub static TEXT: LazyLock<String> =
         api::firmware::firmware,
         api::firmware::install,
         api::firmware::act,
+        api::reset::reset,
         api::plugins::list,
         api::plugins::detail,
         api::reports::list,

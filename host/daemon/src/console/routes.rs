@@ -3,7 +3,7 @@
 
 use super::api::{
     accounts, alarms, automation, bench, certificate, discharges, firmware, history, licence,
-    plugins, reports, strings, webhooks,
+    plugins, reports, reset, strings, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page, discharge,
@@ -181,6 +181,8 @@ pub fn table() -> Vec<Route> {
         // Streamed, as over the API.
         write("/firmware", Of(System, Configure), post(firmware_page::install)),
         write("/firmware/{action}", Of(System, Configure), post(firmware_page::act)),
+        // And configure in every other area: its handlers look.
+        write("/factory-reset", Of(System, Configure), post(firmware_page::reset)),
         see("/accounts", Accounts, get(accounts_page::accounts)),
         write("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
         see("/api/v1/users", Accounts, get(accounts::users)),
@@ -271,6 +273,7 @@ pub fn table() -> Vec<Route> {
         // Streamed: its length is bounded by the handler.
         write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
         write("/api/v1/firmware/{action}", Of(System, Configure), post(firmware::act)),
+        write("/api/v1/factory-reset", Of(System, Configure), post(reset::reset)),
         see("/api/v1/plugins", Plugins, get(plugins::list)),
         write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
         see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),

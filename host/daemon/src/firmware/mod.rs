@@ -17,6 +17,7 @@ use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use crate::store::Store;
 use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
+use evenkeel_signing::slot::Order;
 use evenkeel_signing::slot::talk::{Answer, Ask, Health, News, PLUGINS_MAX, Status};
 use keeper::{Keeper, KeeperError};
 use preflight::Hindrance;
@@ -155,6 +156,28 @@ impl Firmware {
         self.done(&Ask::Abandon)
     }
 
+    /// What the running firmware closed stays closed: nothing older starts any
+    /// more.
+    ///
+    /// # Errors
+    /// [`FirmwareError`].
+    pub fn make_permanent(&self) -> Result<(), FirmwareError> {
+        self.done(&Ask::MakePermanent)?;
+        // Told before anybody asks again.
+        self.take_news()
+    }
+
+    /// Restart, and leave the factory once more: everything that is kept is
+    /// erased but the serial number, by the word of `user` from the address
+    /// `from`.
+    ///
+    /// # Errors
+    /// [`FirmwareError`].
+    pub fn factory_reset(&self, user: &str, from: &str) -> Result<(), FirmwareError> {
+        self.not_hindered()?;
+        self.done(&Ask::FactoryReset { order: Order::person(user, from) })
+    }
+
     fn done(&self, ask: &Ask) -> Result<(), FirmwareError> {
         match Keeper::reach(&self.socket)?.ask(ask)? {
             Answer::Done => Ok(()),
@@ -162,7 +185,11 @@ impl Firmware {
         }
     }
 
-    fn not_hindered(&self) -> Result<(), FirmwareError> {
+    /// Whether an update, or a restart, may happen now.
+    ///
+    /// # Errors
+    /// [`FirmwareError::NotNow`].
+    pub fn not_hindered(&self) -> Result<(), FirmwareError> {
         let hindrances = self.hindrances();
         if hindrances.is_empty() { Ok(()) } else { Err(FirmwareError::NotNow(hindrances)) }
     }
@@ -225,6 +252,14 @@ impl Firmware {
                     Event::FirmwareConfirmed { version }
                 }
                 News::Returned { version, reason } => Event::FirmwareReturned { version, reason },
+                News::Permanent { version, floor } => Event::FirmwarePermanent { version, floor },
+                News::Reset { serial, order } => {
+                    let serial = serial.unwrap_or_else(|| "--".to_owned());
+                    match order {
+                        Order::Person { user, from } => Event::FactoryReset { serial, user, from },
+                        Order::Button => Event::FactoryResetByButton { serial },
+                    }
+                }
             });
         }
         Ok(())

@@ -378,10 +378,15 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
         Event::FirmwareRefused { reason, user, from } => {
             (user, from, "install firmware".to_owned(), reason.clone())
         }
+        Event::FactoryReset { serial, user, from } => {
+            (user, from, format!("set appliance {serial} back to how it left the factory"), done())
+        }
         Event::SettingsInForce { .. }
         | Event::FirmwareConfirmed { .. }
         | Event::FirmwareReturned { .. }
         | Event::FirmwareWithout { .. }
+        | Event::FirmwarePermanent { .. }
+        | Event::FactoryResetByButton { .. }
         | Event::DaemonStarted { .. }
         | Event::SettingsRefused { .. }
         | Event::StoreDamaged { .. }

@@ -42,6 +42,21 @@ enum Action {
     GoBack(Restart),
     /// Give up what was installed.
     Abandon,
+    /// From now on nothing older than what runs starts, not even when a person
+    /// goes back. It comes by itself after seven days of healthy running.
+    MakePermanent {
+        /// What it closes is closed for ever.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Erase everything that the appliance keeps (users, settings, history,
+    /// logs, plugins, licences, keys), and restart as it left the factory.
+    /// Firmware and serial number stay.
+    FactoryReset {
+        /// Serial number of this very appliance, e.g. 7QK4-M2ZD-9XWB-U.
+        #[arg(long)]
+        serial: String,
+    },
 }
 
 /// A restart.
@@ -58,6 +73,9 @@ struct Firmware {
     slot: String,
     version: String,
     development: bool,
+    epoch: u32,
+    floor: u32,
+    permanent_in_s: Option<u64>,
     started_because: String,
     trial: Option<Trial>,
     other: Other,
@@ -108,6 +126,10 @@ fn act(work: &mut Work, action: Action) -> Result<(), Failure> {
         Action::Activate(restart) => restarted(work, &restart, "activate")?,
         Action::GoBack(restart) => restarted(work, &restart, "go-back")?,
         Action::Abandon => work.appliance.post("/api/v1/firmware/abandon", &json!({}))?,
+        Action::MakePermanent { yes } => permanent(work, yes)?,
+        Action::FactoryReset { serial } => {
+            work.appliance.post("/api/v1/factory-reset", &json!({ "serial": serial }))?
+        }
     };
     let firmware: Firmware = work.appliance.understand(&document)?;
     work.print(&document, || shown(&firmware))
@@ -120,6 +142,14 @@ fn restarted(work: &mut Work, restart: &Restart, action: &str) -> Result<Value, 
         return Err(Failure::Word(text.to_owned()));
     }
     Ok(work.appliance.post(&format!("/api/v1/firmware/{action}"), &json!({}))?)
+}
+
+fn permanent(work: &mut Work, yes: bool) -> Result<Value, Failure> {
+    if !yes {
+        let text = "older firmware never starts again, and nothing brings that back; say --yes";
+        return Err(Failure::Word(text.to_owned()));
+    }
+    Ok(work.appliance.post("/api/v1/firmware/make-permanent", &json!({}))?)
 }
 
 /// Send the file, or what of it the appliance does not have.
@@ -149,6 +179,13 @@ fn shown(firmware: &Firmware) -> String {
         ("runs", format!("{}{mark} in slot {}", plain(&firmware.version), plain(&firmware.slot))),
         ("started", plain(&firmware.started_because)),
     ];
+    let way_back = match firmware.permanent_in_s {
+        Some(seconds) => format!("open; it closes after {} h of healthy running", seconds / 3_600),
+        None => "closed".to_owned(),
+    };
+    let (epoch, floor) = (firmware.epoch, firmware.floor);
+    rows.push(("epoch", format!("{epoch}, and nothing below {floor} starts")));
+    rows.push(("way back", way_back));
     if let Some(trial) = &firmware.trial {
         let missing = trial.missing.as_deref().unwrap_or("nothing but time");
         let (healthy, tries) = (trial.healthy_s, trial.tries_left);
@@ -180,7 +217,7 @@ mod tests {
     fn everything_is_shown() {
         let firmware: Firmware = serde_json::from_value(json!({
             "slot": "B", "version": "0.2.0", "epoch": 1, "floor": 1, "development": true,
-            "root": "ab", "started_because": "a restart in good order",
+            "root": "ab", "permanent_in_s": 604_800, "started_because": "a restart in good order",
             "trial": {"tries_left": 2, "healthy_s": 12, "missing": null},
             "other": {"state": "bad", "version": null, "reason": "its kernel panicked"},
             "installing": {"version": "0.3.0", "taken": 1_048_576, "total": 2_097_152},
@@ -193,6 +230,8 @@ mod tests {
             "healthy for 12 s, 2 starts left; missing: nothing but time",
             "nothing that could start, bad: its kernel panicked",
             "battery test 1 is under way",
+            "open; it closes after 168 h",
+            "1, and nothing below 1 starts",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

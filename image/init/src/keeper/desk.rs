@@ -1,20 +1,23 @@
 //! What the keeper knows, and what it does about a question or about time.
 
-use super::health::{Before, Trial, Verdict};
-use super::install::{Install, InstallError, Places, read_header, write_header};
-use super::lock;
+mod upload;
+
+pub use upload::install;
+
+use super::health::{Before, REPORT_MAX, Trial, Verdict};
+use super::install::{Install, InstallError, read_header};
+use super::permanent::{self, Wellness};
 use crate::state::{State, StateError};
 use crate::trust::{Identity, IdentityError};
-use crate::{log, partition};
-use evenkeel_signing::Device;
-use evenkeel_signing::slot::header::HEADER_LEN;
+use crate::{kept, log, partition};
 use evenkeel_signing::slot::talk::{self, Answer, Ask, Health, News, Other, Progress, Status};
-use evenkeel_signing::slot::{Event, Header, HeaderError, Reason, Slot, SlotState};
+use evenkeel_signing::slot::{
+    Event, Forbidden, Header, HeaderError, Order, Reason, Slot, SlotState,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Duration;
 
 /// Whom the image trusts, on the verified root.
@@ -23,12 +26,21 @@ const IDENTITY: &str = "/etc/evenkeel/firmware";
 const BEFORE: &str = "/data/slots/before";
 /// Plugins of others.
 const BEFORE_OTHERS: &str = "/data/slots/before-others";
+/// How long what runs was well.
+const WELL: &str = "/data/slots/well";
+/// The data partition.
+const DATA: &str = "/data";
 /// A start that lasted for so long was no crash.
 const SETTLED: Duration = Duration::from_secs(600);
 /// One that lasted for so long makes good for earlier changes of slot.
 const STEADY: Duration = Duration::from_secs(3_600);
 /// Most news that wait for the daemon.
 const NEWS_MAX: usize = 16;
+/// Most changes of what a sudden end is put down to, in one trial: each is a
+/// write of the state record.
+const BLAMES_MAX: u8 = 20;
+/// Time between two looks for a serial number that is not kept yet.
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
 /// Why something is not done.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +83,9 @@ pub enum DeskError {
     /// Too early.
     #[error("the appliance is restarting")]
     Restarting,
+    /// The block beside the state record.
+    #[error("who orders it cannot be kept, so it is not done")]
+    Kept(#[source] io::Error),
 }
 
 /// The desk.
@@ -80,10 +95,20 @@ pub struct Desk {
     header: Header,
     identity: Identity,
     state: State,
+    /// The partition of the state record.
+    place: PathBuf,
     because: Reason,
     trial: Option<Trial>,
-    /// The newest report of the daemon.
+    /// What a sudden end of the trial would be put down to, and how often that
+    /// changed.
+    blamed: (Option<Reason>, u8),
+    /// The newest report of the daemon, and when it came.
     health: Health,
+    reported: Option<Duration>,
+    /// `None`: what runs is permanent.
+    wellness: Option<Wellness>,
+    /// When to look for a serial number.
+    collects: Duration,
     settled: bool,
     steady: bool,
     restarting: bool,
@@ -98,9 +123,9 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError`].
-    pub fn open(slot: Slot, state: &Path) -> Result<Self, DeskError> {
+    pub fn open(slot: Slot, place: &Path) -> Result<Self, DeskError> {
         let identity = Identity::load(Path::new(IDENTITY))?;
-        let mut state = State::open(state)?;
+        let mut state = State::open(place)?;
         let bytes = read_header(&open("boot", slot)?)
             .map_err(|source| DeskError::System { what: "read the slot's header", source })?;
         let header =
@@ -111,14 +136,21 @@ impl Desk {
         state.step(Event::Because(Reason::Power))?;
         let trial = (state.record().slot(slot).state == SlotState::Trial)
             .then(|| Trial::new(before(), Duration::ZERO));
+        let well = fs::read_to_string(WELL).ok();
+        let wellness = Wellness::new(Header::tag(&bytes), well.as_deref(), Duration::ZERO);
         let mut this = Self {
             slot,
+            wellness: (header.epoch > state.record().floor).then_some(wellness),
             header,
             identity,
             state,
+            place: place.to_owned(),
             because,
             trial,
+            blamed: (None, 0),
             health: Health::default(),
+            reported: None,
+            collects: COLLECT_EVERY,
             settled: false,
             steady: false,
             restarting: false,
@@ -126,13 +158,26 @@ impl Desk {
             install: None,
             news: Vec::new(),
         };
-        if !matches!(because, Reason::None | Reason::Power | Reason::Restart | Reason::Person)
-            && this.trial.is_none()
-        {
+        if because.is_failure() && this.trial.is_none() {
             let version = this.other_version();
             this.tell(News::Returned { version, reason: because.to_string() });
         }
+        this.tell_of_reset();
+        this.go_on();
         Ok(this)
+    }
+
+    /// The data partition was made anew, and nobody was told.
+    fn tell_of_reset(&mut self) {
+        match kept::read(&self.place) {
+            Ok(kept) => {
+                if let (Some(order), false) = (&kept.order, self.state.record().erase) {
+                    let serial = kept.serial().map(|serial| serial.to_string());
+                    self.tell(News::Reset { serial, order: order.clone() });
+                }
+            }
+            Err(error) => log::say(&format!("what outlives the data partition: {error}")),
+        }
     }
 
     /// Time has passed.
@@ -143,16 +188,34 @@ impl Desk {
         let done = match self.trial.as_mut().map(|trial| trial.look(now)) {
             Some(Verdict::Confirm) => self.confirm(now),
             Some(Verdict::GiveUp(reason)) => self.give_up(reason),
-            Some(Verdict::Wait) => Ok(()),
+            Some(Verdict::Wait) => self.blame(now),
             None => self.last(now),
         };
         if let Err(error) = done {
             log::say(&log::chain(&error));
         }
+        if now >= self.collects {
+            self.collects = now + COLLECT_EVERY;
+            kept::collect(&self.place, Path::new(DATA));
+        }
+    }
+
+    /// When the watchdog bites nobody can say any more what was missing.
+    fn blame(&mut self, now: Duration) -> Result<(), DeskError> {
+        let blamed = self.trial.as_ref().and_then(|trial| trial.blamed(now));
+        let (before, times) = self.blamed;
+        if blamed == before || times >= BLAMES_MAX {
+            return Ok(());
+        }
+        self.blamed = (blamed, times + 1);
+        Ok(self.state.step(Event::Because(blamed.unwrap_or(Reason::Power)))?)
     }
 
     fn confirm(&mut self, now: Duration) -> Result<(), DeskError> {
         self.state.step(Event::Confirm)?;
+        if self.blamed.0.take().is_some() {
+            self.state.step(Event::Because(Reason::Power))?;
+        }
         let without = self.trial.take().map_or_else(Vec::new, |trial| trial.without(now));
         let version = self.header.version.clone();
         log::say(&format!("slot {}: version {version} has proved healthy", self.slot));
@@ -178,19 +241,73 @@ impl Desk {
             self.steady = true;
             self.state.step(Event::Steady)?;
         }
+        let is_well = self.is_well(now);
+        match self.wellness.as_mut().map(|wellness| wellness.look(is_well, now)) {
+            Some(permanent::Verdict::Permanent) => self.make_permanent(),
+            Some(permanent::Verdict::Keep) => self.keep_well(),
+            Some(permanent::Verdict::Wait) | None => Ok(()),
+        }
+    }
+
+    /// Guard and console are as they must be, and that was said just now.
+    fn is_well(&self, now: Duration) -> bool {
+        let fresh = self.reported.is_some_and(|at| now.saturating_sub(at) <= REPORT_MAX);
+        fresh && self.health.guard && self.health.console
+    }
+
+    fn keep_well(&self) -> Result<(), DeskError> {
+        let text = self.wellness.as_ref().map(Wellness::text).unwrap_or_default();
+        write_whole(Path::new(WELL), text.as_bytes())
+            .map_err(|source| DeskError::System { what: "keep how long it was well", source })
+    }
+
+    /// Nothing older starts any more.
+    fn make_permanent(&mut self) -> Result<(), DeskError> {
+        if self.trial.is_some() {
+            return Err(StateError::Forbidden(Forbidden::NotGood).into());
+        }
+        if self.state.record().floor >= self.header.epoch {
+            return Ok(());
+        }
+        self.state.step(Event::CommitFloor)?;
+        self.wellness = None;
+        let (version, floor) = (self.header.version.clone(), self.state.record().floor);
+        log::say(&format!("version {version} is permanent: nothing below epoch {floor} starts"));
+        self.tell(News::Permanent { version, floor });
         Ok(())
+    }
+
+    /// Restart, and leave the factory once more.
+    fn factory_reset(&mut self, order: Order) -> Result<(), DeskError> {
+        if self.installing.is_some() {
+            return Err(DeskError::Busy);
+        }
+        kept::collect(&self.place, Path::new(DATA));
+        let kept = kept::read(&self.place).and_then(|mut kept| {
+            kept.order = Some(order);
+            kept::write(&self.place, &kept)
+        });
+        kept.map_err(DeskError::Kept)?;
+        self.state.step(Event::Erase)?;
+        self.restart(Reason::Reset)
     }
 
     /// The answer to everything but [`Ask::Install`].
     pub fn answer(&mut self, ask: Ask, now: Duration) -> Answer {
         match ask {
             Ask::Status => Answer::Status(Box::new(self.status(now))),
-            Ask::News => Answer::News { news: std::mem::take(&mut self.news) },
+            Ask::News => {
+                let news = std::mem::take(&mut self.news);
+                if news.iter().any(|news| matches!(news, News::Reset { .. })) {
+                    self.reset_is_told();
+                }
+                Answer::News { news }
+            }
             Ask::Health(mut health) => {
                 for names in [&mut health.plugins, &mut health.others, &mut health.excused] {
                     names.truncate(talk::PLUGINS_MAX);
                 }
-                self.health = health.clone();
+                (self.health, self.reported) = (health.clone(), Some(now));
                 if let Some(trial) = &mut self.trial {
                     trial.report(health, now);
                 }
@@ -199,6 +316,8 @@ impl Desk {
             Ask::Abandon => super::answer(self.abandon()),
             Ask::Activate => super::answer(self.activate()),
             Ask::GoBack => super::answer(self.go_back()),
+            Ask::MakePermanent => super::answer(self.make_permanent()),
+            Ask::FactoryReset { order } => super::answer(self.factory_reset(order)),
             Ask::Install { .. } => super::answer(Err(DeskError::Busy)),
         }
     }
@@ -228,6 +347,17 @@ impl Desk {
                 reason: (other.reason != Reason::None).then(|| other.reason.to_string()),
             },
             installing,
+            permanent_in_s: self.wellness.as_ref().map(|wellness| wellness.left().as_secs()),
+        }
+    }
+
+    fn reset_is_told(&self) {
+        let done = kept::read(&self.place).and_then(|mut kept| {
+            kept.order = None;
+            kept::write(&self.place, &kept)
+        });
+        if let Err(error) = done {
+            log::say(&format!("that the reset was told is not kept: {error}"));
         }
     }
 
@@ -241,6 +371,7 @@ impl Desk {
             return Err(DeskError::Busy);
         }
         self.install = None;
+        upload::forget();
         Ok(self.state.step(Event::Abandon)?)
     }
 
@@ -276,98 +407,6 @@ impl Desk {
     }
 }
 
-/// Take a bundle of `length` bytes from `input`, which begins at `from`. The
-/// desk goes on answering meanwhile.
-///
-/// # Errors
-/// [`DeskError`]; what was taken before a broken connection stays taken.
-pub fn install(
-    desk: &Mutex<Desk>,
-    input: &mut impl Read,
-    length: u64,
-    from: u64,
-) -> Result<(), DeskError> {
-    let (mut install, places) = begin(desk, input, length, from)?;
-    let taken = loop {
-        lock(desk).installing = Some(install.progress());
-        match install.piece(input, &places) {
-            Ok(true) => {}
-            Ok(false) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
-    let mut desk = lock(desk);
-    desk.installing = None;
-    if let Err(error) = taken {
-        if matches!(error, InstallError::Io(..)) {
-            desk.install = Some(install);
-        } else {
-            desk.state.step(Event::Abandon)?;
-        }
-        return Err(error.into());
-    }
-    match install.finish(&desk.identity, &places) {
-        Ok((header, bytes)) => {
-            let event = Event::Written { header: Header::tag(&bytes), epoch: header.epoch };
-            log::say(&format!("version {} is in slot {}", header.version, desk.slot.other()));
-            Ok(desk.state.step(event)?)
-        }
-        Err(error) => {
-            desk.state.step(Event::Abandon)?;
-            Err(error.into())
-        }
-    }
-}
-
-/// The installation that goes on or begins.
-fn begin(
-    desk: &Mutex<Desk>,
-    input: &mut impl Read,
-    length: u64,
-    from: u64,
-) -> Result<(Install, Places), DeskError> {
-    let places = {
-        let mut desk = lock(desk);
-        if desk.restarting {
-            return Err(DeskError::Restarting);
-        }
-        if desk.installing.is_some() {
-            return Err(DeskError::Busy);
-        }
-        let other = desk.slot.other();
-        let places = Places { boot: open("boot", other)?, root: open("root", other)? };
-        let taken = desk.install.as_ref().map_or(0, |install| install.progress().taken);
-        if from != 0 {
-            return match desk.install.take() {
-                Some(install) if taken == from => Ok((install, places)),
-                _ => Err(DeskError::Place { taken, from }),
-            };
-        }
-        desk.install = None;
-        desk.installing = Some(Progress { version: String::new(), taken: 0, total: length });
-        places
-    };
-    // Reading the head waits for the sender: not while the desk is locked.
-    let head = super::install::read_head(input);
-    let mut desk = lock(desk);
-    desk.installing = None;
-    let install = {
-        let identity = &desk.identity;
-        let device = Device {
-            product: &identity.product,
-            board: &identity.board,
-            floor: desk.state.record().floor,
-            running: desk.header.epoch,
-            schema: desk.header.schema,
-        };
-        Install::begin(&head?, length, identity, &device, &places)?
-    };
-    desk.state.step(Event::Begin)?;
-    write_header(&places.boot, &[0; HEADER_LEN])?;
-    desk.installing = Some(install.progress());
-    Ok((install, places))
-}
-
 /// A partition of a slot.
 fn open(kind: &str, slot: Slot) -> Result<File, DeskError> {
     let name = format!("{kind}_{}", slot.letter());
@@ -387,14 +426,21 @@ fn before() -> Before {
 
 fn keep_before(health: &Health) -> io::Result<()> {
     for (path, names) in [(BEFORE, &health.plugins), (BEFORE_OTHERS, &health.others)] {
-        let path = PathBuf::from(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let file = File::create(&path)?;
         let text: String = names.iter().map(|name| format!("{name}\n")).collect();
-        io::Write::write_all(&mut &file, text.as_bytes())?;
-        file.sync_all()?;
+        write_whole(Path::new(path), text.as_bytes())?;
     }
     Ok(())
+}
+
+/// A file on the data partition, on the disk when this returns: the old one or
+/// the new one, whatever happens.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new(DATA));
+    fs::create_dir_all(folder)?;
+    let fresh = path.with_extension("fresh");
+    let file = File::create(&fresh)?;
+    io::Write::write_all(&mut &file, bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)?;
+    File::open(folder)?.sync_all()
 }

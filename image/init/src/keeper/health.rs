@@ -19,6 +19,8 @@ pub const PROVEN: Duration = Duration::from_secs(60);
 pub const UNHEALTHY_MAX: Duration = Duration::from_secs(180);
 /// One that has not proved itself by then never will.
 pub const TRIAL_MAX: Duration = Duration::from_secs(600);
+/// What is missing for so long is what a sudden end is put down to.
+pub const BLAMED: Duration = Duration::from_secs(15);
 /// A report that is older says nothing.
 pub const REPORT_MAX: Duration = Duration::from_secs(20);
 
@@ -104,6 +106,14 @@ impl Trial {
             return Verdict::GiveUp(reason);
         }
         Verdict::Wait
+    }
+
+    /// What a sudden end would be put down to: what has been missing for a
+    /// while. `None`: nothing, so it would be the power.
+    #[must_use]
+    pub fn blamed(&self, now: Duration) -> Option<Reason> {
+        let (reason, _) = self.missing(now)?;
+        (now.saturating_sub(self.unhealthy_since) >= BLAMED).then_some(reason)
     }
 
     /// For how long it has been healthy, and what is missing, for people.
@@ -216,6 +226,20 @@ mod tests {
             let (at, verdict) = run(&mut trial(), 3, |_| health.clone());
             assert_eq!((at, verdict), (182, Verdict::GiveUp(reason)));
         }
+    }
+
+    #[test]
+    fn a_sudden_end_is_put_down_to_what_was_missing_for_a_while() {
+        let mut trial = trial();
+        let mut report = |second, guard| {
+            trial.report(Health { guard, ..well() }, s(second));
+            trial.look(s(second));
+            trial.blamed(s(second))
+        };
+        assert_eq!([5, 10].map(|second| report(second, true)), [None, None]);
+        assert_eq!([15, 20].map(|second| report(second, false)), [None, None]);
+        assert_eq!(report(25, false), Some(Reason::Guard));
+        assert_eq!(report(30, true), None);
     }
 
     #[test]

@@ -20,6 +20,9 @@ use std::os::unix::fs::FileExt as _;
 
 /// Bytes that are read back at once.
 const READ: usize = 1 << 20;
+/// What is taken in is on the disk after so many bytes: a power cut takes no
+/// more.
+const FLUSH: u64 = 4 << 20;
 
 /// Where the parts of a slot lie.
 #[derive(Debug)]
@@ -116,6 +119,33 @@ impl Install {
         Ok(Self { manifest, intake, header: Vec::new() })
     }
 
+    /// Pass over the pieces that are in the slot already, from an installation
+    /// that a restart cut off: each is known by its hash.
+    ///
+    /// # Errors
+    /// [`InstallError`] when the slot cannot be read, or no piece can follow.
+    pub fn find(&mut self, places: &Places) -> Result<(), InstallError> {
+        while let Some(piece) = self.intake.next() {
+            let place = match piece.part {
+                FirmwareManifest::BOOT => &places.boot,
+                FirmwareManifest::ROOT => &places.root,
+                // Not on the disk before everything is in.
+                _ => break,
+            };
+            let mut bytes = vec![0; piece.len];
+            place
+                .read_exact_at(&mut bytes, piece.at)
+                .map_err(|e| disk("the slot cannot be read", e))?;
+            bytes.resize(piece.len + piece.padding, 0);
+            match self.intake.take(&bytes) {
+                Ok(()) => {}
+                Err(IntakeError::Hash { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// How far it is.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -149,6 +179,7 @@ impl Install {
         if let Some(place) = place {
             place
                 .write_all_at(&bytes[..len], at)
+                .and_then(|()| if at.is_multiple_of(FLUSH) { place.sync_data() } else { Ok(()) })
                 .map_err(|e| disk("the slot is not written", e))?;
         }
         Ok(true)
@@ -307,7 +338,7 @@ mod tests {
             for (name, len) in [("boot", 64 << 10), ("root", 4 << 20)] {
                 File::create(dir.path().join(name)).unwrap().set_len(len).unwrap();
             }
-            let root = (0..(2 << 20) + 77u32).map(|at| (at >> 9) as u8).collect();
+            let root = (0..(2 << 20) + 77u32).map(|at| (at >> 9) as u8 | 1).collect();
             Self { dir, key, identity, root }
         }
 
@@ -396,6 +427,28 @@ mod tests {
         }
         feed(&mut install, &raw, &places).unwrap();
         install.finish(&bench.identity, &places).unwrap();
+    }
+
+    #[test]
+    fn after_a_restart_what_is_in_the_slot_is_found_again() {
+        let bench = Bench::new();
+        let (raw, places) = (bench.bundle(|_| {}), bench.places());
+        let mut first = bench.begin(&raw).unwrap();
+        let begun = first.progress().taken;
+        assert!(feed(&mut first, &raw[..raw.len() - 5_000], &places).is_err(), "cut off");
+        let taken = first.progress().taken;
+        assert!(taken > begun + (1 << 20));
+        // Nothing of it is left but the slot.
+        let mut second = bench.begin(&raw).unwrap();
+        second.find(&places).unwrap();
+        assert_eq!(second.progress().taken, taken);
+        // A piece that the power cut tore is taken in once more.
+        places.root.write_all_at(&[0xff; 512], (1 << 20) + 512).unwrap();
+        let mut third = bench.begin(&raw).unwrap();
+        third.find(&places).unwrap();
+        assert_eq!(third.progress().taken, begun + 12_288 + (1 << 20));
+        feed(&mut third, &raw, &places).unwrap();
+        third.finish(&bench.identity, &places).unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod desk;
 mod health;
 mod install;
+mod permanent;
 
 use crate::{command_line, log, partition, state};
 use desk::{Desk, DeskError};

@@ -19,6 +19,8 @@ fn events(damage: bool) -> Vec<Event> {
         Event::Settled,
         Event::Steady,
         Event::CommitFloor,
+        Event::Erase,
+        Event::Erased,
         Event::GoBack(Reason::Person),
         Event::GoBack(Reason::Daemon),
     ];
@@ -191,7 +193,44 @@ fn an_update_proves_itself_or_goes_back() {
     assert_eq!(proved.step(Event::GoBack(Reason::Person)).unwrap().active, Slot::A);
     let closed = proved.step(Event::CommitFloor).unwrap();
     assert_eq!(closed.floor, 2);
-    assert_eq!(closed.step(Event::GoBack(Reason::Person)), Err(Forbidden::NoWayBack));
+    let below = Forbidden::BelowFloor { epoch: 1, floor: 2 };
+    assert_eq!(closed.step(Event::GoBack(Reason::Person)), Err(below), "and it says why");
+    assert_eq!(closed.slot(Slot::A).reason, Reason::BelowFloor);
+}
+
+#[test]
+fn one_that_never_came_up_is_told_from_one_that_did_not_prove_itself() {
+    let factory = Record::factory(Slot::A, [1; 8], 1);
+    let begun = [
+        Event::Begin,
+        Event::Written { header: [2; 8], epoch: 1 },
+        Event::Activate,
+        Event::Because(Reason::Restart),
+    ];
+    let mut silent = begun.into_iter().fold(factory, |r, event| r.step(event).unwrap());
+    let mut known = silent;
+    for _ in 0..TRIES {
+        silent = silent.step(Event::Start).unwrap();
+        known = known.step(Event::Start).unwrap().step(Event::Because(Reason::Power)).unwrap();
+    }
+    let reason = |record: Record| record.step(Event::Start).unwrap().slot(Slot::B).reason;
+    assert_eq!(reason(silent), Reason::NotUp);
+    assert_eq!(reason(known), Reason::NotConfirmed);
+}
+
+#[test]
+fn an_order_to_erase_touches_neither_slots_nor_floor_and_holds_until_it_is_done() {
+    walk(true, |record, event, next| {
+        let Ok(next) = next else { return };
+        match event {
+            Event::Erase | Event::Erased => {
+                let same = Record { erase: record.erase, sequence: record.sequence, ..*next };
+                assert_eq!(same, *record);
+                assert_eq!(next.erase, event == Event::Erase);
+            }
+            _ => assert_eq!(next.erase, record.erase, "{event:?}"),
+        }
+    });
 }
 
 #[test]

@@ -55,6 +55,9 @@ pub struct FirmwareOut {
     pub(in crate::console) installing: Option<ProgressOut>,
     /// What speaks against an update now; empty: nothing.
     pub(in crate::console) hindrances: Vec<HindranceOut>,
+    /// After so many seconds of healthy running nothing older than what runs
+    /// starts any more; null: so it is.
+    pub(in crate::console) permanent_in_s: Option<u64>,
 }
 
 /// A new system that has not proved itself.
@@ -122,6 +125,15 @@ pub enum ActionIn {
     GoBack,
     /// Give up what was installed.
     Abandon,
+    /// From now on nothing older starts, also when a person goes back.
+    MakePermanent,
+}
+
+impl ActionIn {
+    /// It restarts the appliance.
+    pub(in crate::console) const fn restarts(self) -> bool {
+        matches!(self, Self::Activate | Self::GoBack)
+    }
 }
 
 /// What runs, and how it stands with the two slots.
@@ -202,7 +214,8 @@ pub(in crate::console) async fn take_in(
     }
 }
 
-/// Restart into what was installed, or back, or give it up.
+/// Restart into what was installed, or back, or give it up, or close the way
+/// back to what is older.
 #[utoipa::path(post, path = "/api/v1/firmware/{action}", tag = "system",
     params(("action" = ActionIn, Path)), responses(
     (status = 200, body = FirmwareOut),
@@ -233,6 +246,13 @@ pub(in crate::console) async fn perform(by: &By, action: ActionIn) -> Result<Fir
             };
             answered(&by.console, abandon).await
         }
+        ActionIn::MakePermanent => {
+            let permanent = |firmware: &Firmware| {
+                firmware.make_permanent()?;
+                firmware.status()
+            };
+            answered(&by.console, permanent).await
+        }
     }
 }
 
@@ -259,6 +279,7 @@ impl ActionIn {
             Self::Activate => "restart into the firmware that was installed",
             Self::GoBack => "restart into the firmware of the other slot",
             Self::Abandon => "give up the firmware that was installed",
+            Self::MakePermanent => "make the running firmware permanent",
         }
     }
 }
@@ -272,7 +293,7 @@ pub(in crate::console) fn length(headers: &HeaderMap) -> Result<u64, Problem> {
     })
 }
 
-fn problem(error: &FirmwareError) -> Problem {
+pub(super) fn problem(error: &FirmwareError) -> Problem {
     let (status, kind) = match error {
         FirmwareError::Keeper(KeeperError::Absent { .. }) => (StatusCode::NOT_FOUND, "no-slots"),
         FirmwareError::NotNow(_) => (StatusCode::CONFLICT, "not-now"),
@@ -310,5 +331,6 @@ fn out(status: talk::Status, hindrances: Vec<Hindrance>) -> FirmwareOut {
         other: OtherOut { state, version: held, reason },
         installing,
         hindrances: hindrances.into_iter().map(hindrance).collect(),
+        permanent_in_s: status.permanent_in_s,
     }
 }

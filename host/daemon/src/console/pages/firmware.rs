@@ -1,7 +1,8 @@
 //! The appliance's own software (facts/console-ux.md §5 page 31): what runs and
 //! whether it has proved itself, what the other slot holds, what speaks against
 //! an update now; taking a bundle in, restarting into it, and giving it up. A
-//! file that was sent in part is not taken in twice: what is there stays.
+//! file that was sent in part is not taken in twice: what is there stays. And
+//! the way back to how the appliance left the factory.
 
 use super::reader::Reader;
 use super::{VERSION, upload};
@@ -10,6 +11,7 @@ use crate::console::Console;
 use crate::console::api::firmware::{
     ActionIn, FirmwareOut, TrialOut, length, out_of, perform, take_in,
 };
+use crate::console::api::reset;
 use crate::console::by::By;
 use crate::console::page;
 use crate::console::pages::fields::{Fields, Sent};
@@ -38,6 +40,8 @@ struct FirmwarePage<'a> {
     done: String,
     /// What was just refused, and why.
     problem: String,
+    /// Who reads may erase everything.
+    may_reset: bool,
 }
 
 /// How it stands with the slots.
@@ -52,6 +56,8 @@ struct Slots {
     /// What is being taken in.
     progress: Option<Progress>,
     acts: Vec<Act>,
+    /// What is done about what runs, and not about the other slot.
+    closes: Option<Act>,
 }
 
 struct Progress {
@@ -64,8 +70,8 @@ struct Progress {
 struct Act {
     action: &'static str,
     text: String,
-    /// It restarts the appliance, and wants a tick for it.
-    restarts: bool,
+    /// What must be ticked before; empty: nothing.
+    tick: String,
 }
 
 /// What was just done.
@@ -84,6 +90,7 @@ pub async fn show(
     let done = match told.as_str() {
         "taken" => reader.word("page-firmware-taken"),
         "abandoned" => reader.word("page-firmware-abandoned"),
+        "permanent" => reader.word("page-firmware-permanent"),
         _ => String::new(),
     };
     let page = FirmwarePage { done, ..page_of(&reader, out_of(&console).await)? };
@@ -111,20 +118,41 @@ pub async fn act(
     Path(action): Path<ActionIn>,
     Sent(sent): Sent<Fields>,
 ) -> page::Answer {
-    let restarts = action != ActionIn::Abandon;
-    if restarts && !sent.ticked("confirm") {
-        let wanted = reader.word("page-firmware-confirm-wanted");
+    if action != ActionIn::Abandon && !sent.ticked("confirm") {
+        let wanted = reader.word(match action {
+            ActionIn::MakePermanent => "page-firmware-permanent-wanted",
+            _ => "page-firmware-confirm-wanted",
+        });
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        let problem = Problem::new(status, "confirm", "A restart wants a tick").detail(wanted);
+        let problem = Problem::new(status, "confirm", "This wants a tick").detail(wanted);
         return refused(&by.console, &reader, &problem).await;
     }
     match perform(&by, action).await {
-        Ok(_) if !restarts => Ok(Redirect::to("/firmware?told=abandoned").into_response()),
+        Ok(_) if action == ActionIn::MakePermanent => {
+            Ok(Redirect::to("/firmware?told=permanent").into_response())
+        }
+        Ok(_) if !action.restarts() => Ok(Redirect::to("/firmware?told=abandoned").into_response()),
         // Nobody answers in a moment: this is said by what answers still.
         Ok(before) => {
             let done = reader.word("page-firmware-restarts");
             let page = FirmwarePage { done, ..page_of(&reader, Ok(before))? };
             Ok(reader.show(StatusCode::OK, &page))
+        }
+        Err(problem) => refused(&by.console, &reader, &problem).await,
+    }
+}
+
+/// The appliance goes back to how it left the factory.
+pub async fn reset(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::Answer {
+    match reset::perform(&by, sent.one("serial")).await {
+        Ok(before) => {
+            let done = reader.word("page-reset-begun");
+            let page = FirmwarePage { done, ..page_of(&reader, Ok(before))? };
+            Ok(reader.show(StatusCode::OK, &page))
+        }
+        Err(wrong) if wrong.kind == "wrong-serial" => {
+            let wrong = wrong.detail(reader.word("page-reset-wrong"));
+            refused(&by.console, &reader, &wrong).await
         }
         Err(problem) => refused(&by.console, &reader, &problem).await,
     }
@@ -152,6 +180,7 @@ fn page_of(
         program: env!("CARGO_PKG_VERSION"),
         done: String::new(),
         problem: String::new(),
+        may_reset: reset::may(&reader.caller.rights),
     })
 }
 
@@ -172,11 +201,13 @@ fn slots(reader: &Reader, firmware: &FirmwareOut) -> Slots {
         state.1 = format!("{}: {reason}", state.1);
     }
     Slots {
+        closes: closes(reader, firmware),
         facts: vec![
             fact("page-firmware-version", firmware.version.clone()),
             fact("page-slot", firmware.slot.clone()),
             fact("page-firmware-started", firmware.started_because.clone()),
             fact("page-firmware-epoch", format!("{} (≥ {})", firmware.epoch, firmware.floor)),
+            fact("page-firmware-way-back", way_back(reader, firmware.permanent_in_s)),
             fact("page-firmware-root", firmware.root.clone()),
         ],
         development: firmware.development,
@@ -190,16 +221,36 @@ fn slots(reader: &Reader, firmware: &FirmwareOut) -> Slots {
 
 /// What can be done with a slot in this state.
 fn acts(reader: &Reader, firmware: &FirmwareOut) -> Vec<Act> {
-    let act = |action, restarts| {
+    let act = |action, tick: &str| {
         let text = reader.word(&format!("page-firmware-{action}"));
-        Act { action, text, restarts }
+        let tick = if tick.is_empty() { String::new() } else { reader.word(tick) };
+        Act { action, text, tick }
     };
+    let restarts = "page-firmware-confirm";
     match firmware.other.state.as_str() {
-        "ready" => vec![act("activate", true), act("abandon", false)],
-        "good" => vec![act("go-back", true)],
-        _ if firmware.installing.is_some() => vec![act("abandon", false)],
+        "ready" => vec![act("activate", restarts), act("abandon", "")],
+        "good" => vec![act("go-back", restarts)],
+        _ if firmware.installing.is_some() => vec![act("abandon", "")],
         _ => Vec::new(),
     }
+}
+
+/// What runs has proved itself, and something older may start still.
+fn closes(reader: &Reader, firmware: &FirmwareOut) -> Option<Act> {
+    let may = firmware.trial.is_none() && firmware.permanent_in_s.is_some();
+    may.then(|| Act {
+        action: "make-permanent",
+        text: reader.word("page-firmware-make-permanent"),
+        tick: reader.word("page-firmware-permanent-confirm"),
+    })
+}
+
+/// Whether something older may start, and for how long.
+fn way_back(reader: &Reader, permanent_in_s: Option<u64>) -> String {
+    let Some(seconds) = permanent_in_s else { return reader.word("page-firmware-closed") };
+    let mut args = FluentArgs::new();
+    args.set("after", span(seconds as f64));
+    reader.say("page-firmware-open", &args)
 }
 
 fn trial_text(reader: &Reader, trial: &TrialOut) -> String {

@@ -2,8 +2,9 @@
 //! servers, for who may change them and for who may only look.
 
 use super::*;
+use evenkeel_signing::slot::Order;
 use evenkeel_signing::slot::talk::{
-    Answer as Said, Ask, Other, Progress, Status, Trial, line, parse,
+    Answer as Said, Ask, News, Other, Progress, Status, Trial, line, parse,
 };
 use evenkeel_signing::{Kind, Role, SecretKey, seal};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -23,6 +24,7 @@ impl FakeKeeper {
         let listener = UnixListener::bind(bench.dir.path().join("slots.sock")).expect("bound");
         let asked = Arc::new(Mutex::new(Asked::new()));
         let kept = Arc::clone(&asked);
+        let mut news = Vec::new();
         std::thread::spawn(move || {
             for peer in listener.incoming() {
                 let mut input = BufReader::new(peer.expect("a peer"));
@@ -35,6 +37,12 @@ impl FakeKeeper {
                 }
                 let said = match ask {
                     Ask::Status => Said::Status(Box::new(status.clone())),
+                    Ask::News => Said::News { news: std::mem::take(&mut news) },
+                    Ask::MakePermanent => {
+                        let (version, floor) = (status.version.clone(), status.epoch);
+                        news.push(News::Permanent { version, floor });
+                        Said::Done
+                    }
                     _ => Said::Done,
                 };
                 crate::console::lock(&kept).push((ask, bytes));
@@ -50,7 +58,7 @@ impl FakeKeeper {
         let asked = crate::console::lock(&self.asked);
         asked
             .iter()
-            .filter(|(ask, _)| !matches!(ask, Ask::Status | Ask::Health(_)))
+            .filter(|(ask, _)| !matches!(ask, Ask::Status | Ask::News | Ask::Health(_)))
             .cloned()
             .collect()
     }
@@ -69,6 +77,7 @@ fn status(state: &str) -> Status {
         trial: None,
         other: Other { state: state.into(), version: Some("1.1.0".into()), reason: None },
         installing: None,
+        permanent_in_s: Some(600_000),
     }
 }
 
@@ -132,6 +141,88 @@ async fn firmware_is_taken_in_and_started_after_a_tick() {
     assert_eq!(bench.form("/firmware/explode", &cookie, "confirm=yes").await.status, 400);
     let events = bench.events().await;
     assert!(events.iter().any(|event| event.contains("1.1.0")), "{events:?}");
+}
+
+#[tokio::test]
+async fn the_way_back_is_closed_after_a_tick_and_for_ever() {
+    let (bench, cookie) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("good"));
+    let page = bench.get("/firmware?lang=de", &cookie).await.body;
+    for said in ["Endgültig machen", "darf noch starten", "/firmware/make-permanent"] {
+        assert!(page.contains(said), "{said} in {page}");
+    }
+    let untold = bench.form("/firmware/make-permanent", &cookie, "").await;
+    assert_eq!(untold.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(untold.body.contains("may never start again"), "{}", untold.body);
+    assert!(keeper.wanted().is_empty());
+    let told = bench.form("/firmware/make-permanent", &cookie, "confirm=yes").await;
+    assert_eq!(told.headers[header::LOCATION], "/firmware?told=permanent", "{}", told.body);
+    let done = bench.post("/api/v1/firmware/make-permanent", &cookie, json!({})).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let wanted: Vec<Ask> = keeper.wanted().into_iter().map(|(ask, _)| ask).collect();
+    assert_eq!(wanted, [Ask::MakePermanent, Ask::MakePermanent]);
+    let events = bench.events().await;
+    let told = "firmware 1.0.0 is permanent: nothing below epoch 3 starts";
+    assert!(events.iter().any(|event| event == told), "{events:?}");
+}
+
+#[tokio::test]
+async fn what_is_permanent_or_on_trial_has_no_button_for_it() {
+    let trial = Trial { tries_left: 2, healthy_s: 3, missing: None, without: Vec::new() };
+    for (closed, said) in [
+        (Status { permanent_in_s: None, ..status("good") }, "lower epoch does not start any more"),
+        (Status { trial: Some(trial), ..status("good") }, "may start still"),
+    ] {
+        let (bench, cookie) = bench().await;
+        let _keeper = FakeKeeper::start(&bench, closed);
+        let page = bench.get("/firmware", &cookie).await.body;
+        assert!(page.contains(said), "{page}");
+        assert!(!page.contains("make-permanent"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn everything_is_erased_for_who_may_and_types_the_serial_number() {
+    let (bench, cookie) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("good"));
+    assert!(bench.get("/firmware", &cookie).await.body.contains("action=\"/factory-reset\""));
+    let licence = bench.get("/api/v1/licence", &cookie).await.body;
+    let licence: Json = serde_json::from_str(&licence).expect("JSON");
+    let serial = licence["serial"].as_str().expect("a number").to_owned();
+    let reset = |serial: String| {
+        let (bench, cookie) = (&bench, &cookie);
+        async move { bench.post("/api/v1/factory-reset", cookie, json!({"serial": serial})).await }
+    };
+    for wrong in ["", "yes", "7QK4-M2ZD-9XWB-U"] {
+        let refused = reset(wrong.to_owned()).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.body);
+    }
+    let refused = bench.form("/factory-reset?lang=de", &cookie, "serial=nein").await;
+    assert!(refused.body.contains("nichts wurde getan"), "{}", refused.body);
+    let mut hot = testing::plant(&[13.6, 13.6]);
+    testing::mark(&mut hot.snapshot.strings[0], 0, Condition::VoltageHigh, Level::Alarm);
+    bench.hub.set_plant(hot);
+    assert_eq!(reset(serial.clone()).await.status, StatusCode::CONFLICT);
+    bench.hub.set_plant(testing::plant(&[13.6, 13.6]));
+    assert!(keeper.wanted().is_empty(), "{:?}", keeper.wanted());
+
+    // Whoever may configure the system alone may not.
+    let role = json!({"rights": {"system": "configure"}});
+    assert!(bench.post("/api/v1/roles/janitor", &cookie, role).await.status.is_success());
+    let eve = bench.guest(&["janitor"]);
+    assert!(!bench.get("/firmware", &eve).await.body.contains("/factory-reset"));
+    let body = json!({"serial": serial});
+    let refused = bench.post("/api/v1/factory-reset", &eve, body).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+
+    assert_eq!(reset(serial.to_lowercase()).await.status, 200);
+    let order = Order::person("admin", "192.0.2.1");
+    assert_eq!(keeper.wanted(), [(Ask::FactoryReset { order }, Vec::new())]);
+    let events = bench.events().await;
+    let told = "admin ordered from 192.0.2.1: set the appliance back to how it left the factory";
+    assert!(events.iter().any(|event| event.starts_with(told)), "{events:?}");
+    let done = bench.form("/factory-reset", &cookie, &format!("serial={serial}")).await;
+    assert!(done.status == 200 && done.body.contains("erases everything now"), "{}", done.body);
 }
 
 #[tokio::test]
