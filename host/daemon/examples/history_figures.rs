@@ -60,7 +60,7 @@ fn read(path: &Path) -> Result<Sheet, Any> {
         }
     }
     let place = place.ok_or("there is nothing in the file")?;
-    Ok(decode(place, &columns).map_err(|e| e.to_string())?)
+    Ok(decode(place, &columns).map_err(|(_, damage)| damage.to_string())?)
 }
 
 /// `day` for a string of `blocks` blocks, on day `number` from the first one.

@@ -318,11 +318,7 @@ impl Certificates {
     #[must_use]
     pub fn expiry(&self, unix_s: Option<i64>) -> Option<Severity> {
         let left = self.read_state().installed.as_ref()?.about.until_s - unix_s?;
-        match left {
-            ..=ALARM_S => Some(Severity::Alarm),
-            ..=WARN_S => Some(Severity::Warning),
-            _ => None,
-        }
+        (left <= WARN_S).then(|| if left <= ALARM_S { Severity::Alarm } else { Severity::Warning })
     }
 
     fn read(&self, file: &str) -> Result<Option<String>, TlsError> {

@@ -249,7 +249,7 @@ fn closes(reader: &Reader, firmware: &FirmwareOut) -> Option<Act> {
 fn way_back(reader: &Reader, permanent_in_s: Option<u64>) -> String {
     let Some(seconds) = permanent_in_s else { return reader.word("page-firmware-closed") };
     let mut args = FluentArgs::new();
-    args.set("after", span(seconds as f64));
+    args.set("after", span(reader.lang, seconds as f64));
     reader.say("page-firmware-open", &args)
 }
 

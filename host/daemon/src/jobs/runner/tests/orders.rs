@@ -79,12 +79,12 @@ async fn a_run_order_goes_on_past_a_failing_step_and_over_a_kill() {
     bench.crash().await;
 
     let bench = start(dir.path(), None, &clock).await;
-    bench.until("read", |b| scans(b)).await;
+    bench.until("read", scans).await;
     assert!(bench.guard.asked().is_empty(), "no step is done twice");
     clock.pass(61);
+    bench.until("woken", |b| outcomes(b).len() == 4).await;
     let mut packet = [0; 200];
     assert_eq!(peer.recv(&mut packet).expect("a magic packet"), 102);
-    bench.until("woken", |b| outcomes(b).len() == 4).await;
     // Past the point of no return the mains change nothing.
     bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
     clock.pass(61);
