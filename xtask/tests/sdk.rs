@@ -131,19 +131,23 @@ fn a_keyring_of_the_tool_is_one_for_a_device(dir: &Path, tool: &Path, bundle: &s
     }
     let text = "sequence = 1\nissued = 2026-01-01\nexpires = 2126-01-01\n\n\
         [[keys]]\nfile = \"acme.pub\"\nvendor = true\n";
-    fs::write(dir.join("ring.toml"), text).unwrap();
+    fs::write(dir.join("ring.toml"), text).expect("written");
     let make = ["keyring", "make", "--key", "root-a.key", "--out", "one.evkk", "ring.toml"];
     said(dir, tool, &make);
     let sign = ["keyring", "sign", "--key", "root-b.key", "--trust", "root-a.pub"];
     said(dir, tool, &[&sign[..], &["--out", "both.evkk", "one.evkk"]].concat());
-    let roots = ["root-a.pub", "root-b.pub"].map(|name| PublicKey::read(&dir.join(name)).unwrap());
-    let mut trust = Trust::new(Roots::new(roots.into(), 2).unwrap(), true).unwrap();
-    let raw = fs::read(dir.join(bundle)).unwrap();
-    let unknown = trust.plugin(&raw).map(drop).unwrap_err().sentence();
+    let roots =
+        ["root-a.pub", "root-b.pub"].map(|name| PublicKey::read(&dir.join(name)).expect("a key"));
+    let mut trust =
+        Trust::new(Roots::new(roots.into(), 2).expect("two of two"), true).expect("trust");
+    let raw = fs::read(dir.join(bundle)).expect("built");
+    let unknown = trust.plugin(&raw).map(drop).expect_err("a stranger's").sentence();
     assert!(unknown.contains("no key that signed it is trusted here"), "{unknown}");
-    let one = trust.accept_keyring(&fs::read(dir.join("one.evkk")).unwrap(), None);
+    let one = trust.accept_keyring(&fs::read(dir.join("one.evkk")).expect("made"), None);
     assert!(one.is_err(), "one root is too few");
-    trust.accept_keyring(&fs::read(dir.join("both.evkk")).unwrap(), None).unwrap();
-    let plugin = trust.plugin(&raw).map_err(|refusal| refusal.sentence()).unwrap();
+    trust
+        .accept_keyring(&fs::read(dir.join("both.evkk")).expect("signed"), None)
+        .expect("two roots");
+    let plugin = trust.plugin(&raw).map_err(|refusal| refusal.sentence()).expect("trusted");
     assert!(!plugin.is_platform() && plugin.manifest().name == "acme");
 }

@@ -318,7 +318,8 @@ impl Certificates {
     #[must_use]
     pub fn expiry(&self, unix_s: Option<i64>) -> Option<Severity> {
         let left = self.read_state().installed.as_ref()?.about.until_s - unix_s?;
-        (left <= WARN_S).then(|| if left <= ALARM_S { Severity::Alarm } else { Severity::Warning })
+        let severity = if left <= ALARM_S { Severity::Alarm } else { Severity::Warning };
+        (left <= WARN_S).then_some(severity)
     }
 
     fn read(&self, file: &str) -> Result<Option<String>, TlsError> {
