@@ -8,11 +8,12 @@ use evenkeel_core::image::{BlockRecord, Fault, Snapshot, StringRecord};
 use evenkeel_core::points::{Name, Point, Quality, Unit, Value};
 use evenkeel_core::scan::Phase;
 use evenkeel_core::time::Nanos;
-use evenkeeld::alarms::Alarms;
+use evenkeeld::alarms::{Alarms, Itself};
 use evenkeeld::caps::meter::Traffic;
+use evenkeeld::certificate::Certificates;
 use evenkeeld::clock;
 use evenkeeld::console::remote::Remote;
-use evenkeeld::console::{Console, Parts, server, tls};
+use evenkeeld::console::{Console, Parts, server};
 use evenkeeld::firmware::Firmware;
 use evenkeeld::guard::Orders;
 use evenkeeld::hub::Hub;
@@ -51,8 +52,11 @@ async fn main() {
     let automation = Automation::open(hub.clone(), store.clone(), Arc::new(executor));
     let driver = Source { subtree: "ups.0".into(), due: true };
     let sources: Sources = Arc::new(move || vec![driver.clone()]);
-    let alarms = Alarms::open(hub.clone(), store.clone(), sources.clone(), Box::new(Vec::new));
+    let alarms =
+        Alarms::open(hub.clone(), store.clone(), sources.clone(), Box::new(Itself::default));
     let firmware = Firmware::new(dir.join("slots.sock"), hub.clone(), store.clone(), None);
+    let certificates = Certificates::new(dir.clone());
+    certificates.open("fake", clock::unix_ms()).expect("a certificate");
     let parts = Parts {
         firmware: Arc::new(firmware),
         hub: hub.clone(),
@@ -67,9 +71,10 @@ async fn main() {
         data_dir: path,
         remote,
         telemetry: Default::default(),
+        certificates: certificates.clone(),
     };
     let console = Console::new(parts, vec![]).await;
-    let identity = tls::identity(&dir, "fake", clock::unix_ms()).expect("a certificate");
+    let tls = certificates.config(&["h2", "http/1.1"]).expect("opened above");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     std::fs::write(dir.join("address"), address.to_string()).expect("written");
@@ -77,7 +82,7 @@ async fn main() {
     tokio::spawn(evenkeeld::watch::run(hub.clone(), store, Duration::from_secs(60), sources));
     tokio::spawn(produce(hub));
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    server::serve(console, listener, &identity, stopped).await;
+    server::serve(console, listener, tls.into(), stopped).await;
 }
 
 async fn produce(hub: Arc<Hub>) {

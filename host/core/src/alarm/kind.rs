@@ -308,7 +308,7 @@ mod tests {
 
     /// Stored alarms, jobs and other people's programs know these.
     const CODES: &str = "\
-         bus-lost cable-broken charger-wrong \
+         bus-lost cable-broken certificate-expires charger-wrong \
          device-lost finding.breaker-failed finding.breaker-open \
          finding.breaker-unconfirmed finding.charge-current-high finding.discharge-current-high \
          finding.equalizing-error finding.float-current-high finding.ground-fault \

@@ -127,14 +127,14 @@ pub(super) fn text(words: &Words, lang: Lang, field: &str, text: String) -> Stri
     if words.has(Lang::En, &name, None) { words.word(lang, &name) } else { text }
 }
 
-/// `TemperatureHigh` → `temperature-high`.
+/// `TemperatureHigh`, `temperature_high` → `temperature-high`.
 fn kebab(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars() {
         if c.is_ascii_uppercase() && !text.is_empty() {
             text.push('-');
         }
-        text.push(c.to_ascii_lowercase());
+        text.push(if c == '_' { '-' } else { c.to_ascii_lowercase() });
     }
     text
 }

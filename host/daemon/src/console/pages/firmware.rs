@@ -146,12 +146,12 @@ pub async fn act(
 pub async fn reset(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> page::Answer {
     match reset::perform(&by, sent.one("serial")).await {
         Ok(before) => {
-            let done = reader.word("page-reset-begun");
+            let done = reader.word("page-factory-begun");
             let page = FirmwarePage { done, ..page_of(&reader, Ok(before))? };
             Ok(reader.show(StatusCode::OK, &page))
         }
         Err(wrong) if wrong.kind == "wrong-serial" => {
-            let wrong = wrong.detail(reader.word("page-reset-wrong"));
+            let wrong = wrong.detail(reader.word("page-factory-wrong"));
             refused(&by.console, &reader, &wrong).await
         }
         Err(problem) => refused(&by.console, &reader, &problem).await,

@@ -430,12 +430,12 @@ page-firmware-confirm-wanted = Haken Sie an, dass das Gerät neu starten darf.
 page-firmware-taken = Die Firmware ist da und vollständig. Sie startet, wenn Sie es sagen.
 page-firmware-abandoned = Aufgegeben; der Platz kann wieder benutzt werden.
 page-firmware-restarts = Das Gerät startet jetzt neu. Laden Sie diese Seite in etwa einer Minute neu.
-page-reset = Zurück zum Zustand ab Werk
-page-reset-help = Alles Gespeicherte wird gelöscht und kommt nicht wieder: Benutzer, auch die Einstellungen der Batterien, Verlauf, Protokolle, Plugins, Lizenzen, Schlüssel und Zertifikat. Firmware, ihr Rückweg und die Seriennummer bleiben. Das Gerät startet neu; sein erstes Passwort steht wieder auf der seriellen Konsole.
-page-reset-serial = Geben Sie zur Bestätigung die Seriennummer dieses Geräts ein (Seite Lizenz)
-page-reset-button = Alles löschen
-page-reset-wrong = Das ist nicht die Seriennummer dieses Geräts; nichts wurde getan.
-page-reset-begun = Das Gerät startet jetzt neu und löscht alles. Alle sind abgemeldet.
+page-factory = Zurück zum Zustand ab Werk
+page-factory-help = Alles Gespeicherte wird gelöscht und kommt nicht wieder: Benutzer, auch die Einstellungen der Batterien, Verlauf, Protokolle, Plugins, Lizenzen, Schlüssel und Zertifikat. Firmware, ihr Rückweg und die Seriennummer bleiben. Das Gerät startet neu; sein erstes Passwort steht wieder auf der seriellen Konsole.
+page-factory-serial = Geben Sie zur Bestätigung die Seriennummer dieses Geräts ein (Seite Lizenz)
+page-factory-button = Alles löschen
+page-factory-wrong = Das ist nicht die Seriennummer dieses Geräts; nichts wurde getan.
+page-factory-begun = Das Gerät startet jetzt neu und löscht alles. Alle sind abgemeldet.
 
 ## Lizenz
 page-licence = Lizenz

@@ -430,12 +430,12 @@ page-firmware-confirm-wanted = Tick that the appliance may restart.
 page-firmware-taken = The firmware is in and whole. It starts when you say so.
 page-firmware-abandoned = Given up; the slot can be used again.
 page-firmware-restarts = The appliance restarts now. Load this page again in about a minute.
-page-reset = Back to how it left the factory
-page-reset-help = Everything that is kept is erased and cannot be brought back: users, settings of the batteries too, history, logs, plugins, licences, keys and certificate. Firmware, its way back and the serial number stay. The appliance restarts; its first password is on the serial console again.
-page-reset-serial = To confirm, type the serial number of this appliance (page Licence)
-page-reset-button = Erase everything
-page-reset-wrong = This is not the serial number of this appliance; nothing was done.
-page-reset-begun = The appliance restarts and erases everything now. Everybody is signed out.
+page-factory = Back to how it left the factory
+page-factory-help = Everything that is kept is erased and cannot be brought back: users, settings of the batteries too, history, logs, plugins, licences, keys and certificate. Firmware, its way back and the serial number stay. The appliance restarts; its first password is on the serial console again.
+page-factory-serial = To confirm, type the serial number of this appliance (page Licence)
+page-factory-button = Erase everything
+page-factory-wrong = This is not the serial number of this appliance; nothing was done.
+page-factory-begun = The appliance restarts and erases everything now. Everybody is signed out.
 
 ## Licence
 page-licence = Licence

@@ -115,14 +115,14 @@ async fn a_run_order_that_is_killed_and_over_is_taken_back() {
     let bench = start(dir.path(), Some(&document(9)), &clock).await;
     bench.happens(on_battery()).await;
     bench.until("the first step", |b| outcomes(b).len() == 2).await;
-    let waits = |b: &Bench| b.automation.status().pending.len() == 1;
-    bench.until("waiting", waits).await;
+    let begun = |b: &Bench| b.automation.status().jobs[0].pending;
+    bench.until("waiting", |b| begun(b) == 1).await;
     bench.crash().await;
     let bench = start(dir.path(), None, &clock).await;
     bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
     bench.until("taken back", |b| b.guard.asked() == [lamp(1, 0)]).await;
     bench.until("told", |b| b.has_told("SequenceEnded")).await;
     clock.pass(3_600);
-    bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
+    bench.until("at rest", |b| begun(b) == 0).await;
     assert_eq!(bench.guard.asked(), [lamp(1, 0)], "no other step is begun");
 }
