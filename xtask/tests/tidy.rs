@@ -43,6 +43,7 @@ const UNSAFE_FILES: &[&str] = &[
     "host/daemon/src/guard.rs",
     "host/daemon/src/plugin/compile.rs",
     "host/daemon/src/plugin/compile/confine.rs",
+    "host/daemon/src/plugin/heap.rs",
     "host/guard/src/alloc_check.rs",
     "host/guard/src/memory.rs",
     "host/guard/src/realtime.rs",

@@ -128,7 +128,7 @@ pub(super) struct State {
     /// The wall clock at the start, less the monotonic one, ms.
     base_ms: u64,
     place: u64,
-    kept_place: u64,
+    kept_place: Option<u64>,
     kept_calendar: BTreeMap<String, i64>,
     inherited: Inherited,
     clocks: Clocks,
@@ -164,9 +164,11 @@ impl State {
         let machine = self.engine.machine();
         let (now, unix_ms) = (self.clocks)();
         rows.extend(self.memory.rows(machine, now, unix_ms, false));
-        let far = self.place.saturating_sub(self.kept_place) >= PLACE_EVERY;
-        if (far || !rows.is_empty()) && self.place != self.kept_place {
-            self.kept_place = self.place;
+        // Beside anything that is kept: without it, what the log says from then on
+        // would not be known after a restart.
+        let far = self.place.saturating_sub(self.kept_place.unwrap_or(0)) >= PLACE_EVERY;
+        if (far || !rows.is_empty()) && self.kept_place != Some(self.place) {
+            self.kept_place = Some(self.place);
             rows.push(("place".to_owned(), Some(json(&self.place))));
         }
         rows
@@ -377,7 +379,7 @@ impl Automation {
                 tracing::error!("jobs are done, and not kept over a restart: {reason}");
             }
             state.engine.planner.unkept(names);
-            state.kept_place = 0;
+            state.kept_place = None;
             state.kept_calendar.clear();
             state.memory.lost();
         }
@@ -632,7 +634,7 @@ fn begin(ready: Ready, store: &Store) -> State {
         lang,
         base_ms,
         place,
-        kept_place: 0,
+        kept_place: None,
         kept_calendar: seen,
         inherited,
         clocks: Arc::new(|| (clock::now(), clock::unix_ms())),
