@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: the hour-long form of what `test` checks in minutes:
-//! the image for 32-bit ARM, random worlds, power cuts of the store, damaged
+//! the images with their slow tests, random worlds, power cuts of the store, damaged
 //! components by the thousand, and the daemon killed under load.
 //! Run by hand; the figures go into the release notes.
 
@@ -8,7 +8,7 @@ use crate::demo::stack;
 use crate::load::Load;
 use crate::plugins;
 use crate::run::{AnyError, build_programs, cargo, exec, step};
-use crate::test::{LATER_IMAGES, images};
+use crate::test::{ALL_IMAGES, SLOW_TOO, images};
 use crate::{campaign, debian};
 use evenkeel_e2e::{Missing, Stack, Witness};
 use std::path::Path;
@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Leave out the image for 32-bit ARM and its tests, which come first.
+    /// Leave out the images and their tests, which come first.
     #[arg(long)]
-    no_arm: bool,
+    no_images: bool,
     /// How long.
     #[arg(long, default_value_t = 60)]
     minutes: u64,
@@ -47,8 +47,8 @@ pub struct Arguments {
 
 /// Random worlds against the core, then the guard under load, its daemon killed again and again: no missed cycle.
 pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
-    if !arguments.no_arm {
-        arm(root)?;
+    if !arguments.no_images {
+        all_images(root)?;
     }
     if !arguments.no_build {
         step("build, release", || {
@@ -109,12 +109,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     report(&mut stack, kills)
 }
 
-/// The images that `cargo xtask test` leaves out.
-fn arm(root: &Path) -> Result<(), AnyError> {
+/// All images, and what `cargo xtask test` leaves out for its time.
+fn all_images(root: &Path) -> Result<(), AnyError> {
     debian::install(&[("/usr/bin/qemu-arm-static", "qemu-user-static")], &[])?;
     build_programs()?;
     let bundles = plugins::build(root)?;
-    step("images of other boards in emulation", || images(root, &bundles, LATER_IMAGES))
+    step("images of all boards in emulation, slow tests too", || {
+        images(root, &bundles, ALL_IMAGES, &[SLOW_TOO])
+    })
 }
 
 /// The end-to-end test of hostile plugins with other numbers.

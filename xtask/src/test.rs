@@ -60,7 +60,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz", "--no-fail-fast"])
     })?;
     if !arguments.quick {
-        step("the appliance's images in emulation", || images(root, &bundles, IMAGES))?;
+        step("the appliance's images in emulation", || images(root, &bundles, IMAGES, &[]))?;
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
         step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
     }
@@ -127,15 +127,22 @@ const END_TO_END: &[&str] = &[
 /// A board in emulation, and the tests of its image.
 type Image = (&'static str, &'static str);
 const IMAGES: &[Image] = &[("qemu-x86_64", "image")];
-/// Its programs take as long to build again: `cargo xtask soak` does it.
-pub const LATER_IMAGES: &[Image] = &[("qemu-arm", "image_arm")];
+/// The programs for ARM take as long to build again: `cargo xtask soak` does it.
+pub const ALL_IMAGES: &[Image] = &[("qemu-x86_64", "image"), ("qemu-arm", "image_arm")];
+/// Also the tests that wait for minutes.
+pub const SLOW_TOO: &str = "--include-ignored";
 
 /// How they are run; the same packages as above.
 const IMAGE: &[&str] =
     &["test", "--workspace", "--exclude", "evenkeel-fuzz", "--features", "evenkeel-e2e/appliance"];
 
-/// Build the images, and switch them on.
-pub fn images(root: &Path, bundles: &[PathBuf], images: &[Image]) -> Result<(), AnyError> {
+/// Build the images, and switch them on; `more` are words for the test programs.
+pub fn images(
+    root: &Path,
+    bundles: &[PathBuf],
+    images: &[Image],
+    more: &[&str],
+) -> Result<(), AnyError> {
     let mut test = cargo(IMAGE);
     for &(name, tests) in images {
         let board = image::board(root, name)?;
@@ -144,7 +151,7 @@ pub fn images(root: &Path, bundles: &[PathBuf], images: &[Image]) -> Result<(), 
         test.args(["--test", tests]);
     }
     // Each of them has a machine of its own, and there are few processors.
-    exec(test.args(["--", "--nocapture", "--test-threads=1"]))
+    exec(test.args(["--", "--nocapture", "--test-threads=1"]).args(more))
 }
 
 /// The demo watches its strings close for minutes; the end-to-end tests run

@@ -6,12 +6,13 @@ mod variant;
 
 pub use variant::Good;
 
-use crate::bench::{BOOT, Bench, Built, SCENARIO, first_sign_in, it_protects};
+use crate::bench::{Bench, Built, SCENARIO, first_sign_in, it_protects};
 use crate::{BOARD, off_within};
 use evenkeel_e2e::{Client, Program};
 use evenkeel_signing::slot::{Reason, Slot, SlotState};
 use serde_json::json;
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use variant::{CRASHES, HANGS, replace};
 
@@ -54,17 +55,17 @@ impl Appliance {
         off_within(&mut self.qemu, START);
         spoil(&self.bench);
         let mut tried = 0;
-        loop {
-            let (slot, qemu, _) = self.bench.on();
+        let switched_on = loop {
+            let (slot, qemu, switched_on) = self.bench.on();
             self.qemu = qemu;
             if slot == Slot::A {
-                break;
+                break switched_on;
             }
             tried += 1;
             assert!(tried <= starts, "{what}: started {tried} times");
             off_within(&mut self.qemu, START);
-        }
-        self.client = self.bench.console(&mut self.qemu, begun.max(Instant::now() - BOOT));
+        };
+        self.client = self.bench.console(&mut self.qemu, switched_on);
         let took = begun.elapsed();
         println!("{what}: back after {tried} starts, {:.1} s", took.as_secs_f64());
         assert_eq!(tried, starts, "{what}");
@@ -96,30 +97,34 @@ impl Appliance {
     }
 }
 
-/// Those that wait for minutes wait beside each other.
+/// It is given three minutes to come up.
 #[test]
-fn what_cannot_run_comes_back_by_itself_and_says_why() {
+#[ignore = "takes minutes: cargo xtask soak"]
+fn a_daemon_that_crashes_is_given_up_by_the_keeper() {
     let built = Built::find(BOARD);
-    let good = Good::of(&built);
-    std::thread::scope(|scope| {
-        scope.spawn(|| at_once_and_without_a_plugin(&built, &good));
-        scope.spawn(|| {
-            let bundle = good.with_root("0.9.1", |root| replace(root, "sbin/evenkeeld", CRASHES));
-            let expected = (1, Reason::Daemon);
-            Appliance::on(&built).returns_from("a daemon that crashes", &bundle, |_| (), expected);
-        });
-        scope.spawn(|| {
-            let hangs = |root: &std::path::Path| replace(root, "sbin/evenkeel-guard", HANGS);
-            let bundle = good.with_root("0.9.2", hangs);
-            let expected = (3, Reason::NotUp);
-            Appliance::on(&built).returns_from("a guard that hangs", &bundle, |_| (), expected);
-        });
-    });
+    let crashes = |root: &Path| replace(root, "sbin/evenkeeld", CRASHES);
+    let bundle = Good::of(&built).with_root("0.9.1", crashes);
+    let expected = (1, Reason::Daemon);
+    Appliance::on(&built).returns_from("a daemon that crashes", &bundle, |_| (), expected);
+}
+
+/// Three starts of a minute each.
+#[test]
+#[ignore = "takes minutes: cargo xtask soak"]
+fn a_guard_that_hangs_is_bitten_by_the_watchdog() {
+    let built = Built::find(BOARD);
+    let hangs = |root: &Path| replace(root, "sbin/evenkeel-guard", HANGS);
+    let bundle = Good::of(&built).with_root("0.9.2", hangs);
+    let expected = (3, Reason::NotUp);
+    Appliance::on(&built).returns_from("a guard that hangs", &bundle, |_| (), expected);
 }
 
 /// One appliance after another bad update; it protects after each of them.
-fn at_once_and_without_a_plugin(built: &Built, good: &Good) {
-    let mut appliance = Appliance::on(built);
+#[test]
+fn what_cannot_start_comes_back_by_itself_and_says_why() {
+    let built = Built::find(BOARD);
+    let good = Good::of(&built);
+    let mut appliance = Appliance::on(&built);
     let bundle = good.with_first_stage("0.9.3", CRASHES);
     appliance.returns_from("a kernel that panics", &bundle, |_| (), (3, Reason::NotUp));
 
