@@ -2,11 +2,12 @@
 //! API, shown on trial, confirmed, shown by a gateway too and after a restart,
 //! and given up again.
 
-use evenkeel_e2e::{Client, ClientError, Options, Stack, make_certificates, sign};
+use evenkeel_e2e::{Client, ClientError, Options, PATIENCE, Stack, make_certificates, sign};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 fn conflict(answer: Result<Value, ClientError>) -> String {
     match answer {
@@ -48,6 +49,11 @@ fn appliance(dir: &Path) -> (Stack, Client, u16) {
     );
     let mut stack = Stack::start(options).expect("a running stack");
     let client = stack.sign_in().expect("signed in");
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "the gateway does not listen: {}", stack.daemon.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     (stack, client, port)
 }
 
