@@ -45,7 +45,7 @@ fn appliance(dir: &Path) -> (Stack, Client, u16) {
     let mut options = Options::for_test(dir).expect("built");
     options.daemon_settings = format!(
         "[[plugin]]\nname = \"modbus-server\"\ngrant.listen.modbus = \"tls://127.0.0.1:{port}\"\n\
-         grant.read.values = [\"guard\"]\n"
+         grant.read.values = [\"guard\"]\ngrant.commands.writes = []\n"
     );
     let mut stack = Stack::start(options).expect("a running stack");
     let client = stack.sign_in().expect("signed in");

@@ -374,7 +374,9 @@ fn a_ups_over_the_licence_keeps_its_status_and_not_its_values() {
     let licence = client.get("/api/v1/licence").expect("answered");
     assert_eq!((&licence["edition"], &licence["upses_over"]), (&json!("LC"), &json!([])));
 
+    // A larger one is at the same address; ratings are read when a driver starts.
     agent.change(&[("9.5.0", "integer 10000"), ("9.6.0", "integer 9000")]);
+    client.post("/api/v1/plugins/ups-1/restart", &json!({})).expect("restarted");
     let found = await_points(&mut client, "ups.1", "the load withheld", load("bad"));
     assert_eq!(status(&found), Some("OL"), "what protects is shown");
     assert_eq!(found["ups.power.nominal"]["value"], 10_000.0, "and why the rest is not");
@@ -386,5 +388,6 @@ fn a_ups_over_the_licence_keeps_its_status_and_not_its_values() {
         events.to_string().contains("ups.1 runs on battery")
     });
     agent.change(&[("4.1.0", "integer 3"), ("9.5.0", "integer 6000"), ("9.6.0", "integer 5400")]);
+    client.post("/api/v1/plugins/ups-1/restart", &json!({})).expect("restarted");
     await_points(&mut client, "ups.1", "the load again", load("good"));
 }
