@@ -138,7 +138,16 @@ fn what_cannot_start_comes_back_by_itself_and_says_why() {
     let bundle = good.again("0.9.5", 1);
     appliance.returns_from("a damaged kernel", &bundle, damage, (0, Reason::BootImage));
     assert_eq!(appliance.bench.machine.refused, [(Slot::B, Reason::BootImage)]);
+    it_protects(&mut appliance.client);
+}
 
+/// What ran before has three minutes to run again.
+#[test]
+#[ignore = "takes minutes: cargo xtask soak"]
+fn a_plugin_that_is_missing_is_waited_for_and_then_missed() {
+    let built = Built::find(BOARD);
+    let good = Good::of(&built);
+    let mut appliance = Appliance::on(&built);
     let bundle = good.with_root("0.9.6", |root| {
         let shelf = fs::read_dir(root.join("usr/lib/evenkeel/plugins")).expect("plugins");
         let paths = shelf.map(|entry| entry.expect("a plugin").path());
