@@ -536,24 +536,34 @@ async fn serve(console: Arc<Console>, base: &Base, mut stop: flag::Receiver<bool
 }
 
 async fn listen(base: &Base) -> Result<(TcpListener, TlsAcceptor), ConsoleDown> {
-    let Base { config, store, certificates, .. } = base;
+    let Base { config, certificates, .. } = base;
+    // Once: what is tried again is the address.
+    if certificates.status(clock::now()).is_none() {
+        open_certificates(base)?;
+    }
+    let tls = certificates.config(&["h2", "http/1.1"]).map_err(ConsoleDown::NotShown)?;
+    let failed = |source| ConsoleDown::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    announce(&config.data_dir, address);
+    Ok((listener, TlsAcceptor::from(tls)))
+}
+
+/// Load what is shown to browsers, and tell what came of it.
+fn open_certificates(base: &Base) -> Result<(), ConsoleDown> {
+    let Base { store, certificates, .. } = base;
     let opened =
         certificates.open(&host_name(), clock::unix_ms()).map_err(ConsoleDown::Certificate)?;
-    if opened.renewed {
-        store.record(Event::CertificateRenewed { fingerprint: opened.shown.fingerprint.clone() });
+    tracing::info!("certificate SHA-256 {}", opened.shown.fingerprint);
+    if let Some(fingerprint) = opened.renewed {
+        store.record(Event::CertificateRenewed { fingerprint });
     }
     if let Some(refused) = opened.refused {
         let reason = chain(&refused);
         tracing::error!("the installed certificate is not shown, the own one is: {reason}");
         store.record(Event::SettingsRefused { what: "certificate".to_owned(), reason });
     }
-    let tls = certificates.config(&["h2", "http/1.1"]).map_err(ConsoleDown::NotShown)?;
-    let failed = |source| ConsoleDown::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    tracing::info!("certificate SHA-256 {}", opened.shown.fingerprint);
-    announce(&config.data_dir, address);
-    Ok((listener, TlsAcceptor::from(tls)))
+    Ok(())
 }
 
 /// Say on standard output and in a file where the console is: scripts that let

@@ -119,3 +119,51 @@ fn a_certificate_is_requested_tried_out_kept_and_given_up() {
     let back = client.get("/api/v1/certificate").expect("answered");
     assert_eq!(back["fingerprint"], own["fingerprint"]);
 }
+
+/// Certificates and keys as administrators have them, by OpenSSL; each is taken,
+/// or refused with its reason, and a refusal changes nothing.
+#[test]
+fn what_openssl_makes_is_taken_or_refused_with_its_reason() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (_stack, mut client, _) = appliance(dir.path());
+    let made = |kind: &str, more: &str| {
+        let words = format!(
+            "req -x509 -newkey {kind} -keyout key.pem -out cert.pem -days 2 -subj /CN=rack-7 {more}"
+        );
+        let mut command = Command::new("openssl");
+        command.args(words.split_ascii_whitespace()).current_dir(dir.path());
+        let done = command.output().expect("openssl is installed");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).expect("made");
+        read("cert.pem") + &read("key.pem")
+    };
+    let own = client.get("/api/v1/certificate").expect("answered")["fingerprint"].clone();
+    let named = "-nodes -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:FALSE";
+    for (kind, key) in [
+        ("rsa:2048", "RSA 2048"),
+        ("ec -pkeyopt ec_paramgen_curve:secp384r1", "ECDSA P-384"),
+        ("ed25519", "Ed25519"),
+    ] {
+        let text = made(kind, named);
+        let tried = client.post_bytes("/api/v1/certificate", text.as_bytes()).expect(kind);
+        assert_eq!(tried["key"], key);
+        client.post("/api/v1/certificate/give-up", &json!({})).expect("given up");
+    }
+    let password = "-passout pass:secret -addext subjectAltName=IP:127.0.0.1";
+    let authority = "-nodes -addext subjectAltName=IP:127.0.0.1";
+    for (kind, more, reason) in [
+        ("rsa:1024", named, "RSA from 2048 bits can"),
+        ("ec -pkeyopt ec_paramgen_curve:secp224r1", named, "the key cannot be used"),
+        ("rsa:2048", &format!("{named} -sha1"), "a hash that browsers refuse"),
+        ("rsa:2048", password, "the key is encrypted"),
+        ("rsa:2048", authority, "an authority's own"),
+        ("rsa:2048", "-nodes -addext basicConstraints=CA:FALSE", "has no names"),
+    ] {
+        let text = made(kind, more);
+        let refused = conflict(client.post_bytes("/api/v1/certificate", text.as_bytes()));
+        assert!(refused.contains(reason), "{kind} {more}: {refused}");
+        assert!(!refused.contains("PRIVATE KEY-----\n"), "{refused}");
+    }
+    let now = client.get("/api/v1/certificate").expect("answered");
+    assert_eq!((&now["fingerprint"], &now["trial_left_s"]), (&own, &Value::Null));
+}

@@ -82,8 +82,7 @@ impl About {
     pub(super) fn of<'a>(
         certificate: &X509Certificate<'a>,
         issuers: impl Iterator<Item = &'a X509Certificate<'a>>,
-    ) -> Self
-where {
+    ) -> Self {
         let validity = certificate.validity();
         Self {
             subject: one_name(certificate.subject()),
@@ -113,14 +112,14 @@ pub(super) fn fingerprint(der: &[u8]) -> String {
 pub(super) fn one_name(name: &X509Name<'_>) -> String {
     let common = name.iter_common_name().find_map(|cn| cn.as_str().ok());
     let text = common.map_or_else(|| name.to_string(), str::to_owned);
-    crate::caps::one_line(&text, NAME_MAX).to_string()
+    crate::caps::one_line(&text, NAME_MAX)
 }
 
 /// Host names and addresses under which browsers believe it.
 pub(super) fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let names = extension.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some(crate::caps::one_line(name, NAME_MAX).to_string()),
+        GeneralName::DNSName(name) => Some(crate::caps::one_line(name, NAME_MAX)),
         GeneralName::IPAddress(bytes) => match bytes.len() {
             4 => <[u8; 4]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),
             _ => <[u8; 16]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),

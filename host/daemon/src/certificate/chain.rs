@@ -98,15 +98,12 @@ pub enum Refusal {
     NotYet(String, String),
 }
 
-/// Keys that the appliance has, which a certificate may be for.
-pub type Known<'a> = &'a [String];
-
 /// Read what was uploaded. `known` are keys of the appliance as PEM, tried when
 /// none came along; `unix_s` is the present time, `None` while nobody set it.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn read(text: &[u8], known: Known<'_>, unix_s: Option<i64>) -> Result<Chain, Refusal> {
+pub fn read(text: &[u8], known: &[String], unix_s: Option<i64>) -> Result<Chain, Refusal> {
     let Parts { certificates, key } = split(text)?;
     let parsed = certificates.iter().enumerate().map(|(at, der)| parse(der, at));
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
@@ -242,6 +239,12 @@ fn judge(
         return Err(Refusal::NoNames(who));
     }
     Ok(())
+}
+
+/// Whether a key as PEM is the first of another text of PEM.
+pub fn is_key_of(key: &str, text: &str) -> bool {
+    let read = |text: &str| PrivateKeyDer::from_pem_slice(text.as_bytes()).ok();
+    read(key).zip(read(text)).is_some_and(|(one, other)| one.secret_der() == other.secret_der())
 }
 
 /// What a certificate is called, bounded.

@@ -88,8 +88,8 @@ pub struct Status {
 pub struct Opened {
     /// What is shown.
     pub shown: About,
-    /// The own certificate was made anew, its time was over.
-    pub renewed: bool,
+    /// SHA-256 of the own certificate, if it was made anew: its time was over.
+    pub renewed: Option<String>,
     /// Why what was installed is not shown.
     pub refused: Option<CertificateError>,
 }
@@ -144,7 +144,7 @@ impl Certificates {
     /// [`TlsError`]; nothing can be shown.
     pub fn open(&self, host_name: &str, unix_ms: u64) -> Result<Opened, TlsError> {
         let own = own::identity(&self.dir, host_name, unix_ms)?;
-        let renewed = own.renewed;
+        let renewed = own.renewed.then(|| own.about.fingerprint.clone());
         let own = Shown { certified: Arc::new(own.certified), about: own.about };
         // An expired one is shown all the same: it is what people know.
         let (installed, refused) = match self.read(INSTALLED) {
@@ -265,12 +265,16 @@ impl Certificates {
             .map(|trial| trial.chain.clone());
         let Chain { certified, about, pem } = chain.ok_or(CertificateError::NoTrial)?;
         own::write(&self.dir.join(INSTALLED), &pem)?;
-        // Its key lies with it now. When that cannot be removed, it fits no
-        // other certificate.
-        let _ = std::fs::remove_file(self.dir.join(REQUESTED));
+        // A request that waits for another certificate waits on.
+        let fulfilled = self.read(REQUESTED)?.is_some_and(|key| chain::is_key_of(&key, &pem));
+        if fulfilled {
+            // Its key lies with the certificate now; left over, it fits no other.
+            let _ = std::fs::remove_file(self.dir.join(REQUESTED));
+        }
         let mut state = self.write();
         state.installed = Some(Shown { certified, about: about.clone() });
-        (state.trial, state.requested) = (None, false);
+        state.trial = None;
+        state.requested &= !fulfilled;
         Ok(about)
     }
 

@@ -257,12 +257,17 @@ fn a_certificate_is_tried_out_and_lost_unless_it_is_confirmed() {
 
     // Renewed for the same key, which lies with the installed one.
     bench.all.try_out(&sent, at(300), Some(NOW_S)).expect("the key is known");
+    // Meanwhile another one is requested: that goes on waiting.
+    bench.all.request(&["rack-8.example.org".to_owned()], "").expect("made");
+    bench.all.keep(at(310)).expect("kept");
+    assert!(bench.all.status(at(311)).expect("opened").requested);
+    bench.all.try_out(&bench.sent(), at(320), Some(NOW_S)).expect("its key is there");
     bench.all.give_up().expect("it was on trial");
     assert!(matches!(bench.all.give_up(), Err(CertificateError::NoTrial)));
     bench.all.remove().expect("removed");
-    assert_eq!(bench.issuer(301), own);
+    assert_eq!(bench.issuer(321), own);
     assert!(matches!(bench.all.remove(), Err(CertificateError::NotInstalled)));
-    let error = bench.all.try_out(&sent, at(310), Some(NOW_S)).expect_err("its key is gone");
+    let error = bench.all.try_out(&sent, at(330), Some(NOW_S)).expect_err("its key is gone");
     assert!(matches!(error, CertificateError::Refused(Refusal::NoKey { given: false })));
 }
 

@@ -2,9 +2,9 @@
 //! a request to an authority, and the installation of what it sent, on trial
 //! until somebody who still reaches the console confirms it.
 
-use super::VERSION;
 use super::fields::{self, Fields, Sent};
 use super::reader::Reader;
+use super::{Told, VERSION};
 use crate::accounts::rights::{Area, Level};
 use crate::certificate::Status;
 use crate::clock;
@@ -20,7 +20,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use fluent_bundle::FluentArgs;
-use serde::Deserialize;
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -40,13 +39,6 @@ struct CertificatePage<'a> {
     names: String,
     organisation: String,
     problem: String,
-}
-
-/// What was just done.
-#[derive(Default, Deserialize)]
-pub struct Told {
-    #[serde(default)]
-    told: String,
 }
 
 /// The page.

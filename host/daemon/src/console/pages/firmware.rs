@@ -5,7 +5,7 @@
 //! the way back to how the appliance left the factory.
 
 use super::reader::Reader;
-use super::{VERSION, upload};
+use super::{Told, VERSION, upload};
 use crate::accounts::rights::{Area, Level};
 use crate::console::Console;
 use crate::console::api::firmware::{
@@ -25,7 +25,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use fluent_bundle::FluentArgs;
-use serde::Deserialize;
 use std::sync::Arc;
 
 #[derive(Template)]
@@ -72,13 +71,6 @@ struct Act {
     text: String,
     /// What must be ticked before; empty: nothing.
     tick: String,
-}
-
-/// What was just done.
-#[derive(Deserialize)]
-pub struct Told {
-    #[serde(default)]
-    told: String,
 }
 
 /// The page.

@@ -45,6 +45,13 @@ pub struct Named {
     name: String,
 }
 
+/// Which of its acts a page has just done.
+#[derive(Deserialize)]
+pub struct Told {
+    #[serde(default)]
+    told: String,
+}
+
 /// What was just done.
 #[derive(Default, Deserialize)]
 pub struct Done {
