@@ -6,7 +6,8 @@
 //! below it are lost. Of each table the last commit's rows count; when pages of
 //! them are lost and the commit before it has more, which is the case when the
 //! table's root went bad, those are taken. So a table may be as it was one commit
-//! ago, and never a mixture. When the page went bad that says where the tables
+//! ago, and never a mixture; only the newest rows of the history, which become
+//! columns in other tables, are those of the last commit or none. When the page went bad that says where the tables
 //! are, their roots are looked for in all pages ([`Pages::strays`]); then a table
 //! may be some commits old, which is better than none.
 //!
@@ -105,12 +106,16 @@ pub fn salvage(damaged: &Pages<'_>, new: &Database, all: bool) -> Result<Salvage
     let (mut salvaged, mut strays) = (Vec::new(), None);
     for carrier in CARRIERS {
         let name = (carrier.name)();
-        let table = best(damaged, &commits, &name).or_else(|| {
-            // The newest rows become columns: older ones would tell the same twice.
-            let is_replaced = name == history::OPEN.name() || name == history::series::OPEN.name();
-            let strays = strays.get_or_insert_with(|| damaged.strays());
-            if is_replaced { None } else { best_stray(damaged, strays, &name) }
-        });
+        let become_columns = [history::OPEN.name(), history::series::OPEN.name()];
+        let table = if become_columns.contains(&name.as_str()) {
+            // Rows of an older commit may be columns by now: they would be told twice.
+            newest(&commits, &name).cloned()
+        } else {
+            best(damaged, &commits, &name).or_else(|| {
+                let strays = strays.get_or_insert_with(|| damaged.strays());
+                best_stray(damaged, strays, &name)
+            })
+        };
         let Some(table) = table else { continue };
         let whole = table.tree.map_or(0, |tree| tree.rows);
         let kept = match all || !carrier.is_bulk {
@@ -174,6 +179,12 @@ fn size<K: Key + 'static, V: Value + 'static>(
         bytes += (key + V::as_bytes(&value.value()).as_ref().len()) as u64;
     }
     Ok(bytes)
+}
+
+/// The table as the newest commit has it of which any table is known.
+fn newest<'c>(commits: &'c [Vec<Definition>], name: &str) -> Option<&'c Definition> {
+    let tables = commits.iter().find(|tables| !tables.is_empty())?;
+    tables.iter().find(|table| table.name == name)
 }
 
 /// The table as the commit has it that has most of it; of equal ones the newer.
