@@ -639,6 +639,10 @@ pub enum Event {
     JobSaid {
         /// Its name.
         job: String,
+        /// Which carrying out it was, as in [`Self::JobDone`]; empty in logs of older
+        /// versions.
+        #[serde(default)]
+        instance: String,
         /// How bad it is.
         severity: Severity,
         /// What.

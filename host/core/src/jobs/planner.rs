@@ -367,7 +367,8 @@ impl Planner {
         let attempts = instance.failed + 1;
         self.said.push(match (reason, task.action) {
             (None, Action::Log { text, severity }) => {
-                Event::JobSaid { job, severity, text: said.unwrap_or(text) }
+                let text = said.unwrap_or(text);
+                Event::JobSaid { job, instance: name, severity, text }
             }
             (None, _) => Event::JobDone { job, instance: name, action, attempts },
             (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },

@@ -615,7 +615,9 @@ fn begin(ready: Ready, store: &Store) -> State {
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
     let told = store.events(None, OUTCOMES_IN);
     let ended = told.iter().filter_map(|stored| match &stored.event {
-        Event::JobDone { instance, .. } | Event::JobFailed { instance, .. } => Some(instance),
+        Event::JobSaid { instance, .. }
+        | Event::JobDone { instance, .. }
+        | Event::JobFailed { instance, .. } => Some(instance),
         _ => None,
     });
     let ended = ended.cloned().collect();

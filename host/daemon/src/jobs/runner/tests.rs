@@ -276,10 +276,10 @@ async fn another_attempt_says_what_the_first_said_also_after_a_crash() {
     assert_eq!(*away.0.lock().expect("whole"), ["OB", "OB"]);
 }
 
-#[tokio::test]
-async fn what_was_noted_and_then_killed_is_noted_once() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let bench = Bench::start(dir.path(), Some(&format!("{HORN}delay_s = 1\n"))).await;
+/// A job waits and is done; the daemon is killed between the note in the log and what
+/// the planner keeps, and starts again.
+async fn killed_behind_the_note(dir: &Path, document: &str, noted: &str) -> Bench {
+    let bench = Bench::start(dir, Some(document)).await;
     bench.happens(on_battery()).await;
     let row = |b: &Bench| {
         let rows = b.store.jobs().expect("readable").into_iter();
@@ -287,16 +287,23 @@ async fn what_was_noted_and_then_killed_is_noted_once() {
     };
     bench.until("kept", |b| !row(b).is_empty()).await;
     let before = row(&bench);
-    bench.until("told", |b| b.has_told("JobDone")).await;
+    bench.until("told", |b| b.has_told(noted)).await;
     bench.until("forgotten", |b| row(b).is_empty()).await;
     bench.crash().await;
-    // The kill was between the note in the log and what the planner keeps.
-    let store = Store::open(dir.path(), Limits::default()).expect("a store");
+    let store = Store::open(dir, Limits::default()).expect("a store");
     let rows = before.into_iter().map(|(name, row)| (name, Some(row))).collect();
     store.keep_jobs(rows).done().await.expect("kept");
     drop(store);
-    let bench = Bench::start(dir.path(), None).await;
+    let bench = Bench::start(dir, None).await;
     bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
+    bench
+}
+
+#[tokio::test]
+async fn what_was_noted_and_then_killed_is_noted_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let job = format!("{HORN}delay_s = 1\n");
+    let bench = killed_behind_the_note(dir.path(), &job, "JobDone").await;
     assert!(bench.guard.asked().is_empty(), "it was done");
     // It is still so, and is taken back when it is over.
     bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
@@ -305,6 +312,18 @@ async fn what_was_noted_and_then_killed_is_noted_once() {
     let notes = stored.iter().filter(
         |e| matches!(&e.event, Event::JobDone { instance, .. } if instance.ends_with(".0")),
     );
+    assert_eq!(notes.count(), 1, "{stored:?}");
+}
+
+#[tokio::test]
+async fn what_a_job_said_before_it_was_killed_is_said_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let job = "[[job]]\nname = 'say'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'log', text = 'out' }\ndelay_s = 1\n";
+    let bench = killed_behind_the_note(dir.path(), job, "JobSaid").await;
+    bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
+    let stored = bench.store.events(None, 99);
+    let notes = stored.iter().filter(|e| matches!(&e.event, Event::JobSaid { .. }));
     assert_eq!(notes.count(), 1, "{stored:?}");
 }
 
