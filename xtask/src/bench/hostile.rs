@@ -1,10 +1,16 @@
 //! What hostile plugins cost the others: jitter at the guard's priority, the
 //! guard's own counters, another plugin's polls and the console's answers,
-//! with two dozen hostile and sixteen greedy plugins, and without.
+//! with two dozen hostile and sixteen greedy plugins, with plain endless loops
+//! in their place, and with nothing.
+//!
+//! The loops tell what plugins add from what the machine itself does when all of
+//! its processors are busy: a virtual one then loses them now and then to others,
+//! for tens of milliseconds, whoever asks for them.
 
 use super::plugins::said;
 use super::{Figures, at, programs};
 use crate::demo::options;
+use crate::load::Load;
 use crate::run::AnyError;
 use evenkeel_e2e::{Client, Stack};
 use serde_json::Value;
@@ -26,14 +32,38 @@ const PRIORITY: &str = "40";
 const GREEDY: &str = "16";
 
 pub fn measure(root: &Path, seconds: u64, figures: &mut Figures) -> Result<(), AnyError> {
-    let without = watch(root, seconds, false, figures)?;
-    let with = watch(root, seconds, true, figures)?;
-    let added = (with.jitter_us - without.jitter_us).max(0.0);
-    figures.within("added wake-up jitter p99.99", added, "µs", ADDED_JITTER_US);
-    let apart = with.apart_us / without.apart_us;
-    let title = "between the neighbour's polls p99, with : without";
-    figures.within(title, apart, ": 1", APART_RATIO);
+    let without = watch(root, seconds, Beside::Nothing, figures)?;
+    let loops = watch(root, seconds, Beside::Loops, figures)?;
+    let with = watch(root, seconds, Beside::Plugins, figures)?;
+    let more = |than: &Watched| (with.jitter_us - than.jitter_us).max(0.0);
+    figures.add("wake-up jitter p99.99 more than with nothing", more(&without), "µs");
+    let title = "added wake-up jitter p99.99, to that of plain loops";
+    figures.within(title, more(&loops), "µs", ADDED_JITTER_US);
+    let apart = |than: &Watched| with.apart_us / than.apart_us;
+    figures.add("between the neighbour's polls p99, with : nothing", apart(&without), ": 1");
+    let title = "between the neighbour's polls p99, with : plain loops";
+    figures.within(title, apart(&loops), ": 1", APART_RATIO);
     Ok(())
+}
+
+/// What runs beside guard, neighbour and console.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// An endless loop for each processor.
+    Loops,
+    /// Hostile and greedy plugins.
+    Plugins,
+}
+
+impl Beside {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Nothing => "with nothing",
+            Self::Loops => "with plain loops",
+            Self::Plugins => "24 hostile and 16 greedy",
+        }
+    }
 }
 
 /// What is compared.
@@ -48,14 +78,14 @@ struct Watched {
 fn watch(
     root: &Path,
     seconds: u64,
-    hostile: bool,
+    beside: Beside,
     figures: &mut Figures,
 ) -> Result<Watched, AnyError> {
     let dir = root.join("target/bench-hostile");
     // Absent at the first run.
     let _ = std::fs::remove_dir_all(&dir);
     let mut options = options(root, programs(root), dir.clone(), 0, 1);
-    if hostile {
+    if beside == Beside::Plugins {
         let folder = dir.join("plugins");
         std::fs::create_dir_all(&folder)?;
         for bundle in super::plugins::built(root)? {
@@ -66,12 +96,15 @@ fn watch(
         options.daemon_settings = said(write.arg(&folder).arg(key).arg(GREEDY))?;
         options.plugins = folder;
     }
-    let title = if hostile { "24 hostile and 16 greedy" } else { "without" };
+    let title = beside.title();
     let mut stack = Stack::start(options)?;
     let mut client = stack.sign_in()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let load = Load::start(if beside == Beside::Loops { processors } else { 0 })?;
     let jitter = Jitter::start(root, seconds)?;
     let seen = look(&mut stack, &mut client, seconds)?;
     let jitter = jitter.end()?;
+    drop(load);
     figures.take(title, &jitter, &[]);
     let apart_us = seen.tell(title, figures);
     let guard = client.get("/api/v1/guard")?;
@@ -83,7 +116,7 @@ fn watch(
     figures.within(&format!("{title}, deadline misses"), misses, "cycles", 0.0);
     let cpu = stack.daemon.threads_cpu_ms();
     let greedy: u64 = cpu.iter().filter(|(n, _)| n.starts_with("plugin-greedy")).map(|c| c.1).sum();
-    if hostile {
+    if beside == Beside::Plugins {
         figures.add(&format!("{title}, processor time of greedy plugins"), greedy as f64, "ms");
     }
     let kb = stack.daemon.resident_kb().map_or(f64::NAN, |kb| kb as f64);
