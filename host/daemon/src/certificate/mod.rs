@@ -45,6 +45,9 @@ const ORGANISATION_MAX: usize = 64;
 const WARN_S: i64 = 30 * 86_400;
 const ALARM_S: i64 = 7 * 86_400;
 
+/// So often the own certificate's time is looked at, ms.
+const LOOK_EVERY_MS: u64 = 3_600_000;
+
 /// What is shown, and what may be. One per appliance.
 pub struct Certificates {
     dir: PathBuf,
@@ -54,6 +57,10 @@ pub struct Certificates {
 #[derive(Default)]
 struct State {
     own: Option<Shown>,
+    /// The host's name that stands in it.
+    host_name: String,
+    /// When its time was looked at, ms since 1970.
+    looked_ms: u64,
     installed: Option<Shown>,
     trial: Option<Trial>,
     requested: bool,
@@ -157,8 +164,40 @@ impl Certificates {
         };
         let shown = installed.as_ref().unwrap_or(&own).about.clone();
         let requested = self.dir.join(REQUESTED).exists();
-        *self.write() = State { own: Some(own), installed, trial: None, requested };
+        *self.write() = State {
+            own: Some(own),
+            host_name: host_name.to_owned(),
+            looked_ms: unix_ms,
+            installed,
+            trial: None,
+            requested,
+        };
         Ok(Opened { shown, renewed, refused })
+    }
+
+    /// Make the own certificate anew when its time is nearly over, or does not fit a
+    /// clock that was set since: to be asked often, looked at every hour and after
+    /// each jump of the clock. Its fingerprint (SHA-256) when it was. May write: not on a
+    /// thread of the runtime.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the old one is shown further, and it is tried again.
+    pub fn renew(&self, unix_ms: u64) -> Result<Option<String>, TlsError> {
+        let host_name = {
+            let mut state = self.write();
+            if state.own.is_none() || unix_ms.abs_diff(state.looked_ms) < LOOK_EVERY_MS {
+                return Ok(None);
+            }
+            state.looked_ms = unix_ms;
+            state.host_name.clone()
+        };
+        let own = own::identity(&self.dir, &host_name, unix_ms)?;
+        if !own.renewed {
+            return Ok(None);
+        }
+        let fingerprint = own.about.fingerprint.clone();
+        self.write().own = Some(Shown { certified: Arc::new(own.certified), about: own.about });
+        Ok(Some(fingerprint))
     }
 
     /// What a listener for these protocols shows whatever is in force with.
@@ -310,6 +349,14 @@ impl Certificates {
         let mut state = self.write();
         let lapsed = state.trial.take_if(|trial| now >= trial.until)?;
         Some(lapsed.chain.about)
+    }
+
+    /// The name of this host as it stands in the own certificate; empty before
+    /// [`open`](Self::open), and when it is no plain name.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        let name = self.read_state().host_name.clone();
+        if own::is_host_name(&name) { name } else { String::new() }
     }
 
     /// Whether one that an administrator installed is in force.

@@ -1,7 +1,7 @@
 //! The appliance's own certificate (facts/appliance-security.md SEC-070,
-//! SEC-073): P-256, made at the first start, the key never leaves. A start
-//! with less than a month left, or on a clock before the certificate's time,
-//! makes a new certificate for the same key.
+//! SEC-073): P-256, made at the first start, the key never leaves. With less than
+//! a month left, or on a clock before the certificate's time, a new certificate is
+//! made for the same key.
 
 use super::about::About;
 use crate::clock;

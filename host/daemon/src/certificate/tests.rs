@@ -66,6 +66,31 @@ fn refused(text: &str, known: &[String]) -> Refusal {
 }
 
 #[test]
+fn the_own_one_is_renewed_while_it_runs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let all = Certificates::new(dir.path().to_owned());
+    let hour = 3_600_000;
+    let day = 24 * hour;
+    assert!(matches!(all.renew(day), Ok(None)), "nobody opened them");
+    // The clock has no battery: it begins in 1970, and is set after the start.
+    let first = all.open("rack-7", 0).expect("an identity").shown.fingerprint;
+    assert!(matches!(all.renew(5_000), Ok(None)));
+    let now = NOW_S as u64 * 1_000;
+    let second = all.renew(now).expect("made").expect("its time does not fit the clock");
+    assert_ne!(first, second);
+    let shown = || all.status(Nanos(0)).expect("opened").shown;
+    assert_eq!((shown().fingerprint, shown().names[0].as_str()), (second.clone(), "rack-7"));
+    // A year later it is shown further, with less than a month left another one.
+    let month_left = now + 367 * day;
+    assert!(matches!(all.renew(month_left - hour / 2), Ok(None)));
+    assert!(matches!(all.renew(month_left + hour / 3), Ok(None)), "looked at every hour");
+    let third = all.renew(now + 368 * day).expect("made").expect("a month is left");
+    assert_eq!(shown().fingerprint, third);
+    let again = Certificates::new(dir.path().to_owned()).open("rack-7", now + 369 * day);
+    assert_eq!(again.expect("an identity").shown.fingerprint, third, "kept");
+}
+
+#[test]
 fn a_chain_is_taken_in_any_order_and_its_root_is_left_out() {
     let authorities = Authorities::new();
     let key = key();

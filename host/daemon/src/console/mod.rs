@@ -205,6 +205,21 @@ impl Console {
             if let Some(about) = self.certificates.lapsed(clock::now()) {
                 self.store.record(Event::CertificateLapsed { fingerprint: about.fingerprint });
             }
+            self.renew_certificate().await;
+        }
+    }
+
+    async fn renew_certificate(&self) {
+        let certificates = Arc::clone(&self.certificates);
+        let renew = tokio::task::spawn_blocking(move || certificates.renew(clock::unix_ms()));
+        match renew.await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(fingerprint))) => {
+                tracing::info!("certificate SHA-256 {fingerprint}, made anew");
+                self.store.record(Event::CertificateRenewed { fingerprint });
+            }
+            Ok(Err(e)) => tracing::error!("the certificate is not renewed: {}", chain(&e)),
+            Err(e) => tracing::error!("the certificate is not renewed: {e}"),
         }
     }
 
