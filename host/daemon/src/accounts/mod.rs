@@ -8,6 +8,7 @@
 
 pub mod book;
 pub mod rights;
+pub mod second_factor;
 pub mod token;
 pub mod user;
 
@@ -132,6 +133,25 @@ impl Accounts {
         self.store.put_user(name, record).done().await
     }
 
+    /// Change a user, for what they do to their own account; what `change` says.
+    ///
+    /// # Errors
+    /// When there is no such user, or the store fails; nothing has changed then.
+    pub async fn update<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut User) -> T,
+    ) -> Result<T, AccountError> {
+        let _turn = self.turn.lock().await;
+        let before = self.existing(name)?;
+        let mut after = before.clone();
+        let said = change(&mut after);
+        if after != before {
+            self.keep(name, &after).await.map_err(AccountError::Store)?;
+        }
+        Ok(said)
+    }
+
     /// What a local user may do now; `None`: nothing, not even be signed in.
     #[must_use]
     pub fn rights_of_user(&self, name: &str) -> Option<Rights> {
@@ -216,6 +236,17 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let _turn = self.turn.lock().await;
         let user = first_password(self.existing(name)?, hash, first_until_unix_ms);
+        self.put_user(name, user, by).await
+    }
+
+    /// Ask a user for their password alone: their phone is lost, and so are their
+    /// recovery codes.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing has changed then.
+    pub async fn remove_second_factor(&self, name: &str, by: &Rights) -> Result<(), AccountError> {
+        let _turn = self.turn.lock().await;
+        let user = User { second_factor: None, ..self.existing(name)? };
         self.put_user(name, user, by).await
     }
 

@@ -1,6 +1,7 @@
 //! What is kept of a local user.
 
 use super::book::ADMIN;
+use super::second_factor::SecondFactor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -29,6 +30,10 @@ pub struct User {
     /// The first password counts until then; `None`: until it is changed.
     #[serde(default)]
     pub first_until_unix_ms: Option<u64>,
+    /// What they are asked for beside the password. Left out when there is none, so
+    /// that older firmware reads such users; one with it cannot sign in there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
 }
 
 impl User {

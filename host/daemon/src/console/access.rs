@@ -10,12 +10,14 @@
 //! names are asked of them ([`super::remote`]).
 
 use super::by::By;
+use super::challenge::{self, CHALLENGE_COOKIE, Question};
 use super::gate::{self, Peer};
 use super::password::{self, HashError};
 use super::problem::Problem;
-use super::remote::{self, CHALLENGE_COOKIE, Visitor};
+use super::remote::{self, Visitor};
 use super::session::{Account, Caller, Shown, Token};
-use super::{Console, ConsoleError, page};
+use super::{Console, ConsoleError, page, second_factor};
+use crate::accounts::AccountError;
 use crate::accounts::rights::{Area, Level};
 use crate::accounts::user::User;
 use crate::clock;
@@ -101,10 +103,10 @@ impl SignedIn {
     }
 }
 
-/// An authenticator asks back.
+/// One more question: an authenticator asks back, or for a code of the second factor.
 #[derive(Serialize, ToSchema)]
 pub struct Challenged {
-    /// What to ask the person, in the authenticator's words.
+    /// What to ask the person.
     challenge: String,
 }
 
@@ -174,8 +176,9 @@ pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
 /// Sign in; sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/login", request_body = Login, tag = "access", responses(
     (status = 200, body = SignedIn),
-    (status = 202, body = Challenged, description = "An authenticator asks back; POST the answer \
-        with the cookie that this sets to /api/v1/login/answer within two minutes"),
+    (status = 202, body = Challenged, description = "One more question, of an authenticator or \
+        for the second factor; POST the answer with the cookie that this sets to \
+        /api/v1/login/answer within two minutes"),
     (status = 401, body = Problem, description = "Wrong user or password"),
     (status = 429, body = Problem, description = "Too many attempts; retry_after_s says when")))]
 pub async fn login(
@@ -200,7 +203,7 @@ pub async fn login_form(
     attempt.await.map_or_else(|problem| page::login_again(&problem), Entry::page)
 }
 
-/// Answer what an authenticator asked; sets the session cookie, or asks again.
+/// Answer the further question; sets the session cookie, or asks again.
 #[utoipa::path(post, path = "/api/v1/login/answer", request_body = Answer, tag = "access",
     responses((status = 200, body = SignedIn),
     (status = 202, body = Challenged, description = "It asks once more"),
@@ -295,10 +298,16 @@ async fn answered(
 ) -> Result<Entry, Problem> {
     let begun = Instant::now();
     let token = gate::token(headers, CHALLENGE_COOKIE);
-    let pending = token.and_then(|token| console.remote.take_challenge(&token));
+    let pending = token.and_then(|token| challenge::take(console, &token));
     let pending = pending.ok_or_else(|| wrong("The question is over; sign in again"))?;
-    admit(console, &pending.visitor(from).account, from)?;
-    let entry = remote::answer(console, pending, from, answer).await;
+    let visitor = pending.visitor(from);
+    admit(console, &visitor.account, from)?;
+    let entry = match pending.question {
+        Question::Authenticator { via, state } => {
+            remote::answer(console, visitor, via, state, answer).await
+        }
+        Question::Code => second_factor::judge(console, visitor, &answer).await,
+    };
     hold(console, begun, entry).await
 }
 
@@ -337,37 +346,31 @@ async fn decide(console: &Console, from: IpAddr, login: Login) -> Result<Entry, 
         console.sign_in_failed(known, from, None);
         return Err(wrong_password());
     };
+    if user.second_factor.is_some() {
+        // A right password makes up for no wrong code.
+        console.throttle().not_judged(&account, from);
+        return second_factor::ask(console, Visitor { name, account, from });
+    }
     console.throttle().succeeded(&account, from, clock::now());
     begin(console, local_account(name, user.must_change), from).map(|(c, s)| Entry::In(c, s))
 }
 
-async fn change(By { console, caller, from }: &By, wish: NewPassword) -> Result<Cookie, Problem> {
+async fn change(by: &By, wish: NewPassword) -> Result<Cookie, Problem> {
+    let By { console, caller, from } = by;
     let (name, from) = (&caller.user, *from);
-    if let Some(via) = &caller.account.via {
-        return Err(Problem::new(
-            StatusCode::CONFLICT,
-            "elsewhere",
-            "The password is kept elsewhere",
-        )
-        .detail(format!("{name} is an account of {via}; change the password there")));
-    }
+    is_kept_here(by)?;
     password::check(name, &wish.old, &wish.new, &wish.again).map_err(|weak| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", "The new password is refused")
             .detail(weak.to_string())
     })?;
-    let before = user(console, name)?;
-    admit(console, name, from)?;
-    let hash = before.as_ref().map(|u| u.hash.clone());
-    let right = verified(console, name, from, wish.old, hash).await?;
-    let (true, Some(before)) = (right, before) else {
-        console.sign_in_failed(name, from, None);
-        return Err(wrong("The present password is wrong"));
-    };
+    own_password(by, wish.old).await?;
     console.throttle().succeeded(name, from, clock::now());
     let hash = console.hasher.hash(wish.new).await.map_err(hash_problem)?;
-    let (changed_unix_ms, first_until_unix_ms) = (clock::unix_ms(), None);
-    let user = User { hash, must_change: false, changed_unix_ms, first_until_unix_ms, ..before };
-    console.accounts.keep(name, &user).await.map_err(|e| Problem::store(&e))?;
+    let change = |user: &mut User| {
+        (user.hash, user.must_change) = (hash, false);
+        (user.changed_unix_ms, user.first_until_unix_ms) = (clock::unix_ms(), None);
+    };
+    console.accounts.update(name, change).await.map_err(|e| account_problem(&e))?;
     if name == FIRST_USER {
         // Already gone after the first change.
         let _ = std::fs::remove_file(console.data_dir.join(FIRST_PASSWORD));
@@ -377,6 +380,44 @@ async fn change(By { console, caller, from }: &By, wish: NewPassword) -> Result<
     console.store.record(Event::PasswordChanged { user: name.clone(), from: from.to_string() });
     let account = local_account(name.clone(), false);
     open(console, account)
+}
+
+/// Whoever is signed in gives their own password once more. The attempt is charged
+/// until the throttle is told that all of it was right.
+pub(super) async fn own_password(by: &By, password: String) -> Result<User, Problem> {
+    let By { console, caller, from } = by;
+    let name = &caller.user;
+    is_kept_here(by)?;
+    let user = user(console, name)?;
+    admit(console, name, *from)?;
+    let hash = user.as_ref().map(|u| u.hash.clone());
+    let right = verified(console, name, *from, password, hash).await?;
+    user.filter(|_| right).ok_or_else(|| {
+        console.sign_in_failed(name, *from, None);
+        wrong("The present password is wrong")
+    })
+}
+
+/// Of accounts that are kept elsewhere nothing can be changed here.
+fn is_kept_here(By { caller, .. }: &By) -> Result<(), Problem> {
+    let Some(via) = &caller.account.via else { return Ok(()) };
+    let detail = format!("{} is an account of {via}; change it there", caller.user);
+    Err(Problem::new(StatusCode::CONFLICT, "elsewhere", "The password is kept elsewhere")
+        .detail(detail))
+}
+
+/// What a change of one's own account failed by.
+pub(super) fn account_problem(error: &AccountError) -> Problem {
+    match error {
+        AccountError::Store(e) => Problem::store(e),
+        other => Problem::new(StatusCode::CONFLICT, "account", "The account is not changed")
+            .detail(other.to_string()),
+    }
+}
+
+/// The system has no random numbers.
+pub(super) fn no_random(error: &getrandom::Error) -> Problem {
+    hash_problem(HashError::Failed(error.to_string()))
 }
 
 /// Whether somebody may try now.
@@ -425,7 +466,7 @@ pub(super) fn begin(
     Ok((cookie, signed_in))
 }
 
-fn open(console: &Console, account: Account) -> Result<Cookie, Problem> {
+pub(super) fn open(console: &Console, account: Account) -> Result<Cookie, Problem> {
     let token = token()?;
     console.sessions().begin(&token, account, clock::now());
     Ok(AppendHeaders([(SET_COOKIE, token.set_cookie())]))
@@ -433,10 +474,10 @@ fn open(console: &Console, account: Account) -> Result<Cookie, Problem> {
 
 /// A new secret.
 pub(super) fn token() -> Result<Token, Problem> {
-    Token::random().map_err(|e| hash_problem(HashError::Failed(e.to_string())))
+    Token::random().map_err(|e| no_random(&e))
 }
 
-fn local_account(user: String, must_change: bool) -> Account {
+pub(super) fn local_account(user: String, must_change: bool) -> Account {
     Account { user, roles: BTreeSet::new(), via: None, must_change }
 }
 
@@ -460,7 +501,7 @@ pub(super) fn wrong_password() -> Problem {
     wrong("Wrong user or password")
 }
 
-fn wrong(detail: &str) -> Problem {
+pub(super) fn wrong(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "wrong-password", "Not signed in").detail(detail)
 }
 

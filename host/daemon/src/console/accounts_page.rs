@@ -105,6 +105,7 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
             };
             by.put_user(name, wanted).await?;
         }
+        "remove-second-factor" => by.remove_second_factor(name).await?,
         "delete-user" => by.remove_user(name).await?,
         "put-role" => by.put_role(name, &levels(fields)).await?,
         "delete-role" => by.remove_role(name).await?,

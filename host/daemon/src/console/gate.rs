@@ -195,7 +195,7 @@ pub fn token(headers: &HeaderMap, cookie: &str) -> Option<Token> {
     headers.into_iter().find_map(|header| Token::from_cookies(header, cookie))
 }
 
-fn must_change() -> Problem {
+pub(super) fn must_change() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "password-change", "The first password must be changed")
         .detail("POST old, new and again to /api/v1/password")
 }

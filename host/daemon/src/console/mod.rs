@@ -14,6 +14,7 @@ mod accounts_page;
 mod alarms_page;
 pub mod api;
 mod by;
+mod challenge;
 pub mod commands;
 mod gate;
 mod metrics;
@@ -27,6 +28,7 @@ mod plugins_page;
 mod problem;
 pub mod remote;
 pub mod routes;
+mod second_factor;
 pub mod server;
 pub mod session;
 mod settings_form;
@@ -87,6 +89,8 @@ pub struct Console {
     stream_slots: Arc<Semaphore>,
     failed: Mutex<FailedSignIns>,
     remote: remote::Remote,
+    challenges: Mutex<challenge::Challenges>,
+    enrolments: Mutex<second_factor::Enrolments>,
     telemetry: Telemetry,
     firmware: Arc<Firmware>,
     certificates: Arc<Certificates>,
@@ -183,6 +187,8 @@ impl Console {
             stream_slots: Arc::new(Semaphore::new(stream::STREAMS_MAX)),
             failed: Mutex::default(),
             remote,
+            challenges: Mutex::default(),
+            enrolments: Mutex::default(),
             telemetry,
             firmware,
             certificates,

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
 //! `host/daemon/openapi.json` and the table of routes against it.
 
-use super::{access, api, commands, orders, problem, sign_in_settings, stream};
+use super::{access, api, commands, orders, problem, second_factor, sign_in_settings, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -23,6 +23,10 @@ pub static TEXT: LazyLock<String> =
         access::password,
         access::logout,
         access::session,
+        second_factor::show,
+        second_factor::begin,
+        second_factor::confirm,
+        second_factor::remove,
         api::accounts::users,
         api::accounts::add_user,
         api::accounts::put_user,

@@ -167,10 +167,15 @@ fn password_page(status: StatusCode, caller: &Caller, problem: &str) -> Response
 }
 
 fn with_retry_after(mut response: Response, problem: &Problem) -> Response {
+    retry_after(&mut response, problem);
+    response
+}
+
+/// Say when to try again, if the problem says so.
+pub(super) fn retry_after(response: &mut Response, problem: &Problem) {
     if let Some(seconds) = problem.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
-    response
 }
 
 pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {

@@ -1,13 +1,11 @@
 //! Accounts that are kept elsewhere: asks the authenticators, gives the roles,
-//! keeps what belongs to a challenge, and tells when nobody could be asked
+//! keeps the state of their challenges, and tells when nobody could be asked
 //! (facts/radius-syslog-smtp.md §5, §6).
-//!
-//! A challenge's state stays here. The browser holds a secret in a cookie that
-//! finds it once, for [`CHALLENGE_TIME`]; the page knows the question alone.
 
 use super::access::{self, Entry};
+use super::challenge::{Pending, Question};
 use super::problem::Problem;
-use super::session::{Account, SessionId, Token};
+use super::session::Account;
 use super::{Console, lock};
 use crate::accounts::rights::Rights;
 use crate::caps::one_line;
@@ -15,7 +13,7 @@ use crate::clock;
 use crate::login::{Attempt, Authenticators, LoginSettings, Unavailable, Verdict};
 use evenkeel_core::events::{Budget, Event};
 use evenkeel_core::time::Nanos;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,12 +21,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// All authenticators together have so long for one attempt.
 pub const ASK_TIME: Duration = Duration::from_secs(10);
-/// A challenge is answered within this time.
-pub const CHALLENGE_TIME: Nanos = Nanos::from_secs(120);
-/// Cookie that finds a challenge.
-pub const CHALLENGE_COOKIE: &str = "__Host-challenge";
-/// Challenges that wait; the oldest goes for a further one.
-const CHALLENGES_MAX: usize = 64;
 /// Refusals are told at multiples of this time after the attempt: whether the
 /// name was asked of somebody else does not show.
 const REFUSAL_STEP: Duration = Duration::from_secs(2);
@@ -43,7 +35,6 @@ pub struct Remote {
     settings: Mutex<LoginSettings>,
     by_file: bool,
     authenticators: Arc<dyn Authenticators>,
-    challenges: Mutex<Challenges>,
     told: Mutex<Told>,
 }
 
@@ -56,19 +47,6 @@ pub struct Visitor {
     /// Where they come from.
     pub from: IpAddr,
 }
-
-/// A challenge that waits for its answer.
-pub struct Pending {
-    name: String,
-    account: String,
-    via: String,
-    state: Vec<u8>,
-    since: Nanos,
-}
-
-/// All that wait, by the hash of their secret.
-#[derive(Default)]
-struct Challenges(HashMap<SessionId, Pending>);
 
 /// What was told of authenticators.
 struct Told {
@@ -92,8 +70,7 @@ impl Remote {
     pub fn new(settings: LoginSettings, authenticators: Arc<dyn Authenticators>) -> Self {
         let told = Told { peers: BTreeMap::new(), no_role: Budget::new(EVENTS, EVENT_EVERY) };
         let by_file = !settings.authenticators.is_empty();
-        let (challenges, told) = (Mutex::default(), Mutex::new(told));
-        Self { settings: Mutex::new(settings), by_file, authenticators, challenges, told }
+        Self { settings: Mutex::new(settings), by_file, authenticators, told: Mutex::new(told) }
     }
 
     /// Whether anybody else may decide.
@@ -121,12 +98,6 @@ impl Remote {
         }
     }
 
-    /// The challenge behind a secret, which is used up.
-    #[must_use]
-    pub fn take_challenge(&self, token: &Token) -> Option<Pending> {
-        lock(&self.challenges).take(token.id(), clock::now())
-    }
-
     /// When to tell a refusal of an attempt that began at `begun`.
     pub async fn refusal_time(&self, begun: Instant) {
         if self.is_on() {
@@ -134,14 +105,6 @@ impl Remote {
             // An attempt takes seconds: no truncation.
             sleep_until(begun + REFUSAL_STEP * steps as u32).await;
         }
-    }
-}
-
-impl Pending {
-    /// Who has to answer it, from `from`.
-    #[must_use]
-    pub fn visitor(&self, from: IpAddr) -> Visitor {
-        Visitor { name: self.name.clone(), account: self.account.clone(), from }
     }
 }
 
@@ -155,15 +118,15 @@ pub async fn enter(
     decide(console, visitor, password, None, &names).await
 }
 
-/// Have the authenticator that asked judge the answer.
+/// Have the authenticator `via` judge the answer to what it asked in `state`.
 pub async fn answer(
     console: &Console,
-    pending: Pending,
-    from: IpAddr,
+    visitor: Visitor,
+    via: String,
+    state: Vec<u8>,
     answer: String,
 ) -> Result<Entry, Problem> {
-    let visitor = pending.visitor(from);
-    decide(console, visitor, answer, Some(pending.state), &[pending.via]).await
+    decide(console, visitor, answer, Some(state), &[via]).await
 }
 
 async fn decide(
@@ -189,14 +152,8 @@ async fn decide(
             Err(access::wrong_password())
         }
         Verdict::Challenge { state, prompt } => {
-            let token = access::token()?;
-            let since = clock::now();
-            let pending =
-                Pending { name: visitor.name, account: visitor.account, via, state, since };
-            lock(&console.remote.challenges).put(token.id(), pending);
             let prompt = one_line(&prompt.replace(['\r', '\n', '\t'], " "), 300);
-            let seconds = CHALLENGE_TIME.0 / 1_000_000_000;
-            Ok(Entry::Asked { cookie: token.set_brief_cookie(CHALLENGE_COOKIE, seconds), prompt })
+            Pending::new(visitor, Question::Authenticator { via, state }).ask(console, prompt)
         }
     }
 }
@@ -273,51 +230,4 @@ fn let_in(
     console.throttle().succeeded(account, *from, clock::now());
     let account = Account { user, roles, via: Some(via), must_change: false };
     access::begin(console, account, *from).map(|(cookie, who)| Entry::In(cookie, who))
-}
-
-impl Challenges {
-    fn put(&mut self, id: SessionId, pending: Pending) {
-        let now = pending.since;
-        self.0.retain(|_, p| now.since(p.since) < CHALLENGE_TIME);
-        if self.0.len() >= CHALLENGES_MAX {
-            let oldest = self.0.iter().min_by_key(|(_, p)| p.since).map(|(id, _)| *id);
-            oldest.map(|id| self.0.remove(&id));
-        }
-        self.0.insert(id, pending);
-    }
-
-    fn take(&mut self, id: SessionId, now: Nanos) -> Option<Pending> {
-        self.0.remove(&id).filter(|p| now.since(p.since) < CHALLENGE_TIME)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pending(second: u64) -> Pending {
-        let since = Nanos::from_secs(second);
-        let (name, account, via) = ("a".into(), "a".into(), "radius".into());
-        Pending { name, account, via, state: vec![1], since }
-    }
-
-    #[test]
-    fn a_challenge_is_found_once_in_its_time_and_there_are_not_many() {
-        let id = || Token::random().expect("random numbers").id();
-        let mut challenges = Challenges::default();
-        let ids: Vec<_> = (0..80).map(|_| id()).collect();
-        for (second, id) in (1_000..).zip(&ids) {
-            challenges.put(*id, pending(second));
-        }
-        assert_eq!(challenges.0.len(), CHALLENGES_MAX);
-        let now = Nanos::from_secs(1_080);
-        assert!(challenges.take(ids[0], now).is_none(), "the oldest went");
-        assert!(challenges.take(ids[79], now).is_some());
-        assert!(challenges.take(ids[79], now).is_none(), "once");
-        assert!(challenges.take(ids[78], Nanos::from_secs(1_078 + 119)).is_some());
-        assert!(challenges.take(ids[77], Nanos::from_secs(1_077 + 120)).is_none(), "too late");
-        assert!(challenges.take(id(), now).is_none());
-        challenges.put(id(), pending(2_000));
-        assert_eq!(challenges.0.len(), 1, "what is over is forgotten");
-    }
 }

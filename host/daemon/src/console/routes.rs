@@ -8,11 +8,12 @@ use super::api::{
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page, discharge,
     discharges as discharges_page, events, firmware as firmware_page, job, licence as licence_page,
-    rehearsal, rule, schedule, string, thresholds, webhooks as webhooks_page,
+    rehearsal, rule, schedule, second_factor as second_factor_page, string, thresholds,
+    webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
-    page, plugins_page, sign_in_settings, stream,
+    page, plugins_page, second_factor, sign_in_settings, stream,
 };
 use crate::accounts::rights::{Area, Level};
 use axum::Router;
@@ -111,6 +112,8 @@ pub fn table() -> Vec<Route> {
         write("/login/answer", Public, post(access::answer_form)),
         read("/password", Session, get(page::password)),
         write("/password", Session, post(access::password_form)),
+        read("/second-factor", Session, get(second_factor_page::show)),
+        write("/second-factor", Session, post(second_factor_page::act)),
         write("/logout", Leave, post(access::logout_form)),
         write("/orders", Of(Battery, Operate), post(orders::order_form)),
         see("/strings/{id}", Battery, get(string::show)),
@@ -212,6 +215,10 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/login/answer", Public, post(access::answer)),
         write("/api/v1/password", Session, post(access::password)),
+        read("/api/v1/second-factor", SignedIn, get(second_factor::show)),
+        write("/api/v1/second-factor", Session, post(second_factor::begin)),
+        write("/api/v1/second-factor/confirm", Session, post(second_factor::confirm)),
+        write("/api/v1/second-factor/remove", Session, post(second_factor::remove)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedIn, get(access::session)),
         see("/api/v1/sign-in", Accounts, get(sign_in_settings::get)),

@@ -4,7 +4,7 @@ use super::gate::Peer;
 use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, Token};
-use super::{Console, Parts, access, openapi, remote, server};
+use super::{Console, Parts, access, challenge, openapi, server};
 use crate::accounts::book;
 use crate::alarms::{Alarms, Itself};
 use crate::caps::meter::Traffic;
@@ -1031,7 +1031,7 @@ async fn a_challenge_is_answered_once_and_its_state_stays_here() {
         (StatusCode::ACCEPTED, json!({"challenge": "Token <b>?"}))
     );
     let cookie = asked.cookie();
-    assert!(cookie.starts_with(remote::CHALLENGE_COOKIE));
+    assert!(cookie.starts_with(challenge::CHALLENGE_COOKIE));
     assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 401, "no session yet");
     let answer = json!({"answer": "123456"});
     assert_eq!(bench.post("/api/v1/login/answer", "", answer.clone()).await.status, 401);
@@ -1157,4 +1157,5 @@ mod automation;
 mod pages;
 mod plugin_pages;
 mod plugins;
+mod second_factor;
 mod webhooks;

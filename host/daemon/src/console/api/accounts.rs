@@ -41,6 +41,8 @@ pub struct UserOut {
     pub must_change_password: bool,
     /// When the password was set last.
     pub password_unix_ms: u64,
+    /// They are asked for a second factor, too.
+    pub second_factor: bool,
 }
 
 /// What a user is to be.
@@ -218,11 +220,12 @@ pub async fn put_user(
     by.put_user(&name, wanted).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Remove a user (`delete`), or give them another first password (`reset`).
+/// Remove a user (`delete`), give them another first password (`reset`), or ask them
+/// for their password alone (`remove-second-factor`).
 #[utoipa::path(post, path = "/api/v1/users/{name}/{action}", tag = "accounts",
     params(("name" = String, Path), ("action" = String, Path)), responses(
     (status = 200, body = FirstPassword, description = "After `reset`"),
-    (status = 204, description = "After `delete`"),
+    (status = 204, description = "After `delete` and `remove-second-factor`"),
     (status = 404, body = Problem, description = "There is no such action"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn act_on_user(
@@ -232,6 +235,9 @@ pub async fn act_on_user(
     let Path((name, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
     match action.as_str() {
         "delete" => by.remove_user(&name).await.map(|()| StatusCode::NO_CONTENT.into_response()),
+        "remove-second-factor" => {
+            by.remove_second_factor(&name).await.map(|()| StatusCode::NO_CONTENT.into_response())
+        }
         "reset" => by.reset_password(&name).await.map(|first| Json(first).into_response()),
         _ => Err(nothing_here()),
     }
@@ -358,6 +364,7 @@ pub fn users_of(console: &Console) -> Result<Vec<UserOut>, Problem> {
         expires_unix_ms: user.expires_unix_ms,
         must_change_password: user.must_change,
         password_unix_ms: user.changed_unix_ms,
+        second_factor: user.second_factor.is_some(),
     });
     Ok(out.collect())
 }

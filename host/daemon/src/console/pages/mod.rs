@@ -27,6 +27,7 @@ pub mod reader;
 pub mod rehearsal;
 pub mod rule;
 pub mod schedule;
+pub mod second_factor;
 pub mod span;
 pub mod string;
 pub mod thresholds;

@@ -519,3 +519,25 @@ page-certificate-ask = Anforderung erstellen
 page-certificate-install = Zertifikat installieren
 page-certificate-install-help = PEM-Text mit dem Zertifikat und denen zwischen ihm und seiner Stelle; mit seinem Schlüssel, wenn es nicht hier angefordert wurde.
 page-certificate-file = Datei (.pem)
+
+page-factor = Zweiter Faktor
+page-factor-off = Aus
+page-factor-on = Ein seit
+page-factor-help = Damit braucht die Anmeldung neben dem Kennwort einen Code, den eine App auf Ihrem Telefon zeigt. Jede App für Einmalcodes (TOTP) ist recht.
+page-factor-elsewhere = Ihr Konto wird anderswo geführt, auch sein zweiter Faktor.
+page-factor-password = Ihr Kennwort
+page-factor-begin = Einschalten
+page-factor-new = Das Gerät in die App aufnehmen
+page-factor-new-help = Die App das Bild lesen lassen oder das Geheimnis eintippen. Danach den Code eingeben, den sie zeigt.
+page-factor-picture = Bild des Geheimnisses für die App
+page-factor-open = In einer App auf diesem Gerät öffnen
+page-factor-code = Code der App
+page-factor-any-code = Code der App oder ein Wiederherstellungscode
+page-factor-confirm = Bestätigen
+page-factor-codes = Wiederherstellungscodes
+page-factor-codes-help = Jeder gilt einmal ohne das Telefon. Jetzt an einen sicheren Ort abschreiben: Sie werden nicht noch einmal gezeigt.
+page-factor-left = { $count ->
+    [one] Ein Wiederherstellungscode ist übrig.
+   *[other] { $count } Wiederherstellungscodes sind übrig.
+}
+page-factor-remove = Ausschalten

@@ -519,3 +519,25 @@ page-certificate-ask = Make the request
 page-certificate-install = Install a certificate
 page-certificate-install-help = PEM text with the certificate and those between it and its authority; with its key unless it was requested here.
 page-certificate-file = File (.pem)
+
+page-factor = Second factor
+page-factor-off = Off
+page-factor-on = On since
+page-factor-help = With it, signing in takes a code that an app on your phone shows, beside the password. Any app for one-time codes (TOTP) will do.
+page-factor-elsewhere = Your account is kept elsewhere; so is its second factor.
+page-factor-password = Your password
+page-factor-begin = Turn it on
+page-factor-new = Add the appliance to your app
+page-factor-new-help = Let the app read the picture, or type the secret into it. Then type the code that it shows.
+page-factor-picture = Picture of the secret, for the app
+page-factor-open = Open in an app on this device
+page-factor-code = Code of the app
+page-factor-any-code = Code of the app, or a recovery code
+page-factor-confirm = Confirm
+page-factor-codes = Recovery codes
+page-factor-codes-help = Each lets you in once without the phone. Copy them now to a safe place: they cannot be shown again.
+page-factor-left = { $count ->
+    [one] One recovery code is left.
+   *[other] { $count } recovery codes are left.
+}
+page-factor-remove = Turn it off

@@ -61,6 +61,17 @@ impl By {
         Ok(first)
     }
 
+    /// Ask a user for their password alone, who lost phone and recovery codes.
+    ///
+    /// # Errors
+    /// [`Problem`].
+    pub async fn remove_second_factor(&self, name: &str) -> Result<(), Problem> {
+        let what = format!("remove the second factor of {}", one_line(name, 64));
+        let rights = &self.caller.rights;
+        let done = self.console.accounts.remove_second_factor(name, rights).await;
+        self.done(what, done).await
+    }
+
     /// Forget a user.
     ///
     /// # Errors

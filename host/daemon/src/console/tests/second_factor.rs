@@ -1,0 +1,191 @@
+//! The second factor from outside: turned on, asked for, used up, guessed at,
+//! turned off, and taken away by an administrator.
+
+use super::*;
+use crate::console::session;
+use totp_rs::{Builder, Secret};
+
+/// What an app shows in so many seconds.
+fn code(secret: &str, in_s: u64) -> String {
+    let secret = Secret::try_from_base32(secret.replace(' ', "")).expect("base32");
+    let totp = Builder::new().with_secret(secret).build().expect("a good secret");
+    totp.generate(crate::clock::unix_ms() / 1_000 + in_s).to_string()
+}
+
+/// A cookie of an answer by its name.
+fn named(answer: &Answer, name: &str) -> String {
+    let cookies = answer.headers.get_all(header::SET_COOKIE).iter();
+    let mut cookies = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+    cookies.find(|cookie| cookie.starts_with(name)).expect("such a cookie").to_owned()
+}
+
+impl Bench {
+    /// Turn it on for who has `cookie`: their new cookie, the secret and the
+    /// recovery codes.
+    async fn with_factor(&self, cookie: &str) -> (String, String, Vec<String>) {
+        let begun =
+            self.post("/api/v1/second-factor", cookie, json!({"password": NEW_PASSWORD})).await;
+        assert_eq!(begun.status, 200, "{}", begun.body);
+        let secret = begun.json()["secret"].as_str().expect("text").to_owned();
+        let wanted = format!("otpauth://totp/Evenkeel:admin%40rack-7.example?secret={secret}");
+        assert!(begun.json()["uri"].as_str().expect("text").starts_with(&wanted));
+        let wish = json!({"code": code(&secret, 0)});
+        let done = self.post("/api/v1/second-factor/confirm", cookie, wish).await;
+        assert_eq!(done.status, 200, "{}", done.body);
+        let codes = done.json()["recovery_codes"].as_array().expect("a list").clone();
+        let codes = codes.iter().map(|code| code.as_str().expect("text").to_owned()).collect();
+        (done.cookie(), secret, codes)
+    }
+
+    /// What the password gives: a question.
+    async fn asked(&self, password: &str) -> Answer {
+        let asked = self.login("admin", password).await;
+        assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
+        assert!(asked.json()["challenge"].as_str().expect("text").contains("recovery code"));
+        asked
+    }
+
+    async fn answered(&self, code: &str) -> Answer {
+        let asked = self.asked(NEW_PASSWORD).await;
+        let cookie = named(&asked, challenge::CHALLENGE_COOKIE);
+        self.post("/api/v1/login/answer", &cookie, json!({"answer": code})).await
+    }
+}
+
+#[tokio::test]
+async fn a_password_alone_is_not_enough_and_a_code_counts_once() {
+    let bench = Bench::new().await;
+    let before = bench.signed_in().await;
+    let (cookie, secret, codes) = bench.with_factor(&before).await;
+    assert_eq!(bench.get("/api/v1/session", &before).await.status, 401, "older sessions end");
+    let state = bench.get("/api/v1/second-factor", &cookie).await.json();
+    assert_eq!((&state["on"], &state["recovery_left"]), (&json!(true), &json!(10)));
+    assert_eq!(bench.get("/api/v1/users", &cookie).await.json()[0]["second_factor"], true);
+
+    // The password opens nothing, nor does the cookie of the question.
+    let asked = bench.asked(NEW_PASSWORD).await;
+    let question = named(&asked, challenge::CHALLENGE_COOKIE);
+    assert!(
+        !asked
+            .headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .any(|c| { c.to_str().is_ok_and(|c| c.starts_with(session::COOKIE)) })
+    );
+    assert_eq!(bench.get("/api/v1/session", &question).await.status, 401);
+    let next = code(&secret, 30);
+    let answer = bench.post("/api/v1/login/answer", &question, json!({"answer": next})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(bench.get("/api/v1/session", &answer.cookie()).await.status, 200);
+    let replayed = bench.answered(&next).await;
+    assert_eq!((replayed.status.as_u16(), replayed.body.contains("was used")), (401, true));
+
+    let typed = codes[0].to_lowercase();
+    assert_eq!(bench.answered(&typed).await.status, 200);
+    assert_eq!(bench.answered(&typed).await.status, 401, "once");
+    let events = bench.events().await;
+    let says = |words: &str| events.iter().any(|event| event.contains(words));
+    assert!(says("turn on the second factor") && says("recovery code; 9 are left"), "{events:?}");
+    assert!(!events.iter().any(|event| event.contains(&secret)));
+}
+
+#[tokio::test]
+async fn guessing_codes_is_slowed_though_the_password_is_right() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let (_, _, codes) = bench.with_factor(&cookie).await;
+    let mut refused = 0;
+    for guess in 0..60 {
+        let asked = bench.login("admin", NEW_PASSWORD).await;
+        if asked.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        let cookie = named(&asked, challenge::CHALLENGE_COOKIE);
+        let answer = json!({"answer": format!("{guess:06}")});
+        let answer = bench.post("/api/v1/login/answer", &cookie, answer).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+        assert_eq!(answer.status, 401);
+        refused += 1;
+    }
+    assert!((1..20).contains(&refused), "{refused} guesses at once");
+    let waits = bench.login("admin", NEW_PASSWORD).await;
+    let waits = match waits.status {
+        StatusCode::ACCEPTED => {
+            let cookie = named(&waits, challenge::CHALLENGE_COOKIE);
+            bench.post("/api/v1/login/answer", &cookie, json!({"answer": codes[0]})).await
+        }
+        _ => waits,
+    };
+    assert_eq!(waits.status, StatusCode::TOO_MANY_REQUESTS, "also for the right one, for now");
+}
+
+#[tokio::test]
+async fn it_is_turned_off_by_its_owner_with_a_code_or_by_an_administrator() {
+    let bench = Bench::new().await;
+    let first = bench.signed_in().await;
+    let (cookie, _, codes) = bench.with_factor(&first).await;
+    let again = bench.post("/api/v1/second-factor", &cookie, json!({"password": NEW_PASSWORD}));
+    assert_eq!(again.await.status, StatusCode::CONFLICT, "it is on");
+    let off = |password: &str, code: &str| {
+        bench.post(
+            "/api/v1/second-factor/remove",
+            &cookie,
+            json!({"password": password, "code": code}),
+        )
+    };
+    assert_eq!(off("wrong", &codes[0]).await.status, 401);
+    assert_eq!(off(NEW_PASSWORD, "000000").await.status, 401);
+    assert_eq!(off(NEW_PASSWORD, &codes[0]).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(bench.login("admin", NEW_PASSWORD).await.status, 200);
+
+    let (cookie, ..) = bench.with_factor(&cookie).await;
+    let taken = bench.post("/api/v1/users/admin/remove-second-factor", &cookie, json!({})).await;
+    assert_eq!(taken.status, StatusCode::NO_CONTENT, "{}", taken.body);
+    assert_eq!(bench.login("admin", NEW_PASSWORD).await.status, 200);
+    assert!(bench.events().await.iter().any(|e| e.contains("remove the second factor of admin")));
+    // Nobody's account elsewhere has one here.
+    let guest = bench.guest(&["viewer"]);
+    let refused = bench.post("/api/v1/second-factor", &guest, json!({"password": "x"})).await;
+    assert_eq!(
+        (refused.status, refused.json()["type"].clone()),
+        (StatusCode::CONFLICT, json!("elsewhere"))
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_a_picture_and_the_codes_once() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let page = bench.get("/second-factor", &cookie).await;
+    assert!(page.body.contains("Turn it on"), "{}", page.body);
+    let wrong = bench.form("/second-factor", &cookie, "act=begin&password=wrong").await;
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.body.contains("present password is wrong")),
+        (401, true)
+    );
+    let password = NEW_PASSWORD.replace(' ', "+");
+    let begun =
+        bench.form("/second-factor", &cookie, &format!("act=begin&password={password}")).await;
+    assert!(
+        begun.body.contains("<svg class=\"qr\"") && !begun.body.contains("style="),
+        "{}",
+        begun.body
+    );
+    let secret = begun.body.split("<code class=\"secret\">").nth(1).expect("a secret");
+    let secret = secret.split("</code>").next().expect("its end").to_owned();
+    let bad = bench.form("/second-factor", &cookie, "act=confirm&code=000").await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(bad.body.contains(&secret), "it waits on");
+    let confirm = format!("act=confirm&code={}", code(&secret, 0));
+    let done = bench.form("/second-factor", &cookie, &confirm).await;
+    assert_eq!((done.status, done.body.matches("<li><code>").count()), (StatusCode::OK, 10));
+    let page = bench.get("/second-factor?lang=de", &done.cookie()).await;
+    assert!(
+        page.body.contains("10 Wiederherstellungscodes sind") && !page.body.contains("<li><code>")
+    );
+    // And at the sign-in, without any script.
+    let asked = bench.form("/login", "", &format!("user=admin&password={password}")).await;
+    assert!(asked.body.contains("Code of your app"), "{}", asked.body);
+}
