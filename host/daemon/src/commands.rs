@@ -15,6 +15,7 @@
 mod appliance;
 pub mod relay;
 
+use crate::caps::net_server::limits::SERVE_WAIT;
 use crate::guard::{OrderError, Orders};
 use crate::hub::Hub;
 use crate::plugin::inbox::{Inbox, Undone};
@@ -29,6 +30,10 @@ use tokio::runtime::Handle;
 
 /// Longest time from the wish to its outcome.
 pub const RUN_MAX: Duration = Duration::from_secs(30);
+/// The same when a plugin wishes: its thread waits, and whoever asks a gateway
+/// something waits for that thread, [`SERVE_WAIT`] at most.
+pub const PLUGIN_RUN_MAX: Duration = Duration::from_secs(8);
+const _: () = assert!(2 * PLUGIN_RUN_MAX.as_secs() < SERVE_WAIT.as_secs());
 /// Commands that may wait for one target, the running one included.
 pub const WAITING_MAX: usize = 4;
 
@@ -89,7 +94,7 @@ pub enum CommandError {
     #[error("{WAITING_MAX} commands wait for this target already; try again later")]
     Busy,
     /// No outcome within the time.
-    #[error("there was no outcome in time; it may still happen")]
+    #[error("it was not confirmed in time; it may still happen")]
     Late,
 }
 
@@ -251,7 +256,22 @@ impl Switchboard {
         name: &str,
         value: Option<&str>,
     ) -> Result<(), CommandError> {
-        let deadline = Instant::now() + RUN_MAX;
+        self.run_within(RUN_MAX, who, target, name, value)
+    }
+
+    /// [`Self::run`] with another limit than [`RUN_MAX`].
+    ///
+    /// # Errors
+    /// [`CommandError`], as of [`Self::run`].
+    pub fn run_within(
+        &self,
+        time: Duration,
+        who: &str,
+        target: &str,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), CommandError> {
+        let deadline = Instant::now() + time;
         let way = self.find(target, name, value)?;
         let _place = self.place(target)?;
         let outcome = match way {

@@ -15,7 +15,7 @@
 //! grant.events.log = "warning"
 //! grant.secrets.shared = "correct horse"
 //! grant.contacts.fan = { at = "AUX1.output.3", switch = true }
-//! grant.hid.ups = "051d:0002"
+//! grant.hid.ups = { at = "051d:0002", write = true }
 //! grant.snmp.ups = { address = "10.0.0.9", version = "v2c", community = "…" }
 //! ```
 
@@ -71,7 +71,7 @@ pub struct Grants {
     pub contacts: Named<contact::ContactGrant>,
     /// USB-HID devices.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub hid: Named<hid::HidPlace>,
+    pub hid: Named<hid::HidGrant>,
     /// SNMP agents that it may ask.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub snmp: Named<snmp::SnmpAgent>,

@@ -206,9 +206,10 @@ fn cargo_toml(name: &str, sdk: &str) -> String {
          rust-version = \"1.95\"\npublish = false\n\n\
          # cdylib for the appliance, rlib for tests and `evenkeel-plugin run`.\n\
          [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n\n[dependencies]\n{sdk}\n\n\
-         # Small, no unwinding tables. `evenkeel-plugin build` uses it.\n\
+         # Small, no unwinding tables; the names of functions stay, for reports of\n\
+         # failures. `evenkeel-plugin build` uses it.\n\
          [profile.plugin]\ninherits = \"release\"\nopt-level = \"s\"\nlto = \"fat\"\n\
-         codegen-units = 1\npanic = \"abort\"\nstrip = \"symbols\"\n\n[workspace]\n"
+         codegen-units = 1\npanic = \"abort\"\nstrip = \"debuginfo\"\n\n[workspace]\n"
     )
 }
 

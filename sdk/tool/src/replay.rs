@@ -2,8 +2,8 @@
 //! kept of it (`data_dir/reports/<plugin>.<time>.rec`).
 //!
 //! What repeats it is the appliance's own daemon, `evenkeeld replay-plugin`:
-//! the same host, and no second one that could differ. It is looked for beside
-//! this program and on the path.
+//! the same host, and no second one that could differ. It is no part of the SDK's
+//! package, and is looked for beside this program and on the path.
 
 use std::env;
 use std::io;
@@ -18,8 +18,10 @@ const DAEMON: &str = "evenkeeld";
 pub enum Error {
     /// No daemon.
     #[error(
-        "there is no evenkeeld beside this program or on the path; build it \
-         (`cargo build -p evenkeeld`) and name it with --daemon"
+        "there is no evenkeeld beside this program or on the path. It is the appliance's daemon, \
+         which repeats the failure, and no part of the SDK: ask the maker of the appliance for \
+         the program of its version for a PC, or build it from the sources of the firmware \
+         (there: `cargo build --release -p evenkeeld`), and name it with --daemon"
     )]
     NoDaemon,
     /// It does not start.
@@ -115,7 +117,14 @@ mod tests {
         let words = |path: &Path| env::join_paths([Path::new("/nowhere"), path]).unwrap();
         let found = || find(Some(&own), Some(&words(path.path())));
         let error = found().unwrap_err().to_string();
-        assert!(error.contains("name it with --daemon"), "{error}");
+        for words in [
+            "no part of the SDK",
+            "ask the maker of the appliance",
+            "from the sources of the firmware",
+            "name it with --daemon",
+        ] {
+            assert!(error.contains(words), "{words:?} is not in {error}");
+        }
         let on_path = daemon(path.path(), 0);
         assert_eq!(found().unwrap(), on_path);
         let nearer = daemon(beside.path(), 0);

@@ -42,12 +42,14 @@
 //! are near, "another quality" is 1000 (8), the bits of a quality are even, the lower one
 //! with a model by the higher; the mean of the span is wide, its "flat" that of summaries.
 
+mod commits;
 mod sampler;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use commits::Commits;
 pub use sampler::{POINTS_MAX, SOURCE_POINTS_MAX, Sampler};
 pub use wire::{Column, Rows, group_of, series_of};
 

@@ -11,7 +11,7 @@ use super::meter::{Meter, Way};
 use super::rates::{Rates, WRITTEN};
 use super::{Site, Who};
 use crate::clock;
-use crate::commands::{Announced, CommandError, Offer, Parameter, Switchboard};
+use crate::commands::{Announced, CommandError, Offer, PLUGIN_RUN_MAX, Parameter, Switchboard};
 use crate::grants::CommandPattern;
 use crate::plugin::bindings::commands::{commands as wit, offers, types};
 use crate::plugin::inbox::Inbox;
@@ -195,7 +195,7 @@ impl Commands {
         }
         let who = format!("plugin {}", self.who.name);
         self.switchboard
-            .run(&who, target, name, value)
+            .run_within(PLUGIN_RUN_MAX, &who, target, name, value)
             .map_err(|error| wit::Error { code: error.code(), detail: error.to_string() })
     }
 }
@@ -235,7 +235,9 @@ mod tests {
     use super::offers::Host as _;
     use super::wit::Host as _;
     use super::*;
+    use crate::caps::net_server::limits::SERVE_WAIT;
     use crate::caps::testing::Place;
+    use std::time::Instant;
 
     fn offer(name: &str, parameter: types::Parameter) -> offers::Offer {
         offers::Offer { name: name.to_owned(), description: "Does it".to_owned(), parameter }
@@ -310,6 +312,22 @@ mod tests {
         let many = (0..65).map(|i| offer(&format!("c{i}"), P::None)).collect();
         assert_eq!(code(many), Some(2));
         assert_eq!(code(vec![offer("a", P::Number((-1, 1)))]), None);
+    }
+
+    /// The gateway's thread is back long before those who wait for it are closed.
+    #[test]
+    fn a_mute_target_holds_the_plugin_for_seconds_and_what_is_late_is_said_so() {
+        let mut here = Place::default();
+        here.grants.commands.insert("ups".into(), vec!["ups.0:*".parse().expect("a pattern")]);
+        // A driver that runs, and that never comes to its errands.
+        here.inbox.open();
+        let mut offers = Offers::new(&here.site());
+        offers.announce(vec![offer("beeper.toggle", types::Parameter::None)]).expect("accepted");
+        let commands = Commands::new(&here.site());
+        let begun = Instant::now();
+        let error = commands.run_at("ups.0", "beeper.toggle", None, Nanos(1)).expect_err("mute");
+        assert!((PLUGIN_RUN_MAX..SERVE_WAIT / 2).contains(&begun.elapsed()), "{error:?}");
+        assert_eq!((error.code, error.detail.contains("not confirmed in time")), (6, true));
     }
 
     #[test]

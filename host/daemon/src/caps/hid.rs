@@ -1,7 +1,8 @@
 //! `evenkeel:hid`: USB-HID devices under logical names.
 //!
 //! The guest names a device as its manifest does; which one that is, by its ids
-//! or its file, only the grant knows. It is looked for at the first use and
+//! or its file, only the grant knows, and whether it may be written to: what is sent
+//! to a UPS can switch off what it feeds. It is looked for at the first use and
 //! again after it was unplugged. [`raw`] has the system's side, [`descriptor`]
 //! what the host has to know of a report descriptor.
 //!
@@ -18,7 +19,7 @@ use super::meter::{Beyond, Meter, Way};
 use super::{Site, one_line};
 use crate::clock;
 use crate::grants::Named;
-use crate::grants::hid::HidPlace;
+use crate::grants::hid::{HidGrant, HidPlace};
 use crate::plugin::bindings::hid::hid as wit;
 use crate::plugin::limits::HANDLES_MAX;
 use crate::plugin::stop::{Stop, Woken};
@@ -52,7 +53,7 @@ pub const REPORTS_INTERVAL: Nanos = Nanos::from_millis(5);
 pub struct Hid {
     log: Log,
     meter: Arc<Meter>,
-    granted: Named<HidPlace>,
+    granted: Named<HidGrant>,
     system: Arc<dyn System>,
     opens: Bucket,
     reports: Bucket,
@@ -64,6 +65,7 @@ pub struct Hid {
 #[derive(Debug)]
 pub struct Device {
     place: HidPlace,
+    write: bool,
     open: Option<Open>,
 }
 
@@ -83,6 +85,14 @@ pub enum HidError {
     Denied {
         /// Logical name.
         name: String,
+    },
+    /// Granted, and not to be written to.
+    #[error(
+        "{place} is granted to be read; to send it reports it must be granted with `write = true`"
+    )]
+    ReadOnly {
+        /// Which.
+        place: HidPlace,
     },
     /// It is not there.
     #[error("no USB-HID device {place} is connected; check its cable and power")]
@@ -172,7 +182,7 @@ impl HidError {
     #[must_use]
     pub const fn code(&self) -> u32 {
         match self {
-            Self::Denied { .. } => 1,
+            Self::Denied { .. } | Self::ReadOnly { .. } => 1,
             Self::Absent { .. } | Self::Ambiguous { .. } | Self::Vanished { .. } => 2,
             Self::Timeout { .. } => 3,
             Self::Range { .. } => 4,
@@ -186,6 +196,7 @@ impl Beyond for HidError {
     fn beyond(&self) -> Option<&'static str> {
         match self {
             Self::Denied { .. } => Some("USB device not granted"),
+            Self::ReadOnly { .. } => Some("USB device not granted to be written to"),
             Self::Handles | Self::Opens | Self::Reports => Some("quota of USB devices"),
             Self::Absent { .. }
             | Self::Ambiguous { .. }
@@ -234,7 +245,7 @@ impl Hid {
         call: impl FnOnce(A, &Used<'_>) -> Result<T, HidError>,
     ) -> wasmtime::Result<Result<T, wit::Error>> {
         let Self { log, meter, system, opens, reports, table, stop, .. } = self;
-        let Device { place, open } = table.get_mut(device)?;
+        let Device { place, open, .. } = table.get_mut(device)?;
         let now = clock::now();
         let done = asked.and_then(|asked| {
             if !reports.admit(now) {
@@ -276,7 +287,11 @@ impl Hid {
         report: &[u8],
         call: impl FnOnce(&Used<'_>) -> Result<(), HidError>,
     ) -> wasmtime::Result<Result<(), wit::Error>> {
-        let asked = range("report bytes", report.len(), 1, REPORT_BYTES_MAX);
+        let Device { place, write, .. } = self.table.get(device)?;
+        let asked = match *write {
+            true => range("report bytes", report.len(), 1, REPORT_BYTES_MAX),
+            false => Err(HidError::ReadOnly { place: place.clone() }),
+        };
         let done = self.use_device(device, asked, |(), used| call(used))?;
         Ok(done.inspect(|()| self.meter.sent(Way::Usb, report.len())))
     }
@@ -414,11 +429,13 @@ impl wit::HostDevice for Hid {
     fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Device>, wit::Error>> {
         let denied = || HidError::Denied { name: one_line(&name, 80) };
         let opened = match self.granted.get(&name).cloned().ok_or_else(denied) {
-            Ok(place) => match self.table.push(Device { place, open: None }) {
-                Ok(device) => Ok(device),
-                Err(ResourceTableError::Full) => Err(HidError::Handles),
-                Err(error) => return Err(error.into()),
-            },
+            Ok(HidGrant { at: place, write }) => {
+                match self.table.push(Device { place, write, open: None }) {
+                    Ok(device) => Ok(device),
+                    Err(ResourceTableError::Full) => Err(HidError::Handles),
+                    Err(error) => return Err(error.into()),
+                }
+            }
             Err(denied) => Err(denied),
         };
         Ok(self.meter.noted(opened).map_err(Into::into))

@@ -1,7 +1,7 @@
 //! Switching an output of one of the guard's devices for a plugin that was
 //! granted it: in the queue of its device, with a deadline, and an event.
 
-use super::{CommandError, RUN_MAX, Switchboard};
+use super::{CommandError, PLUGIN_RUN_MAX, Switchboard};
 use crate::guard::Orders;
 use evenkeel_core::events::Event;
 use std::time::Instant;
@@ -20,14 +20,14 @@ pub struct Switch<'a> {
 }
 
 impl Switchboard {
-    /// Switch an output for `who`, and wait for the guard's word, at most
-    /// [`RUN_MAX`]. The guard refuses outputs that protection or tests use. Not
+    /// Switch an output for the plugin `who`, and wait for the guard's word, at
+    /// most [`PLUGIN_RUN_MAX`]. The guard refuses outputs that protection or tests use. Not
     /// on a thread of the runtime.
     ///
     /// # Errors
     /// [`CommandError`]; it was tried if there is an event of it.
     pub fn switch(&self, who: &str, switch: Switch<'_>) -> Result<(), CommandError> {
-        let deadline = Instant::now() + RUN_MAX;
+        let deadline = Instant::now() + PLUGIN_RUN_MAX;
         let target = format!("device.{}", switch.number);
         let _place = self.place(&target)?;
         let Switch { device, output, on, .. } = switch;

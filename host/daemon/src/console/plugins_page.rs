@@ -6,7 +6,7 @@
 //! ([`InstallForm`]); nothing can be done here that cannot be done there. Who
 //! may only look sees no button.
 
-use super::api::plugins::{ActionIn, answered, detail_of, install as put, keep, perform};
+use super::api::plugins::{A_BUNDLE, ActionIn, answered, detail_of, install as put, keep, perform};
 use super::by::By;
 use super::page::{self, VERSION, render};
 use super::pages::fields::{self, Sent};
@@ -139,7 +139,7 @@ pub async fn act(
 
 /// A file was sent.
 pub async fn upload(by: By, form: Result<Multipart, MultipartRejection>) -> page::Answer {
-    let raw = fields::file(form, "bundle").await?;
+    let raw = fields::file(form, "bundle", A_BUNDLE).await?;
     let info = keep(&by, raw.to_vec()).await?;
     Ok(Redirect::to(&format!("/bundles/{}", info.digest)).into_response())
 }

@@ -52,6 +52,13 @@ impl Problem {
             .detail(detail)
     }
 
+    /// More was sent than `what` ever has.
+    #[must_use]
+    pub fn too_long(what: &str, max: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-long", "The file is too long")
+            .detail(format!("{what} has at most {max} bytes; is it the right file?"))
+    }
+
     /// Nobody is signed in.
     #[must_use]
     pub fn unauthorized() -> Self {

@@ -2,16 +2,21 @@
 //! a serial number where there are several, or by its file.
 //!
 //! ```toml
-//! grant.hid.ups = "051d:0002"
+//! grant.hid.ups = "051d:0002"                          # to be read
 //! grant.hid.ups = "051d:0002:QB1234567890"
 //! grant.hid.ups = "/dev/hidraw0"
+//! grant.hid.ups = { at = "051d:0002", write = true }   # and told what to do
 //! ```
+//!
+//! What is written to a UPS can cut the load: a report is a number to set, such as
+//! the seconds until it switches off, and the host does not know which is which.
 
 use super::{DevicePath, GrantTextError, wrong};
 use core::fmt;
 use core::str::FromStr;
 use evenkeel_signing::is_printable;
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest serial number, as the kernel keeps it.
 pub const SERIAL_LEN_MAX: usize = 63;
@@ -86,10 +91,86 @@ impl From<HidPlace> for String {
     }
 }
 
+/// A device, and whether it may be written to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HidGrant {
+    /// Which device.
+    pub at: HidPlace,
+    /// It may be sent output and feature reports, not only read.
+    pub write: bool,
+}
+
+impl Serialize for HidGrant {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.write {
+            false => self.at.serialize(to),
+            true => Table { at: self.at.clone(), write: true }.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HidGrant {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextOrTable)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    at: HidPlace,
+    #[serde(default)]
+    write: bool,
+}
+
+/// By hand, because an untagged enum would swallow what is wrong.
+struct TextOrTable;
+
+impl<'de> Visitor<'de> for TextOrTable {
+    type Value = HidGrant;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"051d:0002\" or { at = \"051d:0002\", write = true }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<HidGrant, E> {
+        Ok(HidGrant { at: text.parse().map_err(E::custom)?, write: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HidGrant, A::Error> {
+        let Table { at, write } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(HidGrant { at, write })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_grant_is_to_read_unless_it_says_more() {
+        let read = |value: &str| {
+            #[derive(Deserialize)]
+            struct Document {
+                hid: HidGrant,
+            }
+            toml::from_str(&format!("hid = {value}")).map(|document: Document| document.hid)
+        };
+        for (value, write) in [
+            ("\"051d:0002\"", false),
+            ("{ at = \"/dev/hidraw0\" }", false),
+            ("{ at = \"051d:0002:QB1\", write = true }", true),
+        ] {
+            let grant = read(value).expect(value);
+            assert_eq!(grant.write, write, "{value}");
+            let json = serde_json::to_string(&grant).expect("serializes");
+            assert_eq!(serde_json::from_str::<HidGrant>(&json).expect(&json), grant);
+        }
+        for bad in ["\"ups\"", "{ at = \"051d:0002\", wirte = true }", "{ write = true }", "7"] {
+            assert!(read(bad).expect_err(bad).message().len() > 20, "{bad}");
+        }
+    }
 
     #[test]
     fn what_is_written_is_read_back() {

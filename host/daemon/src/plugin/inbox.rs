@@ -149,7 +149,7 @@ impl Inbox {
     }
 
     /// The plugin runs and takes errands.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         let mut waiting = self.lock();
         waiting.open = true;
         self.is_open.send_replace(!waiting.stopped);

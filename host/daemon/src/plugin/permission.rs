@@ -76,19 +76,25 @@ pub fn added(old: &PluginManifest, new: &PluginManifest) -> Vec<String> {
     whole.map(|i| words_alone(i)).chain(named).collect()
 }
 
+/// A driver that can be told something can tell it to its device unasked: a line is
+/// granted whole, because one has to write to it to be answered at all.
+const OFFERS: &str = "carry out commands on its device, by which a UPS can cut its load";
+
 /// A permission in plain words.
 #[must_use]
 pub fn words(interface: &str, what: &str) -> String {
     match base(interface) {
         "evenkeel:serial/serial" => format!("talk to the device on the serial line “{what}”"),
-        "evenkeel:hid/hid" => format!("talk to the USB device “{what}”"),
+        "evenkeel:hid/hid" => {
+            format!("read the USB device “{what}”, and tell it what to do if you say so")
+        }
         "evenkeel:net-client/net-client" => format!("connect to the peer “{what}”"),
         "evenkeel:net-server/net-server" => format!("answer on the network address “{what}”"),
         "evenkeel:snmp-client/snmp-client" => format!("ask the SNMP agent “{what}”"),
         "evenkeel:points/points" => format!("publish measured values (“{what}”)"),
         "evenkeel:points/reader" => format!("read measured values (“{what}”)"),
         "evenkeel:commands/commands" => format!("give commands (“{what}”)"),
-        "evenkeel:commands/offers" => format!("offer commands to its device (“{what}”)"),
+        "evenkeel:commands/offers" => format!("{OFFERS} (“{what}”)"),
         "evenkeel:contacts/contacts" => {
             format!("read the contact “{what}”, and switch it if you say so")
         }
@@ -112,7 +118,7 @@ pub fn words_alone(interface: &str) -> String {
         "evenkeel:kv/kv" => "remember a little over restarts".to_owned(),
         "evenkeel:crypto/crypto" => "compute digests and check signatures".to_owned(),
         "evenkeel:points/points" => "publish measured values".to_owned(),
-        "evenkeel:commands/offers" => "offer commands to its device".to_owned(),
+        "evenkeel:commands/offers" => OFFERS.to_owned(),
         "evenkeel:events/events" => "add events for information to the log".to_owned(),
         "evenkeel:events/types" => "understand events".to_owned(),
         "evenkeel:net-server/net-server" => "send unasked on its connections".to_owned(),
@@ -146,6 +152,12 @@ pub fn dangers(grants: &Grants) -> Vec<Danger> {
         found.push(Danger {
             name: format!("snmp.{what}.write"),
             text: format!("can switch off what the UPS at {} feeds", agent.address),
+        });
+    }
+    for (what, device) in grants.hid.iter().filter(|(_, device)| device.write) {
+        found.push(Danger {
+            name: format!("hid.{what}.write"),
+            text: format!("can cut the load of a UPS that is the USB device {}", device.at),
         });
     }
     for (what, contact) in grants.contacts.iter().filter(|(_, contact)| contact.switch) {
@@ -190,6 +202,23 @@ mod tests {
         let found = dangers(&toml::from_str(text).expect("good"));
         let text = "AUX1.output.3 can be switched, and whatever is connected to it".to_owned();
         assert_eq!(found, [Danger { name: "contacts.fan.switch".to_owned(), text }]);
+    }
+
+    #[test]
+    fn who_offers_commands_is_said_to_be_able_to_cut_the_load() {
+        let offers = crate::caps::commands::OFFERS_INTERFACE;
+        for text in [words(offers, "ups"), words_alone(offers)] {
+            assert!(text.contains("cut its load"), "{text}");
+        }
+    }
+
+    #[test]
+    fn writing_to_a_usb_device_needs_a_second_word_and_reading_does_not() {
+        let text = "hid.meter = \"051d:0002\"\n\
+            hid.ups = { at = \"0463:ffff:G317\", write = true }";
+        let found = dangers(&toml::from_str(text).expect("good"));
+        let text = "can cut the load of a UPS that is the USB device 0463:ffff:G317".to_owned();
+        assert_eq!(found, [Danger { name: "hid.ups.write".to_owned(), text }]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::plugin::budget;
 use crate::plugin::grant::Granted;
 use crate::plugin::inbox::{Inbox, Next};
 use crate::plugin::instance::{Failure, Instance, Surroundings};
-use crate::plugin::load::{Package, Reason, Refusal, SignerName};
+use crate::plugin::load::{Identity, Package, Reason, Refusal, Signed, SignerName};
 use crate::plugin::pace::Pace;
 use crate::plugin::reason;
 use crate::plugin::stop::Stop;
@@ -27,7 +27,6 @@ use evenkeel_core::events::Event;
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::PluginManifest;
 use std::io;
-use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -163,30 +162,42 @@ impl Slot {
                 }
             });
         if let Err(source) = spawned {
-            let text = format!("its thread cannot be started; restart the daemon: {source}");
-            error!(plugin = self.who.name, "{text}");
-            self.board.error(&text);
-            self.board.enter(PluginState::Quarantined);
+            self.has_no_thread(&source, &shared.events);
         }
         receiver
     }
 
-    /// It was not loaded, and trying again would not help.
+    /// The system gave it no thread: nothing that it could do better.
+    fn has_no_thread(&self, source: &io::Error, events: &EventSink) {
+        let reason = format!("its thread cannot be started; restart the daemon: {source}");
+        error!(plugin = self.who.name, "{reason}");
+        self.board.error(&reason);
+        self.board.enter(PluginState::Quarantined);
+        events(Event::PluginQuarantined { name: self.who.name.clone(), reason });
+    }
+
+    /// It is not run, and trying again would not help.
     pub fn refuse(&self, refusal: &Refusal, events: &EventSink) {
         refusal.now.iter().for_each(|now| self.board.signed(&now.signer));
         if matches!(*refusal.reason, Reason::Unaccepted(_)) {
             self.board.await_consent();
         }
-        self.decline(&refusal.file, &reason(refusal), events);
+        let (file, reason) = (refusal.file.display().to_string(), reason(refusal));
+        error!(plugin = self.who.name, points = self.who.points, "{reason}");
+        self.board.error(&reason);
+        self.board.enter(PluginState::Refused);
+        events(Event::PluginRefused { file, reason });
     }
 
-    /// It is not run, and trying again would not help.
-    fn decline(&self, file: &Path, reason: &str, events: &EventSink) {
-        error!(plugin = self.who.name, points = self.who.points, "{reason}");
-        self.board.error(reason);
-        self.board.enter(PluginState::Refused);
-        let (file, reason) = (file.display().to_string(), reason.to_owned());
-        events(Event::PluginRefused { file, reason });
+    /// That the copy in `package` said no to its settings.
+    fn declined(&self, package: &Package, declined: Failure) -> Refusal {
+        let (version, signer) = (package.manifest.version.clone(), package.signer.clone());
+        Refusal {
+            plugin: Some(Box::new(Identity { id: self.who.name.clone(), verified: None })),
+            file: package.file.clone(),
+            now: Some(Box::new(Signed { version, signer })),
+            reason: Box::new(Reason::Declined(declined)),
+        }
     }
 }
 
@@ -220,7 +231,7 @@ fn run(
         let failure = match result {
             // The settings do not change by waiting.
             Err(declined @ Failure::Declined { .. }) => {
-                slot.decline(&package.file, &reason(&declined), &shared.events);
+                slot.refuse(&slot.declined(package, declined), &shared.events);
                 (shared.gave_up)(&slot.who.name);
                 return None;
             }
@@ -403,4 +414,27 @@ fn stopped(
 // What these locks guard is whole after every single operation.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixture;
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_told() {
+        let slot = Slot::new(&fixture::grant("/dev/ttyS1").with_id("cellar")).expect("a slot");
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&events);
+        let sink: EventSink = Arc::new(move |event| lock(&kept).push(event));
+        slot.has_no_thread(&io::Error::from(io::ErrorKind::WouldBlock), &sink);
+        match &lock(&events)[..] {
+            [Event::PluginQuarantined { name, reason }] => {
+                assert_eq!(name, "cellar");
+                assert!(reason.contains("thread cannot be started"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(slot.board.status().state, PluginState::Quarantined);
+    }
 }

@@ -2,20 +2,19 @@
 //! beside those of the strings, which have rows of their own ([`super::recorder`]).
 //!
 //! Rows are written with those of the strings where there are some, because a
-//! commit costs the flash the same for both. Power takes at most the values since
-//! the last commit, as long ago as two rows of a string on float lie apart; of what
-//! leaps [`TOGETHER`]. A daemon that is stopped loses nothing.
+//! commit costs the flash the same for both ([`Commits`] says when). Power takes at
+//! most the values since the last commit, as long ago as two rows of a string on float
+//! lie apart; of what leaps five seconds, or two minutes where points flap without
+//! end. A daemon that is stopped loses nothing.
 
 use crate::hub::Hub;
 use crate::store::Store;
-use evenkeel_core::history::series::Sampler;
+use evenkeel_core::history::series::{Commits, Sampler};
 use evenkeel_core::time::Nanos;
 use std::sync::Arc;
 
 /// Shortest time between two looks.
 const LOOK_EVERY: Nanos = Nanos::from_secs(1);
-/// What leaps waits so long for others.
-const TOGETHER: Nanos = Nanos::from_secs(5);
 
 /// A sampler with the store that its rows go to, whatever ends it.
 pub struct Values {
@@ -23,15 +22,15 @@ pub struct Values {
     store: Arc<Store>,
     every: Nanos,
     looked: Option<Nanos>,
-    kept: Nanos,
+    commits: Commits,
     told_left_out: bool,
 }
 
 impl Values {
     /// Rows go to `store`, every `every` at least.
     pub fn new(store: Arc<Store>, every: Nanos, now: Nanos) -> Self {
-        let sampler = Sampler::new(every);
-        Self { sampler, store, every, looked: None, kept: now, told_left_out: false }
+        let (sampler, commits) = (Sampler::new(every), Commits::new(every, now));
+        Self { sampler, store, every, looked: None, commits, told_left_out: false }
     }
 
     /// Look at the hub.
@@ -46,21 +45,20 @@ impl Values {
             self.told_left_out = true;
             tracing::warn!("there are more points than the history keeps; some are left out");
         }
-        let leapt = self.sampler.leapt_at().is_some_and(|at| now.since(at) >= TOGETHER);
-        if leapt || now.since(self.kept) >= self.every {
+        if self.commits.due(self.sampler.leapt_at(), self.sampler.waiting(), now) {
             self.keep(now);
         }
     }
 
     /// A commit is made anyway: what is half due goes with it.
     pub fn with_others(&mut self, now: Nanos) {
-        if now.since(self.kept).0 >= self.every.0 / 2 {
+        if self.commits.half_due(now) {
             self.keep(now);
         }
     }
 
     fn keep(&mut self, now: Nanos) {
-        self.kept = now;
+        self.commits.done(now);
         let series = self.sampler.take(now);
         if !series.is_empty() {
             // Rows that cannot be kept are counted and told by the store.

@@ -1,6 +1,6 @@
 //! A plugin in Rust that panics, made by `evenkeel-plugin new` and built as the
 //! plugins of the firmware are: its words are in the appliance's log, in its own
-//! log, and in the report of the failure.
+//! log, and in the report of the failure, with the name of the function.
 
 use evenkeel_e2e::{Options, Stack};
 use std::ffi::OsStr;
@@ -32,10 +32,15 @@ fn a_panic_of_a_plugin_is_in_the_log_with_its_words() {
     let good = fs::read_to_string(&source).expect("its source");
     // What a driver's author takes for impossible.
     let bad = "let next = self.0.poll(host);
-        assert_eq!(next, 0, \"the inverter answered {}, which no table has\", 3 + 4);
+        look_up(3 + 4);
         next";
-    let changed = good.replace("self.0.poll(host)", bad);
+    let mut changed = good.replace("self.0.poll(host)", bad);
     assert_ne!(good, changed, "it has another shape");
+    changed.push_str(
+        "\n#[inline(never)]\nfn look_up(answer: u32) {
+            assert_eq!(answer, 0, \"the inverter answered {answer}, which no table has\");
+        }\n",
+    );
     fs::write(source, changed).expect("written");
     // Compiled once for all runs, crates of ours aside.
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("loud");
@@ -67,4 +72,6 @@ fn a_panic_of_a_plugin_is_in_the_log_with_its_words() {
     assert!(line.contains("loud") && line.contains("ERROR"), "{line}");
     let reports = client.get("/api/v1/plugins/loud/reports").expect("answered");
     assert!(reports[0]["log"].to_string().contains(WORDS), "{reports:#}");
+    let backtrace = reports[0]["backtrace"].as_array().expect("a list");
+    assert!(backtrace.iter().any(|function| function == "loud::look_up"), "{reports:#}");
 }

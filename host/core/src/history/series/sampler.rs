@@ -111,6 +111,12 @@ impl Sampler {
         self.fast_since
     }
 
+    /// Rows that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.points.values().map(|track| track.waiting.len()).sum()
+    }
+
     /// True once points were left out because there are too many.
     #[must_use]
     pub const fn left_out(&self) -> bool {

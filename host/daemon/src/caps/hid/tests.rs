@@ -133,8 +133,14 @@ impl Bench {
         Self { bus, here }
     }
 
+    /// With the device granted to be written to.
     fn hid(&mut self, granted: &str) -> Hid {
-        self.here.grants.hid.insert("ups".into(), granted.parse().expect("a device"));
+        self.granted(granted, true)
+    }
+
+    fn granted(&mut self, at: &str, write: bool) -> Hid {
+        let grant = HidGrant { at: at.parse().expect("a device"), write };
+        self.here.grants.hid.insert("ups".into(), grant);
         Hid::new(&self.here.site())
     }
 }
@@ -239,6 +245,25 @@ fn without_a_grant_nothing_is_opened() {
 }
 
 #[test]
+fn what_is_granted_to_be_read_is_told_nothing() {
+    let mut bench = Bench::new();
+    bench.bus.plug(0, (0x051d, 2), "", &NUMBERED);
+    let mut hid = bench.granted("051d:0002", false);
+    let ups = opened(&mut hid);
+    for _ in 0..2 {
+        let error = hid.write(lent(ups), vec![1, 5]).expect("no trap").expect_err("read only");
+        assert!(error.code == 1 && error.detail.contains("`write = true`"), "{error:?}");
+        assert_eq!(code(hid.set_feature(lent(ups), vec![7, 0])), Err(1));
+    }
+    assert_eq!(code(hid.get_feature(lent(ups), 7, 9)), Ok(vec![7, 1, 2, 3]), "as it was");
+    bench.bus.send(&[1, 80]);
+    assert_eq!(code(hid.read(lent(ups), 1_000)), Ok(vec![1, 80]));
+    let news = bench.here.meter.take_news();
+    assert!(news[0].starts_with("USB device not granted to be written to: 051d:0002"), "{news:?}");
+    assert_eq!(bench.here.meter.traffic().usb_sent, 0);
+}
+
+#[test]
 fn sizes_and_times_are_bounded() {
     let mut bench = Bench::new();
     bench.bus.plug(0, (0x051d, 2), "", &PLAIN);
@@ -316,7 +341,8 @@ fn a_component_needs_declaration_permission_and_grant() {
         let raw = fixture.seal(&manifest(declared, asked, &DRIVER), &component);
         let mut grants = crate::grants::Grants::default();
         if granted {
-            grants.hid.insert("probe".into(), "051d:0002".parse().expect("a device"));
+            let at = "051d:0002".parse().expect("a device");
+            grants.hid.insert("probe".into(), HidGrant { at, write: false });
         }
         let mut instance = fixture.start(&raw, bench.here.services.clone(), grants)?;
         Ok::<_, String>(instance.wake().expect_err("falls").to_string())

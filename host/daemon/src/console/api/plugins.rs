@@ -14,9 +14,15 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use evenkeel_signing::Kind;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// What is uploaded, and how long it may be.
+pub(in crate::console) const A_BUNDLE: (&str, usize) =
+    ("a plugin's bundle", Kind::Plugin.len_max());
+const A_KEYRING: (&str, usize) = ("a keyring", Kind::Keyring.len_max());
 
 /// A plugin as it shall be: installed, updated or reconfigured.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -97,12 +103,13 @@ pub async fn bundles(
 #[utoipa::path(post, path = "/api/v1/bundles", tag = "plugins",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 200, body = BundleInfo),
-    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+    (status = 409, body = Problem, description = "Refused; the detail says why"),
+    (status = 413, body = Problem, description = "Too long; the detail says how long it may be")))]
 pub async fn upload(
     by: By,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BundleInfo>, Problem> {
-    let raw = body.map_err(too_long)?;
+    let raw = body.map_err(unread(A_BUNDLE))?;
     keep(&by, raw.to_vec()).await.map(Json)
 }
 
@@ -110,12 +117,13 @@ pub async fn upload(
 #[utoipa::path(post, path = "/api/v1/bundles/inspect", tag = "plugins",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 200, body = BundleInfo),
-    (status = 409, body = Problem, description = "It would be refused; the detail says why")))]
+    (status = 409, body = Problem, description = "It would be refused; the detail says why"),
+    (status = 413, body = Problem, description = "Too long; the detail says how long it may be")))]
 pub async fn inspect(
     State(console): State<Arc<Console>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BundleInfo>, Problem> {
-    let raw = body.map_err(too_long)?;
+    let raw = body.map_err(unread(A_BUNDLE))?;
     answered(console.plugins.inspect(raw.to_vec())).await.map(Json)
 }
 
@@ -228,12 +236,13 @@ pub async fn restore_key(by: By, Path(id): Path<String>) -> Result<StatusCode, P
 #[utoipa::path(post, path = "/api/v1/plugin-keyring", tag = "plugins",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 204, description = "In force"),
-    (status = 409, body = Problem, description = "Refused; the detail says why")))]
+    (status = 409, body = Problem, description = "Refused; the detail says why"),
+    (status = 413, body = Problem, description = "Too long; the detail says how long it may be")))]
 pub async fn put_keyring(
     by: By,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Problem> {
-    let raw = body.map_err(too_long)?;
+    let raw = body.map_err(unread(A_KEYRING))?;
     let what = format!("take a keyring of {} bytes into force", raw.len());
     let done = answered(by.console.plugins.put_keyring(raw.to_vec())).await;
     by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
@@ -315,10 +324,12 @@ fn problem(error: &AdminError) -> Problem {
     Problem::new(status, kind, title).detail(error.to_string())
 }
 
-fn too_long(rejection: BytesRejection) -> Problem {
-    let mut problem = Problem::bad_request(rejection.body_text());
-    problem.status = rejection.status().as_u16();
-    problem
+/// Why the bytes of `what`, which has at most `max`, did not come.
+fn unread((what, max): (&str, usize)) -> impl Fn(BytesRejection) -> Problem {
+    move |rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_long(what, max),
+        _ => Problem::bad_request(rejection.body_text()),
+    }
 }
 
 /// What somebody sent, in an event.

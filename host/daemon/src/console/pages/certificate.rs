@@ -6,7 +6,7 @@ use super::fields::{self, Fields, Sent};
 use super::reader::Reader;
 use super::{Told, VERSION};
 use crate::accounts::rights::{Area, Level};
-use crate::certificate::Status;
+use crate::certificate::{LEN_MAX, Status};
 use crate::clock;
 use crate::console::Console;
 use crate::console::api::certificate::{RequestIn, ask, end_trial, forget, keep, try_out};
@@ -63,10 +63,13 @@ pub async fn install(
     reader: Reader,
     form: Result<Multipart, MultipartRejection>,
 ) -> page::Answer {
-    let done = match fields::file(form, "certificate").await {
-        Ok(raw) => try_out(&by, raw.to_vec()).await.map(|_| "trial"),
-        Err(problem) => Err(problem),
-    };
+    let done =
+        match fields::file(form, "certificate", ("a certificate with its chain and key", LEN_MAX))
+            .await
+        {
+            Ok(raw) => try_out(&by, raw.to_vec()).await.map(|_| "trial"),
+            Err(problem) => Err(problem),
+        };
     answer(&by, &reader, done)
 }
 

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, FromRequest, Request};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -58,15 +59,20 @@ impl Fields {
     }
 }
 
-/// The file that a form sent in the field `name`.
+/// The file that a form sent in the field `name`: what it is, with its article,
+/// has at most so many bytes.
 ///
 /// # Errors
 /// When it is no such form, the upload was cut, or no file was chosen.
 pub async fn file(
     form: Result<Multipart, MultipartRejection>,
     name: &str,
+    (what, max): (&str, usize),
 ) -> Result<Bytes, Problem> {
-    let bad = |e: MultipartError| Problem::bad_request(e.body_text());
+    let bad = |e: MultipartError| match e.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_long(what, max),
+        _ => Problem::bad_request(e.body_text()),
+    };
     let mut form = form.map_err(|e| Problem::bad_request(e.body_text()))?;
     while let Some(field) = form.next_field().await.map_err(bad)? {
         if field.name() == Some(name) {

@@ -12,7 +12,7 @@ use crate::console::by::By;
 use crate::console::page;
 use crate::console::problem::Problem;
 use crate::console::who::Who;
-use crate::licence::{LicenceFile, Status};
+use crate::licence::{FILE_LEN_MAX, LicenceFile, Status};
 use crate::words::number::measured;
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
@@ -55,7 +55,7 @@ pub async fn change(
     reader: Reader,
     form: Result<Multipart, MultipartRejection>,
 ) -> page::Answer {
-    let done = match fields::file(form, "licence").await {
+    let done = match fields::file(form, "licence", ("a licence", FILE_LEN_MAX)).await {
         Ok(raw) => take(&by, raw.to_vec()).await.map(|_| ()),
         Err(problem) => Err(problem),
     };

@@ -187,6 +187,15 @@ async fn what_nobody_signed_is_not_kept() {
     }
     let answer = desk.upload("/api/v1/bundles", RAW, vec![0; 9 << 20]).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let said = answer.json();
+    assert_eq!(said["type"], "too-long");
+    let words = "a plugin's bundle has at most 8388608 bytes";
+    assert!(said["detail"].as_str().is_some_and(|text| text.starts_with(words)), "{said}");
+    let mut body = b"--x\r\nContent-Disposition: form-data; name=\"bundle\"\r\n\r\n".to_vec();
+    body.resize(9 << 20, 0);
+    let answer = desk.upload("/bundles", "multipart/form-data; boundary=x", body).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(answer.body.contains("has at most 8388608 bytes"), "{}", answer.body);
     assert_eq!(desk.bench.get("/api/v1/bundles", &desk.cookie).await.json(), json!([]));
 }
 

@@ -8,11 +8,18 @@ use crate::plugin::budget::Cut;
 use crate::plugin::limits::{COMPONENT_HANDLES_MAX, HOSTCALL_BYTES_MAX};
 use crate::plugin::load::Package;
 use crate::plugin::report::{Report, Reports};
+use core::fmt::{self, Write as _};
 use evenkeel_signing::Digest;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::warn;
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+
+/// Longest name of a function in a report, in bytes.
+const NAME_MAX: usize = 120;
+/// A name that a compiler mangled and that is longer is shown as it stands: few
+/// bytes can stand for endlessly many.
+const MANGLED_MAX: usize = 4_096;
 
 /// The call that makes an instance, for messages.
 pub(super) const INSTANTIATION: &str = "instantiation";
@@ -165,8 +172,85 @@ fn limit_met(text: &str) -> Option<String> {
 fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     let name = |frame: &FrameInfo| match frame.func_name() {
-        Some(name) => one_line(name, 100),
+        Some(name) => spoken(name),
         None => format!("function {}", frame.func_index()),
     };
     frames.iter().map(name).collect()
+}
+
+/// A function's name as its author wrote it, where a Rust compiler mangled it. The
+/// plugin's file says it, so it is anything.
+fn spoken(name: &str) -> String {
+    let plain = |name: &str| one_line(name, NAME_MAX);
+    if name.len() > MANGLED_MAX {
+        return plain(name);
+    }
+    let Ok(demangled) = rustc_demangle::try_demangle(name) else { return plain(name) };
+    let mut bounded = Bounded(String::new());
+    // An error is the end of the room, and what fitted is enough. The alternate form
+    // leaves out the hash, by which a person knows nothing.
+    let _ = write!(bounded, "{demangled:#}");
+    plain(&bounded.0)
+}
+
+/// Takes what [`NAME_MAX`] can show, and one piece more, so that the cut is seen.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        if self.0.len() > NAME_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(piece);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_named_as_their_authors_did() {
+        let (now, before) = ("_RNvCs1234_4loud3sum", "_ZN4loud4wire5parse17h05af221e174051e9E");
+        assert_eq!((spoken(now), spoken(before)), ("loud::sum".into(), "loud::wire::parse".into()));
+        let of_a_trait = "_RNvXCs1234_4loudNtB2_4UnitNtB2_6Driver4poll";
+        assert_eq!(spoken(of_a_trait), "<loud::Unit as loud::Driver>::poll");
+        for plain in ["exports_evenkeel_notifier_notify", "cabi_realloc", "_ZN", "_R"] {
+            assert_eq!(spoken(plain), plain);
+        }
+    }
+
+    #[test]
+    fn no_name_is_long_or_more_than_a_line() {
+        // Each tuple is of two of the one before: forty of them say 2^40 types.
+        let mut bomb = "_RINvC4loud1fTyyE".to_owned();
+        let mut last = "Ba_".to_owned();
+        for _ in 0..40 {
+            let at = bomb.len() - "_R".len();
+            bomb.push_str(&format!("T{last}{last}E"));
+            last = format!("B{}_", base_62(at - 1));
+        }
+        bomb.push('E');
+        let long = format!("_ZN{}E", "9evilevil9".repeat(1_000));
+        for name in [bomb.as_str(), &long, "a\nb\u{1b}[2J", &"ä".repeat(9_999)] {
+            let shown = spoken(name);
+            assert!(shown.len() <= NAME_MAX, "{shown}");
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        }
+        assert!(spoken(&bomb).starts_with("loud::f::<(u64, u64), ((u64, u64), "), "{bomb}");
+    }
+
+    /// A back reference of Rust's mangling (v0).
+    fn base_62(mut number: usize) -> String {
+        const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let mut digits = Vec::new();
+        loop {
+            digits.insert(0, char::from(DIGITS[number % 62]));
+            number /= 62;
+            if number == 0 {
+                return digits.into_iter().collect();
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::plugin::compile::CodeError;
 use crate::plugin::grant::GrantError;
+use crate::plugin::instance::Failure;
 use crate::plugin::load::SignerName;
 use crate::plugin::roster::{Entry, Verified};
 use crate::plugin::world::World;
@@ -206,6 +207,9 @@ pub enum Reason {
         /// Which function or type.
         detail: String,
     },
+    /// It ran, and does not do with what was entered for it.
+    #[error(transparent)]
+    Declined(Failure),
 }
 
 /// What a person must read and accept first.

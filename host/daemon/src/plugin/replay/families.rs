@@ -8,6 +8,7 @@ use crate::commands::{Offer, Parameter};
 use crate::grants::Grants;
 use crate::grants::contact::ContactGrant;
 use crate::grants::event_log::EventGrant;
+use crate::grants::hid::HidGrant;
 use crate::plant::testing;
 use crate::plugin::bindings::{gate, login, sink};
 use crate::plugin::fixture::Fixture;
@@ -75,7 +76,8 @@ impl Host {
         let name = || "probe".to_owned();
         let at = "AUX1.input.1".parse().expect("a place");
         grants.contacts.insert(name(), ContactGrant { at, switch: false });
-        grants.hid.insert(name(), "051d:0002".parse().expect("a device"));
+        let at = "051d:0002".parse().expect("a device");
+        grants.hid.insert(name(), HidGrant { at, write: false });
         grants.events.insert(name(), EventGrant::reading(Severity::Info));
         grants.secrets.insert(name(), "hunter2".parse().expect("a secret"));
         grants.net.insert(name(), "tcp://192.0.2.7:502".parse().expect("an endpoint"));

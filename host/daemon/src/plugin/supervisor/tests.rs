@@ -270,16 +270,26 @@ fn a_refused_file_is_a_status_and_an_event() {
 
 #[test]
 fn declined_settings_are_final_at_once_and_no_trap() {
-    let running = run(&Guest { start: fixture::DECLINE, ..IDLE });
+    let fixture = Fixture::new();
+    let component = fixture::driver(&Guest { start: fixture::DECLINE, ..IDLE });
+    let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &component);
+    std::fs::write(fixture.file(), raw).expect("written");
+    fixture.put_key();
+    let key = fixture.fingerprint();
+    let running = run_config(fixture, vec![fixture::grant("/dev/ttyS1").with_id("cellar")]);
     let status = running.wait("refused", |s| s.state == PluginState::Refused);
     assert_eq!((status.traps, status.polls), (0, 0));
-    let words = "it does not accept its settings, correct them";
-    assert!(status.last_error.is_some_and(|e| e.starts_with(words)));
+    let said = status.last_error.expect("a reason");
+    let words = "is refused: it does not accept its settings, correct them: no protocol";
+    for part in ["plugin \"cellar\" 0.1.0 (", "signed by \"acme\"", &key[..19], words] {
+        assert!(said.contains(part), "{part:?} is not in {said}");
+    }
     thread::sleep(Duration::from_millis(1_500));
     assert_eq!(running.status().state, PluginState::Refused, "no second try");
     match &running.events()[..] {
         [Event::PluginRefused { file, reason }] => {
-            assert!(file.ends_with("megatec.evkp") && reason.ends_with("no protocol"));
+            assert!(file.ends_with("megatec.evkp"), "{file}");
+            assert_eq!(*reason, said, "the event says what the page says");
         }
         other => panic!("{other:?}"),
     }
