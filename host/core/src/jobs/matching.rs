@@ -135,6 +135,17 @@ impl When {
         }
     }
 
+    /// Whether a field may be one of `values`; one that is not named may be
+    /// anything.
+    pub(crate) fn allows<'a>(
+        &self,
+        field: &str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        let any = |pattern: &Pattern| values.into_iter().any(|value| pattern.fits(value));
+        self.fields.get(field).is_none_or(any)
+    }
+
     /// Whether this event, whose [`fields`] are `known`, starts job `job`.
     /// Events about jobs start only others that name their kind.
     #[must_use]

@@ -17,6 +17,7 @@ use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Ack, JobRow, Store, StoreError};
 use crate::words::{Lang, Template, TemplateError, words};
+use evenkeel_core::alarm::Thresholds;
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
 use evenkeel_core::jobs::{Action, Change, Outcome, Task};
@@ -471,20 +472,21 @@ impl Automation {
     }
 
     /// What would happen with this document, or with the one in force, in a
-    /// scripted time. Long work: not on a thread of the runtime.
+    /// scripted time, with these thresholds. Long work: not on a thread of the runtime.
     ///
     /// # Errors
     /// [`NotTaken`] when the document is wrong.
     pub fn rehearse_script(
         &self,
         document: Option<Document>,
+        thresholds: &Thresholds,
         script: &Script,
         frames: Vec<Frame>,
     ) -> Result<Table, NotTaken> {
         let begin_ms = u64::from(script.begin_unix_s) * 1_000;
         let ready = self.ready(document)?;
         let for_ms = u64::from(script.for_s) * 1_000;
-        let (past, told) = (frames.into_iter(), Telling::Words);
+        let (past, told) = (frames.into_iter(), Telling::Words(thresholds));
         Ok(rehearsal::rehearse(&ready.plan, past, told, begin_ms, for_ms, &ready.zone))
     }
 

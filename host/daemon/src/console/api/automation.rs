@@ -97,6 +97,9 @@ pub struct RehearsalOut {
     /// Points that rules read and of which the past holds nothing; they were
     /// taken as not known.
     not_recorded: Vec<String>,
+    /// Jobs that did not begin because nothing that follows from the points of
+    /// the script can begin them.
+    not_simulated: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -242,7 +245,8 @@ pub async fn rehearse(
             (Some(script), None, None) => {
                 let (script, frames) =
                     Script::parse(&script).map_err(|e| refused(e.to_string()))?;
-                Box::new(move || automation.rehearse_script(document, &script, frames))
+                let thresholds = console.alarms.thresholds();
+                Box::new(move || automation.rehearse_script(document, &thresholds, &script, frames))
             }
             (None, Some(from), Some(to)) if from < to && to - from <= PAST_MAX_MS => {
                 Box::new(move || automation.rehearse_past(document, from..=to))
@@ -260,8 +264,8 @@ pub async fn rehearse(
         text: row.what.to_string(),
     };
     let rows = table.rows.into_iter().map(row).collect();
-    let (cut, not_recorded) = (table.cut, table.not_recorded);
-    Ok(Json(RehearsalOut { rows, text, cut, not_recorded }))
+    let Table { cut, not_recorded, not_simulated, .. } = table;
+    Ok(Json(RehearsalOut { rows, text, cut, not_recorded, not_simulated }))
 }
 
 /// What rules are, what jobs have done and what they wait for, what is next on

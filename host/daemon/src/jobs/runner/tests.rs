@@ -437,7 +437,9 @@ async fn a_dry_run_does_nothing() {
     let bench = Bench::start(dir.path(), Some(HORN)).await;
     let script = "for_s = 60\n[[at]]\ns = 1\npoints = { 'ups.0.ups.status' = 'OB' }";
     let (script, frames) = Script::parse(script).expect("a script");
-    let table = bench.automation.rehearse_script(None, &script, frames).expect("a table");
+    let built_in = Thresholds::default();
+    let table = bench.automation.rehearse_script(None, &built_in, &script, frames);
+    let table = table.expect("a table");
     assert!(table.to_string().contains("job horn: switch output 2 of device 3 on"), "{table}");
     bench.happens(on_battery()).await;
     bench.until("on", |b| !b.guard.asked().is_empty()).await;
