@@ -666,6 +666,11 @@ pub enum Event {
         /// Why not.
         reason: String,
     },
+    /// A job is there no more; what it had done is taken back.
+    JobWithdrawn {
+        /// Its name.
+        job: String,
+    },
     /// Jobs were not even begun: there were too many.
     JobsDropped {
         /// The name of the job.
@@ -1089,6 +1094,9 @@ impl fmt::Display for Event {
             }
             Self::JobFailed { job, action, reason, .. } => {
                 write!(f, "job {job} failed to {action}: {reason}")
+            }
+            Self::JobWithdrawn { job } => {
+                write!(f, "job {job} was removed: what it did is taken back")
             }
             Self::JobsDropped { job, count } => {
                 write!(f, "job {job} was not begun {count} times: too many are waiting")

@@ -154,6 +154,7 @@ impl When {
             Event::JobSaid { job, .. }
             | Event::JobDone { job, .. }
             | Event::JobFailed { job, .. }
+            | Event::JobWithdrawn { job }
             | Event::JobsDropped { job, .. } => Some(job.as_str()),
             _ => None,
         };

@@ -40,6 +40,9 @@
 //! - A counter-job that [sets a state](Action::sets_state) does so for all
 //!   episodes of its job: a horn that sounds for two lost modules is off when
 //!   both are back. One that tells something tells it of each.
+//! - What a job did goes with its episode. When the job is removed or renamed
+//!   meanwhile, its counter-job is done at once, and an event says so; when it
+//!   is changed, the end takes back what was done, not what would be done now.
 //! - [`Planner`] is the whole decision, as a function of (state, event, now).
 //!
 //! # What may be done twice
@@ -61,7 +64,7 @@ pub mod wire;
 
 pub use conditions::{LASTING, conditions, still};
 pub use matching::{Fields, Pattern, When, fields};
-pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
+pub use planner::{Change, Did, Episode, Instance, Outcome, Planner, Stage, Task};
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
 
 use crate::command::{Order, Tone};

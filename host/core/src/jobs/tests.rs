@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod alarms;
 mod orders;
+mod removed;
 
 const MINUTE: u64 = 60_000;
 
@@ -355,6 +356,15 @@ enum Happens {
     Crash,
 }
 
+/// When a job is removed.
+#[derive(Clone, Copy, Debug)]
+enum Removed {
+    /// While it is at work.
+    Now,
+    /// While nobody is, so that the next start does not know it.
+    Away,
+}
+
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         (1u16..3).prop_map(Happens::Lost),
@@ -367,12 +377,13 @@ fn happens() -> impl Strategy<Value = Happens> {
 
 proptest! {
     /// Whatever happens and whenever it crashes: when all is quiet the fan is on
-    /// when a module is lost, and off when none is.
+    /// when a module is lost, and off when none is, or when its job was removed.
     #[test]
     fn the_last_state_is_the_right_one(
         story in proptest::collection::vec(happens(), 1..60),
         timing in prop_oneof![Just(""), Just("delay_s = 20\nonly_if_still_true = true"),
             Just("coalesce_s = 20"), Just("coalesce_s = 20\ndelay_s = 10")],
+        removed in prop_oneof![Just(None), Just(Some(Removed::Now)), Just(Some(Removed::Away))],
     ) {
         let text = format!("{FAN}\n{timing}");
         let (mut planner, mut kept) = (planner(&[&text]), Kept::default());
@@ -407,6 +418,17 @@ proptest! {
             }
             running.extend(due(&mut planner, now));
             kept.keep(&mut planner);
+        }
+        match removed {
+            Some(Removed::Now) => planner.change(Vec::new(), Vec::new(), now),
+            Some(Removed::Away) => {
+                planner = kept.resume(&[], now);
+                running.clear();
+            }
+            None => {}
+        }
+        if removed.is_some() {
+            gone.clear();
         }
         for _ in 0..200 {
             for task in std::mem::take(&mut running) {

@@ -200,6 +200,7 @@ const fn is_ours(event: &Event) -> bool {
             | Event::JobSaid { .. }
             | Event::JobDone { .. }
             | Event::JobFailed { .. }
+            | Event::JobWithdrawn { .. }
             | Event::JobsDropped { .. }
             | Event::SequenceEnded { .. }
     )

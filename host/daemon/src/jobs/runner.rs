@@ -433,13 +433,13 @@ impl Automation {
         let Ready { plan, zone, lang } = ready;
         let mut state = self.state();
         state.names = names(&plan);
-        let now = state.clock().now;
-        state.engine.change(&plan, now);
+        let clock = state.clock();
+        state.engine.change(&plan, clock);
         words().set_zone(zone.clone());
         (state.plan, state.zone, state.lang) = (plan, zone, lang);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
-        (state.began, state.published) = (now, None);
+        (state.began, state.published) = (clock.now, None);
         self.hub.retract(ROOT);
     }
 

@@ -164,6 +164,7 @@ event-job-done = { $attempts ->
    *[other] Auftrag { $job }: { $action }, beim { VALUE($attempts) }. Versuch
   }
 event-job-failed = Auftrag { $job } gescheitert ({ $action }): { $reason }
+event-job-withdrawn = Auftrag { $job } wurde entfernt: was er getan hat, wird zurückgenommen
 event-jobs-dropped = { $count ->
     [one] Auftrag { $job } wurde einmal nicht begonnen: zu viele warten
    *[other] Auftrag { $job } wurde { VALUE($count) }-mal nicht begonnen: zu viele warten

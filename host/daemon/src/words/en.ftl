@@ -165,6 +165,7 @@ event-job-done = { $attempts ->
    *[other] Job { $job }: { $action }, at attempt { VALUE($attempts) }
   }
 event-job-failed = Job { $job } failed to { $action }: { $reason }
+event-job-withdrawn = Job { $job } was removed: what it did is taken back
 event-jobs-dropped = { $count ->
     [one] Job { $job } was not begun once: too many are waiting
    *[other] Job { $job } was not begun { VALUE($count) } times: too many are waiting

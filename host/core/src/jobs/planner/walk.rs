@@ -29,6 +29,10 @@ impl Planner {
                 self.give_up(&id, &episode, &sequence, reached, now_ms);
                 continue;
             }
+            if over && self.is_gone(&episode) {
+                self.stop(&id, &episode, &sequence, now_ms);
+                continue;
+            }
             let place = (step, phase, instance.planned_ms);
             match self.next_phase(&episode, &sequence, place, now_ms, is_true) {
                 Some((next, _)) if usize::from(next) >= sequence.step.len() => {
@@ -80,6 +84,20 @@ impl Planner {
                 (over && !busy).then_some((n + 1, Phase::Begin))
             }
         }
+    }
+
+    /// Whether the job of an episode is not there any more.
+    fn is_gone(&self, episode: &str) -> bool {
+        self.episodes.get(episode).is_some_and(|episode| self.job(&episode.job).is_none())
+    }
+
+    /// Beyond the point of no return, and its job is gone: nothing is taken
+    /// back, and nothing more is begun.
+    fn stop(&mut self, id: &str, episode: &str, sequence: &Sequence, now_ms: u64) {
+        let aborted = Some("its job was removed".to_owned());
+        self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
+        self.forget(id);
+        self.end_if_over(episode, now_ms);
     }
 
     /// Take back what was begun, the last step first.
