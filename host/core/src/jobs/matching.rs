@@ -244,6 +244,7 @@ mod tests {
             job: job.into(),
             instance: String::new(),
             action: String::new(),
+            act: None,
             reason: String::new(),
         };
         assert!(!fits("severity = 'warning'", &failed("y")), "not by its class");

@@ -59,12 +59,14 @@
 mod conditions;
 mod matching;
 mod planner;
+mod reason;
 mod sequence;
 pub mod wire;
 
 pub use conditions::{LASTING, conditions, still};
 pub use matching::{Fields, Pattern, When, fields};
 pub use planner::{Change, Did, Episode, Instance, Outcome, Planner, Stage, Task};
+pub use reason::Reason;
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
 
 use crate::command::{Order, Tone};
@@ -280,6 +282,15 @@ impl Action {
             Self::Log { text, .. } => Some(text),
             Self::Notify { text, .. } | Self::Webhook { text, .. } => text.as_deref(),
             _ => None,
+        }
+    }
+
+    /// As the log may tell it: without the password of a network card.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        match self {
+            Self::WakeOnLan { mac, to, .. } => Self::WakeOnLan { mac, to, secure_on: None },
+            other => other,
         }
     }
 

@@ -362,6 +362,7 @@ impl Planner {
             return self.forget(id);
         };
         let (job, action) = (task.job, task.action.to_string());
+        let act = Some(Box::new(task.action.clone().without_secrets()));
         let name = id.to_owned();
         let mut said = None;
         let reason = match outcome {
@@ -387,8 +388,8 @@ impl Planner {
             (None, Action::Log { text, severity }) => {
                 Event::JobSaid { job, severity, text: said.unwrap_or(text) }
             }
-            (None, _) => Event::JobDone { job, instance: name, action, attempts },
-            (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
+            (None, _) => Event::JobDone { job, instance: name, action, act, attempts },
+            (Some(reason), _) => Event::JobFailed { job, instance: name, action, act, reason },
         });
         self.settle(id, &instance, now_ms);
     }

@@ -443,3 +443,25 @@ proptest! {
         prop_assert_eq!(planner.standing().len(), gone.len());
     }
 }
+
+#[test]
+fn what_was_done_is_told_as_data_without_a_password_and_older_logs_are_read() {
+    let wake = "name = 'wake'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'wake-on-lan', mac = '00:11:22:33:44:55', secure_on = 'aa:bb:cc:dd' }";
+    let mut planner = planner(&[wake]);
+    planner.event(7, 0, &on_battery(), 0);
+    let tasks = due(&mut planner, 0);
+    assert!(matches!(&tasks[0].action, Action::WakeOnLan { secure_on: Some(_), .. }));
+    planner.finished("7.wake.0", Outcome::Done, 0);
+    let [told] = &planner.said()[..] else { panic!("one event") };
+    let is_open = |act: &Action| matches!(act, Action::WakeOnLan { secure_on: None, .. });
+    let Event::JobDone { act: Some(act), .. } = told else { panic!("{told:?}") };
+    assert!(is_open(act), "{act:?}");
+    let text = toml::to_string(told).expect("written");
+    assert_eq!(toml::from_str::<Event>(&text).as_ref(), Ok(told), "{text}");
+    let (head, _) = text.split_once("[act]").expect("a table");
+    for other in [head.to_owned(), format!("{head}[act]\ndo = 'fly'\nto = [1]\n")] {
+        let read: Event = toml::from_str(&other).expect(&other);
+        assert!(matches!(read, Event::JobDone { act: None, .. }), "{read:?}");
+    }
+}

@@ -173,6 +173,9 @@ event-sequence-ended = { $aborted ->
     [none] Ablauf { $sequence } ist beendet
    *[other] Ablauf { $sequence } wurde abgebrochen: { $aborted }
   }
+job-reason-over = was dazu führte, ist vorbei
+job-reason-removed = der Auftrag dazu wurde entfernt
+job-reason-interrupted = das Gerät hielt mittendrin an; niemand weiß, ob es geschehen ist
 event-unknown = Ein Ereignis, das diese Version von Evenkeel nicht lesen kann
 
 ## Was aus einem Alarm wird

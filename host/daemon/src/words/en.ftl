@@ -174,6 +174,9 @@ event-sequence-ended = { $aborted ->
     [none] Run order { $sequence } is through
    *[other] Run order { $sequence } was given up: { $aborted }
   }
+job-reason-over = what began it is over
+job-reason-removed = its job was removed
+job-reason-interrupted = the appliance stopped in the middle of it; nobody knows whether it was done
 event-unknown = An event that this version of Evenkeel cannot read
 
 ## What becomes of an alarm

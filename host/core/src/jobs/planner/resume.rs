@@ -1,6 +1,7 @@
 //! Going on after a restart with what was kept.
 
 use super::{Episode, Instance, Outcome, Phase, Planner, Stage};
+use crate::jobs::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Planner {
@@ -49,9 +50,8 @@ impl Planner {
                     self.put(id, instance);
                 }
             } else {
-                let reason = "the appliance stopped in the middle of it; nobody knows whether it \
-                              was done";
-                self.finished(&id, Outcome::Never(reason.to_owned()), now_ms);
+                let reason = Reason::Interrupted.text().to_owned();
+                self.finished(&id, Outcome::Never(reason), now_ms);
             }
         }
         self.withdraw(now_ms);

@@ -3,7 +3,7 @@
 
 use super::{Instance, Planner, Stage};
 use crate::events::Event;
-use crate::jobs::{Phase, Sequence};
+use crate::jobs::{Phase, Reason, Sequence};
 
 impl Planner {
     /// See how far each run order may go on.
@@ -94,7 +94,7 @@ impl Planner {
     /// Beyond the point of no return, and its job is gone: nothing is taken
     /// back, and nothing more is begun.
     fn stop(&mut self, id: &str, episode: &str, sequence: &Sequence, now_ms: u64) {
-        let aborted = Some("its job was removed".to_owned());
+        let aborted = Some(Reason::Removed.text().to_owned());
         self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
         self.forget(id);
         self.end_if_over(episode, now_ms);
@@ -129,7 +129,7 @@ impl Planner {
                 self.plan(episode, Stage::StepUndo(n as u16, action), due_ms, now_ms);
             }
         }
-        let aborted = Some("what began it is over".to_owned());
+        let aborted = Some(Reason::Over.text().to_owned());
         self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
         self.forget(id);
         self.end_if_over(episode, now_ms);

@@ -197,6 +197,6 @@ fn an_order_whose_job_is_removed_goes_back_or_stops_beyond_its_point_of_no_retur
     site.planner.change(Vec::new(), Vec::new(), site.now_ms);
     site.until(60, false, done);
     assert_eq!(site.done, ["0 dead", "0 good"]);
-    assert_eq!(site.ended(), Some(&Some("its job was removed".to_owned())));
+    assert_eq!(site.ended(), Some(&Some(Reason::Removed.text().to_owned())));
     assert!(site.planner.pending().next().is_none() && site.planner.standing().is_empty());
 }

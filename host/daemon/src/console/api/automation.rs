@@ -289,7 +289,7 @@ pub async fn status(
         unix_ms: l.unix_ms,
         age_ms: now.saturating_sub(l.unix_ms),
         failed: l.failed,
-        text: l.text,
+        text: l.event.to_string(),
     };
     let jobs = jobs.into_iter().map(|j| JobOut {
         name: j.name,
