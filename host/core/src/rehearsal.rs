@@ -31,6 +31,7 @@
 use crate::alarm::Thresholds;
 use crate::automation::{Clock, Engine, Plan};
 use crate::events::{Event, UpsWatch};
+use crate::history::csv::Utc;
 use crate::jobs::{Action, Outcome, Task, fields};
 use crate::points::{Name, Value};
 use crate::rules::Reading;
@@ -244,6 +245,10 @@ pub struct Table {
     /// Points that rules read and of which the past holds nothing: they were not
     /// known all the time.
     pub not_recorded: Vec<String>,
+    /// The log of events begins only here, ms since 1970: of what happened
+    /// before, nothing is known. `None`: it reaches back over all of the time, or
+    /// it was a script.
+    pub events_from_ms: Option<u64>,
     /// Jobs that did not begin because nothing that follows from the points of
     /// the script can begin them; empty for the recorded past.
     pub not_simulated: Vec<String>,
@@ -258,6 +263,10 @@ impl fmt::Display for Table {
         }
         if self.cut {
             writeln!(f, "… and more: the table ends here")?;
+        }
+        if let Some(from_ms) = self.events_from_ms {
+            let from = Utc(from_ms);
+            writeln!(f, "the log of events begins at {from}: nothing is known of those before")?;
         }
         if !self.not_recorded.is_empty() {
             let names = self.not_recorded.join(", ");
@@ -422,7 +431,7 @@ impl<'a> Stage<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Utc as Written, *};
     use crate::automation::Document;
     use crate::schedule::Utc;
     use proptest::prelude::*;
@@ -504,6 +513,18 @@ no_return = true
              'ups.0.battery.charge' = 90 }\n[[at]]\ns = 50\npoints = { 'ups.0.ups.status' = 'OL' }",
         );
         assert!(!table.contains("action"), "{table}");
+    }
+
+    #[test]
+    fn a_table_says_where_the_log_begins() {
+        let table = Table { events_from_ms: Some(1_767_600_000_000), ..Table::default() };
+        let text = table.to_string();
+        let from = Written(1_767_600_000_000);
+        assert_eq!(
+            text,
+            format!("the log of events begins at {from}: nothing is known of those before\n")
+        );
+        assert_eq!(Table::default().to_string(), "");
     }
 
     #[test]

@@ -505,7 +505,7 @@ impl Automation {
         let (frames, told) = (past.frames.into_iter(), Telling::Events);
         let mut table =
             rehearsal::rehearse(&ready.plan, frames, told, begin_ms, for_ms, &ready.zone);
-        table.not_recorded = past.not_recorded;
+        (table.not_recorded, table.events_from_ms) = (past.not_recorded, past.events_from_ms);
         Ok(table)
     }
 

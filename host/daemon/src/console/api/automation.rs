@@ -97,6 +97,9 @@ pub struct RehearsalOut {
     /// Points that rules read and of which the past holds nothing; they were
     /// taken as not known.
     not_recorded: Vec<String>,
+    /// The log of events begins only here, ms since 1970, and nothing is known
+    /// of those before; null: it reaches back over all of the time.
+    events_from_ms: Option<u64>,
     /// Jobs that did not begin because nothing that follows from the points of
     /// the script can begin them.
     not_simulated: Vec<String>,
@@ -264,8 +267,8 @@ pub async fn rehearse(
         text: row.what.to_string(),
     };
     let rows = table.rows.into_iter().map(row).collect();
-    let Table { cut, not_recorded, not_simulated, .. } = table;
-    Ok(Json(RehearsalOut { rows, text, cut, not_recorded, not_simulated }))
+    let Table { cut, not_recorded, not_simulated, events_from_ms, .. } = table;
+    Ok(Json(RehearsalOut { rows, text, cut, not_recorded, events_from_ms, not_simulated }))
 }
 
 /// What rules are, what jobs have done and what they wait for, what is next on

@@ -44,6 +44,8 @@ pub struct Found {
     pub lines: Vec<Line>,
     /// Points that rules read and of which the past holds nothing.
     pub not_recorded: Vec<String>,
+    /// That the log begins only within the time, and when.
+    pub log_begins: Option<String>,
     /// Jobs that nothing in the script can begin.
     pub not_simulated: Vec<String>,
 }
@@ -123,6 +125,11 @@ fn answer(lang: Lang, found: Result<Table, NotTaken>) -> Result<Result<Found, St
 }
 
 fn said(lang: Lang, table: Table) -> Found {
+    let log_begins = table.events_from_ms.map(|from_ms| {
+        let mut args = FluentArgs::new();
+        args.set("at", clock::utc(from_ms));
+        words().message(lang, "page-log-begins", &args)
+    });
     let line = |row: Row| Line {
         at: since(row.at_ms),
         what: row.what.word(),
@@ -139,8 +146,9 @@ fn said(lang: Lang, table: Table) -> Found {
     };
     let end =
         table.cut.then(|| Line { at: "…".to_owned(), what: "event", text: "…".to_owned() });
-    let lines = table.rows.into_iter().map(line).chain(end).collect();
-    Found { lines, not_recorded: table.not_recorded, not_simulated: table.not_simulated }
+    let Table { rows, not_recorded, not_simulated, .. } = table;
+    let lines = rows.into_iter().map(line).chain(end).collect();
+    Found { lines, not_recorded, log_begins, not_simulated }
 }
 
 /// Time since the beginning: `1 d 02:03:04`.

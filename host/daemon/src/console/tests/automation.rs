@@ -264,6 +264,8 @@ async fn the_page_of_the_dry_run_says_that_nothing_was_done() {
     assert_eq!(past.status, 200, "{}", past.body);
     let unknown = "what rules read of it could not be looked at: <code>string.1.ambient</code>";
     assert!(past.body.contains(unknown), "{}", past.body);
+    assert!(past.body.contains("The log begins only at "), "{}", past.body);
+    assert!(!ran.body.contains("data-log-begins"), "{}", ran.body);
     assert!(!ran.body.contains("data-not-recorded"), "a script is whole: {}", ran.body);
     let body = format!("act=script&script={script}");
     let german = bench.form("/automation/rehearsal?lang=de", &cookie, &body).await.body;

@@ -457,6 +457,9 @@ async fn a_dry_run_does_nothing() {
     assert!(text.contains("rule mains-lost: mains-lost"), "{text}");
     assert_eq!(text.matches("ups.0 runs on battery").count(), 1, "told once: {text}");
     assert_eq!(past.not_recorded, ["ups.0.ups.load", "ups.7.ups.status"]);
+    let began = bench.store.events(None, 64)[0].unix_ms;
+    assert_eq!(past.events_from_ms, Some(began), "the log is younger than a minute");
+    assert!(text.contains("the log of events begins at "), "{text}");
     assert!(text.ends_with("taken as not known: ups.0.ups.load, ups.7.ups.status\n"), "{text}");
     assert_eq!(bench.guard.asked(), [horn(true)], "only what really happened");
     bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;

@@ -329,6 +329,7 @@ page-rehearsal-outage = Was bei einem Netzausfall von einer halben Stunde gesch�
 page-job-would-do = Auftrag { $job }: { $action }
 page-job-would-undo = Auftrag { $job }: { $action }, um es zurückzunehmen
 page-not-recorded = Nicht aufgezeichnet und als nicht bekannt genommen; was Regeln davon lesen, konnte nicht angesehen werden:
+page-log-begins = Das Protokoll beginnt erst am { $at }: was davor geschah, ist nicht bekannt.
 page-not-simulated = Nicht erprobt: nichts, was aus den Punkten dieses Skripts folgt, kann diese Aufträge beginnen:
 page-nothing-was-done = Davon wurde nichts getan.
 page-nothing-happens = Nichts würde geschehen.

@@ -329,6 +329,7 @@ page-rehearsal-outage = What would happen in an outage of half an hour, with thi
 page-job-would-do = job { $job }: { $action }
 page-job-would-undo = job { $job }: { $action }, to take it back
 page-not-recorded = Not recorded and taken as not known; what rules read of it could not be looked at:
+page-log-begins = The log begins only at { $at }: nothing is known of what happened before.
 page-not-simulated = Not tried: nothing that follows from the points of this script can begin these jobs:
 page-nothing-was-done = Nothing of this was done.
 page-nothing-happens = Nothing would happen.
