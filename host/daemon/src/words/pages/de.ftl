@@ -66,7 +66,8 @@ page-preview-sentence = Mit diesen Grenzen { $alarm ->
     [one] eine gewarnt
    *[other] { VALUE($past_warning) } gewarnt
   }.
-page-preview-remark = { VALUE($values) } Werte der Vergangenheit wurden angesehen. Sie liegen Minuten auseinander: die Vergangenheit wird nie zu niedrig gezählt. Was der Verlauf nicht aufhebt, ist nicht dabei.
+page-preview-remark = { VALUE($values) } Werte der Vergangenheit wurden angesehen. Sie liegen Minuten auseinander: die Vergangenheit ist gezählt, soweit sie es zeigen. Was kürzer als seine Verzögerung jenseits einer Grenze lag, kann mitgezählt sein; was nur zwischen zwei Werten jenseits lag, ist es nicht.
+page-preview-without = Der Verlauf enthält nichts von: { $what }. Davon ist die Vergangenheit nicht gezählt.
 
 ## Ereignisse und Prüfprotokoll
 page-at-least = Mindestens

@@ -66,7 +66,8 @@ page-preview-sentence = With these limits { $alarm ->
     [one] one warned
    *[other] { VALUE($past_warning) } warned
   }.
-page-preview-remark = { VALUE($values) } values of the past were looked at. They lie minutes apart: the past is never counted too low. What history does not keep is not in it.
+page-preview-remark = { VALUE($values) } values of the past were looked at. They lie minutes apart: the past is counted as far as they show. What was beyond a limit for less than its delay may be counted, and what was beyond only between two values is not.
+page-preview-without = The history holds nothing of: { $what }. Of that the past is not counted.
 
 ## Events and audit log
 page-at-least = At least
