@@ -253,12 +253,13 @@ impl Engine {
     }
 
     /// Another plan from now on: rules that are the same go on, the others begin
-    /// anew; what is planned goes on as far as its jobs are still there.
-    pub fn change(&mut self, plan: &Plan, now: Nanos) {
+    /// anew; what is planned goes on as far as its jobs are still there, and what
+    /// the others have done is taken back.
+    pub fn change(&mut self, plan: &Plan, clock: Clock) {
         let document = &plan.document;
         let before = core::mem::replace(&mut self.machine, Machine::new(plan.program.clone()));
         for (name, kept) in before.kept() {
-            self.machine.resume(name, &kept, Some(Nanos::default()), now);
+            self.machine.resume(name, &kept, Some(Nanos::default()), clock.now);
         }
         // What is planned anew has missed nothing.
         let same = |name: &String| {
@@ -267,7 +268,8 @@ impl Engine {
         let mut seen = self.calendar.seen().clone();
         seen.retain(|name, _| same(name));
         self.calendar = Calendar::new(document.schedule.clone(), seen);
-        self.planner.change(document.job.clone(), document.sequence.clone());
+        let (jobs, sequences) = (document.job.clone(), document.sequence.clone());
+        self.planner.change(jobs, sequences, clock.steady_ms);
     }
 
     /// The rules.

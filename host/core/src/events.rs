@@ -9,9 +9,11 @@
 //! is told of, and what was not told yet is told when it still holds.
 
 use crate::battery_test::{Cause, Verdict};
+use crate::jobs::Action;
 use crate::protect::{Condition, Level, TripCause};
 use crate::time::Nanos;
 use core::fmt;
+use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -654,8 +656,15 @@ pub enum Event {
         job: String,
         /// Which carrying out it was; used once.
         instance: String,
-        /// What was done, in words.
+        /// What was done, in words of the log.
         action: String,
+        /// The same, to be said in any language; not in logs of older versions.
+        #[serde(
+            default,
+            deserialize_with = "known_action",
+            skip_serializing_if = "Option::is_none"
+        )]
+        act: Option<Box<Action>>,
         /// At the how manyth attempt.
         attempts: u32,
     },
@@ -665,10 +674,22 @@ pub enum Event {
         job: String,
         /// Which carrying out it was; used once.
         instance: String,
-        /// What was to be done, in words.
+        /// What was to be done, in words of the log.
         action: String,
+        /// The same, to be said in any language; not in logs of older versions.
+        #[serde(
+            default,
+            deserialize_with = "known_action",
+            skip_serializing_if = "Option::is_none"
+        )]
+        act: Option<Box<Action>>,
         /// Why not.
         reason: String,
+    },
+    /// A job is there no more; what it had done is taken back.
+    JobWithdrawn {
+        /// Its name.
+        job: String,
     },
     /// Jobs were not even begun: there were too many.
     JobsDropped {
@@ -688,6 +709,20 @@ pub enum Event {
     /// Written by another version of this program; its words are lost.
     #[serde(other)]
     Unknown,
+}
+
+/// What another version does is as good as not told: its words are there.
+fn known_action<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Action>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Known(Box<Action>),
+        Other(IgnoredAny),
+    }
+    Ok(match Option::<Told>::deserialize(from)? {
+        Some(Told::Known(action)) => Some(action),
+        Some(Told::Other(_)) | None => None,
+    })
 }
 
 /// Events from before failures were counted.
@@ -1093,6 +1128,9 @@ impl fmt::Display for Event {
             }
             Self::JobFailed { job, action, reason, .. } => {
                 write!(f, "job {job} failed to {action}: {reason}")
+            }
+            Self::JobWithdrawn { job } => {
+                write!(f, "job {job} was removed: what it did is taken back")
             }
             Self::JobsDropped { job, count } => {
                 write!(f, "job {job} was not begun {count} times: too many are waiting")

@@ -3,9 +3,10 @@
 //! The same [`Engine`] as in the running appliance is fed with frames of the
 //! past ([`Recorded`]) or of a script ([`Script`]), and its tasks are written
 //! down instead of carried out; each counts as done at once. Status words of
-//! UPSes in a script go through the same detector as live ([`UpsWatch`]); in the
-//! recorded past its events are in the log, and the words are made of those
-//! ([`upses`]).
+//! UPSes in a script go through the same detector as live ([`UpsWatch`]), and
+//! they and the values of a script through thresholds and alarm book
+//! ([`alarms`]); in the recorded past the events of both are in the log, and the
+//! words are made of those ([`upses`]).
 //!
 //! ```toml
 //! for_s = 1800
@@ -23,25 +24,33 @@
 //! points = { "ups.0.ups.status" = "OL" }
 //! ```
 //! A point keeps its value until the script gives it another; `lost = ["…"]`
-//! takes points away.
+//! takes points away. Jobs that wait for what no point of the script can bring
+//! about, a lost module for one, are named ([`Table::not_simulated`]); `events`
+//! may bring that about.
 
+use crate::alarm::Thresholds;
 use crate::automation::{Clock, Engine, Plan};
 use crate::events::{Event, UpsWatch};
-use crate::jobs::{Action, Outcome, Task};
+use crate::history::csv::Utc;
+use crate::jobs::{Action, Outcome, Task, fields};
 use crate::points::{Name, Value};
 use crate::rules::Reading;
 use crate::schedule::Zone;
 use crate::time::Nanos;
+use alarms::Alarms;
 use core::fmt;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+mod alarms;
 pub mod upses;
 
 /// Longest rehearsal of a script, s.
 pub const SCRIPT_MAX_S: u32 = 7 * 86_400;
 /// Most frames of a script.
 pub const FRAMES_MAX: usize = 1_000;
+/// Most points of a script.
+pub const POINTS_MAX: usize = 256;
 /// Most rows of a table; a rehearsal that fills it ends there and says so.
 pub const ROWS_MAX: usize = 2_000;
 /// Most scans; in a longer time they lie further apart.
@@ -65,10 +74,11 @@ pub struct Frame {
 }
 
 /// Who says what the UPSes of a past do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Telling {
-    /// Nobody: it follows from their status words, as it does live.
-    Words,
+#[derive(Clone, Copy, Debug)]
+pub enum Telling<'t> {
+    /// Nobody: it follows from their status words, as it does live, and so do
+    /// alarms with these thresholds.
+    Words(&'t Thresholds),
     /// The events of the past.
     Events,
 }
@@ -137,7 +147,15 @@ impl Script {
             return Err(ScriptError(problem));
         }
         script.at.sort_by_key(|at| at.s);
-        let frames = script.at.iter().map(|at| script.frame(at)).collect::<Result<_, _>>()?;
+        let frames: Vec<Frame> =
+            script.at.iter().map(|at| script.frame(at)).collect::<Result<_, _>>()?;
+        let points = frames.iter().flat_map(|frame| frame.points.iter().map(|(name, _)| name));
+        let points = points.collect::<BTreeSet<_>>().len();
+        if points > POINTS_MAX {
+            let problem =
+                format!("it speaks of {points} points; at most {POINTS_MAX} are possible");
+            return Err(ScriptError(problem));
+        }
         Ok((script, frames))
     }
 
@@ -227,6 +245,13 @@ pub struct Table {
     /// Points that rules read and of which the past holds nothing: they were not
     /// known all the time.
     pub not_recorded: Vec<String>,
+    /// The log of events begins only here, ms since 1970: of what happened
+    /// before, nothing is known. `None`: it reaches back over all of the time, or
+    /// it was a script.
+    pub events_from_ms: Option<u64>,
+    /// Jobs that did not begin because nothing that follows from the points of
+    /// the script can begin them; empty for the recorded past.
+    pub not_simulated: Vec<String>,
 }
 
 /// `   61.5 s  action  job horn: switch output 2 of device 3 on`.
@@ -239,9 +264,20 @@ impl fmt::Display for Table {
         if self.cut {
             writeln!(f, "… and more: the table ends here")?;
         }
-        match &self.not_recorded[..] {
+        if let Some(from_ms) = self.events_from_ms {
+            let from = Utc(from_ms);
+            writeln!(f, "the log of events begins at {from}: nothing is known of those before")?;
+        }
+        if !self.not_recorded.is_empty() {
+            let names = self.not_recorded.join(", ");
+            writeln!(f, "not recorded, and taken as not known: {names}")?;
+        }
+        match &self.not_simulated[..] {
             [] => Ok(()),
-            names => writeln!(f, "not recorded, and taken as not known: {}", names.join(", ")),
+            jobs => {
+                let jobs = jobs.join(", ");
+                writeln!(f, "jobs beyond the points of this script, and never begun by it: {jobs}")
+            }
         }
     }
 }
@@ -250,7 +286,7 @@ impl fmt::Display for Table {
 pub fn rehearse(
     plan: &Plan,
     mut past: impl Recorded,
-    telling: Telling,
+    telling: Telling<'_>,
     begin_ms: u64,
     for_ms: u64,
     zone: &impl Zone,
@@ -269,13 +305,18 @@ pub fn rehearse(
     }
     stage.table.cut = stage.table.rows.len() >= ROWS_MAX;
     stage.table.for_ms = for_ms;
+    stage.table.not_simulated = stage.not_simulated();
     stage.table
 }
 
 /// An engine and what it sees.
-struct Stage {
+struct Stage<'a> {
+    plan: &'a Plan,
     engine: Engine,
-    telling: Telling,
+    /// Of a script.
+    alarms: Option<Alarms<'a>>,
+    /// Jobs of a script that an event fitted.
+    fitted: BTreeSet<&'a str>,
     begin_ms: u64,
     points: BTreeMap<Name, Value>,
     upses: BTreeMap<Name, UpsWatch>,
@@ -283,11 +324,15 @@ struct Stage {
     table: Table,
 }
 
-impl Stage {
-    fn new(plan: &Plan, telling: Telling, begin_ms: u64) -> Self {
+impl<'a> Stage<'a> {
+    fn new(plan: &'a Plan, telling: Telling<'a>, begin_ms: u64) -> Self {
         let engine = Engine::new(plan, BTreeMap::new());
-        let (points, upses, table) = Default::default();
-        Self { engine, telling, begin_ms, points, upses, next_id: 1, table }
+        let alarms = match telling {
+            Telling::Words(thresholds) => Some(Alarms::new(thresholds)),
+            Telling::Events => None,
+        };
+        let (points, upses, table, fitted) = Default::default();
+        Self { plan, engine, alarms, fitted, begin_ms, points, upses, next_id: 1, table }
     }
 
     fn clock(&self, at_ms: u64) -> Clock {
@@ -301,10 +346,11 @@ impl Stage {
 
     fn set(&mut self, frame: Frame, at_ms: u64) {
         for (name, value) in frame.points {
-            if self.telling == Telling::Words
-                && let Some(ups) = name.as_str().strip_suffix(STATUS)
-            {
-                self.upses.entry(name.clone()).or_insert_with(|| UpsWatch::new(ups.to_owned()));
+            if let Some(alarms) = &mut self.alarms {
+                alarms.hear(&name);
+                if let Some(ups) = name.as_str().strip_suffix(STATUS) {
+                    self.upses.entry(name.clone()).or_insert_with(|| UpsWatch::new(ups.to_owned()));
+                }
             }
             match value {
                 Some(value) => drop(self.points.insert(name, value)),
@@ -325,6 +371,9 @@ impl Stage {
                 _ => None,
             };
             events.extend(watch.step(words, clock.now));
+        }
+        if let Some(alarms) = &mut self.alarms {
+            events.extend(alarms.step(&self.points, clock.now, clock.steady_ms));
         }
         let reading = |name: &Name| match self.points.get(name) {
             None => Reading::Unknown,
@@ -358,8 +407,23 @@ impl Stage {
         self.table.rows.push(Row { at_ms, what: What::Event(event) });
     }
 
+    /// Jobs that wait for what a script cannot bring about, and did not begin.
+    fn not_simulated(&self) -> Vec<String> {
+        let Some(alarms) = &self.alarms else { return Vec::new() };
+        let jobs = self.plan.document().job.iter();
+        let beyond = jobs
+            .filter(|job| !self.fitted.contains(job.name.as_str()) && !alarms.may_begin(&job.when));
+        beyond.map(|job| job.name.clone()).collect()
+    }
+
     fn take(&mut self, event: &Event, at_ms: u64) {
         let clock = self.clock(at_ms);
+        if self.alarms.is_some() {
+            let known = fields(event);
+            let jobs = self.plan.document().job.iter();
+            let fits = jobs.filter(|job| job.when.fits(event, &known, &job.name));
+            self.fitted.extend(fits.map(|job| job.name.as_str()));
+        }
         self.engine.happened(self.next_id, clock.steady_ms, event, clock);
         self.next_id += 1;
     }
@@ -367,7 +431,7 @@ impl Stage {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Utc as Written, *};
     use crate::automation::Document;
     use crate::schedule::Utc;
     use proptest::prelude::*;
@@ -404,7 +468,9 @@ no_return = true
         let (script, frames) = Script::parse(script).expect("a script");
         let begin_ms = u64::from(script.begin_unix_s) * 1_000;
         let for_ms = u64::from(script.for_s) * 1_000;
-        rehearse(&plan, frames.into_iter(), Telling::Words, begin_ms, for_ms, &Utc).to_string()
+        let (past, thresholds) = (frames.into_iter(), Thresholds::default());
+        let telling = Telling::Words(&thresholds);
+        rehearse(&plan, past, telling, begin_ms, for_ms, &Utc).to_string()
     }
 
     #[test]
@@ -417,6 +483,7 @@ no_return = true
       61.5 s  action  job horn: switch output 2 of device 3 on
      600.0 s  event   rule nearly-empty: nearly-empty
      600.5 s  action  job down: send it to hosts
+     630.0 s  event   alarm 2 (limit.battery.charge.low at ups.0): raised, 20 %, limit 20 %
      721.0 s  action  job down: tell ups.0: shutdown.return
      721.5 s  event   run order servers is through
 ";
@@ -446,6 +513,29 @@ no_return = true
              'ups.0.battery.charge' = 90 }\n[[at]]\ns = 50\npoints = { 'ups.0.ups.status' = 'OL' }",
         );
         assert!(!table.contains("action"), "{table}");
+    }
+
+    #[test]
+    fn a_table_says_where_the_log_begins() {
+        let table = Table { events_from_ms: Some(1_767_600_000_000), ..Table::default() };
+        let text = table.to_string();
+        let from = Written(1_767_600_000_000);
+        assert_eq!(
+            text,
+            format!("the log of events begins at {from}: nothing is known of those before\n")
+        );
+        assert_eq!(Table::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_script_of_too_many_points_is_refused() {
+        let points: Vec<String> = (0..=POINTS_MAX).map(|n| format!("'a.{n}' = 1")).collect();
+        let script = |points: &[String]| {
+            format!("for_s = 9\n[[at]]\ns = 1\npoints = {{ {} }}", points.join(", "))
+        };
+        let error = Script::parse(&script(&points)).expect_err("too many").to_string();
+        assert!(error.contains("257 points; at most 256"), "{error}");
+        assert!(Script::parse(&script(&points[1..])).is_ok());
     }
 
     #[test]

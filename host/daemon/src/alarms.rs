@@ -20,15 +20,16 @@ use crate::upses::{Sources, Upses};
 use evenkeel_core::alarm::preview::{self, Count};
 use evenkeel_core::alarm::survey::{Survey, add_limits};
 use evenkeel_core::alarm::{
-    Act, Alarm, AlarmEvent, Book, Place, Refusal, Rule, ThresholdError, Thresholds, Watcher,
+    Act, Alarm, AlarmEvent, Book, Place, Quantity, Reading, Refusal, Rule, ThresholdError,
+    Thresholds, Watcher,
 };
 use evenkeel_core::events::{Event, Severity};
 use evenkeel_core::settings::forms::Kind;
 use evenkeel_core::time::Nanos;
-use past::History;
+use past::{History, Single};
 use sight::Sight;
 pub use sight::battery;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -119,7 +120,14 @@ pub struct Preview {
     pub past: Count,
     /// So many values of the past were looked at.
     pub values: u64,
+    /// The quantities of which the past is known.
+    pub kept: BTreeSet<Quantity>,
+    /// What has a threshold here and no past: a quantity, or a single point.
+    pub without_past: BTreeSet<Subject>,
 }
+
+/// A quantity, and of single points which.
+pub type Subject = (Quantity, Option<Place>);
 
 impl Alarms {
     /// The alarms as they were kept.
@@ -263,18 +271,27 @@ impl Alarms {
         let batteries = self.hub.batteries();
         let mut upses = self.state().upses.clone();
         let sight = self.sight(&mut upses, clock::now());
-        let now = preview::now(&thresholds, sight.readings(&self.hub, &thresholds).into_iter());
+        let readings = sight.readings(&self.hub, &thresholds);
+        let watched: BTreeSet<Subject> =
+            readings.iter().map(|reading| subject(reading.quantity, &reading.place)).collect();
+        let points: Vec<Single> = readings.iter().filter_map(kept_alone).collect();
+        let now = preview::now(&thresholds, readings.into_iter());
         let battery = |place: &Place| sight::battery(&batteries, place);
         let (mut replay, mut values) = (preview::Replay::new(&thresholds, battery), 0);
+        let mut seen = BTreeSet::new();
         let from_ms = clock::unix_ms().saturating_sub(PAST_MS);
         let of_block = |string: u16, block: u16| sight.known(string, block);
         self.store
-            .each_past(from_ms, &of_block, &mut |past| {
+            .each_past(from_ms, &of_block, &points, &mut |past| {
                 values += 1;
+                seen.insert(subject(past.quantity, &past.place));
                 replay.push(&past);
             })
             .map_err(AlarmError::Store)?;
-        Ok(Preview { now, past: replay.count(), values })
+        let of_points = seen.iter().map(|(quantity, _)| *quantity);
+        let kept = Store::KEPT.iter().copied().chain(of_points).collect();
+        let without_past = watched.difference(&seen).cloned().collect();
+        Ok(Preview { now, past: replay.count(), values, kept, without_past })
     }
 
     fn checked(&self, rules: Vec<Rule>) -> Result<Thresholds, AlarmError> {
@@ -328,6 +345,21 @@ impl Alarms {
         // Every change of it is one call of the core, which leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn subject(quantity: Quantity, place: &Place) -> Subject {
+    (quantity, matches!(place, Place::Point(_)).then(|| place.clone()))
+}
+
+/// The point that a reading of a UPS or of a single point is kept as.
+fn kept_alone(reading: &Reading<'_>) -> Option<Single> {
+    let Reading { place, quantity, .. } = reading;
+    let name = match (place, quantity) {
+        (Place::Source(root), Quantity::Ups(variable)) => format!("{root}.{variable}"),
+        (Place::Point(name), Quantity::Point) => name.clone(),
+        _ => return None,
+    };
+    Some(Single { name, place: place.clone(), quantity: *quantity })
 }
 
 fn kept_book(store: &Store) -> Book {

@@ -2,7 +2,8 @@
 //! the last 30 days" (UX, page 15).
 //!
 //! Now is judged without delays: the value of this moment. The past is known
-//! only by its samples, minutes apart, each by its lowest and highest value. What
+//! only by its samples, minutes apart, each by its lowest and highest value, of
+//! single points with the time until which it held. What
 //! is beyond at a sample may have been so since the one before, so a delay that
 //! fits between the two counts as fulfilled: that counts too many places. What
 //! was beyond only between two samples is not known and not counted: that
@@ -25,6 +26,9 @@ pub const NAMED_MAX: usize = 64;
 pub struct Past {
     /// When, ms since 1970.
     pub unix_ms: u64,
+    /// Until when it is known to have been so, ms since 1970; the same for a
+    /// value of one moment.
+    pub until_ms: u64,
     /// Of what.
     pub place: Place,
     /// Which.
@@ -132,8 +136,8 @@ impl Life {
         let mut told = None;
         for (within, level) in self.within_ms.iter_mut().zip([Severity::Warning, Severity::Alarm]) {
             if now < Some(level) {
-                *within = Some(past.unix_ms);
-            } else if within.is_none_or(|at| past.unix_ms.saturating_sub(at) >= on_ms) {
+                *within = Some(past.until_ms);
+            } else if within.is_none_or(|at| past.until_ms.saturating_sub(at) >= on_ms) {
                 told = told.max(Some(level));
             }
         }
@@ -184,6 +188,7 @@ mod tests {
     fn sample(n: u64, block: u16, value: f64) -> Past {
         Past {
             unix_ms: n * SAMPLE_MS,
+            until_ms: n * SAMPLE_MS,
             place: Place::Block(1, block),
             quantity: Quantity::BlockTemperature,
             low: value,
@@ -229,6 +234,22 @@ mod tests {
         let samples = || [sample(0, 1, 25.0), sample(1, 1, 45.0), sample(2, 1, 25.0)].into_iter();
         assert_eq!(past(&hot(1_200.0), |_| None, samples()).alarm, 1);
         assert_eq!(past(&hot(1_201.0), |_| None, samples()), Count::default());
+    }
+
+    #[test]
+    fn what_held_for_its_delay_counts_and_what_leapt_does_not() {
+        let held = |from_s: u64, until_s: u64, value| Past {
+            unix_ms: from_s * 1_000,
+            until_ms: until_s * 1_000,
+            ..sample(0, 1, value)
+        };
+        let count = |until_s| {
+            let past = [held(0, 900, 25.0), held(900, until_s, 45.0), held(until_s, 3_600, 25.0)];
+            super::past(&hot(60.0), |_| None, past.into_iter()).alarm
+        };
+        assert_eq!(count(905), 0, "5 s");
+        assert_eq!(count(960), 1);
+        assert_eq!(count(2_000), 1);
     }
 
     #[test]

@@ -135,6 +135,17 @@ impl When {
         }
     }
 
+    /// Whether a field may be one of `values`; one that is not named may be
+    /// anything.
+    pub(crate) fn allows<'a>(
+        &self,
+        field: &str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        let any = |pattern: &Pattern| values.into_iter().any(|value| pattern.fits(value));
+        self.fields.get(field).is_none_or(any)
+    }
+
     /// Whether this event, whose [`fields`] are `known`, starts job `job`.
     /// Events about jobs start only others that name their kind.
     #[must_use]
@@ -143,6 +154,7 @@ impl When {
             Event::JobSaid { job, .. }
             | Event::JobDone { job, .. }
             | Event::JobFailed { job, .. }
+            | Event::JobWithdrawn { job }
             | Event::JobsDropped { job, .. } => Some(job.as_str()),
             _ => None,
         };
@@ -232,6 +244,7 @@ mod tests {
             job: job.into(),
             instance: String::new(),
             action: String::new(),
+            act: None,
             reason: String::new(),
         };
         assert!(!fits("severity = 'warning'", &failed("y")), "not by its class");

@@ -40,6 +40,9 @@
 //! - A counter-job that [sets a state](Action::sets_state) does so for all
 //!   episodes of its job: a horn that sounds for two lost modules is off when
 //!   both are back. One that tells something tells it of each.
+//! - What a job did goes with its episode. When the job is removed or renamed
+//!   meanwhile, its counter-job is done at once, and an event says so; when it
+//!   is changed, the end takes back what was done, not what would be done now.
 //! - [`Planner`] is the whole decision, as a function of (state, event, now).
 //!
 //! # What may be done twice
@@ -56,12 +59,14 @@
 mod conditions;
 mod matching;
 mod planner;
+mod reason;
 mod sequence;
 pub mod wire;
 
 pub use conditions::{LASTING, conditions, still};
 pub use matching::{Fields, Pattern, When, fields};
-pub use planner::{Change, Episode, Instance, Outcome, Planner, Stage, Task};
+pub use planner::{Change, Did, Episode, Instance, Outcome, Planner, Stage, Task};
+pub use reason::Reason;
 pub use sequence::{Phase, SEQUENCES_MAX, Sequence, Step};
 
 use crate::command::{Order, Tone};
@@ -277,6 +282,15 @@ impl Action {
             Self::Log { text, .. } => Some(text),
             Self::Notify { text, .. } | Self::Webhook { text, .. } => text.as_deref(),
             _ => None,
+        }
+    }
+
+    /// As the log may tell it: without the password of a network card.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        match self {
+            Self::WakeOnLan { mac, to, .. } => Self::WakeOnLan { mac, to, secure_on: None },
+            other => other,
         }
     }
 

@@ -21,6 +21,7 @@
 
 mod resume;
 mod walk;
+mod withdraw;
 
 use super::sequence::{Phase, Sequence, Step};
 use super::{ATTEMPTS_MAX, Action, Job, PENDING_MAX, PENDING_OF_JOB_MAX, conditions, fields};
@@ -56,6 +57,24 @@ pub struct Episode {
     pub keys: BTreeSet<String>,
     /// Its action was begun, so that the counter-job has something to undo.
     pub begun: bool,
+    /// What that was: it is taken back as it was done, whatever the jobs are
+    /// by then. `None` where nothing takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub did: Option<Box<Did>>,
+}
+
+/// What an episode does and how that is taken back, as its job was when it
+/// began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Did {
+    /// The action.
+    pub action: Action,
+    /// What takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Action>,
+    /// The run order that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
 }
 
 impl Episode {
@@ -193,16 +212,12 @@ impl Planner {
         }
     }
 
-    /// Other jobs from now on. What belongs to those that are gone is
-    /// forgotten; what is being done is finished.
-    pub fn change(&mut self, jobs: Vec<Job>, sequences: Vec<Sequence>) {
+    /// Other jobs from now on. What those that are gone have done is taken
+    /// back ([`Did`]), the rest of theirs is forgotten; what is being done is
+    /// finished.
+    pub fn change(&mut self, jobs: Vec<Job>, sequences: Vec<Sequence>, now_ms: u64) {
         (self.jobs, self.sequences) = (jobs, sequences);
-        let gone = self.episodes.iter().filter(|(_, episode)| self.job(&episode.job).is_none());
-        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
-        for name in gone {
-            self.episodes.remove(&name);
-            self.mark(&name, true);
-        }
+        self.withdraw(now_ms);
         let lost = self.instances.iter().filter(|(_, instance)| !self.has_stage(instance));
         let lost: Vec<String> = lost.map(|(id, _)| id.clone()).collect();
         lost.iter().for_each(|id| self.forget(id));
@@ -248,6 +263,7 @@ impl Planner {
                 lasting,
                 keys: new,
                 begun: false,
+                did: None,
             };
             self.make_room(now_ms);
             self.episodes.insert(name.clone(), episode);
@@ -346,10 +362,13 @@ impl Planner {
             return self.forget(id);
         };
         let (job, action) = (task.job, task.action.to_string());
+        let act = Some(Box::new(task.action.clone().without_secrets()));
         let name = id.to_owned();
         let mut said = None;
         let reason = match outcome {
-            Outcome::Later(reason) if instance.failed + 1 < ATTEMPTS_MAX => {
+            Outcome::Later(reason)
+                if instance.failed + 1 < ATTEMPTS_MAX && self.may_go_on(&instance) =>
+            {
                 let pause = (PAUSE_MS << instance.failed.min(10)).min(PAUSE_MAX_MS);
                 instance.failed += 1;
                 instance.reason = Some(reason);
@@ -370,10 +389,17 @@ impl Planner {
                 let text = said.unwrap_or(text);
                 Event::JobSaid { job, instance: name, severity, text }
             }
-            (None, _) => Event::JobDone { job, instance: name, action, attempts },
-            (Some(reason), _) => Event::JobFailed { job, instance: name, action, reason },
+            (None, _) => Event::JobDone { job, instance: name, action, act, attempts },
+            (Some(reason), _) => Event::JobFailed { job, instance: name, action, act, reason },
         });
         self.settle(id, &instance, now_ms);
+    }
+
+    /// Whether it may be tried again: of a job that is gone only what takes it
+    /// back.
+    fn may_go_on(&self, instance: &Instance) -> bool {
+        let job = self.episodes.get(&instance.episode).and_then(|episode| self.job(&episode.job));
+        job.is_some() || withdraw::takes_back(&instance.stage)
     }
 
     /// What a task says, before it says it: whoever is told twice is told the
@@ -437,9 +463,35 @@ impl Planner {
     }
 
     fn sequence(&self, episode: &str) -> Option<&Sequence> {
-        let job = self.job(&self.episodes.get(episode)?.job)?;
-        let Action::Sequence { sequence } = &job.action else { return None };
+        let episode = self.episodes.get(episode)?;
+        let Some(job) = self.job(&episode.job) else {
+            return episode.did.as_ref()?.sequence.as_ref();
+        };
+        self.sequence_of(&job.action)
+    }
+
+    fn sequence_of(&self, action: &Action) -> Option<&Sequence> {
+        let Action::Sequence { sequence } = action else { return None };
         self.sequences.iter().find(|known| known.name == *sequence)
+    }
+
+    /// What takes an episode back: as it was when it began.
+    fn undo_of(&self, episode: &str) -> Option<&Action> {
+        let episode = self.episodes.get(episode)?;
+        match &episode.did {
+            Some(did) => did.undo.as_ref(),
+            None => self.job(&episode.job)?.undo.as_ref(),
+        }
+    }
+
+    /// What an episode does, in its first turn and in those that follow.
+    fn action_of(&self, episode: &str) -> Option<&Action> {
+        let episode = self.episodes.get(episode)?;
+        // What will be taken back as it began goes on as it began.
+        match episode.did.as_ref().filter(|did| did.undo.is_some()) {
+            Some(did) => Some(&did.action),
+            None => self.job(&episode.job).map(|job| &job.action),
+        }
     }
 
     /// Whether what it is about is there: the jobs may have changed.
@@ -454,13 +506,11 @@ impl Planner {
     }
 
     fn action(&self, instance: &Instance) -> Option<(Action, bool)> {
-        let job = self.job(&self.episodes.get(&instance.episode)?.job)?;
-        let step = |n: u16| -> Option<&Step> {
-            self.sequence(&instance.episode)?.step.get(usize::from(n))
-        };
+        let episode = &instance.episode;
+        let step = |n: u16| -> Option<&Step> { self.sequence(episode)?.step.get(usize::from(n)) };
         match instance.stage {
-            Stage::Action(_) => Some((job.action.clone(), false)),
-            Stage::Undo => Some((job.undo.clone()?, true)),
+            Stage::Action(_) => Some((self.action_of(episode)?.clone(), false)),
+            Stage::Undo => Some((self.undo_of(episode)?.clone(), true)),
             Stage::Step(n, action) => {
                 Some((step(n)?.actions.get(usize::from(action))?.clone(), false))
             }
@@ -521,8 +571,9 @@ impl Planner {
         let oldest = idle.min_by_key(|(_, episode)| episode.event_id).map(|(name, _)| name.clone());
         let Some(name) = oldest else { return };
         self.mark(&name, true);
+        let has_undo = self.undo_of(&name).is_some();
         let Some(Episode { job, begun, .. }) = self.episodes.remove(&name) else { return };
-        if begun && self.job(&job).is_some_and(|job| job.undo.is_some()) {
+        if begun && has_undo {
             self.drop_one(&job, now_ms);
         }
     }
@@ -549,8 +600,16 @@ impl Planner {
     }
 
     fn begun(&mut self, episode: &str) {
-        if let Some(known) = self.episodes.get_mut(episode).filter(|known| !known.begun) {
+        let Some(known) = self.episodes.get(episode).filter(|known| !known.begun) else { return };
+        let did = self.job(&known.job).and_then(|job| {
+            let (action, undo) = (job.action.clone(), job.undo.clone());
+            let sequence = self.sequence_of(&action).cloned();
+            let has_end = undo.is_some() || sequence.is_some();
+            has_end.then(|| Box::new(Did { action, undo, sequence }))
+        });
+        if let Some(known) = self.episodes.get_mut(episode) {
             known.begun = true;
+            known.did = known.did.take().or(did);
             self.mark(episode, true);
         }
     }
@@ -567,14 +626,15 @@ impl Planner {
     /// What follows when an episode is over, and when nothing of it is left.
     fn end_if_over(&mut self, name: &str, now_ms: u64) {
         let Some(episode) = self.episodes.get(name) else { return };
-        let Some(job) = self.job(&episode.job) else { return };
+        // Of a job that is gone nothing waits any more but what takes it back.
+        let only = self.job(&episode.job).is_none_or(|job| job.only_if_still_true);
         let under_way = |id: &String| self.instances.get(id).is_some_and(|i| i.episode == name);
         if self.running.iter().any(under_way) {
             // Nothing is taken back while it is being done.
             return;
         }
         let (begun, is_true) = (episode.begun, episode.is_true());
-        let (only, has_undo) = (job.only_if_still_true, job.undo.is_some());
+        let has_undo = self.undo_of(name).is_some();
         if !is_true {
             if only {
                 self.take_back(name);
@@ -603,20 +663,26 @@ impl Planner {
         }
     }
 
-    /// Whether the counter-job of a job changes a state that all its episodes
-    /// share: a horn is on or off, whatever it is on for.
-    fn shares_state(&self, job: &str) -> bool {
-        self.job(job).and_then(|job| job.undo.as_ref()).is_some_and(Action::sets_state)
-    }
-
     /// Whether what an episode did is still wanted, because of another of its
-    /// job: that one takes it back.
+    /// job, or is taken back with another that is gone: where the counter-job
+    /// changes a state that they share. A horn is on or off, whatever it is on
+    /// for.
     fn stands_elsewhere(&self, name: &str) -> bool {
         let Some(job) = self.episodes.get(name).map(|episode| &episode.job) else { return false };
-        let wants = |(other, e): (&String, &Episode)| {
-            other != name && e.job == *job && e.lasting && e.is_true() && e.begun
+        let undo = self.undo_of(name);
+        let takes_back = |id: &String| {
+            self.instances.get(id).is_some_and(|undo| matches!(undo.stage, Stage::Undo))
         };
-        self.shares_state(job) && self.episodes.iter().any(wants)
+        let is_gone = self.job(job).is_none();
+        let wants = |(other, e): (&String, &Episode)| {
+            let wanted = e.lasting && e.is_true() && e.begun;
+            let with_it = || {
+                let id = format!("{other}.undo");
+                is_gone && takes_back(&id) && !self.running.contains(&id)
+            };
+            other != name && e.job == *job && self.undo_of(other) == undo && (wanted || with_it())
+        };
+        undo.is_some_and(Action::sets_state) && self.episodes.iter().any(wants)
     }
 
     /// Whether an action has to wait, because its opposite is being done.
@@ -637,12 +703,18 @@ impl Planner {
         }
     }
 
-    /// The counter-jobs of a job that shares a state, as far as they wait.
+    /// The counter-jobs of a job that shares a state, as far as they wait and
+    /// are the one that it has now.
     fn undos<'a>(&'a self, job: &'a str) -> impl Iterator<Item = &'a String> {
+        let undo = self.job(job).and_then(|job| job.undo.as_ref());
+        let undo = undo.filter(|undo| undo.sets_state());
         let is_of_job = move |name: &String| self.episodes.get(name).is_some_and(|e| e.job == job);
-        let is_undo = move |i: &Instance| matches!(i.stage, Stage::Undo) && is_of_job(&i.episode);
-        let shares = self.shares_state(job);
-        let undos = self.instances.iter().filter(move |(_, i)| shares && is_undo(i));
+        let is_undo = move |i: &Instance| {
+            matches!(i.stage, Stage::Undo)
+                && is_of_job(&i.episode)
+                && self.undo_of(&i.episode) == undo
+        };
+        let undos = self.instances.iter().filter(move |(_, i)| undo.is_some() && is_undo(i));
         undos.map(|(id, _)| id)
     }
 

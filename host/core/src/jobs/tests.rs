@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod alarms;
 mod orders;
+mod removed;
 
 const MINUTE: u64 = 60_000;
 
@@ -355,6 +356,15 @@ enum Happens {
     Crash,
 }
 
+/// When a job is removed.
+#[derive(Clone, Copy, Debug)]
+enum Removed {
+    /// While it is at work.
+    Now,
+    /// While nobody is, so that the next start does not know it.
+    Away,
+}
+
 fn happens() -> impl Strategy<Value = Happens> {
     prop_oneof![
         (1u16..3).prop_map(Happens::Lost),
@@ -367,12 +377,13 @@ fn happens() -> impl Strategy<Value = Happens> {
 
 proptest! {
     /// Whatever happens and whenever it crashes: when all is quiet the fan is on
-    /// when a module is lost, and off when none is.
+    /// when a module is lost, and off when none is, or when its job was removed.
     #[test]
     fn the_last_state_is_the_right_one(
         story in proptest::collection::vec(happens(), 1..60),
         timing in prop_oneof![Just(""), Just("delay_s = 20\nonly_if_still_true = true"),
             Just("coalesce_s = 20"), Just("coalesce_s = 20\ndelay_s = 10")],
+        removed in prop_oneof![Just(None), Just(Some(Removed::Now)), Just(Some(Removed::Away))],
     ) {
         let text = format!("{FAN}\n{timing}");
         let (mut planner, mut kept) = (planner(&[&text]), Kept::default());
@@ -408,6 +419,17 @@ proptest! {
             running.extend(due(&mut planner, now));
             kept.keep(&mut planner);
         }
+        match removed {
+            Some(Removed::Now) => planner.change(Vec::new(), Vec::new(), now),
+            Some(Removed::Away) => {
+                planner = kept.resume(&[], now);
+                running.clear();
+            }
+            None => {}
+        }
+        if removed.is_some() {
+            gone.clear();
+        }
         for _ in 0..200 {
             for task in std::mem::take(&mut running) {
                 on = !task.undo;
@@ -419,5 +441,27 @@ proptest! {
         prop_assert_eq!(on, !gone.is_empty());
         prop_assert!(planner.pending().next().is_none());
         prop_assert_eq!(planner.standing().len(), gone.len());
+    }
+}
+
+#[test]
+fn what_was_done_is_told_as_data_without_a_password_and_older_logs_are_read() {
+    let wake = "name = 'wake'\nwhen = { kind = 'ups_on_battery' }\n\
+        action = { do = 'wake-on-lan', mac = '00:11:22:33:44:55', secure_on = 'aa:bb:cc:dd' }";
+    let mut planner = planner(&[wake]);
+    planner.event(7, 0, &on_battery(), 0);
+    let tasks = due(&mut planner, 0);
+    assert!(matches!(&tasks[0].action, Action::WakeOnLan { secure_on: Some(_), .. }));
+    planner.finished("7.wake.0", Outcome::Done, 0);
+    let [told] = &planner.said()[..] else { panic!("one event") };
+    let is_open = |act: &Action| matches!(act, Action::WakeOnLan { secure_on: None, .. });
+    let Event::JobDone { act: Some(act), .. } = told else { panic!("{told:?}") };
+    assert!(is_open(act), "{act:?}");
+    let text = toml::to_string(told).expect("written");
+    assert_eq!(toml::from_str::<Event>(&text).as_ref(), Ok(told), "{text}");
+    let (head, _) = text.split_once("[act]").expect("a table");
+    for other in [head.to_owned(), format!("{head}[act]\ndo = 'fly'\nto = [1]\n")] {
+        let read: Event = toml::from_str(&other).expect(&other);
+        assert!(matches!(read, Event::JobDone { act: None, .. }), "{read:?}");
     }
 }

@@ -1,11 +1,14 @@
 //! The past of values for the preview of thresholds: what the history keeps,
 //! as the core wants it. Whoever keeps the history implements [`History`].
 
+use crate::clock;
 use crate::store::history::Whose;
 use crate::store::{Store, StoreError};
 use evenkeel_core::alarm::preview::Past;
 use evenkeel_core::alarm::{Place, Quantity};
 use evenkeel_core::health::resistance::at_25_c;
+use evenkeel_core::history::level::HOUR_MS;
+use evenkeel_core::history::series::SCALE;
 use evenkeel_core::history::{Head, Level, Record, Span};
 use evenkeel_core::points::Quality;
 use evenkeel_core::scan::Phase;
@@ -19,13 +22,29 @@ pub struct Known {
     pub baseline_mohm: Option<f64>,
 }
 
+/// Most points whose past is read: each costs the rows of a month.
+const POINTS_MAX: usize = 512;
+
+/// A point that is kept by itself, and what thresholds compare it as.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Single {
+    /// Its name.
+    pub name: String,
+    /// Of what.
+    pub place: Place,
+    /// Which.
+    pub quantity: Quantity,
+}
+
 /// Something that remembers values.
 pub trait History {
-    /// The quantities that are kept; the past of others is not known.
+    /// The quantities of strings and blocks that are kept; the past of others is
+    /// not known.
     const KEPT: &'static [Quantity];
 
     /// Every kept value since `from_ms` (ms since 1970), those of each place by
-    /// time. `known` is asked about blocks (string and block from 1); blocks
+    /// time: of strings, of blocks, and of these `points`, 512 of them at
+    /// most. `known` is asked about blocks (string and block from 1); blocks
     /// that are not there any more are left out.
     ///
     /// # Errors
@@ -34,6 +53,7 @@ pub trait History {
         &self,
         from_ms: u64,
         known: &dyn Fn(u16, u16) -> Option<Known>,
+        points: &[Single],
         each: &mut dyn FnMut(Past),
     ) -> Result<(), StoreError>;
 }
@@ -53,6 +73,7 @@ impl History for Store {
         &self,
         from_ms: u64,
         known: &dyn Fn(u16, u16) -> Option<Known>,
+        points: &[Single],
         each: &mut dyn FnMut(Past),
     ) -> Result<(), StoreError> {
         let strings = (1..=u16::MAX).take_while(|string| known(*string, 1).is_some());
@@ -71,7 +92,7 @@ impl History for Store {
                 of_string(string, head, count, each);
             })?;
         }
-        Ok(())
+        points.iter().take(POINTS_MAX).try_for_each(|point| of_point(self, point, from_ms, each))
     }
 }
 
@@ -79,7 +100,15 @@ fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut
     let (phase, unix_ms) = (head.phase.phase(), head.unix_ms);
     let mut put = |quantity, values: Option<(f64, f64)>| {
         if let Some((low, high)) = values {
-            each(Past { unix_ms, place: place.clone(), quantity, low, high, phase });
+            each(Past {
+                unix_ms,
+                until_ms: unix_ms,
+                place: place.clone(),
+                quantity,
+                low,
+                high,
+                phase,
+            });
         }
     };
     let fresh = |quality| matches!(quality, Quality::Good | Quality::Estimated);
@@ -110,7 +139,15 @@ fn of_string(string: u16, head: &Head, blocks: u16, each: &mut dyn FnMut(Past)) 
     let (place, phase, unix_ms) = (Place::String(string), head.phase.phase(), head.unix_ms);
     let mut put = |quantity, values: Option<(f64, f64)>| {
         if let Some((low, high)) = values {
-            each(Past { unix_ms, place: place.clone(), quantity, low, high, phase });
+            each(Past {
+                unix_ms,
+                until_ms: unix_ms,
+                place: place.clone(),
+                quantity,
+                low,
+                high,
+                phase,
+            });
         }
     };
     // Without an input of its own, its voltage is that of its blocks; how far
@@ -121,6 +158,35 @@ fn of_string(string: u16, head: &Head, blocks: u16, each: &mut dyn FnMut(Past)) 
     });
     put(Quantity::StringVoltage, head.string_mv.map(|span| range(span, 1e3)).or(sum));
     put(Quantity::StringCurrent, head.current_ma.map(|span| range(span, 1e3)));
+}
+
+/// What a UPS, a device or a sensor said: each row holds until the next, or until
+/// its hour is over.
+fn of_point(
+    store: &Store,
+    point: &Single,
+    from_ms: u64,
+    each: &mut dyn FnMut(Past),
+) -> Result<(), StoreError> {
+    // The row that holds when the time begins is of its hour.
+    let times = from_ms.saturating_sub(HOUR_MS)..=clock::unix_ms();
+    let mut rows = store.series(&point.name, Level::Raw, &times)?.rows;
+    rows.sort_by_key(|row| row.unix_s);
+    for (at, row) in rows.iter().enumerate() {
+        let next = rows.get(at + 1).map_or(u64::MAX, |next| next.unix_s);
+        let until_ms = row.holds_until().min(next) * 1_000;
+        let Some(span) = row.value.filter(|_| until_ms > from_ms) else { continue };
+        each(Past {
+            unix_ms: from_ms.max(row.unix_s * 1_000),
+            until_ms,
+            place: point.place.clone(),
+            quantity: point.quantity,
+            low: span.min as f64 / SCALE,
+            high: span.max as f64 / SCALE,
+            phase: Phase::Unknown,
+        });
+    }
+    Ok(())
 }
 
 /// Lowest and highest, in units of which one is `by` steps of the history.

@@ -175,6 +175,57 @@ async fn a_preview_counts_now_and_the_past_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_preview_counts_the_past_of_a_ups_and_of_a_point_and_names_what_has_none() {
+    use evenkeel_core::history::series::{self, Measure};
+    use evenkeel_core::history::{Series, Span};
+    let dir = tempfile::tempdir().expect("a directory");
+    let bench = Bench::new(dir.path());
+    bench.ups("ups.status", Value::Text("OL".into()), Unit::None);
+    for (variable, value) in
+        [("ups.load", 60.0), ("battery.charge", 60.0), ("ups.temperature", 30.0)]
+    {
+        bench.ups(variable, Value::Number(value), Unit::Percent);
+    }
+    let hour = (clock::unix_ms() / 3_600_000 - 3) * 3_600;
+    let of = |name: &str, unit, rows: &[(u64, i64, i64)]| Series {
+        name: name.to_owned(),
+        measure: Measure::Number(unit),
+        rows: rows
+            .iter()
+            .map(|(second, low, high)| series::Row {
+                unix_s: hour + second,
+                value: Some(Span::new(low * 1_000_000, *high * 1_000_000, high * 1_000_000)),
+                quality: Quality::Good,
+            })
+            .collect(),
+    };
+    // The load is too high for twenty minutes, the temperature for five seconds.
+    let load = of("ups.0.ups.load", Unit::Percent, &[(0, 30, 30), (600, 90, 97), (1_800, 30, 30)]);
+    let warm =
+        of("ups.0.ups.temperature", Unit::Celsius, &[(0, 30, 30), (600, 50, 50), (605, 30, 30)]);
+    bench.store.append_series(vec![load, warm]).done().await.expect("on the disk");
+    let text = "[[threshold]]\nat = 'system'\nquantity = 'ups.temperature'\nside = 'high'\n\
+                alarm = 45.0\n[[threshold]]\nat = 'point.ups.0.input.voltage'\n\
+                quantity = 'point'\nside = 'high'\nalarm = 250.0\n";
+    let preview = bench.alarms.preview(rules(text)).expect("read");
+    assert_eq!(preview.now, Count::default());
+    let ups = Place::Source("ups.0".into());
+    assert_eq!(preview.past.places, [(ups, Severity::Alarm)], "the load, and not the heat");
+    assert_eq!((preview.past.alarm, preview.values), (1, 6));
+    let charge = Quantity::of_ups("battery.charge").expect("a variable");
+    let point = Place::Point("ups.0.input.voltage".into());
+    let without = [(charge, None), (Quantity::Point, Some(point))];
+    assert_eq!(preview.without_past, without.into());
+    assert!(preview.kept.contains(&Quantity::of_ups("ups.load").expect("a variable")));
+    // The heat alone, with a delay that it fulfils.
+    let brief = rules(&text.replace("45.0\n", "45.0\ndelay_s = 5.0\n"));
+    let off = "[[threshold]]\nat = 'system'\nquantity = 'ups.load'\nside = 'high'\n\
+               warning = 'off'\nalarm = 'off'\n";
+    let brief = brief.into_iter().chain(rules(off)).collect();
+    assert_eq!(bench.alarms.preview(brief).expect("read").past.alarm, 1);
+}
+
+#[tokio::test]
 async fn what_changed_meanwhile_is_not_acknowledged_unseen() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut bench = Bench::new(dir.path());

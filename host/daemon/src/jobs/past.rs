@@ -31,6 +31,9 @@ pub struct Past {
     pub frames: Vec<Frame>,
     /// Points of which nothing is known, by name.
     pub not_recorded: Vec<String>,
+    /// The log of events begins only here, ms since 1970; `None`: it reaches
+    /// back over all of the time.
+    pub events_from_ms: Option<u64>,
 }
 
 /// What happened in `times` (ms since 1970). Of the points in `inputs` those
@@ -44,8 +47,9 @@ pub fn frames(
     times: RangeInclusive<u64>,
 ) -> Result<Past, NotTaken> {
     let mut frames: BTreeMap<u64, Frame> = BTreeMap::new();
-    let mut upses = Upses::default();
+    let (mut upses, mut first_ms) = (Upses::default(), None);
     store.each_event(|stored| {
+        first_ms.get_or_insert(stored.unix_ms);
         upses.happened(stored.unix_ms, &stored.event);
         // What rules, jobs and calendar made of it then is made anew.
         if times.contains(&stored.unix_ms) && !is_ours(&stored.event) {
@@ -105,7 +109,10 @@ pub fn frames(
         false => {
             let unknown = inputs.iter().filter(|name| !recorded.contains(name));
             let not_recorded = unknown.map(ToString::to_string).collect();
-            Ok(Past { frames: frames.into_values().collect(), not_recorded })
+            // A log without any event knows of nothing up to the end.
+            let first_ms = first_ms.unwrap_or(u64::MAX).min(*times.end());
+            let events_from_ms = (first_ms > *times.start()).then_some(first_ms);
+            Ok(Past { frames: frames.into_values().collect(), not_recorded, events_from_ms })
         }
     }
 }
@@ -200,6 +207,7 @@ const fn is_ours(event: &Event) -> bool {
             | Event::JobSaid { .. }
             | Event::JobDone { .. }
             | Event::JobFailed { .. }
+            | Event::JobWithdrawn { .. }
             | Event::JobsDropped { .. }
             | Event::SequenceEnded { .. }
     )
@@ -220,6 +228,22 @@ mod tests {
         for other in others.into_iter().chain(["string.2.block.0.voltage", "string.2.block.1"]) {
             assert_eq!(whose(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn where_the_log_begins_within_the_time_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path(), Default::default()).expect("a store");
+        let begins = |times: RangeInclusive<u64>| {
+            frames(&store, &[], times).expect("readable").events_from_ms
+        };
+        assert_eq!(begins(5_000..=9_000), Some(9_000), "there is none");
+        let event = Event::DaemonStarted { version: "1".into() };
+        store.record_acknowledged(event).wait().expect("on the disk");
+        let first = store.latest(1)[0].unix_ms;
+        assert_eq!(begins(first - 60_000..=first + 60_000), Some(first));
+        assert_eq!(begins(first..=first + 60_000), None, "all of it");
+        assert_eq!(begins(first - 60_000..=first - 30_000), Some(first - 30_000), "none of it");
     }
 
     #[test]

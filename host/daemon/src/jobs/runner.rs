@@ -17,6 +17,7 @@ use crate::failure::chain;
 use crate::hub::Hub;
 use crate::store::{Ack, JobRow, Store, StoreError};
 use crate::words::{Lang, Template, TemplateError, words};
+use evenkeel_core::alarm::Thresholds;
 use evenkeel_core::automation::{Clock, Document, Engine, Plan, Problem};
 use evenkeel_core::events::Event;
 use evenkeel_core::jobs::{Action, Change, Outcome, Task};
@@ -432,13 +433,13 @@ impl Automation {
         let Ready { plan, zone, lang } = ready;
         let mut state = self.state();
         state.names = names(&plan);
-        let now = state.clock().now;
-        state.engine.change(&plan, now);
+        let clock = state.clock();
+        state.engine.change(&plan, clock);
         words().set_zone(zone.clone());
         (state.plan, state.zone, state.lang) = (plan, zone, lang);
         let standing = state.engine.planner.standing();
         state.inherited.extend(standing.into_iter().filter(|key| key.starts_with("rule/")));
-        (state.began, state.published) = (now, None);
+        (state.began, state.published) = (clock.now, None);
         self.hub.retract(ROOT);
     }
 
@@ -471,20 +472,21 @@ impl Automation {
     }
 
     /// What would happen with this document, or with the one in force, in a
-    /// scripted time. Long work: not on a thread of the runtime.
+    /// scripted time, with these thresholds. Long work: not on a thread of the runtime.
     ///
     /// # Errors
     /// [`NotTaken`] when the document is wrong.
     pub fn rehearse_script(
         &self,
         document: Option<Document>,
+        thresholds: &Thresholds,
         script: &Script,
         frames: Vec<Frame>,
     ) -> Result<Table, NotTaken> {
         let begin_ms = u64::from(script.begin_unix_s) * 1_000;
         let ready = self.ready(document)?;
         let for_ms = u64::from(script.for_s) * 1_000;
-        let (past, told) = (frames.into_iter(), Telling::Words);
+        let (past, told) = (frames.into_iter(), Telling::Words(thresholds));
         Ok(rehearsal::rehearse(&ready.plan, past, told, begin_ms, for_ms, &ready.zone))
     }
 
@@ -503,7 +505,7 @@ impl Automation {
         let (frames, told) = (past.frames.into_iter(), Telling::Events);
         let mut table =
             rehearsal::rehearse(&ready.plan, frames, told, begin_ms, for_ms, &ready.zone);
-        table.not_recorded = past.not_recorded;
+        (table.not_recorded, table.events_from_ms) = (past.not_recorded, past.events_from_ms);
         Ok(table)
     }
 

@@ -56,8 +56,8 @@ pub struct LastOutcome {
     pub unix_ms: u64,
     /// It was not carried out.
     pub failed: bool,
-    /// In words.
-    pub text: String,
+    /// The event that tells it.
+    pub event: Event,
 }
 
 /// An entry of the calendar.
@@ -93,7 +93,7 @@ impl LastOutcome {
             Event::JobFailed { job, .. } => (job, true),
             _ => return None,
         };
-        Some((job.clone(), Self { unix_ms, failed, text: event.to_string() }))
+        Some((job.clone(), Self { unix_ms, failed, event: event.clone() }))
     }
 }
 

@@ -164,6 +164,7 @@ event-job-done = { $attempts ->
    *[other] Auftrag { $job }: { $action }, beim { VALUE($attempts) }. Versuch
   }
 event-job-failed = Auftrag { $job } gescheitert ({ $action }): { $reason }
+event-job-withdrawn = Auftrag { $job } wurde entfernt: was er getan hat, wird zurückgenommen
 event-jobs-dropped = { $count ->
     [one] Auftrag { $job } wurde einmal nicht begonnen: zu viele warten
    *[other] Auftrag { $job } wurde { VALUE($count) }-mal nicht begonnen: zu viele warten
@@ -172,6 +173,9 @@ event-sequence-ended = { $aborted ->
     [none] Ablauf { $sequence } ist beendet
    *[other] Ablauf { $sequence } wurde abgebrochen: { $aborted }
   }
+job-reason-over = was dazu führte, ist vorbei
+job-reason-removed = der Auftrag dazu wurde entfernt
+job-reason-interrupted = das Gerät hielt mittendrin an; niemand weiß, ob es geschehen ist
 event-unknown = Ein Ereignis, das diese Version von Evenkeel nicht lesen kann
 
 ## Was aus einem Alarm wird

@@ -165,6 +165,7 @@ event-job-done = { $attempts ->
    *[other] Job { $job }: { $action }, at attempt { VALUE($attempts) }
   }
 event-job-failed = Job { $job } failed to { $action }: { $reason }
+event-job-withdrawn = Job { $job } was removed: what it did is taken back
 event-jobs-dropped = { $count ->
     [one] Job { $job } was not begun once: too many are waiting
    *[other] Job { $job } was not begun { VALUE($count) } times: too many are waiting
@@ -173,6 +174,9 @@ event-sequence-ended = { $aborted ->
     [none] Run order { $sequence } is through
    *[other] Run order { $sequence } was given up: { $aborted }
   }
+job-reason-over = what began it is over
+job-reason-removed = its job was removed
+job-reason-interrupted = the appliance stopped in the middle of it; nobody knows whether it was done
 event-unknown = An event that this version of Evenkeel cannot read
 
 ## What becomes of an alarm

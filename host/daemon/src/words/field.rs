@@ -22,6 +22,9 @@ pub fn field(words: &Words, lang: Lang, event: &Event, name: &str) -> Option<Val
     {
         return value;
     }
+    if let (Some(action), "action") = (message::action_of(event), name) {
+        return Some(Value::Text(words.action(lang, action)));
+    }
     // Events are stored this way: all of them can be.
     let fields = serde_json::to_value(event).ok()?;
     Some(match fields.get(name)? {

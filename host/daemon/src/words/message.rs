@@ -11,6 +11,7 @@ use super::{Lang, Words, number};
 use evenkeel_core::alarm::{AlarmEvent, Kind};
 use evenkeel_core::events::{Event, IN_BAND_MV, Ranges, SalvagedTable};
 use evenkeel_core::image;
+use evenkeel_core::jobs::{Action, Reason};
 use fluent_bundle::FluentArgs;
 use serde_json::Value;
 
@@ -53,10 +54,22 @@ pub fn event(words: &Words, lang: Lang, event: &Event) -> String {
             Value::Null | Value::Object(_) => {}
         }
     }
+    if let Some(action) = action_of(event) {
+        args.set("action", words.action(lang, action));
+    }
     if let Event::StoreSalvaged { tables, .. } = event {
         args.set("tables", salvaged(words, lang, tables));
     }
     words.message(lang, &format!("event-{kind}"), &args)
+}
+
+/// What a job did or was to do, as far as the event has more than words of the
+/// log for it.
+pub(super) fn action_of(event: &Event) -> Option<&Action> {
+    match event {
+        Event::JobDone { act, .. } | Event::JobFailed { act, .. } => act.as_deref(),
+        _ => None,
+    }
 }
 
 /// Tables with their rows; one that this version has no word for by its name.
@@ -121,6 +134,11 @@ pub(super) fn text(words: &Words, lang: Lang, field: &str, text: String) -> Stri
             image::Condition::DeviceLost => words.word(lang, "device-lost"),
             condition => words.kind(lang, Kind::Guard(condition)),
         };
+    }
+    if matches!(field, "reason" | "aborted")
+        && let Some(reason) = Reason::of(&text)
+    {
+        return words.word(lang, &format!("job-reason-{}", reason.code()));
     }
     let Some((_, prefix)) = WORDS.iter().find(|(name, _)| *name == field) else { return text };
     let name = format!("{prefix}{}", kebab(&text));

@@ -3,7 +3,9 @@
 use super::*;
 use evenkeel_core::alarm::{AlarmEvent, Book, Now, Standing};
 use evenkeel_core::battery_test::{Cause, Verdict};
+use evenkeel_core::command::Tone;
 use evenkeel_core::events::{SalvagedTable, Severity};
+use evenkeel_core::jobs::{Action, Reason};
 use evenkeel_core::protect::{Condition, Level, TripCause};
 use std::collections::BTreeSet;
 
@@ -59,6 +61,9 @@ fn everything_that_can_be_said_has_its_message() {
     }
     for name in event_names() {
         has(&name);
+    }
+    for reason in Reason::ALL {
+        has(&format!("job-reason-{}", reason.code()));
     }
 }
 
@@ -199,6 +204,65 @@ fn events_are_said_whole_in_every_language() {
         say(Lang::En, &examples()[13]),
         "2 failed sign-ins as \u{201c}x\u{201d} from ::1, rejected by radius"
     );
+}
+
+/// One of each; whatever a user chose has a digit in it.
+fn actions() -> Vec<Action> {
+    let text = str::to_owned;
+    let mac = toml::from_str("do = 'wake-on-lan'\nmac = '00:11:22:33:44:55'").expect("good");
+    vec![
+        Action::Log { text: text("t1"), severity: Severity::Info },
+        Action::Output { device: 3, output: 2, on: true },
+        Action::Output { device: 3, output: 2, on: false },
+        Action::AlarmRelay { healthy: true },
+        Action::AlarmRelay { healthy: false },
+        Action::Mute {},
+        Action::Signal { tone: Tone::Silent, lamp: true, seconds: 60 },
+        Action::Signal { tone: Tone::Slow, lamp: true, seconds: 60 },
+        Action::Signal { tone: Tone::Slow, lamp: true, seconds: 0 },
+        Action::Lamp { bus: 1, address: 3, seconds: 9 },
+        Action::Command { target: text("u0"), command: text("c1"), value: None },
+        Action::Notify { plugin: text("p1"), text: None },
+        Action::Webhook { to: text("h1"), text: None },
+        mac,
+        Action::Sequence { sequence: text("s1") },
+    ]
+}
+
+#[test]
+fn what_a_job_did_is_said_in_the_language_of_the_reader() {
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(char::is_alphabetic);
+    let split = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(is_word);
+        words.map(str::to_owned).collect()
+    };
+    for action in actions() {
+        let (job, instance, said) = ("j1".to_owned(), "7.j1.0".to_owned(), action.to_string());
+        let act = Some(Box::new(action));
+        let (action, reason) = (said.clone(), Reason::Interrupted.text().to_owned());
+        let done = Event::JobDone {
+            job: job.clone(),
+            instance: instance.clone(),
+            action: action.clone(),
+            act: act.clone(),
+            attempts: 1,
+        };
+        let failed = Event::JobFailed { job, instance, action, act, reason: reason.clone() };
+        for event in [&done, &failed] {
+            let german = words().event(Lang::De, event);
+            let both = split(&(said.clone() + " " + &reason));
+            let english: Vec<_> = split(&german).intersection(&both).cloned().collect();
+            assert!(english.is_empty(), "{german}: {english:?}");
+            assert!(words().event(Lang::En, event).contains(&said), "{said}");
+            let field = words().field(Lang::De, event, "action");
+            let is_german = |value| matches!(value, template::Value::Text(text) if text != said);
+            assert!(field.is_some_and(is_german), "{said}");
+        }
+    }
+    let aborted = Some(Reason::Over.text().to_owned());
+    let given_up = Event::SequenceEnded { sequence: "s1".into(), aborted };
+    let german = words().event(Lang::De, &given_up);
+    assert_eq!(german, "Ablauf s1 wurde abgebrochen: was dazu führte, ist vorbei");
 }
 
 #[test]

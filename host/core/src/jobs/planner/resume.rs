@@ -1,11 +1,12 @@
 //! Going on after a restart with what was kept.
 
 use super::{Episode, Instance, Outcome, Phase, Planner, Stage};
+use crate::jobs::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Planner {
-    /// Go on with what an earlier planner kept. What belongs to jobs that are
-    /// gone is forgotten; what was in the middle of an action that may not be
+    /// Go on with what an earlier planner kept. What jobs that are gone have
+    /// done is taken back, the rest of theirs is forgotten; what was in the middle of an action that may not be
     /// done twice is over, and an event says that nobody knows. Those in `ended`
     /// came to an end, as the log says: a kill was between its note and what is
     /// kept.
@@ -17,7 +18,7 @@ impl Planner {
         now_ms: u64,
     ) {
         for (id, episode) in episodes {
-            match self.job(&episode.job).is_some() {
+            match self.job(&episode.job).is_some() || episode.did.is_some() {
                 true => drop(self.episodes.insert(id, episode)),
                 false => self.mark(&id, true),
             }
@@ -49,10 +50,10 @@ impl Planner {
                     self.put(id, instance);
                 }
             } else {
-                let reason = "the appliance stopped in the middle of it; nobody knows whether it \
-                              was done";
-                self.finished(&id, Outcome::Never(reason.to_owned()), now_ms);
+                let reason = Reason::Interrupted.text().to_owned();
+                self.finished(&id, Outcome::Never(reason), now_ms);
             }
         }
+        self.withdraw(now_ms);
     }
 }

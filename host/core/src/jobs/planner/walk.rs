@@ -3,7 +3,7 @@
 
 use super::{Instance, Planner, Stage};
 use crate::events::Event;
-use crate::jobs::{Phase, Sequence};
+use crate::jobs::{Phase, Reason, Sequence};
 
 impl Planner {
     /// See how far each run order may go on.
@@ -27,6 +27,10 @@ impl Planner {
             };
             if over && !reached.is_some_and(|step| sequence.no_return(step)) {
                 self.give_up(&id, &episode, &sequence, reached, now_ms);
+                continue;
+            }
+            if over && self.is_gone(&episode) {
+                self.stop(&id, &episode, &sequence, now_ms);
                 continue;
             }
             let place = (step, phase, instance.planned_ms);
@@ -82,6 +86,20 @@ impl Planner {
         }
     }
 
+    /// Whether the job of an episode is not there any more.
+    fn is_gone(&self, episode: &str) -> bool {
+        self.episodes.get(episode).is_some_and(|episode| self.job(&episode.job).is_none())
+    }
+
+    /// Beyond the point of no return, and its job is gone: nothing is taken
+    /// back, and nothing more is begun.
+    fn stop(&mut self, id: &str, episode: &str, sequence: &Sequence, now_ms: u64) {
+        let aborted = Some(Reason::Removed.text().to_owned());
+        self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
+        self.forget(id);
+        self.end_if_over(episode, now_ms);
+    }
+
     /// Take back what was begun, the last step first.
     fn give_up(
         &mut self,
@@ -111,7 +129,7 @@ impl Planner {
                 self.plan(episode, Stage::StepUndo(n as u16, action), due_ms, now_ms);
             }
         }
-        let aborted = Some("what began it is over".to_owned());
+        let aborted = Some(Reason::Over.text().to_owned());
         self.said.push(Event::SequenceEnded { sequence: sequence.name.clone(), aborted });
         self.forget(id);
         self.end_if_over(episode, now_ms);

@@ -180,3 +180,23 @@ fn mains_take_back_what_is_tried_again_unless_there_is_no_return() {
     assert!(site.done.iter().any(|done| done.ends_with("back")), "{:?}", site.done);
     assert!(site.planner.pending().next().is_none());
 }
+
+#[test]
+fn an_order_whose_job_is_removed_goes_back_or_stops_beyond_its_point_of_no_return() {
+    let done = |_: &str| Some(Outcome::Done);
+    let mut site = Site::new(order("wait_s = 10", ""));
+    site.until(5, false, done);
+    site.planner.change(Vec::new(), Vec::new(), site.now_ms);
+    site.until(60, false, done);
+    assert_eq!(site.done, ["0 dead", "0 good", "5 back"]);
+    assert!(site.ended().is_some_and(Option::is_some), "{:?}", site.told);
+    assert!(site.planner.pending().next().is_none() && site.planner.standing().is_empty());
+
+    let mut site = Site::new(order("wait_s = 10\nno_return = true", ""));
+    site.until(5, false, done);
+    site.planner.change(Vec::new(), Vec::new(), site.now_ms);
+    site.until(60, false, done);
+    assert_eq!(site.done, ["0 dead", "0 good"]);
+    assert_eq!(site.ended(), Some(&Some(Reason::Removed.text().to_owned())));
+    assert!(site.planner.pending().next().is_none() && site.planner.standing().is_empty());
+}

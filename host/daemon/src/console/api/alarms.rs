@@ -2,7 +2,6 @@
 //! thresholds with a preview of what they would tell.
 
 use super::Answer;
-use crate::alarms::past::History as _;
 use crate::alarms::{AlarmError, Shown};
 use crate::clock;
 use crate::console::Console;
@@ -10,7 +9,7 @@ use crate::console::access::bad_json;
 use crate::console::by::By;
 use crate::console::problem::Problem;
 use crate::failure::chain;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::trail;
 use crate::words::{Lang, words};
 use axum::Json;
@@ -235,6 +234,9 @@ pub struct PreviewOut {
     values: u64,
     /// The quantities of which the past is known.
     kept: Vec<&'static str>,
+    /// What has a threshold at some place here and of which the history holds
+    /// nothing: quantities, and single points by their name.
+    without_past: Vec<String>,
 }
 
 /// How many places.
@@ -334,9 +336,14 @@ pub async fn preview(
     let alarms = Arc::clone(&console.alarms);
     let found = super::off_thread(&console, move || alarms.preview(thresholds)).await?;
     let found = found.map_err(|e| problem(&e))?;
-    let kept = Store::KEPT.iter().map(|quantity| quantity.as_str()).collect();
+    let kept = found.kept.iter().map(|quantity| quantity.as_str()).collect();
+    let without = found.without_past.iter().map(|(quantity, point)| match point {
+        Some(place) => place.to_string(),
+        None => quantity.to_string(),
+    });
+    let without_past = without.collect();
     let (now, past) = (count_out(found.now), count_out(found.past));
-    Ok(Json(PreviewOut { now, past, values: found.values, kept }))
+    Ok(Json(PreviewOut { now, past, values: found.values, kept, without_past }))
 }
 
 /// What the API and the page do alike.

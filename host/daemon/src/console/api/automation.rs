@@ -97,6 +97,12 @@ pub struct RehearsalOut {
     /// Points that rules read and of which the past holds nothing; they were
     /// taken as not known.
     not_recorded: Vec<String>,
+    /// The log of events begins only here, ms since 1970, and nothing is known
+    /// of those before; null: it reaches back over all of the time.
+    events_from_ms: Option<u64>,
+    /// Jobs that did not begin because nothing that follows from the points of
+    /// the script can begin them.
+    not_simulated: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -242,7 +248,8 @@ pub async fn rehearse(
             (Some(script), None, None) => {
                 let (script, frames) =
                     Script::parse(&script).map_err(|e| refused(e.to_string()))?;
-                Box::new(move || automation.rehearse_script(document, &script, frames))
+                let thresholds = console.alarms.thresholds();
+                Box::new(move || automation.rehearse_script(document, &thresholds, &script, frames))
             }
             (None, Some(from), Some(to)) if from < to && to - from <= PAST_MAX_MS => {
                 Box::new(move || automation.rehearse_past(document, from..=to))
@@ -260,8 +267,8 @@ pub async fn rehearse(
         text: row.what.to_string(),
     };
     let rows = table.rows.into_iter().map(row).collect();
-    let (cut, not_recorded) = (table.cut, table.not_recorded);
-    Ok(Json(RehearsalOut { rows, text, cut, not_recorded }))
+    let Table { cut, not_recorded, not_simulated, events_from_ms, .. } = table;
+    Ok(Json(RehearsalOut { rows, text, cut, not_recorded, events_from_ms, not_simulated }))
 }
 
 /// What rules are, what jobs have done and what they wait for, what is next on
@@ -285,7 +292,7 @@ pub async fn status(
         unix_ms: l.unix_ms,
         age_ms: now.saturating_sub(l.unix_ms),
         failed: l.failed,
-        text: l.text,
+        text: l.event.to_string(),
     };
     let jobs = jobs.into_iter().map(|j| JobOut {
         name: j.name,

@@ -111,7 +111,10 @@ impl JobRow {
             action: words().action(reader.lang, &job.action),
             undo: undo.map(|undo| words().action(reader.lang, undo)).unwrap_or_default(),
             pending: status.pending,
-            last: last.map(|last| (last.failed, last.text.clone(), clock::utc(last.unix_ms))),
+            last: last.map(|last| {
+                let text = words().event(reader.lang, &last.event);
+                (last.failed, text, clock::utc(last.unix_ms))
+            }),
         }
     }
 }

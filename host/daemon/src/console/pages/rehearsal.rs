@@ -44,6 +44,10 @@ pub struct Found {
     pub lines: Vec<Line>,
     /// Points that rules read and of which the past holds nothing.
     pub not_recorded: Vec<String>,
+    /// That the log begins only within the time, and when.
+    pub log_begins: Option<String>,
+    /// Jobs that nothing in the script can begin.
+    pub not_simulated: Vec<String>,
 }
 
 /// One thing that would happen.
@@ -100,7 +104,8 @@ pub async fn rehearsed(
         Err(wrong) => return Ok(Err(wrong.to_string())),
     };
     let automation = Arc::clone(&console.automation);
-    let run = move || automation.rehearse_script(document, &script, frames);
+    let thresholds = console.alarms.thresholds();
+    let run = move || automation.rehearse_script(document, &thresholds, &script, frames);
     answer(lang, off_thread(console, run).await?)
 }
 
@@ -120,6 +125,11 @@ fn answer(lang: Lang, found: Result<Table, NotTaken>) -> Result<Result<Found, St
 }
 
 fn said(lang: Lang, table: Table) -> Found {
+    let log_begins = table.events_from_ms.map(|from_ms| {
+        let mut args = FluentArgs::new();
+        args.set("at", clock::utc(from_ms));
+        words().message(lang, "page-log-begins", &args)
+    });
     let line = |row: Row| Line {
         at: since(row.at_ms),
         what: row.what.word(),
@@ -136,8 +146,9 @@ fn said(lang: Lang, table: Table) -> Found {
     };
     let end =
         table.cut.then(|| Line { at: "…".to_owned(), what: "event", text: "…".to_owned() });
-    let lines = table.rows.into_iter().map(line).chain(end).collect();
-    Found { lines, not_recorded: table.not_recorded }
+    let Table { rows, not_recorded, not_simulated, .. } = table;
+    let lines = rows.into_iter().map(line).chain(end).collect();
+    Found { lines, not_recorded, log_begins, not_simulated }
 }
 
 /// Time since the beginning: `1 d 02:03:04`.
@@ -148,7 +159,8 @@ fn since(ms: u64) -> String {
     if days > 0 { format!("{days} d {clock}") } else { clock }
 }
 
-/// A script to begin with: mains fail, the battery runs down, mains return.
+/// A script to begin with: mains fail, the battery runs down, mains return, and
+/// charge it.
 pub fn outage(console: &Console) -> String {
     let points = console.hub.query("ups");
     let ups = points.iter().find_map(|(name, _)| name.strip_suffix(".ups.status"));
@@ -163,7 +175,11 @@ pub fn outage(console: &Console) -> String {
             "\n[[at]]\ns = {second}\npoints = {{ \"{ups}.battery.charge\" = {charge} }}\n"
         );
     }
-    script + &format!("\n[[at]]\ns = 1800\npoints = {{ \"{ups}.ups.status\" = \"OL CHRG\" }}\n")
+    script
+        + &format!(
+            "\n[[at]]\ns = 1800\npoints = {{ \"{ups}.ups.status\" = \"OL CHRG\" }}\n\n[[at]]\ns = \
+             2100\npoints = {{ \"{ups}.battery.charge\" = 60 }}\n"
+        )
 }
 
 fn page_of(reader: &Reader, script: String, days: u64) -> RehearsalPage<'_> {

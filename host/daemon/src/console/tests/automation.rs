@@ -264,6 +264,8 @@ async fn the_page_of_the_dry_run_says_that_nothing_was_done() {
     assert_eq!(past.status, 200, "{}", past.body);
     let unknown = "what rules read of it could not be looked at: <code>string.1.ambient</code>";
     assert!(past.body.contains(unknown), "{}", past.body);
+    assert!(past.body.contains("The log begins only at "), "{}", past.body);
+    assert!(!ran.body.contains("data-log-begins"), "{}", ran.body);
     assert!(!ran.body.contains("data-not-recorded"), "a script is whole: {}", ran.body);
     let body = format!("act=script&script={script}");
     let german = bench.form("/automation/rehearsal?lang=de", &cookie, &body).await.body;
@@ -271,5 +273,42 @@ async fn the_page_of_the_dry_run_says_that_nothing_was_done() {
         assert!(german.contains(said), "{said} in {german}");
     }
     assert!(!german.contains("job fan") && !german.contains("rule warm"), "{german}");
+    assert!(bench.guard.asked().is_empty(), "nothing was done");
+}
+
+const LIMITS: &str = "[[job]]\nname = \"charge\"\n\
+    when = { kind = \"alarm\", fields = { what = \"limit.battery.charge.low\" } }\n\
+    action = { do = \"signal\", seconds = 60 }\nundo = { do = \"signal\", seconds = 0 }\n\
+    [[job]]\nname = \"module\"\nwhen = { kind = \"module_lost\" }\n\
+    action = { do = \"log\", text = \"m\" }\n";
+
+#[tokio::test]
+async fn the_console_s_own_outage_goes_through_the_thresholds_in_force() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let script = crate::console::pages::rehearsal::outage(&bench.console);
+    let asked = json!({"toml": LIMITS, "script": script});
+    let table = bench.post("/api/v1/automation/rehearsal", &cookie, asked.clone()).await.json();
+    let text = table["text"].as_str().unwrap_or_default().to_owned();
+    for said in
+        ["raised, 40 %, limit 50 %", "job charge: sound the buzzer", "end the signal of the box"]
+    {
+        assert!(text.contains(said), "{said} in {table:#}");
+    }
+    assert_eq!(table["not_simulated"], json!(["module"]), "{table:#}");
+    let taken = bench.post("/api/v1/automation", &cookie, json!({"toml": LIMITS})).await;
+    assert_eq!(taken.status, 204, "{}", taken.body);
+    let run = "act=script&script=for_s+%3D+60";
+    let page = bench.form("/automation/rehearsal?lang=de", &cookie, run).await.body;
+    assert!(page.contains("data-not-simulated"), "{page}");
+    assert!(page.contains("<code>charge</code>, <code>module</code>"), "{page}");
+
+    let off = json!({"thresholds": [
+        {"at": "system", "quantity": "battery.charge", "side": "low", "warning": "off", "alarm": "off"}
+    ]});
+    assert_eq!(bench.post("/api/v1/thresholds", &cookie, off).await.status, 200);
+    let table = bench.post("/api/v1/automation/rehearsal", &cookie, asked).await.json();
+    let text = table["text"].as_str().unwrap_or_default();
+    assert!(!text.contains("job charge: sound the buzzer"), "{text}");
     assert!(bench.guard.asked().is_empty(), "nothing was done");
 }

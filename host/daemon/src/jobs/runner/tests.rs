@@ -456,7 +456,9 @@ async fn a_dry_run_does_nothing() {
     let bench = Bench::start(dir.path(), Some(HORN)).await;
     let script = "for_s = 60\n[[at]]\ns = 1\npoints = { 'ups.0.ups.status' = 'OB' }";
     let (script, frames) = Script::parse(script).expect("a script");
-    let table = bench.automation.rehearse_script(None, &script, frames).expect("a table");
+    let built_in = Thresholds::default();
+    let table = bench.automation.rehearse_script(None, &built_in, &script, frames);
+    let table = table.expect("a table");
     assert!(table.to_string().contains("job horn: switch output 2 of device 3 on"), "{table}");
     bench.happens(on_battery()).await;
     bench.until("on", |b| !b.guard.asked().is_empty()).await;
@@ -474,6 +476,9 @@ async fn a_dry_run_does_nothing() {
     assert!(text.contains("rule mains-lost: mains-lost"), "{text}");
     assert_eq!(text.matches("ups.0 runs on battery").count(), 1, "told once: {text}");
     assert_eq!(past.not_recorded, ["ups.0.ups.load", "ups.7.ups.status"]);
+    let began = bench.store.events(None, 64)[0].unix_ms;
+    assert_eq!(past.events_from_ms, Some(began), "the log is younger than a minute");
+    assert!(text.contains("the log of events begins at "), "{text}");
     assert!(text.ends_with("taken as not known: ups.0.ups.load, ups.7.ups.status\n"), "{text}");
     assert_eq!(bench.guard.asked(), [horn(true)], "only what really happened");
     bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;

@@ -66,7 +66,8 @@ page-preview-sentence = Mit diesen Grenzen { $alarm ->
     [one] eine gewarnt
    *[other] { VALUE($past_warning) } gewarnt
   }.
-page-preview-remark = { VALUE($values) } Werte der Vergangenheit wurden angesehen. Sie liegen Minuten auseinander: die Vergangenheit wird nie zu niedrig gezählt. Was der Verlauf nicht aufhebt, ist nicht dabei.
+page-preview-remark = { VALUE($values) } Werte der Vergangenheit wurden angesehen. Sie liegen Minuten auseinander: die Vergangenheit ist gezählt, soweit sie es zeigen. Was kürzer als seine Verzögerung jenseits einer Grenze lag, kann mitgezählt sein; was nur zwischen zwei Werten jenseits lag, ist es nicht.
+page-preview-without = Der Verlauf enthält nichts von: { $what }. Davon ist die Vergangenheit nicht gezählt.
 
 ## Ereignisse und Prüfprotokoll
 page-at-least = Mindestens
@@ -329,6 +330,8 @@ page-rehearsal-outage = Was bei einem Netzausfall von einer halben Stunde gesch�
 page-job-would-do = Auftrag { $job }: { $action }
 page-job-would-undo = Auftrag { $job }: { $action }, um es zurückzunehmen
 page-not-recorded = Nicht aufgezeichnet und als nicht bekannt genommen; was Regeln davon lesen, konnte nicht angesehen werden:
+page-log-begins = Das Protokoll beginnt erst am { $at }: was davor geschah, ist nicht bekannt.
+page-not-simulated = Nicht erprobt: nichts, was aus den Punkten dieses Skripts folgt, kann diese Aufträge beginnen:
 page-nothing-was-done = Davon wurde nichts getan.
 page-nothing-happens = Nichts würde geschehen.
 page-would-happen = Was geschähe

@@ -66,7 +66,8 @@ page-preview-sentence = With these limits { $alarm ->
     [one] one warned
    *[other] { VALUE($past_warning) } warned
   }.
-page-preview-remark = { VALUE($values) } values of the past were looked at. They lie minutes apart: the past is never counted too low. What history does not keep is not in it.
+page-preview-remark = { VALUE($values) } values of the past were looked at. They lie minutes apart: the past is counted as far as they show. What was beyond a limit for less than its delay may be counted, and what was beyond only between two values is not.
+page-preview-without = The history holds nothing of: { $what }. Of that the past is not counted.
 
 ## Events and audit log
 page-at-least = At least
@@ -329,6 +330,8 @@ page-rehearsal-outage = What would happen in an outage of half an hour, with thi
 page-job-would-do = job { $job }: { $action }
 page-job-would-undo = job { $job }: { $action }, to take it back
 page-not-recorded = Not recorded and taken as not known; what rules read of it could not be looked at:
+page-log-begins = The log begins only at { $at }: nothing is known of what happened before.
+page-not-simulated = Not tried: nothing that follows from the points of this script can begin these jobs:
 page-nothing-was-done = Nothing of this was done.
 page-nothing-happens = Nothing would happen.
 page-would-happen = What would happen

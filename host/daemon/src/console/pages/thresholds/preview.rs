@@ -11,6 +11,8 @@ pub(super) struct Told {
     pub(super) status: &'static str,
     pub(super) places: Vec<String>,
     pub(super) remark: String,
+    /// What has limits and no past.
+    pub(super) without: Option<String>,
 }
 
 pub(super) fn told(reader: &Reader, found: &Preview) -> Told {
@@ -27,6 +29,13 @@ pub(super) fn told(reader: &Reader, found: &Preview) -> Told {
         let level = reader.word(&format!("level-{}", format!("{severity:?}").to_lowercase()));
         format!("{level}: {}", words().place(reader.lang, place))
     });
+    let without = found.without_past.iter().map(|(quantity, point)| match point {
+        Some(place) => words().place(reader.lang, place),
+        None => words().quantity(reader.lang, *quantity),
+    });
+    let without: Vec<String> = without.collect();
+    let mut named = FluentArgs::new();
+    named.set("what", without.join(", "));
     let mut looked = FluentArgs::new();
     looked.set("values", found.values as f64);
     Told {
@@ -38,5 +47,6 @@ pub(super) fn told(reader: &Reader, found: &Preview) -> Told {
         },
         places: places.collect(),
         remark: reader.say("page-preview-remark", &looked),
+        without: (!without.is_empty()).then(|| reader.say("page-preview-without", &named)),
     }
 }
