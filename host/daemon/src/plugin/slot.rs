@@ -148,12 +148,12 @@ impl Slot {
             granted: package.granted.clone(),
         });
         let (handover, receiver) = mpsc::sync_channel(1);
-        let (slot, shared) = (Arc::clone(self), shared.clone());
+        let (slot, own) = (Arc::clone(self), shared.clone());
         let spawned = thread::Builder::new()
             .name(format!("plugin-{}", self.plugin.name))
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || {
-                let state = run(&slot, &package, previous, &shared);
+                let state = run(&slot, &package, previous, &own);
                 // Its code goes before anybody hears that it has ended.
                 drop(package);
                 if let Some(state) = state {
