@@ -111,8 +111,8 @@ impl Level {
 }
 
 /// The rows of `sheet` brought together to those of a coarser level, each under
-/// the time of its first record. Rows are taken as they come: where the clock
-/// was set back, an hour may have two.
+/// the time of its first record. Rows are taken as they come: where they are not in
+/// order ([`Sheet::in_order`]), an hour may have two.
 #[must_use]
 pub fn summarize(sheet: &Sheet, level: Level) -> Sheet {
     let mut out = Sheet { heads: Vec::new(), blocks: vec![Vec::new(); sheet.blocks.len()] };

@@ -268,6 +268,29 @@ impl Sheet {
         true
     }
 
+    /// Those of the rows whose head `keep` takes.
+    #[must_use]
+    pub fn rows_where(&self, keep: impl Fn(&Head) -> bool) -> Self {
+        let kept = self.heads.iter().enumerate().filter(|(_, head)| keep(head));
+        self.picked(&kept.map(|(row, _)| row).collect::<Vec<_>>())
+    }
+
+    /// The rows by their time; those of one time as they come.
+    #[must_use]
+    pub fn in_order(&self) -> Self {
+        let mut rows: Vec<usize> = (0..self.heads.len()).collect();
+        rows.sort_by_key(|row| self.heads.get(*row).map(|head| head.unix_ms));
+        self.picked(&rows)
+    }
+
+    fn picked(&self, rows: &[usize]) -> Self {
+        let heads = rows.iter().filter_map(|row| self.heads.get(*row).copied()).collect();
+        let of = |block: &Vec<Record>| {
+            rows.iter().map(|row| block.get(*row).copied().unwrap_or_default()).collect()
+        };
+        Self { heads, blocks: self.blocks.iter().map(of).collect() }
+    }
+
     /// Rows times blocks.
     #[must_use]
     pub fn records(&self) -> usize {
@@ -351,6 +374,26 @@ mod tests {
         assert_eq!((sheet.records(), sheet.blocks[1].len()), (4, 2));
         let whole = sheet.clone();
         assert!(sheet.append(&whole) && sheet.records() == 8);
+    }
+
+    #[test]
+    fn rows_are_put_in_order_and_chosen_with_their_records() {
+        let mut sheet = Sheet::default();
+        for (unix_ms, mv) in [(30, 3), (10, 1), (30, 4), (20, 2)] {
+            let record = Record { voltage_mv: Some(Span::of(mv)), ..Record::default() };
+            let head = Head { unix_ms, ..Head::default() };
+            assert!(sheet.push(&Row { head, blocks: vec![record; 2] }));
+        }
+        let volts = |sheet: &Sheet| -> Vec<_> {
+            let of_second = sheet.blocks[1].iter();
+            of_second.filter_map(|record| record.voltage_mv.map(|span| span.mean)).collect()
+        };
+        let ordered = sheet.in_order();
+        assert_eq!(ordered.heads.iter().map(|h| h.unix_ms).collect::<Vec<_>>(), [10, 20, 30, 30]);
+        assert_eq!(volts(&ordered), [1, 2, 3, 4]);
+        let late = sheet.rows_where(|head| head.unix_ms > 20);
+        assert_eq!((late.heads.len(), volts(&late)), (2, vec![3, 4]));
+        assert_eq!(sheet.rows_where(|_| false).heads, []);
     }
 
     #[test]

@@ -67,8 +67,8 @@ pub const SHARES: [u64; 3] = [62, 30, 8];
 pub enum Change {
     /// Rows of strings (counted from 1), newest last.
     Rows(Vec<(u16, Sheet)>),
-    /// Columns of whole sheets out of an export; a sheet that is there already
-    /// is left as it is.
+    /// Columns of whole sheets out of an export. Hours and days that are there
+    /// already are made again of the records that come.
     Columns(Vec<(Key, Vec<u8>)>),
     /// Rows of points.
     Series(Vec<Series>),

@@ -57,6 +57,51 @@ fn a_day_of_two_appliances_is_the_day_of_both() {
     assert_eq!((done.added, done.present), (0, 1), "its own");
 }
 
+/// Hours and days were made of the half of a day that is here when the other half
+/// comes; of the day after it only hours are left.
+#[test]
+fn an_import_is_in_the_hours_and_days_that_were_made_before_it() {
+    let (here, there) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
+    let old = open(there.path(), 32 << 20);
+    let at = |hour: u64| DAY * DAY_MS + hour * HOUR_MS;
+    (0..9).for_each(|n| old.append(vec![(1, row(at(n), 2))]).wait().expect("on the disk"));
+    let file = exported(&old);
+    let new = open(here.path(), 32 << 20);
+    // The first hour of the 8 days after, and of the 128 after those: what was is over.
+    let later = [24, 8 * 24, 9 * 24, 100 * 24, 101 * 24];
+    for hour in (9..24).chain(later) {
+        new.append(vec![(1, row(at(hour), 2))]).wait().expect("on the disk");
+    }
+    drop(new);
+    let database = Database::create(here.path().join(FILE)).expect("a database");
+    let write = database.begin_write().expect("writable");
+    {
+        let mut records = write.open_table(COLUMNS[0]).expect("a table");
+        let day_after = (DAY as u32 + 1, 1, 0, 0)..=(DAY as u32 + 1, 1, u16::MAX, u16::MAX);
+        records.retain_in(day_after, |_, _| false).expect("dropped");
+    }
+    write.commit().expect("committed");
+    drop(database);
+    let new = open(here.path(), 32 << 20);
+    let spans = |level| {
+        let mut spans = Vec::new();
+        let whose = Whose { string: 1, block: Some(1) };
+        let visit = |head: &Head, record: &Record| {
+            spans.push((head.unix_ms, record.voltage_mv.map(|span| (span.min, span.max))));
+        };
+        new.past(whose, level, at(0)..=at(47), visit).expect("readable");
+        spans
+    };
+    let day = |first: u64, min| (at(first), Some((13_100 + min, 13_123)));
+    let after = (at(24), Some((13_100, 13_100)));
+    assert_eq!(spans(Level::Day), [day(9, 9), after]);
+    let done = new.import(Cursor::new(&file), NOW_MS).expect("taken");
+    assert_eq!((done.added, done.present), (1, 0));
+    let hours: Vec<u64> = spans(Level::Hour).iter().map(|(unix_ms, _)| *unix_ms).collect();
+    assert_eq!(hours, (0..25).map(at).collect::<Vec<_>>(), "each once, and in order");
+    assert_eq!(spans(Level::Day), [day(0, 0), after]);
+}
+
 fn exported(store: &Store) -> Vec<u8> {
     let mut file = Vec::new();
     let sink = |piece: Vec<u8>| {

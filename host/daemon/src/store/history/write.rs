@@ -9,7 +9,7 @@ use crate::store::wear::{Class, Counts};
 use evenkeel_core::history::level::summarize;
 use evenkeel_core::history::{GroupFront, Head, Heads, Key, Level, Place, Record, Sheet};
 use redb::{ReadableTable as _, ReadableTableMetadata as _, Table, WriteTransaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Records (rows times blocks) of a string that make a sheet before its day is
 /// over: what folding holds in memory, 5 MB.
@@ -282,7 +282,8 @@ impl<'a> Tables<'a> {
         Ok(self.columns[level as usize].get((period, string, 0, 0))?.is_some())
     }
 
-    /// A coarser sheet of all finer ones of its period.
+    /// A coarser sheet of all finer ones of its period. Of a time of which no finer
+    /// rows are left, the rows that it has stay.
     fn summarize(
         &mut self,
         level: Level,
@@ -305,9 +306,22 @@ impl<'a> Tables<'a> {
                 place.part = next;
             }
         }
-        let place = Place { level, period, string, part: 0 };
+        let slot = |head: &Head| head.unix_ms / level.row_ms();
+        let new: BTreeSet<u64> = wholes.iter().flat_map(|whole| &whole.heads).map(slot).collect();
+        let mut place = Place { level, period, string, part: 0 };
+        while let Some(old) = self.sheet(place)? {
+            let rest = old.rows_where(|head| !new.contains(&slot(head)));
+            if !rest.heads.is_empty() && !wholes.iter_mut().any(|whole| whole.append(&rest)) {
+                wholes.push(rest);
+            }
+            let Some(next) = place.part.checked_add(1) else { break };
+            place.part = next;
+        }
+        let place = Place { part: 0, ..place };
         self.remove_sheets(place)?;
-        wholes.iter().try_for_each(|whole| self.put(place, &summarize(whole, level)))
+        // What came later may be of an earlier time: of another appliance, or the clock
+        // was set back.
+        wholes.iter().try_for_each(|whole| self.put(place, &summarize(&whole.in_order(), level)))
     }
 
     /// A sheet; of a damaged column, records of which nothing is known.
@@ -335,8 +349,10 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Bytes of the columns that were taken.
+    /// Take columns of an export, and sum up again what is made of them. Bytes of the
+    /// columns.
     fn import(&mut self, columns: &[(Key, Vec<u8>)]) -> Result<usize, redb::Error> {
+        let mut days = BTreeSet::new();
         for sheet in columns.chunk_by(|one, next| one.0.place == next.0.place) {
             let Some((Key { place, .. }, _)) = sheet.first() else { continue };
             let table = &self.columns[place.level as usize];
@@ -348,6 +364,24 @@ impl<'a> Tables<'a> {
                 // Another appliance recorded this day, too.
                 let columns = sheet.iter().map(|(key, bytes)| (key.block, bytes.clone()));
                 self.put(*place, &assemble(*place, &columns.collect()))?;
+            } else {
+                continue;
+            }
+            days.insert((place.string, place.level, place.period));
+        }
+        // What was recorded here and what came are one history in every level; each
+        // period once, however many of its days came.
+        for (level, finer) in COARSER {
+            let mut periods = BTreeSet::new();
+            for (string, of, period) in &days {
+                if *of <= level {
+                    periods.insert((*string, level.period(of.begins(*period))));
+                }
+            }
+            for (string, period) in periods {
+                if self.has(level, period, string)? {
+                    self.summarize(level, finer, string, period)?;
+                }
             }
         }
         Ok(columns.iter().map(|(_, bytes)| bytes.len()).sum())
