@@ -196,18 +196,28 @@ def heads_of(stream, rows, first_ms, single):
     return heads
 
 
-def records_of(stream, heads, single):
+def around(coder, models, mean):
+    """Lowest, mean and highest where the mean stands already: version 2 of a record."""
+    flat, up, down = models
+    if coder.bit(flat):
+        return mean, mean, mean
+    most = mean + up.unsigned(coder)
+    return mean - down.unsigned(coder), mean, most
+
+
+def records_of(stream, heads, single, spread):
     """`column`, "A record"."""
     coder = Decoder(stream)
-    rare, changed = Bit(2_000, 6), [Bit() for _ in range(4)]
+    is_rare, changed = Bit(2_000, 6), [Bit() for _ in range(4)]
     codes = [Number() for _ in range(4)]
     models = [Models(near(), single), Models(near(), single), Models(wide(), single)]
     past = [Past() for _ in range(3)]
     resting = [[Bit(odds, 1) for _ in range(6)] for odds in (20_000, 50_000)]
     rested, kept, middle = True, [0] * 4, [0, 0]
+    spreads = [(Bit(60_000, 4), near(), near()) for _ in range(3)] if spread else []
     product = square = 0
     for head in heads:
-        if coder.bit(rare):
+        if coder.bit(is_rare):
             for field in range(4):
                 if not coder.bit(changed[field]):
                     continue
@@ -234,7 +244,12 @@ def records_of(stream, heads, single):
             if abs(cause) <= 1 << 12 and abs(effect) <= 1 << 12:
                 product += cause * effect - over(product, 32)
                 square += cause * cause - over(square, 32)
-        yield head, voltage, temperature, duty, list(kept)
+        rare = [code - 1 for code in kept[1:]]
+        rare = [None if mean < 0 else (mean, mean, mean) for mean in rare]
+        for at, models in enumerate(spreads):
+            if rare[at] is not None:
+                rare[at] = around(coder, models, rare[at][1])
+        yield head, voltage, temperature, duty, kept[0], rare
 
 
 def points_of(stream, rows, first_s, grain):
@@ -263,10 +278,10 @@ def number_at(data, at):
             return number, at
 
 
-def sealed(column, version, before):
+def sealed(column, versions, before):
     """What stands between the first byte and the check sum."""
     body, crc = column[:-4], struct.unpack("<I", column[-4:])[0]
-    assert body[0] == version, f"a column begins with {body[0]:#04x}"
+    assert body[0] in versions, f"a column begins with {body[0]:#04x}"
     assert zlib.crc32(before + body) == crc, "a check sum is wrong"
     return body[1:], crc
 
@@ -291,20 +306,20 @@ def read(data, of_block, of_point):
         place = struct.pack("<BI", level, period)
         if string == 0:
             name, column = column[1 : 1 + column[0]].decode(), column[1 + column[0] :]
-            body, _ = sealed(column, 0x13, place + name.encode())
+            body, _ = sealed(column, (0x13,), place + name.encode())
             rows, at = number_at(body, 2)
             first_s, at = number_at(body, at)
             for row in points_of(body[at:], rows, first_s, body[1]):
                 of_point(level, name, *row)
         elif block == 0:
-            body, crc = sealed(column, 0x10, place + struct.pack("<HH", string, part))
+            body, crc = sealed(column, (0x10,), place + struct.pack("<HH", string, part))
             rows, at = number_at(body, 0)
             _, at = number_at(body, at)
             first_ms, at = number_at(body, at)
             heads = heads_of(body[at:], rows, first_ms, level == 0)
         else:
-            body, _ = sealed(column, 0x11, struct.pack("<IQ", crc, block - 1))
-            for record in records_of(body, heads, level == 0):
+            body, _ = sealed(column, (0x11, 0x21), struct.pack("<IQ", crc, block - 1))
+            for record in records_of(body, heads, level == 0, column[0] == 0x21):
                 of_block(level, string, block, *record)
 
 
@@ -326,14 +341,13 @@ BLOCK_HEAD = (
 )
 
 
-def block_line(string, block, head, voltage, temperature, duty, kept):
-    known = [(kept[1], 3), (kept[2], 1), (kept[3], 2)]
-    rare = [f"{(code - 1) / 10**places:.{places}f}" if code else "" for code, places in known]
+def block_line(string, block, head, voltage, temperature, duty, state, rare):
     spans = [(2, 3), (3, 3), (4, 3), (5, 1)]
     parts = [time_of(head.unix_ms), str(string), str(block)]
     parts += written(voltage, 3) + written(temperature, 1)
     parts += [f"{duty[at] / 2:.1f}" for at in (1, 0, 2)]
-    parts += rare + [QUALITIES[kept[0] & 3], str(kept[0] >> 12 & 0xFF)]
+    parts += [written(value, places)[0] for value, places in zip(rare, (3, 1, 2))]
+    parts += [QUALITIES[state & 3], str(state >> 12 & 0xFF)]
     parts += [written(head.spans[at], places)[0] for at, places in spans]
     return ",".join(parts)
 

@@ -25,12 +25,12 @@ pub struct Point {
     pub record: Record,
     /// How many rows.
     pub rows: u32,
-    /// Sums of the means with their numbers, by [`fields`].
+    /// Sums of the means with their numbers, by [`means`].
     sums: [(i64, i64); FIELDS],
 }
 
-/// Spans of a head and a record.
-const FIELDS: usize = 9;
+/// Spans of a head and a record: those of [`fields_mut`], and those that change rarely.
+const FIELDS: usize = 9 + 3;
 
 /// Width of each of `wanted` points over `times`, ms.
 #[must_use]
@@ -64,7 +64,7 @@ impl Chart {
         match point {
             Some(point) => point.add(head, record),
             None => {
-                let sums = fields(*head, *record).map(|span| span.map_or((0, 0), one));
+                let sums = means(*head, *record).map(|mean| mean.map_or((0, 0), one));
                 *point = Some(Point { head: *head, record: *record, rows: 1, sums });
             }
         }
@@ -80,32 +80,45 @@ impl Chart {
 impl Point {
     fn add(&mut self, head: &Head, record: &Record) {
         self.rows = self.rows.saturating_add(1);
-        for ((sum, count), span) in self.sums.iter_mut().zip(fields(*head, *record)) {
-            let (more, one) = span.map_or((0, 0), one);
+        for ((sum, count), mean) in self.sums.iter_mut().zip(means(*head, *record)) {
+            let (more, one) = mean.map_or((0, 0), one);
             (*sum, *count) = (*sum + more, *count + one);
         }
         // Two at a time give the right extremes; the means are those of all.
         self.head = head_of(&[self.head, *head]);
         self.record = record_of(&[self.record, *record]);
-        let spans = fields_mut(&mut self.head, &mut self.record);
-        for (span, (sum, count)) in spans.into_iter().zip(self.sums) {
+        let mut sums = self.sums.into_iter();
+        // The mean of such numbers is one.
+        for (span, (sum, count)) in
+            fields_mut(&mut self.head, &mut self.record).into_iter().zip(&mut sums)
+        {
             if let Some(span) = span {
-                // The mean of i32 is one.
                 span.mean = rounded(sum, count.max(1)) as i32;
+            }
+        }
+        for (span, (sum, count)) in self.record.rare_mut().into_iter().zip(sums) {
+            if let Some(span) = span {
+                span.mean = rounded(sum, count.max(1)) as u32;
             }
         }
     }
 }
 
-fn one(span: Span) -> (i64, i64) {
-    (span.mean.into(), 1)
+const fn one(mean: i64) -> (i64, i64) {
+    (mean, 1)
 }
 
-fn fields(mut head: Head, mut record: Record) -> [Option<Span>; FIELDS] {
-    fields_mut(&mut head, &mut record).map(|span| span.copied())
+fn means(mut head: Head, mut record: Record) -> [Option<i64>; FIELDS] {
+    let rare = record.rare().map(|span| span.map(|span| i64::from(span.mean)));
+    let often = fields_mut(&mut head, &mut record).map(|span| span.map(|span| span.mean.into()));
+    let mut all = often.into_iter().chain(rare);
+    core::array::from_fn(|_| all.next().flatten())
 }
 
-fn fields_mut<'a>(head: &'a mut Head, record: &'a mut Record) -> [Option<&'a mut Span>; FIELDS] {
+fn fields_mut<'a>(
+    head: &'a mut Head,
+    record: &'a mut Record,
+) -> [Option<&'a mut Span>; FIELDS - 3] {
     [
         head.blocks_mv.as_mut(),
         head.blocks_dc.as_mut(),
@@ -121,6 +134,7 @@ fn fields_mut<'a>(head: &'a mut Head, record: &'a mut Record) -> [Option<&'a mut
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::tests::{any_row, quantities_over};
     use super::*;
     use proptest::prelude::*;
 
@@ -140,24 +154,30 @@ mod tests {
         let points = chart.finish();
         let mv = points.iter().map(|p| (p.rows, p.record.voltage_mv)).collect::<Vec<_>>();
         assert_eq!(mv, [(3, Some(Span { min: 1, mean: 3, max: 6 })), (1, Some(Span::of(9)))]);
+        let mut chart = Chart::new(0, 9, 1);
+        for (at, charge_pm) in [(0, Some(1_000)), (1, None), (2, Some(1)), (3, Some(1))] {
+            let charge_pm = charge_pm.map(Span::of);
+            let head = Head { unix_ms: at, ..Head::default() };
+            chart.push(&head, &Record { charge_pm, ..Record::default() });
+        }
+        let all = Some(Span { min: 1, mean: 334, max: 1_000 });
+        assert_eq!(chart.finish()[0].record.charge_pm, all, "of three that are known");
     }
 
     proptest! {
         #[test]
         fn extremes_survive_and_points_are_few(
-            rows in proptest::collection::vec((0u64..10_000, -50i32..50), 1..300),
+            rows in proptest::collection::vec((0u64..10_000, any_row()), 1..300),
             wanted in 0usize..20,
         ) {
             let mut chart = Chart::new(0, 9_999, wanted);
-            for (at, mv) in &rows {
-                let (head, record) = row(*at, *mv);
-                chart.push(&head, &record);
+            for (at, (head, record)) in &rows {
+                chart.push(&Head { unix_ms: *at, ..*head }, record);
             }
             let points = chart.finish();
             prop_assert!(points.len() <= wanted.max(1));
-            let spans = || points.iter().filter_map(|p| p.record.voltage_mv);
-            prop_assert_eq!(spans().map(|s| s.min).min(), rows.iter().map(|r| r.1).min());
-            prop_assert_eq!(spans().map(|s| s.max).max(), rows.iter().map(|r| r.1).max());
+            let shown = quantities_over(points.iter().map(|point| (point.head, point.record)));
+            prop_assert_eq!(shown, quantities_over(rows.iter().map(|(_, row)| *row)));
             let count: u32 = points.iter().map(|p| p.rows).sum();
             prop_assert_eq!(count as usize, rows.len());
         }

@@ -14,6 +14,10 @@ pub(super) static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 const HEADS: u8 = 0x10;
 const BLOCK: u8 = 0x11;
 const GROUP: u8 = 0x12;
+/// The second version of the last two: with lowest and highest of what changes
+/// rarely. It is written where they differ: what older programs can read they shall.
+const BLOCK_SPREAD: u8 = 0x21;
+const GROUP_SPREAD: u8 = 0x22;
 /// Most rows of a sheet: a day has 86,400 s.
 pub const ROWS_MAX: usize = 86_400;
 /// Most blocks of a string.
@@ -100,7 +104,8 @@ impl Sheet {
     #[must_use]
     pub fn to_group(&self, string: u16) -> Vec<u8> {
         let first = self.heads.first().map_or(0, |head| head.unix_ms);
-        let mut front = vec![GROUP];
+        let spread = self.blocks.iter().any(|records| is_spread(records));
+        let mut front = vec![if spread { GROUP_SPREAD } else { GROUP }];
         put(&mut front, string.into());
         put(&mut front, self.heads.len() as u64);
         put(&mut front, self.blocks.len() as u64);
@@ -110,7 +115,7 @@ impl Sheet {
         for head in &self.heads {
             column.row(&mut encoder, head);
         }
-        let mut column = BlockColumn::new(true);
+        let mut column = BlockColumn::new(true, spread);
         for block in &self.blocks {
             column.next_block();
             for (head, record) in self.heads.iter().zip(block) {
@@ -137,7 +142,7 @@ impl Sheet {
         let mut column = HeadColumn::new(front.first_unix_ms, true);
         let heads: Vec<Head> =
             (0..front.rows).map(|_| column.row(&mut decoder, &Head::default())).collect();
-        let mut column = BlockColumn::new(true);
+        let mut column = BlockColumn::new(true, front.spread);
         let mut records = |_| {
             column.next_block();
             heads.iter().map(|head| column.row(&mut decoder, head, &Record::default())).collect()
@@ -159,6 +164,7 @@ pub struct GroupFront {
     /// Time of the first row, ms since 1970.
     pub first_unix_ms: u64,
     bytes: usize,
+    spread: bool,
 }
 
 impl GroupFront {
@@ -167,8 +173,10 @@ impl GroupFront {
     /// # Errors
     /// [`Damage`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Damage> {
-        let Some((&GROUP, mut rest)) = bytes.split_first() else {
-            return Err(Damage::Version(bytes.first().copied().unwrap_or(0)));
+        let (spread, mut rest) = match bytes.split_first() {
+            Some((&GROUP, rest)) => (false, rest),
+            Some((&GROUP_SPREAD, rest)) => (true, rest),
+            other => return Err(Damage::Version(other.map_or(0, |(first, _)| *first))),
         };
         let string = u16::try_from(take(&mut rest)?).map_err(|_| Damage::Length)?;
         let (rows, blocks) = (bounded(&mut rest, ROWS_MAX)?, bounded(&mut rest, BLOCKS_MAX)?);
@@ -176,7 +184,7 @@ impl GroupFront {
             return Err(Damage::Length);
         }
         let first_unix_ms = take(&mut rest)?;
-        Ok(Self { string, rows, blocks, first_unix_ms, bytes: bytes.len() - rest.len() })
+        Ok(Self { string, rows, blocks, first_unix_ms, bytes: bytes.len() - rest.len(), spread })
     }
 }
 
@@ -234,15 +242,17 @@ impl<'a> Heads<'a> {
     /// [`Damage`].
     pub fn block(&self, index: usize, bytes: &'a [u8]) -> Result<Records<'a>, Damage> {
         let (front, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(Damage::Length)?;
-        let Some((&BLOCK, stream)) = front.split_first() else {
-            return Err(Damage::Version(front.first().copied().unwrap_or(0)));
+        let (spread, stream) = match front.split_first() {
+            Some((&BLOCK, stream)) => (false, stream),
+            Some((&BLOCK_SPREAD, stream)) => (true, stream),
+            other => return Err(Damage::Version(other.map_or(0, |(first, _)| *first))),
         };
         let mut digest = block_digest(self.crc, index);
         digest.update(front);
         if digest.finalize() != u32::from_le_bytes(*crc) {
             return Err(Damage::Crc);
         }
-        let column = BlockColumn::new(self.single);
+        let column = BlockColumn::new(self.single, spread);
         Ok(Records { heads: self.iter(), column, decoder: Decoder::new(stream) })
     }
 }
@@ -311,12 +321,18 @@ fn encode_block(
     heads: &[Head],
     records: &[Record],
 ) -> Vec<u8> {
-    let mut encoder = Encoder::new(vec![BLOCK]);
-    let mut column = BlockColumn::new(single);
+    let spread = is_spread(records);
+    let mut encoder = Encoder::new(vec![if spread { BLOCK_SPREAD } else { BLOCK }]);
+    let mut column = BlockColumn::new(single, spread);
     for (head, record) in heads.iter().zip(records) {
         column.row(&mut encoder, head, record);
     }
     sealed(encoder.finish(), block_digest(heads_crc, index))
+}
+
+/// Whether lowest and highest of what changes rarely are not one somewhere.
+fn is_spread(records: &[Record]) -> bool {
+    records.iter().any(|record| record.rare().into_iter().flatten().any(|span| !span.is_flat()))
 }
 
 pub(super) fn sealed(mut bytes: Vec<u8>, mut digest: Digest<'static, u32>) -> Vec<u8> {

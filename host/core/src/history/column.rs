@@ -29,7 +29,10 @@
 //! (absent is 0, others one more; the state is quality, temperature quality ≪ 2,
 //! fault ≪ 4, flags ≪ 12, exclusive-or, unsigned); then the spans of voltage and
 //! temperature; a bit "it rests"; and unless it does the span of the duty, always
-//! present. Base: the head's mean block voltage and temperature (the last one known),
+//! present. In version 2 of a column the numbers of resistance, charge and capacity
+//! are means, and behind the duty stands for each of the three that is present a bit
+//! "flat" and, unless it is, highest − mean and mean − lowest, unsigned (flat 60000 (4),
+//! both near). Base: the head's mean block voltage and temperature (the last one known),
 //! of the duty what the surprise in the voltage tells of it ([`Pull`]). Expectations
 //! begin anew with each block. "Rare" is 2000 (6), "changed" and the numbers plain;
 //! means of voltage and temperature near, of the duty wide.
@@ -235,10 +238,37 @@ pub(super) struct BlockColumn {
     /// State, resistance, charge, capacity as they are written.
     last: [u64; 4],
     middle: [i64; 2],
+    /// Of the last three, unless each is one reading.
+    spreads: Option<[SpreadModels; 3]>,
+}
+
+/// How far lowest and highest lie from a mean that stands already.
+#[derive(Clone, Debug)]
+struct SpreadModels {
+    flat: Bit,
+    up: Number,
+    down: Number,
+}
+
+impl SpreadModels {
+    fn new() -> Self {
+        Self { flat: Bit::prior(60_000, 4), up: Number::near(), down: Number::near() }
+    }
+
+    fn around<C: Coder>(&mut self, coder: &mut C, mean: u32, value: Span<u32>) -> Span<u32> {
+        if coder.bit(&mut self.flat, value.is_flat()) {
+            return Span::of(mean);
+        }
+        let far = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let up = far(self.up.unsigned(coder, value.max.abs_diff(value.mean).into()));
+        let down = far(self.down.unsigned(coder, value.mean.abs_diff(value.min).into()));
+        Span { min: mean.saturating_sub(down), mean, max: mean.saturating_add(up) }
+    }
 }
 
 impl BlockColumn {
-    pub(super) fn new(single: bool) -> Self {
+    /// With `spread`, of version 2.
+    pub(super) fn new(single: bool, spread: bool) -> Self {
         Self {
             rare: Bit::prior(2_000, 6),
             changed: [Bit::EVEN; 4],
@@ -254,6 +284,7 @@ impl BlockColumn {
             rested: true,
             last: [0; 4],
             middle: [0; 2],
+            spreads: spread.then(|| core::array::from_fn(|_| SpreadModels::new())),
         }
     }
 
@@ -300,7 +331,14 @@ impl BlockColumn {
                 span(coder, duty, duty_past, pulled, Some(record.duty_hp)).unwrap_or_default();
             self.pull.learn(cause, pulled + duty_past.surprise);
         }
-        Record { voltage_mv, temperature_dc, duty_hp, ..rare_to(self.last) }
+        let mut out = Record { voltage_mv, temperature_dc, duty_hp, ..rare_to(self.last) };
+        let spreads = self.spreads.iter_mut().flatten();
+        for ((models, known), value) in spreads.zip(out.rare_mut()).zip(record.rare()) {
+            if let Some(span) = known {
+                *span = models.around(coder, span.mean, value.unwrap_or_default());
+            }
+        }
+        out
     }
 }
 
@@ -317,16 +355,18 @@ fn hunger(head: &Head, voltage_mv: Option<Span>) -> usize {
 const HUNGERS: usize = 6;
 
 fn rare_of(record: &Record) -> [u64; 4] {
-    let known = |value: Option<u32>| value.map_or(0, |value| u64::from(value) + 1);
+    let [resistance, charge, capacity] =
+        record.rare().map(|value| value.map_or(0, |span| u64::from(span.mean) + 1));
     let state = quality_code(record.quality)
         | quality_code(record.temperature_quality) << 2
         | u64::from(record.fault) << 4
         | u64::from(record.flags) << 12;
-    [state, known(record.resistance_uohm), known(record.charge_pm), known(record.capacity_cah)]
+    [state, resistance, charge, capacity]
 }
 
 fn rare_to([state, resistance, charge, capacity]: [u64; 4]) -> Record {
-    let known = |value: u64| value.checked_sub(1).and_then(|value| u32::try_from(value).ok());
+    let known =
+        |value: u64| value.checked_sub(1).and_then(|value| u32::try_from(value).ok()).map(Span::of);
     Record {
         resistance_uohm: known(resistance),
         charge_pm: known(charge),

@@ -10,7 +10,8 @@ pub const CSV_HEAD: &str = "time,string,block,voltage_v,voltage_min_v,voltage_ma
     temperature_min_c,temperature_max_c,bypass_percent,resistance_mohm,charge_percent,capacity_ah,\
     quality,fault,target_v,current_a,string_v,ambient_c,phase,bypass_min_percent,\
     bypass_max_percent,flags,target_min_v,target_max_v,current_min_a,current_max_a,string_min_v,\
-    string_max_v,ambient_min_c,ambient_max_c\r\n";
+    string_max_v,ambient_min_c,ambient_max_c,resistance_min_mohm,resistance_max_mohm,\
+    charge_min_percent,charge_max_percent,capacity_min_ah,capacity_max_ah\r\n";
 
 /// The first line of points.
 pub const SERIES_CSV_HEAD: &str = "time,point,unit,value,min,max,quality\r\n";
@@ -24,13 +25,9 @@ pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record
     spread(out, record.temperature_dc, 10);
     let bypass = |half: i32| f64::from(half) * 100.0 / f64::from(DUTY_FULL);
     let _ = write!(out, ",{:.1}", bypass(record.duty_hp.mean));
-    let rare = [(record.resistance_uohm, 3), (record.charge_pm, 1), (record.capacity_cah, 2)];
-    for (value, decimals) in rare {
-        out.push(',');
-        if let Some(value) = value {
-            let value = f64::from(value) / 10f64.powi(decimals);
-            let _ = write!(out, "{value:.*}", decimals.unsigned_abs() as usize);
-        }
+    let rares = record.rare().into_iter().zip([3, 1, 2]);
+    for (span, decimals) in rares.clone() {
+        rare(out, span.map(|span| span.mean), decimals);
     }
     let _ = write!(out, ",{},{}", record.quality.as_str(), record.fault);
     let heads =
@@ -58,6 +55,10 @@ pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record
             }
         }
     }
+    for (span, decimals) in rares {
+        rare(out, span.map(|span| span.min), decimals);
+        rare(out, span.map(|span| span.max), decimals);
+    }
     out.push_str("\r\n");
 }
 
@@ -72,6 +73,14 @@ pub fn series_line(out: &mut String, name: &str, unit: Unit, row: &series::Row) 
         }
     }
     let _ = write!(out, ",{}\r\n", row.quality.as_str());
+}
+
+fn rare(out: &mut String, value: Option<u32>, decimals: i32) {
+    out.push(',');
+    if let Some(value) = value {
+        let value = f64::from(value) / 10f64.powi(decimals);
+        let _ = write!(out, "{value:.*}", decimals.unsigned_abs() as usize);
+    }
 }
 
 fn spread(out: &mut String, span: Option<Span>, scale: i32) {
@@ -150,7 +159,8 @@ mod tests {
             voltage_mv: Some(Span { min: 13_600, mean: 13_610, max: 13_620 }),
             temperature_dc: Some(Span::of(-4)),
             duty_hp: Span { min: 0, mean: 3, max: 200 },
-            resistance_uohm: Some(4_123),
+            resistance_uohm: Some(Span::of(4_123)),
+            charge_pm: Some(Span { min: 412, mean: 700, max: 990 }),
             quality: Quality::Good,
             fault: 0,
             flags: 5,
@@ -160,8 +170,9 @@ mod tests {
         csv_line(&mut line, 1, 2, &head, &record);
         assert_eq!(
             line,
-            "1970-01-01T00:00:00.000Z,1,2,13.610,13.600,13.620,-0.4,-0.4,-0.4,1.5,4.123,,,good,0,\
-             13.620,-0.005,,,float,0.0,100.0,5,13.620,13.620,-0.007,0.002,,,,\r\n"
+            "1970-01-01T00:00:00.000Z,1,2,13.610,13.600,13.620,-0.4,-0.4,-0.4,1.5,4.123,70.0,,good,0,\
+             13.620,-0.005,,,float,0.0,100.0,5,13.620,13.620,-0.007,0.002,,,,,4.123,4.123,41.2,\
+             99.0,,\r\n"
         );
         let mut row = series::Row {
             unix_s: 60,

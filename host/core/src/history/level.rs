@@ -147,20 +147,19 @@ pub fn head_of(heads: &[Head]) -> Head {
     }
 }
 
-/// Several records as one: spans over all, the lowest charge, the last of what
-/// changes rarely, the worst quality.
+/// Several records as one: spans over all, the worst quality.
 #[must_use]
 pub fn record_of(records: &[Record]) -> Record {
     let all = |of: fn(&Record) -> Option<Span>| over(records.iter().filter_map(of));
-    let last = |of: fn(&Record) -> Option<u32>| records.iter().rev().find_map(of);
+    let rare = |of: fn(&Record) -> Option<Span<u32>>| over(records.iter().filter_map(of));
     let worst = |of: fn(&Record) -> Quality| records.iter().map(of).max().unwrap_or(Quality::Bad);
     Record {
         voltage_mv: all(|r| r.voltage_mv),
         temperature_dc: all(|r| r.temperature_dc),
         duty_hp: all(|r| Some(r.duty_hp)).unwrap_or_default(),
-        resistance_uohm: last(|r| r.resistance_uohm),
-        charge_pm: records.iter().filter_map(|r| r.charge_pm).min(),
-        capacity_cah: last(|r| r.capacity_cah),
+        resistance_uohm: rare(|r| r.resistance_uohm),
+        charge_pm: rare(|r| r.charge_pm),
+        capacity_cah: rare(|r| r.capacity_cah),
         quality: worst(|r| r.quality),
         temperature_quality: worst(|r| r.temperature_quality),
         fault: records.iter().rev().map(|r| r.fault).find(|fault| *fault != 0).unwrap_or(0),
@@ -170,6 +169,8 @@ pub fn record_of(records: &[Record]) -> Record {
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::{Place, decode};
+    use super::super::record::tests::{any_row, quantities_over};
     use super::*;
     use proptest::prelude::*;
 
@@ -201,16 +202,18 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_has_the_extremes_of_the_duty_and_the_lowest_charge() {
+    fn a_summary_of_summaries_has_the_extremes_of_all() {
         let record = |duty, charge_pm| Record {
             duty_hp: Span::of(duty),
-            charge_pm: Some(charge_pm),
+            charge_pm: Some(Span::of(charge_pm)),
             ..Record::default()
         };
         let one = record_of(&[record(0, 990), record(200, 412), record(10, 700)]);
-        assert_eq!((one.duty_hp, one.charge_pm), (Span::new(0, 70, 200), Some(412)));
-        let both = record_of(&[one, record(100, 500)]);
-        assert_eq!((both.duty_hp, both.charge_pm), (Span::new(0, 85, 200), Some(412)));
+        let charge = |min, mean, max| Some(Span { min, mean, max });
+        assert_eq!((one.duty_hp, one.charge_pm), (Span::new(0, 70, 200), charge(412, 701, 990)));
+        let both = record_of(&[one, record(100, 500), Record::default()]);
+        assert_eq!((both.duty_hp.max, both.charge_pm), (200, charge(412, 601, 990)));
+        assert_eq!(both.resistance_uohm, None);
     }
 
     #[test]
@@ -225,18 +228,26 @@ mod tests {
     proptest! {
         #[test]
         fn extremes_survive_in_every_level(
-            rows in proptest::collection::vec((0u64..100 * HOUR_MS, -50i32..50), 1..200),
+            rows in proptest::collection::vec((0u64..100 * HOUR_MS, any_row()), 1..200),
         ) {
-            let raw = sheet(&rows);
+            let mut raw = Sheet { heads: Vec::new(), blocks: vec![Vec::new()] };
+            for (unix_ms, (head, record)) in &rows {
+                raw.heads.push(Head { unix_ms: *unix_ms, ..*head });
+                raw.blocks[0].push(*record);
+            }
             let hours = summarize(&raw, Level::Hour);
             let days = summarize(&hours, Level::Day);
-            let least = rows.iter().map(|(_, mv)| *mv).min();
-            let most = rows.iter().map(|(_, mv)| *mv).max();
-            for level in [raw, hours, days] {
-                let spans = || level.blocks[0].iter().filter_map(|r| r.voltage_mv);
-                prop_assert_eq!(spans().map(|s| s.min).min(), least);
-                prop_assert_eq!(spans().map(|s| s.max).max(), most);
-            }
+            let extremes = |sheet: &Sheet| {
+                let rows = sheet.heads.iter().zip(&sheet.blocks[0]);
+                quantities_over(rows.map(|(head, record)| (*head, *record)))
+            };
+            let truth = extremes(&raw);
+            prop_assert_eq!(extremes(&hours), truth);
+            prop_assert_eq!(extremes(&days), truth);
+            // And they are written so.
+            let place = Place { level: Level::Hour, period: 0, string: 1, part: 0 };
+            let read = decode(place, &hours.encode(place)).expect("just written");
+            prop_assert_eq!(extremes(&read), truth);
         }
     }
 }

@@ -50,17 +50,21 @@
 //!
 //! | column of a block | |
 //! |---|---|
-//! | 1 byte | 0x11: version 1, block |
+//! | 1 byte | 0x11: version 1, block; 0x21: version 2, with lowest and highest of resistance, charge and capacity |
 //! | … | stream: the records |
 //! | 4 bytes | CRC-32 of: the CRC-32 of the heads (4), block counted from 0 (8), all bytes before |
 //!
 //! | group | |
 //! |---|---|
-//! | 1 byte | 0x12: version 1, group |
+//! | 1 byte | 0x12: version 1, group; 0x22: version 2, as of a block |
 //! | *n* | string, counted from 1 |
 //! | *n*, *n*, *n* | rows, blocks, time of the first row |
 //! | … | stream: the heads, then the records of each block, with one set of models |
 //! | 4 bytes | CRC-32 of all bytes before |
+//!
+//! Version 2 is written where the three are not one reading: of hours and days. Of what
+//! programs before it summed up, hours and days have the last resistance and capacity
+//! and the lowest charge. Of every other number each level has lowest, mean and highest.
 //!
 //! A *stream* is written by the range coder of `range.rs`, its numbers as in
 //! `number.rs`, its values in the order of `column.rs`; their priors are in

@@ -89,13 +89,14 @@ pub struct Record {
     /// Commanded bypass in half percents, 200 = fully on. Summaries of programs
     /// before 0.2 have the mean alone.
     pub duty_hp: Span,
-    /// Internal resistance as last measured, µΩ.
-    pub resistance_uohm: Option<u32>,
-    /// State of charge, 1/1000; of a summary, the lowest (the last, of programs before
-    /// 0.2).
-    pub charge_pm: Option<u32>,
+    /// Internal resistance as last measured, µΩ. Summaries in the first version of a
+    /// column ([`super`]) have the last of it alone, and so of the capacity; of the
+    /// charge the lowest.
+    pub resistance_uohm: Option<Span<u32>>,
+    /// State of charge, 1/1000.
+    pub charge_pm: Option<Span<u32>>,
     /// Capacity at the rated time and 25 °C, 0.01 Ah.
-    pub capacity_cah: Option<u32>,
+    pub capacity_cah: Option<Span<u32>>,
     /// Of the voltage; of a summary, the worst.
     pub quality: Quality,
     /// Of the temperature.
@@ -104,6 +105,18 @@ pub struct Record {
     pub fault: u8,
     /// Flags of the module ([`crate::bus::wire::Flags`]); of a summary, all that were set.
     pub flags: u8,
+}
+
+impl Record {
+    /// What changes rarely, in the order of the column: one reading mostly, also of
+    /// many rows.
+    pub(super) const fn rare(&self) -> [Option<Span<u32>>; 3] {
+        [self.resistance_uohm, self.charge_pm, self.capacity_cah]
+    }
+
+    pub(super) const fn rare_mut(&mut self) -> [&mut Option<Span<u32>>; 3] {
+        [&mut self.resistance_uohm, &mut self.charge_pm, &mut self.capacity_cah]
+    }
 }
 
 impl Default for Record {
@@ -198,9 +211,12 @@ impl Row {
                     duty_hp: Span::of(half_percent(block.duty.0)),
                     resistance_uohm: block
                         .resistance
-                        .and_then(|(mohm, _)| whole(f64::from(mohm) * 1e3)),
-                    charge_pm: estimate.and_then(|e| whole(f64::from(e.soc) * 1e3)),
-                    capacity_cah: estimate.and_then(|e| whole(f64::from(e.capacity_ah) * 1e2)),
+                        .and_then(|(mohm, _)| whole(f64::from(mohm) * 1e3))
+                        .map(Span::of),
+                    charge_pm: estimate.and_then(|e| whole(f64::from(e.soc) * 1e3)).map(Span::of),
+                    capacity_cah: estimate
+                        .and_then(|e| whole(f64::from(e.capacity_ah) * 1e2))
+                        .map(Span::of),
                     quality,
                     temperature_quality,
                     fault: block.fault as u8,
@@ -299,15 +315,20 @@ impl Sheet {
 }
 
 /// Lowest, mean and highest of several; `None` of none.
-pub(super) fn over(spans: impl Iterator<Item = Span>) -> Option<Span> {
-    let (mut min, mut max, mut sum, mut count) = (i32::MAX, i32::MIN, 0i64, 0i64);
+pub(super) fn over<T>(spans: impl Iterator<Item = Span<T>>) -> Option<Span<T>>
+where
+    T: Copy + Ord + Into<i64> + TryFrom<i64>,
+{
+    let (mut whole, mut sum, mut count) = (None::<Span<T>>, 0i64, 0i64);
     for span in spans {
-        (min, max) = (min.min(span.min), max.max(span.max));
-        sum += i64::from(span.mean);
+        let Span { min, max, .. } = whole.unwrap_or(span);
+        whole = Some(Span { min: min.min(span.min), mean: span.mean, max: max.max(span.max) });
+        let mean: i64 = span.mean.into();
+        sum += mean;
         count += 1;
     }
-    // The mean of i32 is one.
-    (count > 0).then(|| Span { min, mean: rounded(sum, count) as i32, max })
+    // The mean of such numbers is one.
+    whole.map(|span| Span { mean: T::try_from(rounded(sum, count)).unwrap_or(span.mean), ..span })
 }
 
 /// `sum` / `count` to the nearest, halves up.
@@ -331,10 +352,64 @@ fn whole(value: f64) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::bus::wire::Duty;
     use crate::time::Nanos;
+    use proptest::prelude::*;
+
+    /// A row of single readings, each quantity known or not.
+    pub fn any_row() -> impl Strategy<Value = (Head, Record)> {
+        let wide = || proptest::option::of((-50_000i32..50_000).prop_map(Span::of));
+        let rare = || proptest::option::of((0u32..5_000_000).prop_map(Span::of));
+        let heads = proptest::array::uniform6(wide());
+        let (spans, rares) = (proptest::array::uniform2(wide()), proptest::array::uniform3(rare()));
+        (heads, spans, rares, 0..=DUTY_FULL).prop_map(|(heads, spans, rares, duty)| {
+            let [blocks_mv, blocks_dc, target_mv, current_ma, string_mv, ambient_dc] = heads;
+            let [voltage_mv, temperature_dc] = spans;
+            let [resistance_uohm, charge_pm, capacity_cah] = rares;
+            let head = Head {
+                blocks_mv,
+                blocks_dc,
+                target_mv,
+                current_ma,
+                string_mv,
+                ambient_dc,
+                ..Head::default()
+            };
+            let duty_hp = Span::of(duty);
+            let record = Record {
+                voltage_mv,
+                temperature_dc,
+                duty_hp,
+                resistance_uohm,
+                charge_pm,
+                capacity_cah,
+                ..Record::default()
+            };
+            (head, record)
+        })
+    }
+
+    /// Lowest and highest of every quantity of these rows; `None` of one that no row
+    /// knows.
+    pub fn quantities_over(rows: impl Iterator<Item = (Head, Record)>) -> [Option<(i64, i64)>; 12] {
+        let mut all = [None; 12];
+        for (head, record) in rows {
+            let Head { blocks_mv, blocks_dc, target_mv, current_ma, string_mv, .. } = head;
+            let spans = [blocks_mv, blocks_dc, target_mv, current_ma, string_mv, head.ambient_dc]
+                .into_iter()
+                .chain([record.voltage_mv, record.temperature_dc, Some(record.duty_hp)])
+                .map(|span| span.map(|span| span.map(i64::from)))
+                .chain(record.rare().map(|span| span.map(|span| span.map(i64::from))));
+            for (known, span) in all.iter_mut().zip(spans) {
+                let Some(span) = span else { continue };
+                let (min, max) = known.unwrap_or((span.min, span.max));
+                *known = Some((span.min.min(min), span.max.max(max)));
+            }
+        }
+        all
+    }
 
     #[test]
     fn a_row_says_what_the_image_says() {
@@ -360,8 +435,11 @@ mod tests {
         assert_eq!(row.head.current_ma, Some(Span::of(-13)));
         assert_eq!((row.head.string_mv, row.head.phase.phase()), (None, Phase::Float));
         let [first, second, third] = &row.blocks[..] else { panic!("three blocks") };
-        assert_eq!((first.duty_hp, first.resistance_uohm), (Span::of(DUTY_FULL), Some(4_123)));
-        assert_eq!((first.charge_pm, second.charge_pm), (Some(1_000), None));
+        assert_eq!(
+            (first.duty_hp, first.resistance_uohm),
+            (Span::of(DUTY_FULL), Some(Span::of(4_123)))
+        );
+        assert_eq!((first.charge_pm, second.charge_pm), (Some(Span::of(1_000)), None));
         assert_eq!(first.temperature_dc, Some(Span::of(-101)));
         assert_eq!((second.quality, third.voltage_mv), (Quality::Stale, None));
     }
@@ -400,6 +478,9 @@ mod tests {
     fn means_are_rounded_to_the_nearest() {
         assert_eq!((rounded(3, 2), rounded(-3, 2), rounded(-4, 3)), (2, -1, -1));
         assert_eq!(over([Span::of(1), Span::of(2)].into_iter()).map(|s| s.mean), Some(2));
-        assert_eq!(over(core::iter::empty()), None);
+        assert_eq!(over(core::iter::empty::<Span>()), None);
+        let most = [Span::of(u32::MAX), Span::of(u32::MAX - 1)];
+        let all = Span { min: u32::MAX - 1, mean: u32::MAX, max: u32::MAX };
+        assert_eq!(over(most.into_iter()), Some(all));
     }
 }

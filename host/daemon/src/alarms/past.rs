@@ -127,12 +127,17 @@ fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut
     // The alarm takes the median of several readings; here each counts.
     let rise = || {
         let celsius = f64::from(record.temperature_dc?.mean) / 10.0;
-        let mohm = at_25_c(f64::from(record.resistance_uohm?) / 1e3, celsius)?;
-        Some((mohm / known.baseline_mohm? - 1.0) * 100.0)
+        let baseline_mohm = known.baseline_mohm?;
+        let of = |uohm: u32| {
+            let mohm = at_25_c(f64::from(uohm) / 1e3, celsius)?;
+            Some((mohm / baseline_mohm - 1.0) * 100.0)
+        };
+        let span = record.resistance_uohm?;
+        Some((of(span.min)?, of(span.max)?))
     };
-    let single = |value: f64| (value, value);
-    put(Quantity::BlockResistance, rise().map(single));
-    put(Quantity::BlockCharge, record.charge_pm.map(|pm| single(f64::from(pm) / 10.0)));
+    put(Quantity::BlockResistance, rise());
+    let tenths = |pm: u32| f64::from(pm) / 10.0;
+    put(Quantity::BlockCharge, record.charge_pm.map(|span| (tenths(span.min), tenths(span.max))));
 }
 
 fn of_string(string: u16, head: &Head, blocks: u16, each: &mut dyn FnMut(Past)) {

@@ -174,8 +174,8 @@ fn of_string(what: &str) -> Option<Take> {
 }
 
 fn of_block(what: &str) -> Option<Take> {
-    fn over(value: Option<u32>, by: f64) -> Option<Value> {
-        value.map(|value| Value::Number(f64::from(value) / by))
+    fn over(span: Option<Span<u32>>, by: f64) -> Option<Value> {
+        span.map(|span| Value::Number(f64::from(span.mean) / by))
     }
     Some(match what {
         "bypass.commanded" => |_, record| mean(Some(record.duty_hp), 2.0),
@@ -292,8 +292,8 @@ mod tests {
         let store = Store::open(dir.path(), Default::default()).expect("a store");
         let record = |quality, mv| Record {
             voltage_mv: Some(Span::of(mv)),
-            resistance_uohm: Some(4_100),
-            charge_pm: Some(995),
+            resistance_uohm: Some(Span::of(4_100)),
+            charge_pm: Some(Span::of(995)),
             quality,
             ..Record::default()
         };

@@ -40,10 +40,21 @@ prop_compose! {
     }
 }
 
+/// Of what changes rarely: any number, or three that lie apart.
+fn any_rare() -> impl Strategy<Value = Option<Span<u32>>> {
+    let single = (0..u32::MAX).prop_map(Span::of);
+    let spread = (0..4_000_000u32, 0..1u32 << 30, 0..40u32).prop_map(|(mean, up, down)| Span {
+        min: mean.saturating_sub(down),
+        mean,
+        max: mean + up,
+    });
+    proptest::option::of(prop_oneof![3 => single, 1 => spread])
+}
+
 prop_compose! {
     fn any_record()(
         spans in proptest::array::uniform3(any_span()),
-        rare in proptest::array::uniform3(proptest::option::of(0..u32::MAX)),
+        rare in proptest::array::uniform3(any_rare()),
         quality in any_quality(),
         temperature_quality in any_quality(),
         fault in any::<u8>(),
@@ -109,16 +120,20 @@ proptest! {
         }
         if let Ok(heads) = Heads::parse(PLACE, &bytes) {
             prop_assert!(heads.iter().take(5_000).all(|h| h.unix_ms <= super::super::record::TIME_MAX));
-            let mut block = vec![BLOCK];
-            block.extend(&group);
-            let block = super::sealed(block, block_digest(heads.crc, 0));
-            let records = heads.block(0, &block).expect("sealed");
-            prop_assert!(records.take(5_000).count() <= 5_000);
+            for version in [BLOCK, BLOCK_SPREAD] {
+                let mut block = vec![version];
+                block.extend(&group);
+                let block = super::sealed(block, block_digest(heads.crc, 0));
+                let records = heads.block(0, &block).expect("sealed");
+                prop_assert!(records.take(5_000).count() <= 5_000);
+            }
         }
-        let mut group = [&[GROUP][..], &group].concat();
-        group.extend(CRC.checksum(&group).to_le_bytes());
-        if let Ok((_, sheet)) = Sheet::from_group(&group) {
-            prop_assert!(sheet.records() <= GROUP_RECORDS_MAX);
+        for version in [GROUP, GROUP_SPREAD] {
+            let mut group = [&[version][..], &group].concat();
+            group.extend(CRC.checksum(&group).to_le_bytes());
+            if let Ok((_, sheet)) = Sheet::from_group(&group) {
+                prop_assert!(sheet.records() <= GROUP_RECORDS_MAX);
+            }
         }
     }
 }
@@ -142,4 +157,23 @@ fn what_a_sheet_cannot_hold_is_not_written() {
     assert_eq!(Sheet::default().encode(PLACE), Vec::<Vec<u8>>::new());
     let heads = vec![Head::default(); ROWS_MAX + 1];
     assert_eq!(Sheet { heads, blocks: vec![] }.encode(PLACE), Vec::<Vec<u8>>::new());
+}
+
+/// What the first version can say is written in it: older programs read it, and this one
+/// reads theirs.
+#[test]
+fn what_is_one_reading_is_of_the_first_version() {
+    let of = |charge_pm| {
+        let record = Record { charge_pm: Some(charge_pm), ..Record::default() };
+        Sheet::from(&Row { blocks: vec![record], ..Row::default() })
+    };
+    let place = Place { level: Level::Hour, ..PLACE };
+    let flat = of(Span::of(990));
+    let spread = of(Span { min: 100, mean: 700, max: 990 });
+    for (sheet, block, group) in [(&flat, 0x11, 0x12), (&spread, 0x21, 0x22)] {
+        let columns = sheet.encode(place);
+        assert_eq!((columns[0][0], columns[1][0]), (HEADS, block));
+        assert_eq!(sheet.to_group(1)[0], group);
+        assert_eq!(decode(place, &columns).as_ref(), Ok(sheet));
+    }
 }

@@ -71,10 +71,22 @@ pub struct HistoryOut {
     duty_max: Vec<f64>,
     /// Internal resistance as last measured, mΩ.
     resistance_mohm: Vec<Option<f64>>,
-    /// State of charge, 0 … 1, the lowest of a point.
+    /// Its lowest.
+    resistance_min_mohm: Vec<Option<f64>>,
+    /// Its highest.
+    resistance_max_mohm: Vec<Option<f64>>,
+    /// State of charge, 0 … 1.
     charge: Vec<Option<f64>>,
+    /// Its lowest.
+    charge_min: Vec<Option<f64>>,
+    /// Its highest.
+    charge_max: Vec<Option<f64>>,
     /// Capacity, Ah.
     capacity_ah: Vec<Option<f64>>,
+    /// Its lowest.
+    capacity_min_ah: Vec<Option<f64>>,
+    /// Its highest.
+    capacity_max_ah: Vec<Option<f64>>,
     /// What the readings were worth, the worst of a point; empty for a string.
     quality: Vec<QualityOut>,
     /// What was wrong with the reading, the last fault of a point; empty for
@@ -257,14 +269,35 @@ impl HistoryOut {
         self.ambient_max_c.push(most(head.ambient_dc, 10.0));
         self.phase.push(head.phase.word());
         if self.block.is_some() {
-            let known = |value: Option<u32>, by: f64| value.map(|value| f64::from(value) / by);
+            let over = |span: Option<Span<u32>>, by: f64| {
+                let span = span.map(|span| span.map(|value| f64::from(value) / by));
+                [span.map(|s| s.mean), span.map(|s| s.min), span.map(|s| s.max)]
+            };
+            let resistance = over(record.resistance_uohm, 1e3);
+            let (charge, capacity) = (over(record.charge_pm, 1e3), over(record.capacity_cah, 1e2));
             let duty = record.duty_hp.map(|half| f64::from(half) / f64::from(DUTY_FULL));
             self.duty.push(duty.mean);
             self.duty_min.push(duty.min);
             self.duty_max.push(duty.max);
-            self.resistance_mohm.push(known(record.resistance_uohm, 1e3));
-            self.charge.push(known(record.charge_pm, 1e3));
-            self.capacity_ah.push(known(record.capacity_cah, 1e2));
+            for ([mean, least, most], values) in [
+                (
+                    [
+                        &mut self.resistance_mohm,
+                        &mut self.resistance_min_mohm,
+                        &mut self.resistance_max_mohm,
+                    ],
+                    resistance,
+                ),
+                ([&mut self.charge, &mut self.charge_min, &mut self.charge_max], charge),
+                (
+                    [&mut self.capacity_ah, &mut self.capacity_min_ah, &mut self.capacity_max_ah],
+                    capacity,
+                ),
+            ] {
+                mean.push(values[0]);
+                least.push(values[1]);
+                most.push(values[2]);
+            }
             self.quality.push(record.quality.into());
             self.fault.push(Fault::of_code(record.fault).map_or("another fault", Fault::text));
             self.flags.push(record.flags);

@@ -1,7 +1,7 @@
 //! A block's page (facts/console-ux.md §5 page 7): now, its trends, its events,
 //! and where it hangs. Its address is `/blocks/<string>-<block>`.
 
-use super::chart::{At, Scale};
+use super::chart::Scale;
 use super::fields::{Fields, Sent};
 use super::figure::Figure;
 use super::reader::Reader;
@@ -195,16 +195,12 @@ fn facts(reader: &Reader, block: &BlockOut) -> Vec<(String, String)> {
 }
 
 fn figures(reader: &Reader, past: &[Point]) -> Vec<Figure> {
-    let scaled = |of: fn(&Point) -> Option<u32>, by: f64| -> Vec<At> {
-        let one = |p: &Point| At::of(p.head.unix_ms, of(p).map(|v| f64::from(v) / by));
-        past.iter().map(one).collect()
-    };
     let volts = series(past, |p| p.record.voltage_mv, 1e3);
     let target = series(past, |p| p.head.target_mv, 1e3);
     let warmth = series(past, |p| p.record.temperature_dc, 10.0);
     let air = series(past, |p| p.head.ambient_dc, 10.0);
-    let resistance = scaled(|p| p.record.resistance_uohm, 1e3);
-    let capacity = scaled(|p| p.record.capacity_cah, 100.0);
+    let resistance = series(past, |p| p.record.resistance_uohm, 1e3);
+    let capacity = series(past, |p| p.record.capacity_cah, 100.0);
     [
         (subject("voltage", "page-voltage", "V", 3, 0.05, "page-target"), &volts[..], &target[..]),
         (subject("temperature", "page-temperature", "°C", 1, 2.0, "page-ambient"), &warmth, &air),

@@ -348,7 +348,11 @@ pub const fn subject(
 }
 
 /// Lowest, mean and highest of every point, divided by `by`.
-pub fn series(past: &[Point], of: impl Fn(&Point) -> Option<Values>, by: f64) -> Vec<At> {
-    let scaled = |values: Values| [values.min, values.mean, values.max].map(|v| f64::from(v) / by);
+pub fn series<T: Into<f64>>(
+    past: &[Point],
+    of: impl Fn(&Point) -> Option<Values<T>>,
+    by: f64,
+) -> Vec<At> {
+    let scaled = |values: Values<T>| [values.min, values.mean, values.max].map(|v| v.into() / by);
     past.iter().map(|point| At { ms: point.head.unix_ms, value: of(point).map(scaled) }).collect()
 }
