@@ -120,6 +120,46 @@ async fn thresholds_hold_at_once_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_a_threshold_latches_outlives_a_restart_and_ends_with_a_reset() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut bench = Bench::new(dir.path());
+    let latching = format!("{WARM}off_delay_s = 0\nlatch = true\n");
+    bench.alarms.set_thresholds(rules(&latching)).await.expect("kept");
+    let at = |dc| {
+        let mut plant = testing::plant(&[13.6]);
+        plant.snapshot.strings[0].blocks[0].temperature_dc = dc;
+        plant
+    };
+    let is = |state| [("limit.block-temperature.high".to_owned(), state)];
+    bench.hub.set_plant(at(300));
+    bench.run(5);
+    assert_eq!(bench.kinds(), is(AlarmState::Raised));
+    let id = bench.alarms.shown().0[0].alarm.id;
+    let reset = Act::Reset { note: "the fan was replaced".into() };
+    let early = bench.alarms.act(id, None, &reset, "ann").await;
+    assert!(matches!(early, Err(AlarmError::Refused(Refusal::NoReset(_)))), "it is still hot");
+    bench.hub.set_plant(at(200));
+    bench.run(10);
+    assert_eq!(bench.kinds(), is(AlarmState::Latched));
+    bench.alarms.keep(Nanos::from_secs(2_000)).await;
+    drop(bench);
+    let mut again = Bench::new(dir.path());
+    assert_eq!(again.kinds(), is(AlarmState::Latched), "before anybody looked");
+    again.hub.set_plant(at(200));
+    again.run(10);
+    assert_eq!(again.kinds(), is(AlarmState::Latched), "and after");
+    again.alarms.act(id, None, &reset, "ann").await.expect("it is over");
+    assert_eq!(again.kinds(), []);
+    again.run(2);
+    assert_eq!(again.kinds(), []);
+    let told: Vec<_> = logged(&again.store).await.into_iter().map(|(change, _)| change).collect();
+    assert_eq!(told.last(), Some(&AlarmChange::Reset), "{told:?}");
+    drop(again);
+    let again = Bench::new(dir.path());
+    assert_eq!(again.kinds(), [], "it does not come back");
+}
+
+#[tokio::test]
 async fn thresholds_of_a_ups_and_of_a_battery_type() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut bench = Bench::new(dir.path());

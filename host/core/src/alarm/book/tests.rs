@@ -188,11 +188,17 @@ fn what_latches_waits_for_a_reset() {
     acknowledge(&mut book, id, 0).expect("there");
     let reset = Act::Reset { note: "fan replaced".into() };
     assert!(matches!(book.act(id, None, &reset, "ann", 1), Err(Refusal::NoReset(_))));
+    // As well when a restart comes before its end, and one behind it.
+    book = restarted(&book);
+    assert!(book.alarms()[0].latching);
     assert_eq!(said(&book.step(&now(vec![]), 1_000)), ["over"]);
+    book = restarted(&book);
+    assert!(book.alarms()[0].latching);
     assert_eq!(book.alarms()[0].state(), State::Latched);
     assert_eq!(said(&book.step(&now(vec![]), 2_000)), [""; 0]);
     assert_eq!(said(&[book.act(id, None, &reset, "ann", 3_000).expect("over")]), ["reset"]);
     assert!(book.alarms().is_empty());
+    assert!(restarted(&book).alarms().is_empty());
 }
 
 /// A broken bus: modules fall silent one by one, then the cable is found cut.
