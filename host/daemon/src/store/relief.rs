@@ -7,7 +7,7 @@
 //! and made again when there is room.
 
 use super::{history, table};
-use redb::{Database, ReadableTableMetadata as _};
+use redb::{Database, ReadableTable as _, WriteTransaction};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -40,19 +40,31 @@ pub fn drop_oldest(database: &Database) -> Result<Dropped, redb::Error> {
     {
         dropped.history = history::drop_oldest(&write, SHARE)?;
         if dropped.history.bytes == 0 {
-            let mut records = write.open_table(table::DISCHARGES)?;
-            let mut rows = write.open_table(table::DISCHARGE_ROWS)?;
-            for _ in 0..records.len()?.div_ceil(SHARE) {
-                let Some((key, _)) = records.pop_first()? else { break };
-                rows.remove(key.value())?;
-                dropped.discharges += 1;
-            }
+            dropped.discharges = drop_discharges(&write)?;
         }
     }
     write.commit()?;
     // What the commit before it freed can be used from the next one on.
     database.begin_write()?.commit()?;
     Ok(dropped)
+}
+
+/// Drop the oldest discharge records, whosesoever they are; how many went.
+fn drop_discharges(write: &WriteTransaction) -> Result<u64, redb::Error> {
+    let mut records = write.open_table(table::DISCHARGES)?;
+    let mut rows = write.open_table(table::DISCHARGE_ROWS)?;
+    let mut oldest = Vec::new();
+    for record in records.iter()? {
+        let (string, begun_unix_ms) = record?.0.value();
+        oldest.push((begun_unix_ms, string));
+    }
+    oldest.sort_unstable();
+    oldest.truncate(oldest.len().div_ceil(SHARE as usize));
+    for (begun_unix_ms, string) in &oldest {
+        records.remove((*string, *begun_unix_ms))?;
+        rows.remove((*string, *begun_unix_ms))?;
+    }
+    Ok(oldest.len() as u64)
 }
 
 /// Make the reserve, unless it is there. Without room there is none.
@@ -98,12 +110,18 @@ pub fn path(store: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::history::Whose;
     use super::super::open::Opened;
-    use super::super::{FILE, Limits, Store, StoreError, lock};
+    use super::super::{FILE, Limits, PastDischarge, Store, StoreError, lock};
     use super::*;
+    use crate::guard::RecordRows;
+    use evenkeel_core::discharge::DischargeRecord;
     use evenkeel_core::events::Event;
-    use evenkeel_core::history::level::HOUR_MS;
-    use evenkeel_core::history::{Head, Record, Row, Span};
+    use evenkeel_core::history::level::{DAY_MS, HOUR_MS};
+    use evenkeel_core::history::series::{self, Measure};
+    use evenkeel_core::history::{Head, Level, Record, Row, Series, Span};
+    use evenkeel_core::points::{Quality, Unit};
+    use evenkeel_core::settings::forms::Kind;
     use redb::StorageBackend;
     use redb::backends::FileBackend;
     use std::collections::BTreeSet;
@@ -220,6 +238,119 @@ mod tests {
         let log = store.audit_export().expect("a log");
         evenkeel_signing::audit::verify(&log, store.audit_key()).expect("whole");
         assert!(String::from_utf8_lossy(&log).contains("drop the oldest history"));
+    }
+
+    const CONFIG: Kind = Kind::first("config");
+    const POINT: &str = "ups.0.ups.load";
+
+    /// Twenty days of a string and of a point, their last day not over; discharges of
+    /// two strings in turn; an event, a user and settings.
+    fn fill(store: &Store) {
+        for day in 0..20 {
+            store.append(vec![(1, (&noisy(3 * day)).into())]).wait().expect("on the disk");
+            let row = series::Row {
+                unix_s: day * DAY_MS / 1_000,
+                value: Some(Span::of(day as i64)),
+                quality: Quality::Good,
+            };
+            let measure = Measure::Number(Unit::Percent);
+            let series = Series { name: POINT.into(), measure, rows: vec![row] };
+            store.append_series(vec![series]).wait().expect("on the disk");
+        }
+        for begun_unix_ms in 1..=16 {
+            let record = DischargeRecord::default();
+            let string = 1 + (begun_unix_ms % 2) as u16;
+            let past = PastDischarge { string, name: "A".into(), begun_unix_ms, rows: 0, record };
+            let rows = RecordRows { mv: vec![12_345; 9], ..RecordRows::default() };
+            store.keep_discharge(&past, &rows).wait().expect("on the disk");
+        }
+        store.keep_settings(&CONFIG, "a = 1").wait().expect("on the disk");
+        store.put_user("ann", b"{}".to_vec()).wait().expect("on the disk");
+        store.audit("ann", "::1", "change the configuration", "done");
+        store.record_acknowledged(Event::GuardBack).wait().expect("on the disk");
+    }
+
+    /// What is left: times of the string's rows and of the point's, s, and when the
+    /// discharges began.
+    #[derive(Debug, PartialEq)]
+    struct Left {
+        rows: Vec<u64>,
+        values: Vec<u64>,
+        discharges: Vec<u64>,
+    }
+
+    fn left(store: &Store) -> Left {
+        let (mut rows, mut discharges) = (Vec::new(), Vec::new());
+        let whose = Whose { string: 1, block: Some(0) };
+        let visit = |head: &Head, _: &Record| rows.push(head.unix_ms / 1_000);
+        store.past(whose, Level::Raw, 0..=u64::MAX, visit).expect("readable");
+        let values = store.series(POINT, Level::Raw, &(0..=u64::MAX)).expect("readable");
+        let values = values.rows.iter().map(|row| row.unix_s).collect();
+        discharges.extend(
+            store.discharges(None).expect("readable").iter().map(|past| past.begun_unix_ms),
+        );
+        discharges.sort_unstable();
+        Left { rows, values, discharges }
+    }
+
+    #[test]
+    fn history_goes_first_then_what_is_not_folded_then_discharges_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join(FILE);
+        let open = || Store::open(dir.path(), Limits::default()).expect("a store");
+        let store = open();
+        fill(&store);
+        let events: Vec<_> = store.events(None, usize::MAX).iter().map(|e| e.id).collect();
+        let audit = store.audit_export().expect("a log");
+        let mut before = left(&store);
+        assert_eq!((before.rows.len(), before.values.len()), (20, 20));
+        assert_eq!(before.discharges, (1..=16).collect::<Vec<_>>());
+        drop(store);
+        // The newest row of each is in a group; what a step may take is of its kind.
+        let (mut columns, mut groups, mut records) = (0, 0, 0);
+        loop {
+            let database = Database::create(&file).expect("a database");
+            let dropped = drop_oldest(&database).expect("room");
+            drop(database);
+            let store = open();
+            let now = left(&store);
+            assert!(before.rows.ends_with(&now.rows), "the oldest first: {now:?}");
+            assert!(before.values.ends_with(&now.values), "the oldest first: {now:?}");
+            assert!(before.discharges.ends_with(&now.discharges), "the oldest first: {now:?}");
+            if dropped.is_nothing() {
+                assert_eq!(now, before);
+                break;
+            }
+            let nothing_left = before.rows.is_empty() && before.values.is_empty();
+            if dropped.discharges > 0 {
+                assert!(nothing_left, "history goes before discharges: {before:?}");
+                records += 1;
+            } else if before.rows.len() > 1 || before.values.len() > 1 {
+                assert!(now.rows.len() + now.values.len() >= 2, "groups stay: {now:?}");
+                columns += 1;
+            } else {
+                groups += 1;
+            }
+            assert_eq!(dropped.discharges, (before.discharges.len() - now.discharges.len()) as u64);
+            before = now;
+        }
+        assert!(columns > 1 && groups > 0 && records > 1, "{columns}, {groups}, {records}");
+        assert_eq!(before, Left { rows: vec![], values: vec![], discharges: vec![] });
+        let store = open();
+        let kept: Vec<_> = store.events(None, usize::MAX).iter().map(|e| e.id).collect();
+        assert!(kept.starts_with(&events), "no event went: {kept:?}");
+        let settings = store.settings(&CONFIG).expect("readable");
+        assert_eq!(settings.first().map(|revision| revision.text.as_str()), Some("a = 1"));
+        assert_eq!(store.user("ann").expect("readable").as_deref(), Some(&b"{}"[..]));
+        let log = store.audit_export().expect("a log");
+        evenkeel_signing::audit::verify(&log, store.audit_key()).expect("whole");
+        let lines = |log: &[u8]| {
+            String::from_utf8_lossy(log).lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (old, new) = (lines(&audit), lines(&log));
+        assert!(old.iter().any(|line| line.contains("change the configuration")));
+        let mut entries = old.iter().filter(|line| line.contains("\"who\""));
+        assert!(entries.all(|line| new.contains(line)), "no entry went");
     }
 
     #[test]
