@@ -26,6 +26,10 @@ use std::sync::Arc;
 
 /// Pages kept in memory; the default of redb is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
+/// Behind the name of the store: what was damaged …
+const DAMAGED: &str = ".damaged";
+/// … and what is made of it, until it is the store.
+const SALVAGED: &str = ".salvaged";
 
 /// An open file.
 pub struct Opened {
@@ -51,6 +55,9 @@ pub fn open(path: &Path, meter: &Arc<Meter>) -> Result<Opened, StoreError> {
     let damage = match checked {
         Ok(database) => {
             fault::forget(path);
+            // Half a file of a salvage that nobody needs any more: the disk was full or
+            // could not be read, and can now.
+            let _ = std::fs::remove_file(with_suffix(path, SALVAGED));
             return Ok(Opened { database, damaged: None });
         }
         Err(DatabaseError::DatabaseAlreadyOpen) => {
@@ -75,7 +82,7 @@ pub fn open(path: &Path, meter: &Arc<Meter>) -> Result<Opened, StoreError> {
 /// A new file with what can be had from the damaged one, in its place. Until
 /// then the damaged one stays where it is, and the next start tries again.
 fn rescue(path: &Path, meter: &Arc<Meter>, reason: String) -> Result<Opened, redb::Error> {
-    let (aside, fresh) = (with_suffix(path, ".damaged"), with_suffix(path, ".salvaged"));
+    let (aside, fresh) = (with_suffix(path, DAMAGED), with_suffix(path, SALVAGED));
     // Of an earlier damage; one is enough, and its room is needed.
     let _ = std::fs::remove_file(&aside);
     relief::release(path);
@@ -295,6 +302,80 @@ mod tests {
             drop(store);
             std::fs::write(&file, bytes).expect("written");
         }
+        let store = Store::open(dir.path(), Limits::default()).expect("a store");
+        assert!(store.events(None, 300).len() >= 200);
+        assert_eq!(files(dir.path()), 1);
+    }
+
+    /// Ids of the events that were written before the damage.
+    fn told(dir: &Path) -> Vec<u64> {
+        let store = Store::open(dir, Limits::default()).expect("a store");
+        let events = store.events(None, usize::MAX).into_iter();
+        let old = events.filter(|e| matches!(e.event, Event::DaemonStarted { .. }));
+        old.map(|stored| stored.id).collect()
+    }
+
+    /// The bytes of a store of which a page that is in use went bad.
+    fn gone_bad() -> Vec<u8> {
+        let (_dir, file) = filled();
+        let good = std::fs::read(&file).expect("readable");
+        let pages = 1..good.len() / 4_096;
+        let bad = pages.map(|page| {
+            let mut bytes = good.clone();
+            bytes[page * 4_096 + 1_000..page * 4_096 + 1_040].iter_mut().for_each(|b| *b ^= 0x55);
+            bytes
+        });
+        let is_noticed = |bytes: &Vec<u8>| {
+            std::fs::write(&file, bytes).expect("written");
+            check(&file).is_err()
+        };
+        bad.into_iter().find(is_noticed).expect("some page is in use")
+    }
+
+    /// Power fails while a damaged store is written anew, and before it has its name.
+    #[test]
+    fn a_salvage_that_is_cut_off_loses_nothing_and_leaves_nothing_about() {
+        let bad = gone_bad();
+        let undisturbed = tempfile::tempdir().expect("a directory");
+        let file = undisturbed.path().join(FILE);
+        std::fs::write(&file, &bad).expect("written");
+        drop(rescue(&file, &Arc::default(), "a page went bad".into()).expect("salvaged"));
+        let whole = std::fs::read(&file).expect("readable");
+        let wanted = told(undisturbed.path());
+        assert!(!wanted.is_empty(), "something is left");
+        let halves: [&[u8]; 5] =
+            [&[], &[0; 9_000], &whole[..whole.len() / 2], b"no database", &whole];
+        for (n, half) in halves.into_iter().enumerate() {
+            for linked in [false, true] {
+                let dir = tempfile::tempdir().expect("a directory");
+                let file = dir.path().join(FILE);
+                std::fs::write(&file, &bad).expect("written");
+                std::fs::write(with_suffix(&file, SALVAGED), half).expect("written");
+                if linked {
+                    std::fs::hard_link(&file, with_suffix(&file, DAMAGED)).expect("linked");
+                }
+                assert_eq!(told(dir.path()), wanted, "half {n}, linked: {linked}");
+                let aside = std::fs::read(with_suffix(&file, DAMAGED)).expect("kept");
+                assert!(aside == bad, "what was damaged is kept as it was");
+                assert_eq!(files(dir.path()), 2, "half {n}, linked: {linked}");
+                // And it is a store like any other.
+                assert_eq!(told(dir.path()), wanted, "once more");
+            }
+        }
+        // Behind the rename nothing is to be done again.
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join(FILE);
+        std::fs::write(&file, &whole).expect("written");
+        std::fs::write(with_suffix(&file, DAMAGED), &bad).expect("written");
+        assert_eq!(told(dir.path()), wanted);
+        assert!(std::fs::read(with_suffix(&file, DAMAGED)).expect("kept") == bad);
+        assert_eq!(files(dir.path()), 2);
+    }
+
+    #[test]
+    fn half_a_salvage_beside_a_good_store_goes() {
+        let (dir, file) = filled();
+        std::fs::write(with_suffix(&file, SALVAGED), [0; 9_000]).expect("written");
         let store = Store::open(dir.path(), Limits::default()).expect("a store");
         assert!(store.events(None, 300).len() >= 200);
         assert_eq!(files(dir.path()), 1);
