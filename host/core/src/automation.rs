@@ -385,6 +385,61 @@ name = "weekly"
 when = { every = "week", weekdays = ["sun"], at = "03:00" }
 "#;
 
+    /// Whoever adds a name gives the document a second form, with a step back that
+    /// takes it away (`settings::forms`).
+    #[test]
+    fn the_form_has_the_names_that_it_had() {
+        const ACTIONS: [(&str, &str); 11] = [
+            ("log", "text severity"),
+            ("output", "device output on"),
+            ("alarm-relay", "healthy"),
+            ("mute", ""),
+            ("signal", "tone lamp seconds"),
+            ("lamp", "bus address seconds"),
+            ("command", "target command value"),
+            ("notify", "plugin text"),
+            ("webhook", "to text"),
+            ("wake-on-lan", "mac to secure_on"),
+            ("sequence", "sequence"),
+        ];
+        const RHYTHMS: [(&str, &str); 7] = [
+            ("minutes", "minutes window"),
+            ("day", "days at"),
+            ("week", "weekdays at"),
+            ("month", "day at"),
+            ("month-weekday", "nth weekday at"),
+            ("year", "month day at"),
+            ("once", "on at"),
+        ];
+        let names = |text: &str| crate::settings::forms::names_at::<Document>(text).join(" ");
+        for (text, wanted) in [
+            ("", "zone lang rule job sequence schedule confirm"),
+            ("[[rule]]\n", "name when unknown severity text event"),
+            ("[[job]]\n", "name when delay_s repeat only_if_still_true coalesce_s action undo"),
+            ("[[job]]\n[job.when]\n", "kind category severity fields"),
+            ("[[job]]\n[job.repeat]\n", "times every_s"),
+            ("[[sequence]]\n", "name step"),
+            (
+                "[[sequence]]\n[[sequence.step]]\n",
+                "actions within_s wait_s until until_within_s no_return undo",
+            ),
+            ("[[schedule]]\n", "name when from until missed"),
+        ] {
+            assert_eq!(names(&format!("{text}'?' = 1")), wanted, "{text}");
+        }
+        for (at, tag, kinds) in
+            [("job.action", "do", &ACTIONS[..]), ("schedule.when", "every", &RHYTHMS[..])]
+        {
+            let (row, _) = at.split_once('.').expect("of a row");
+            let of = |kind: &str| format!("[[{row}]]\n[{at}]\n{tag} = '{kind}'\n'?' = 1");
+            let known: Vec<&str> = kinds.iter().map(|(kind, _)| *kind).collect();
+            assert_eq!(names(&of("?")), known.join(" "));
+            for (kind, wanted) in kinds {
+                assert_eq!(names(&of(kind)), *wanted, "{kind}");
+            }
+        }
+    }
+
     #[test]
     fn a_good_document_is_a_plan_and_comes_back() {
         let document = Document::parse(GOOD).expect("good");

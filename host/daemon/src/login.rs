@@ -134,6 +134,15 @@ mod tests {
         toml::from_str(text).expect("good settings")
     }
 
+    /// Whoever adds a name gives the document that the console keeps a second form, with
+    /// a step back that takes it away (`evenkeel_core::settings::forms`).
+    #[test]
+    fn the_form_has_the_names_that_it_had() {
+        let refused = toml::from_str::<LoginSettings>("'?' = 1").expect_err("`?` is no name");
+        let names = "unknown field `?`, expected `authenticators` or `roles`";
+        assert_eq!(refused.message(), names);
+    }
+
     #[test]
     fn every_word_gives_its_role_and_no_word_is_no_role() {
         let settings = settings("[roles]\nops = \"admin\"\nall = \"viewer\"");

@@ -587,6 +587,27 @@ mod tests {
     }
 
     #[test]
+    fn the_form_has_the_names_that_it_had() {
+        let names = crate::settings::forms::names_at::<Document>;
+        assert_eq!(names("\"?\" = 1"), ["threshold"]);
+        assert_eq!(
+            names("[[threshold]]\n\"?\" = 1"),
+            [
+                "at",
+                "quantity",
+                "side",
+                "warning",
+                "alarm",
+                "hysteresis",
+                "delay_s",
+                "off_delay_s",
+                "latch",
+                "during"
+            ]
+        );
+    }
+
+    #[test]
     fn each_scope_overrides_single_fields_and_says_so() {
         let rules = [
             high("system", "warning = 32\nalarm = 38.5\ndelay_s = 120"),

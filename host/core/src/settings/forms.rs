@@ -279,6 +279,18 @@ pub fn without(table: &mut Table, names: &[&str]) -> Vec<String> {
     taken.map(|name| (*name).to_owned()).collect()
 }
 
+/// The names that a document has a place for there where `text` has the name `?`, in
+/// their order: what the newest form is, for tests that pin it. An older program
+/// refuses a document with a name more, so a name more is a form more.
+#[cfg(test)]
+pub(crate) fn names_at<T: serde::de::DeserializeOwned>(text: &str) -> Vec<String> {
+    let error = toml::from_str::<T>(text).err().expect("`?` is no name");
+    let message = error.message();
+    let (unknown, known) = message.split_once(", ").expect("a name, and those that there are");
+    assert!(unknown.contains("`?`"), "{text}: {message}");
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

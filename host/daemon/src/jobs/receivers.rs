@@ -189,6 +189,22 @@ mod tests {
         Wanted { written, key: key.map(str::to_owned) }
     }
 
+    /// Whoever adds a name gives the document a second form, with a step back that
+    /// takes it away (`evenkeel_core::settings::forms`).
+    #[test]
+    fn the_form_has_the_names_that_it_had() {
+        for (text, wanted) in [
+            ("'?' = 1", "`webhook`"),
+            (
+                "[[webhook]]\n'?' = 1",
+                "one of `name`, `url`, `key`, `ca`, `server_name`, `pin_sha256`",
+            ),
+        ] {
+            let refused = toml::from_str::<Document>(text).err().expect("`?` is no name");
+            assert_eq!(refused.message(), format!("unknown field `?`, expected {wanted}"));
+        }
+    }
+
     #[tokio::test]
     async fn what_was_acknowledged_is_there_after_a_restart() {
         let dir = tempfile::tempdir().expect("a directory");
