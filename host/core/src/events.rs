@@ -371,6 +371,13 @@ pub enum Event {
         /// Why, and what holds meanwhile.
         reason: String,
     },
+    /// Something that was kept over the restart cannot be read, or a part of it.
+    KeptLost {
+        /// What: `alarms` that stood, `jobs` that waited.
+        what: String,
+        /// Why, and how much.
+        reason: String,
+    },
     /// The store was damaged; it was moved aside and a new one begun.
     StoreDamaged {
         /// Where the damaged file is now.
@@ -784,6 +791,7 @@ impl Event {
             | Self::GuardCondition { .. }
             | Self::SettingsRefused { .. }
             | Self::DecisionsLost { .. }
+            | Self::KeptLost { .. }
             | Self::StoreDamaged { .. }
             | Self::StoreSalvaged { .. }
             | Self::StoreFailed { .. }
@@ -999,6 +1007,9 @@ impl fmt::Display for Event {
             }
             Self::DecisionsLost { reason } => {
                 write!(f, "what was decided about plugins and keys cannot be read: {reason}")
+            }
+            Self::KeptLost { what, reason } => {
+                write!(f, "{what}: what was kept of them cannot be read, or not all: {reason}")
             }
             Self::StoreDamaged { moved_to, reason } => {
                 write!(f, "store was damaged ({reason}); kept as {moved_to}, a new one begun")

@@ -362,27 +362,27 @@ fn kept_alone(reading: &Reading<'_>) -> Option<Single> {
     Some(Single { name, place: place.clone(), quantity: *quantity })
 }
 
+/// The kept book. One that cannot be read is told: nobody would look for alarms that
+/// were acknowledged, shelved or latched.
 fn kept_book(store: &Store) -> Book {
     let kept = match store.document(BOOK) {
-        Ok(Some(bytes)) => Book::decode(&bytes),
+        Ok(Some(bytes)) => Book::decode(&bytes).map_err(|e| e.to_string()),
         Ok(None) => return Book::default(),
-        Err(e) => {
-            tracing::error!("alarms begin anew: {}", chain(&e));
-            return Book::default();
-        }
+        Err(e) => Err(chain(&e)),
     };
-    match kept {
-        Ok(kept) => {
-            if kept.left_out > 0 {
-                tracing::warn!("{} kept alarms of another version are left out", kept.left_out);
-            }
-            kept.kept
+    let (book, lost) = match kept {
+        Ok(kept) if kept.left_out > 0 => {
+            let lost = format!("{} alarms of another version are left out", kept.left_out);
+            (kept.kept, Some(lost))
         }
-        Err(e) => {
-            tracing::error!("alarms begin anew: {e}");
-            Book::default()
-        }
+        Ok(kept) => (kept.kept, None),
+        Err(e) => (Book::default(), Some(format!("alarms begin anew: {e}"))),
+    };
+    if let Some(reason) = lost {
+        tracing::error!("kept alarms: {reason}");
+        store.record(Event::KeptLost { what: "alarms".to_owned(), reason });
     }
+    book
 }
 
 /// What the log says to stand and the book knows nothing of, because it was lost or

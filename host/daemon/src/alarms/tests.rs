@@ -583,3 +583,26 @@ async fn a_book_that_is_lost_tells_the_end_of_what_it_does_not_know() {
         "it is still true"
     );
 }
+
+#[tokio::test]
+async fn a_book_that_cannot_be_read_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let bench = Bench::new(dir.path());
+    let lost = |bench: &Bench| {
+        let events = bench.store.events(None, usize::MAX).into_iter();
+        let lost = events.filter_map(|stored| match stored.event {
+            Event::KeptLost { what, reason } => Some((what, reason)),
+            _ => None,
+        });
+        lost.collect::<Vec<_>>()
+    };
+    bench.store.keep_document(BOOK, Some(vec![0xee; 40])).done().await.expect("kept");
+    assert_eq!(lost(&bench), [], "a whole one, or none, says nothing");
+    drop(bench);
+    let bench = Bench::new(dir.path());
+    assert!(bench.kinds().is_empty());
+    bench.store.record_acknowledged(Event::GuardBack).done().await.expect("after it");
+    let told = lost(&bench);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].0 == "alarms" && told[0].1.contains("begin anew"), "{told:?}");
+}

@@ -596,17 +596,22 @@ fn begin(ready: Ready, store: &Store) -> State {
     });
     let (mut episodes, mut instances) = (BTreeMap::new(), BTreeMap::new());
     let (mut place, mut seen, mut rules) = (None, BTreeMap::new(), BTreeMap::new());
+    let mut unread = Vec::new();
     for (name, bytes) in rows {
-        match name.split_once('/') {
+        let row = match name.split_once('/') {
             Some(("e", id)) => {
-                drop(read(&bytes).map(|episode| episodes.insert(id.to_owned(), episode)))
+                read(&bytes).map(|episode| drop(episodes.insert(id.to_owned(), episode)))
             }
-            Some(("r", rule)) => drop(rules.insert(rule.to_owned(), bytes)),
-            Some(("i", id)) => drop(read(&bytes).map(|i| instances.insert(id.to_owned(), i))),
-            _ if name == "place" => place = read(&bytes),
-            _ if name == "calendar" => seen = read(&bytes).unwrap_or_default(),
-            _ => {}
-        }
+            Some(("r", rule)) => {
+                rules.insert(rule.to_owned(), bytes);
+                Ok(())
+            }
+            Some(("i", id)) => read(&bytes).map(|i| drop(instances.insert(id.to_owned(), i))),
+            _ if name == "place" => read(&bytes).map(|kept| place = Some(kept)),
+            _ if name == "calendar" => read(&bytes).map(|kept| seen = kept),
+            _ => Ok(()),
+        };
+        unread.extend(row.err().map(|e| (name, e)));
     }
     let newest = store.latest(1).first().map_or(0, |event| event.id);
     // Jobs begin with what happens from now on, and never ahead of the log.
@@ -615,6 +620,7 @@ fn begin(ready: Ready, store: &Store) -> State {
     let mut engine = Engine::new(&plan, seen.clone());
     let memory = Memory::restore(rules, &mut engine, clock::now(), clock::unix_ms());
     let base_ms = clock::unix_ms().saturating_sub(clock::now().as_millis());
+    tell_unread(store, &unread);
     let told = store.events(None, OUTCOMES_IN);
     let ended = told.iter().filter_map(|stored| match &stored.event {
         Event::JobSaid { instance, .. }
@@ -657,9 +663,17 @@ fn names(plan: &Plan) -> Vec<Name> {
     plan.program().rules().iter().map(name).collect()
 }
 
-/// A row of another version is as good as none.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    serde_json::from_slice(bytes).ok()
+/// A row of another version is as good as none, and is told.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
+/// What waited and is not done: the rows stay, for a program that can read them.
+fn tell_unread(store: &Store, unread: &[(String, serde_json::Error)]) {
+    let Some((first, e)) = unread.first() else { return };
+    let reason = format!("{} rows are left out, the first {first}: {e}", unread.len());
+    tracing::error!("kept jobs: {reason}");
+    store.record(Event::KeptLost { what: "jobs".to_owned(), reason });
 }
 
 #[cfg(test)]

@@ -395,6 +395,7 @@ pub fn entry_of(event: &Event, unix_ms: u64) -> Option<Entry> {
         | Event::EditionChanged { .. }
         | Event::PluginRefused { .. }
         | Event::DecisionsLost { .. }
+        | Event::KeptLost { .. }
         | Event::PluginRolledBack { .. }
         | Event::PluginQuarantined { .. } => {
             return Some(at(own(&event.to_string(), "done"), unix_ms));

@@ -69,6 +69,11 @@ event-guard-condition-over = Wächter: vorbei: { $condition }
 event-daemon-started = Evenkeel { $version } gestartet
 event-settings-in-force = { $what }: Stand { $revision } gilt
 event-settings-refused = { $what } abgelehnt, der letzte gute Stand gilt: { $reason }
+event-kept-lost = { $what ->
+    [alarms] Alarme von vor dem Neustart sind nicht lesbar, oder nicht alle: { $reason }
+    [jobs] Aufträge von vor dem Neustart sind nicht lesbar, oder nicht alle: { $reason }
+   *[other] { $what } von vor dem Neustart sind nicht lesbar: { $reason }
+  }
 event-store-damaged = Der Speicher war beschädigt ({ $reason }); aufgehoben als { $moved_to }, ein neuer begonnen
 event-store-salvaged = Der Speicher war beschädigt ({ $reason }); aufgehoben als { $moved_to }; im neuen sind: { $tables }
 salvaged-table = { $lost ->

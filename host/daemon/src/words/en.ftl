@@ -70,6 +70,11 @@ event-guard-condition-over = Guard: over: { $condition }
 event-daemon-started = Evenkeel { $version } started
 event-settings-in-force = { $what }: revision { $revision } is in force
 event-settings-refused = { $what } refused, the last good copy is in force: { $reason }
+event-kept-lost = { $what ->
+    [alarms] Alarms that stood before the restart cannot be read, or not all of them: { $reason }
+    [jobs] Jobs that waited before the restart cannot be read, or not all of them: { $reason }
+   *[other] { $what } of before the restart cannot be read: { $reason }
+  }
 event-store-damaged = Store was damaged ({ $reason }); kept as { $moved_to }, a new one begun
 event-store-salvaged = Store was damaged ({ $reason }); kept as { $moved_to }; in the new one: { $tables }
 salvaged-table = { $lost ->

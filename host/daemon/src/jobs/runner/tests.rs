@@ -483,3 +483,27 @@ async fn a_dry_run_does_nothing() {
     assert_eq!(bench.guard.asked(), [horn(true)], "only what really happened");
     bench.until("at rest", |b| b.automation.status().pending.is_empty()).await;
 }
+
+#[tokio::test]
+async fn what_waited_and_cannot_be_read_is_told_and_the_rest_is_done() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let delayed = format!("{HORN}delay_s = 2\n");
+    let bench = Bench::start(dir.path(), Some(&delayed)).await;
+    bench.happens(on_battery()).await;
+    bench.until("planned", |b| b.automation.status().pending.len() == 1).await;
+    bench.until("kept", |b| b.store.jobs().is_ok_and(|rows| rows.len() >= 3)).await;
+    let newer = br#"{"colour":"red"}"#.to_vec();
+    let rows = vec![("e/x".to_owned(), Some(newer.clone())), ("i/x".to_owned(), Some(newer))];
+    bench.store.keep_jobs(rows).done().await.expect("kept");
+    bench.crash().await;
+    let bench = Bench::start(dir.path(), None).await;
+    bench.until("on", |b| b.guard.asked() == [horn(true)]).await;
+    bench.happens(Event::GuardBack).await;
+    let lost = bench.store.latest(64).into_iter().find_map(|stored| match stored.event {
+        Event::KeptLost { what, reason } => Some((what, reason)),
+        _ => None,
+    });
+    let (what, reason) = lost.expect("it is told");
+    assert_eq!(what, "jobs");
+    assert!(reason.starts_with("2 rows are left out, the first e/x"), "{reason}");
+}
