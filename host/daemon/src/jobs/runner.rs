@@ -405,7 +405,7 @@ impl Automation {
         let lang = self.state().lang;
         tokio::spawn(async move {
             let Ok(_slot) = slots.acquire_owned().await else { return };
-            let (instance, entry) = (task.instance.clone(), relay_entry(&task));
+            let (instance, entry) = (task.instance.clone(), guard_entry(&task));
             let outcome = executor.carry_out(task, lang).await;
             if let Some((who, what)) = entry {
                 enter(&store, &who, &what, &outcome);
@@ -572,11 +572,12 @@ const fn is_far(action: &Action) -> bool {
     matches!(action, Action::Webhook { .. } | Action::Notify { .. } | Action::WakeOnLan { .. })
 }
 
-/// Who switches which relay, for the audit log; `None` when it switches none.
-fn relay_entry(task: &Task) -> Option<(String, String)> {
-    let is_relay = matches!(task.action, Action::Output { .. } | Action::AlarmRelay { .. });
+/// Who has the guard switch, sound, light or mute what, for the audit log; `None` when
+/// it is nothing of the guard's.
+fn guard_entry(task: &Task) -> Option<(String, String)> {
     let back = if task.undo { ", to take it back" } else { "" };
-    is_relay.then(|| (format!("job {}", task.job), format!("{}{back}", task.action)))
+    let what = || (format!("job {}", task.job), format!("{}{back}", task.action));
+    task.action.order().map(|_| what())
 }
 
 /// What came of it; what is tried again is entered when it came to an end.

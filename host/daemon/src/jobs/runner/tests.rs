@@ -215,6 +215,45 @@ async fn a_relay_that_a_job_switches_is_in_the_audit_log() {
     assert!(lines.iter().any(|line| line.contains(entry)), "{lines:?}");
 }
 
+#[tokio::test]
+async fn what_a_job_sounds_lights_and_mutes_is_in_the_audit_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let job = |name: &str, action: &str, undo: &str| {
+        format!(
+            "[[job]]\nname = '{name}'\nwhen = {{ kind = 'ups_on_battery' }}\n\
+             action = {{ {action} }}\n{undo}"
+        )
+    };
+    let text = job(
+        "sound",
+        "do = 'signal', tone = 'rare', seconds = 1800",
+        "undo = { do = 'signal', seconds = 0 }\n",
+    ) + &job("light", "do = 'lamp', bus = 1, address = 17, seconds = 60", "")
+        + &job("quiet", "do = 'mute'", "");
+    let bench = Bench::start(dir.path(), Some(&text)).await;
+    bench.happens(on_battery()).await;
+    bench.until("all three", |b| b.guard.asked().len() == 3).await;
+    bench.happens(Event::UpsOnMains { ups: "ups.0".into() }).await;
+    bench.until("ended", |b| b.guard.asked().len() == 4).await;
+    let done = |b: &Bench| {
+        let told = b.store.latest(64);
+        told.iter().filter(|stored| matches!(stored.event, Event::JobDone { .. })).count() == 4
+    };
+    bench.until("told", done).await;
+    bench.happens(Event::GuardBack).await;
+    let lines = bench.store.audit_lines(None, 99).expect("readable");
+    let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line)).collect();
+    for (job, what) in [
+        ("sound", "sound the buzzer for 1800 s"),
+        ("light", "light the lamp of address 17 on bus 1"),
+        ("quiet", "mute the buzzer"),
+        ("sound", "end the signal of the box, to take it back"),
+    ] {
+        let entry = format!(r#""who":"job {job}","from":"","what":"{what}","result":"done""#);
+        assert!(lines.iter().any(|line| line.contains(&entry)), "{entry}: {lines:?}");
+    }
+}
+
 /// A notifier that remembers what it was to tell.
 #[derive(Default)]
 struct Probe(Mutex<Vec<(String, u64, Event)>>);
