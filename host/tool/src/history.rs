@@ -208,9 +208,9 @@ pub fn export(
             Looked::String(key, checked) if wanted.takes(key) => match checked {
                 Ok(Checked::Heads(_)) => {}
                 Ok(Checked::Block(records)) => {
-                    let (string, block) = (key.place.string, usize::from(key.block));
+                    let of = (key.place.string, usize::from(key.block));
                     for (head, record) in records {
-                        csv_line(&mut text, string, block, &head, &record);
+                        csv_line(&mut text, key.place.level, of, &head, &record);
                     }
                 }
                 Err(damage) => tell(&Which::String(key), damage),

@@ -1,5 +1,6 @@
 //! History as text for spreadsheets: a line per record.
 
+use super::level::Level;
 use super::record::{DUTY_FULL, Head, Record, Span};
 use super::series;
 use crate::points::Unit;
@@ -11,14 +12,21 @@ pub const CSV_HEAD: &str = "time,string,block,voltage_v,voltage_min_v,voltage_ma
     quality,fault,target_v,current_a,string_v,ambient_c,phase,bypass_min_percent,\
     bypass_max_percent,flags,target_min_v,target_max_v,current_min_a,current_max_a,string_min_v,\
     string_max_v,ambient_min_c,ambient_max_c,resistance_min_mohm,resistance_max_mohm,\
-    charge_min_percent,charge_max_percent,capacity_min_ah,capacity_max_ah\r\n";
+    charge_min_percent,charge_max_percent,capacity_min_ah,capacity_max_ah,level\r\n";
 
 /// The first line of points.
 pub const SERIES_CSV_HEAD: &str = "time,point,unit,value,min,max,quality\r\n";
 
-/// Append the line of a record; `string` and `block` count from 1. Nothing
-/// stands where nothing is known. Times are UTC (RFC 3339).
-pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record: &Record) {
+/// Append the line of a row of that level; string and block count from 1. Nothing
+/// stands where nothing is known. Times are UTC (RFC 3339), of an hour or day that of
+/// its first record.
+pub fn csv_line(
+    out: &mut String,
+    level: Level,
+    (string, block): (u16, usize),
+    head: &Head,
+    record: &Record,
+) {
     // Writing to a String cannot fail, here and below.
     let _ = write!(out, "{},{string},{block}", Utc(head.unix_ms));
     spread(out, record.voltage_mv, 1_000);
@@ -59,7 +67,7 @@ pub fn csv_line(out: &mut String, string: u16, block: usize, head: &Head, record
         rare(out, span.map(|span| span.min), decimals);
         rare(out, span.map(|span| span.max), decimals);
     }
-    out.push_str("\r\n");
+    let _ = write!(out, ",{}\r\n", level.word());
 }
 
 /// Append the line of a row of a point; nothing stands where nothing is known.
@@ -147,8 +155,9 @@ mod tests {
     fn a_line_has_as_many_cells_as_the_head() {
         let cells = |line: &str| line.trim_end().split(',').count();
         let mut line = String::new();
-        csv_line(&mut line, 1, 2, &Head::default(), &Record::default());
+        csv_line(&mut line, Level::Raw, (1, 2), &Head::default(), &Record::default());
         assert_eq!(cells(&line), cells(CSV_HEAD), "{line}");
+        assert!(line.ends_with(",records\r\n"), "{line}");
         let head = Head {
             current_ma: Some(Span { min: -7, mean: -5, max: 2 }),
             target_mv: Some(Span::of(13_620)),
@@ -167,12 +176,12 @@ mod tests {
             ..Record::default()
         };
         line.clear();
-        csv_line(&mut line, 1, 2, &head, &record);
+        csv_line(&mut line, Level::Hour, (1, 2), &head, &record);
         assert_eq!(
             line,
             "1970-01-01T00:00:00.000Z,1,2,13.610,13.600,13.620,-0.4,-0.4,-0.4,1.5,4.123,70.0,,good,0,\
              13.620,-0.005,,,float,0.0,100.0,5,13.620,13.620,-0.007,0.002,,,,,4.123,4.123,41.2,\
-             99.0,,\r\n"
+             99.0,,,hours\r\n"
         );
         let mut row = series::Row {
             unix_s: 60,

@@ -49,6 +49,17 @@ impl Store {
         times: RangeInclusive<u64>,
         mut visit: impl FnMut(&Head, &Record),
     ) -> Result<(), StoreError> {
+        self.past_by_level(whose, level, times, |_, head, record| visit(head, record))
+    }
+
+    /// [`past`](Self::past), with the level of each row.
+    pub(super) fn past_by_level(
+        &self,
+        whose: Whose,
+        level: Level,
+        times: RangeInclusive<u64>,
+        mut visit: impl FnMut(Level, &Head, &Record),
+    ) -> Result<(), StoreError> {
         let memory = self.shared.newest.get();
         let damaged = self.shared.read(|read| {
             let mut walk = Walk { read, whose, damaged: None };
@@ -57,7 +68,9 @@ impl Store {
             let newest = newest(read, memory)?;
             for (_, bytes) in newest.groups.iter().filter(|(of, _)| *of == whose.string) {
                 let Ok((_, sheet)) = Sheet::from_group(bytes) else { continue };
-                visit_sheet(&sheet, whose.block, &times, &mut visit);
+                visit_sheet(&sheet, whose.block, &times, |head, record| {
+                    visit(Level::Raw, head, record);
+                });
             }
             Ok(walk.damaged)
         })?;
@@ -80,9 +93,11 @@ impl Store {
         let memory = self.shared.newest.get();
         self.shared.read(|read| {
             let mut most = 0;
-            if let Some(table) = table::open(read, COLUMNS[Level::Raw as usize])? {
-                let last = Level::Raw.period(*times.end());
-                let mut at = Level::Raw.period(*times.start());
+            // Of a time whose records are gone, hours or days tell.
+            for level in Level::ALL {
+                let Some(table) = table::open(read, COLUMNS[level as usize])? else { continue };
+                let last = level.period(*times.end());
+                let mut at = level.period(*times.start());
                 while let Some(key) = seek(&table, string, at)?.filter(|key| key.0 <= last) {
                     let own = (key.0, string, 0, 0)..=(key.0, string, u16::MAX, u16::MAX);
                     for row in table.range(own)? {
@@ -148,7 +163,7 @@ fn visit_sheet(
     sheet: &Sheet,
     block: Option<usize>,
     times: &RangeInclusive<u64>,
-    visit: &mut impl FnMut(&Head, &Record),
+    mut visit: impl FnMut(&Head, &Record),
 ) {
     let nothing = Record::default();
     let records = block.map(|block| sheet.blocks.get(block).map(Vec::as_slice));
@@ -169,7 +184,7 @@ impl Walk<'_> {
         &mut self,
         level: Level,
         times: &RangeInclusive<u64>,
-        visit: &mut impl FnMut(&Head, &Record),
+        visit: &mut impl FnMut(Level, &Head, &Record),
     ) -> Result<(), redb::Error> {
         let Some(coarser) = level.coarser() else { return Ok(()) };
         let begins = self.begins(level)?;
@@ -198,7 +213,7 @@ impl Walk<'_> {
         &mut self,
         level: Level,
         times: &RangeInclusive<u64>,
-        visit: &mut impl FnMut(&Head, &Record),
+        visit: &mut impl FnMut(Level, &Head, &Record),
     ) -> Result<(), redb::Error> {
         let mut from = *times.start();
         if let Some(table) = table::open(self.read, COLUMNS[level as usize])? {
@@ -228,7 +243,7 @@ impl Walk<'_> {
         level: Level,
         period: u32,
         times: &RangeInclusive<u64>,
-        visit: &mut impl FnMut(&Head, &Record),
+        visit: &mut impl FnMut(Level, &Head, &Record),
     ) -> Result<(), redb::Error> {
         for part in 0..=u16::MAX {
             let place = place_of(level, (period, self.whose.string, part, 0));
@@ -243,7 +258,7 @@ impl Walk<'_> {
             let Some(index) = self.whose.block else {
                 let nothing = Record::default();
                 let within = heads.iter().filter(|head| times.contains(&head.unix_ms));
-                within.for_each(|head| visit(&head, &nothing));
+                within.for_each(|head| visit(level, &head, &nothing));
                 continue;
             };
             let Some(block) = u16::try_from(index + 1).ok().filter(|_| index < heads.blocks())
@@ -255,7 +270,7 @@ impl Walk<'_> {
             match heads.block(index, bytes) {
                 Ok(records) => records
                     .filter(|(head, _)| times.contains(&head.unix_ms))
-                    .for_each(|(head, record)| visit(&head, &record)),
+                    .for_each(|(head, record)| visit(level, &head, &record)),
                 Err(damage) => drop(self.damaged.get_or_insert((place, damage))),
             }
         }

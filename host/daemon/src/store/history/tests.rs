@@ -266,6 +266,22 @@ fn the_oldest_records_go_and_their_hours_stay() {
     let spans = chart.iter().filter_map(|point| point.record.voltage_mv);
     let (least, most) = (spans.clone().map(|s| s.min).min(), spans.map(|s| s.max).max());
     assert_eq!((least, most), (Some(13_000), Some(13_023)));
+    let csv = |times| {
+        let mut text = Vec::new();
+        let sink = |piece: Vec<u8>| {
+            text.extend(piece);
+            true
+        };
+        store.export_csv(1, 0..usize::MAX, Level::Raw, &times, sink).expect("readable");
+        String::from_utf8(text).expect("text")
+    };
+    let hours = csv(day * DAY_MS..=(day + 1) * DAY_MS - 1);
+    assert_eq!(hours.lines().count(), 1 + 3 * 24, "a line for each hour of each block");
+    assert!(hours.lines().skip(1).all(|line| line.ends_with(",hours")), "{hours}");
+    let last = csv((DAY + 63) * DAY_MS..=u64::MAX);
+    assert_eq!(last.lines().filter(|line| line.ends_with(",records")).count(), 3 * 72);
+    let whole = csv(0..=u64::MAX);
+    assert!(whole.contains(",hours\r\n") && whole.contains(",records\r\n"));
     drop(store);
     let database = Database::create(dir.path().join(FILE)).expect("a database");
     let read = database.begin_read().expect("readable");

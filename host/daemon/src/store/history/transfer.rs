@@ -152,7 +152,8 @@ impl Store {
     }
 
     /// The records of those of the blocks `blocks` (counted from 0) of a string
-    /// that there are within `times`, as CSV to `sink`, block by block.
+    /// that there are within `times`, as CSV to `sink`, block by block. Of a time of
+    /// which only hours or days are left those, and each line says what it is of.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -168,9 +169,9 @@ impl Store {
         let mut taken = true;
         for block in blocks.start..blocks.end.min(self.widest(string, times)?) {
             let whose = Whose { string, block: Some(block) };
-            self.past(whose, level, times.clone(), |head, record| {
+            self.past_by_level(whose, level, times.clone(), |level, head, record| {
                 if taken {
-                    csv_line(&mut text, string, block + 1, head, record);
+                    csv_line(&mut text, level, (string, block + 1), head, record);
                 }
                 if text.len() >= PIECE {
                     taken = taken && sink(std::mem::take(&mut text).into_bytes());
