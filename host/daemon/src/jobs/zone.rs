@@ -92,4 +92,61 @@ mod tests {
             assert_eq!(daily.next_after(after, &zone), Some(wanted), "{zone:?}");
         }
     }
+
+    /// `2026-03-29 02:30:00 CET` of every run in these days.
+    fn runs(zone: &str, at: &str, from: u64, count: usize) -> Vec<String> {
+        let text = format!("name = 'x'\nwhen = {at}");
+        let entry: Entry = toml::from_str(&text).expect("an entry");
+        let named = Named::find(zone).expect("known");
+        let runs = entry.upcoming(from as i64, count, &named);
+        runs.into_iter().map(|run| named.written(run as u64 * 1_000)).collect()
+    }
+
+    #[test]
+    fn the_hour_that_spring_skips_and_the_one_that_autumn_doubles_run_once() {
+        let daily = "{ every = 'day', at = '02:30' }";
+        // Noon UTC of the day before each change.
+        assert_eq!(
+            runs("Europe/Berlin", daily, 1_774_699_200, 2),
+            ["2026-03-29 03:30:00 CEST", "2026-03-30 02:30:00 CEST"]
+        );
+        assert_eq!(
+            runs("Europe/Berlin", daily, 1_792_843_200, 2),
+            ["2026-10-25 02:30:00 CEST", "2026-10-26 02:30:00 CET"]
+        );
+        assert_eq!(
+            runs("America/New_York", daily, 1_772_884_800, 2),
+            ["2026-03-08 03:30:00 EDT", "2026-03-09 02:30:00 EDT"]
+        );
+        let early = daily.replace("02:30", "01:30");
+        assert_eq!(
+            runs("America/New_York", &early, 1_793_448_000, 2),
+            ["2026-11-01 01:30:00 EDT", "2026-11-02 01:30:00 EST"]
+        );
+    }
+
+    #[test]
+    fn what_runs_every_half_hour_follows_the_hours_that_there_are() {
+        let halves = "{ every = 'minutes', minutes = 30, window = '01:00-03:00' }";
+        let times = |zone: &str, from: u64, count| -> Vec<String> {
+            let runs = runs(zone, halves, from, count);
+            runs.iter().map(|run| run[8..16].to_owned() + &run[19..]).collect()
+        };
+        assert_eq!(
+            times("Europe/Berlin", 1_774_699_200, 3),
+            ["29 01:00 CET", "29 01:30 CET", "30 01:00 CEST"]
+        );
+        assert_eq!(
+            times("America/New_York", 1_793_448_000, 7),
+            [
+                "01 01:00 EDT",
+                "01 01:30 EDT",
+                "01 01:00 EST",
+                "01 01:30 EST",
+                "01 02:00 EST",
+                "01 02:30 EST",
+                "02 01:00 EST"
+            ]
+        );
+    }
 }
