@@ -12,6 +12,7 @@ use super::Site;
 use super::bucket::Bucket;
 use super::log::{Level, Log};
 use super::meter::{Meter, Way};
+use super::rates::SharedBucket;
 use crate::clock;
 use crate::grants::{Endpoint, Named, Transport};
 use crate::plugin::bindings::net_client::net_client as wit;
@@ -55,9 +56,10 @@ pub struct NetClient {
     log: Log,
     meter: Arc<Meter>,
     peers: Named<Endpoint>,
-    connects: Bucket,
+    /// Both outlive the instance: whoever falls and starts again has no more.
+    connects: SharedBucket,
     /// Each token is a KiB.
-    bytes: Bucket,
+    bytes: SharedBucket,
     table: ResourceTable,
     stop: Arc<Stop>,
 }
@@ -112,8 +114,13 @@ impl NetClient {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         let now = clock::now();
-        let connects = Bucket::new(CONNECTS_BURST, CONNECTS_INTERVAL, now);
-        let bytes = Bucket::new(BYTES_BURST_KIB, Nanos(1_024_000_000_000 / BYTES_PER_S), now);
+        let (name, rates) = (&site.who.name, &site.services.rates);
+        let connects = rates.bucket(format!("connections of {name}"), || {
+            Bucket::new(CONNECTS_BURST, CONNECTS_INTERVAL, now)
+        });
+        let bytes = rates.bucket(format!("network bytes of {name}"), || {
+            Bucket::new(BYTES_BURST_KIB, Nanos(1_024_000_000_000 / BYTES_PER_S), now)
+        });
         let meter = Arc::clone(site.meter);
         Self { log, meter, peers: site.grants.net.clone(), connects, bytes, table, stop }
     }
@@ -169,7 +176,7 @@ impl NetClient {
     /// One more connection, if there is room for it: refused at once, because
     /// waiting for room would hold up whoever could make it.
     fn admit_connect(&mut self) -> Result<(), NetError> {
-        match self.connects.admit(clock::now()) {
+        match self.connects.lock().admit(clock::now()) {
             true => Ok(()),
             false => Err(NetError::Connects),
         }
@@ -251,7 +258,7 @@ impl NetClient {
     }
 
     fn admit_bytes(&mut self, len: usize) -> Result<(), NetError> {
-        match self.bytes.take(kib(len), clock::now()) {
+        match self.bytes.lock().take(kib(len), clock::now()) {
             true => Ok(()),
             false => Err(NetError::Bytes),
         }
@@ -260,7 +267,7 @@ impl NetClient {
     /// What arrived has arrived; it counts against what comes next.
     fn arrived(&mut self, read: Result<Vec<u8>, NetError>) -> Result<Vec<u8>, NetError> {
         if let Ok(data) = &read {
-            self.bytes.charge(kib(data.len()).saturating_sub(1), clock::now());
+            self.bytes.lock().charge(kib(data.len()).saturating_sub(1), clock::now());
             self.meter.received(Way::Net, data.len());
         }
         self.meter.noted(read)

@@ -1,10 +1,11 @@
 //! How often something may be done: budgets that outlive the instances that
 //! spend them, so that a plugin gains nothing by falling and starting again.
 
+use super::bucket::Bucket;
 use evenkeel_core::events::Budget;
 use evenkeel_core::time::Nanos;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So much at once, then one more each interval.
 #[derive(Clone, Copy, Debug)]
@@ -25,16 +26,43 @@ pub const WRITTEN: Rate = Rate { most: 60, every: Nanos::from_secs(60) };
 /// Budgets by what they are for. What is named is named by an administrator
 /// (plugins, granted contacts), so their number is bounded.
 #[derive(Debug, Default)]
-pub struct Rates(Mutex<BTreeMap<String, Budget>>);
+pub struct Rates {
+    budgets: Mutex<BTreeMap<String, Budget>>,
+    buckets: Mutex<BTreeMap<String, SharedBucket>>,
+}
+
+/// A bucket of which each instance of a plugin takes what the one before left.
+#[derive(Clone, Debug)]
+pub struct SharedBucket(Arc<Mutex<Bucket>>);
+
+impl SharedBucket {
+    /// Draws on `bucket`.
+    #[must_use]
+    pub fn new(bucket: Bucket) -> Self {
+        Self(Arc::new(Mutex::new(bucket)))
+    }
+
+    /// To take from it.
+    pub fn lock(&self) -> MutexGuard<'_, Bucket> {
+        // A panic leaves whole buckets: each change is numbers alone.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Rates {
     /// Spend one of what `rate` gives for `what`; false when there is none
     /// left at `now`.
     pub fn spend(&self, what: &str, rate: Rate, now: Nanos) -> bool {
         // A panic leaves whole budgets: spending is the last thing done to one.
-        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Budget::new(rate.most, rate.every);
         budgets.entry(what.to_owned()).or_insert_with(fresh).spend(now)
+    }
+
+    /// The bucket for `what`; a `fresh` one at the first time.
+    pub fn bucket(&self, what: String, fresh: impl FnOnce() -> Bucket) -> SharedBucket {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.entry(what).or_insert_with(|| SharedBucket::new(fresh())).clone()
     }
 
     /// Spend one of what `plugin` may have [`WRITTEN`].

@@ -259,7 +259,7 @@ fn connecting_in_a_loop_is_quota_and_so_are_handles() {
     assert!(text.contains("keep the connection open"), "{text}");
 
     let (mut net, _stop) = client(&[("server", endpoint("udp://127.0.0.1:9"))]);
-    net.connects = Bucket::new(1_000, CONNECTS_INTERVAL, clock::now());
+    net.connects = SharedBucket::new(Bucket::new(1_000, CONNECTS_INTERVAL, clock::now()));
     let mut open = || net.open("server".into()).expect("no trap");
     let mut held: Vec<_> = (0..HANDLES_MAX).map(|_| open().expect("room")).collect();
     assert_eq!(failed(open()).0, 7);
@@ -282,6 +282,31 @@ fn sending_without_end_is_quota() {
     assert!((512..1_000).contains(&sent), "{sent} times 8 KiB, of 4 MiB and what is refilled");
     assert_eq!(failed(send(DATAGRAM_BYTES_MAX)).0, 7);
     assert_eq!(failed(send(DATAGRAM_BYTES_MAX + 1)).0, 8);
+}
+
+#[test]
+fn whoever_falls_and_starts_again_has_not_more_of_the_network() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let address = receiver.local_addr().expect("bound");
+    let mut place = Place::default();
+    place.grants.net.insert("server".into(), endpoint(&format!("udp://{address}")));
+    let (mut opened, mut sent) = (0, 0);
+    // A new instance each time, that sends as much as it can.
+    for _ in 0..2 * CONNECTS_BURST {
+        let mut net = NetClient::new(&place.site());
+        let Ok(datagrams) = net.open("server".into()).expect("no trap") else { continue };
+        opened += 1;
+        let mut send = || {
+            let borrowed = Resource::new_borrow(datagrams.rep());
+            net.send(borrowed, vec![0; DATAGRAM_BYTES_MAX]).expect("no trap")
+        };
+        sent += (0..2_000).take_while(|_| send().is_ok()).count();
+    }
+    assert!((CONNECTS_BURST..2 * CONNECTS_BURST).contains(&opened), "{opened}");
+    assert!((512..1_000).contains(&sent), "{sent} times 8 KiB, of 4 MiB and what is refilled");
+    place.who.name = "another".into();
+    let mut other = NetClient::new(&place.site());
+    other.open("server".into()).expect("no trap").expect("has its own");
 }
 
 #[test]
