@@ -26,6 +26,7 @@ use std::time::Duration;
 
 mod memory;
 mod quotas;
+mod tasks;
 
 /// A started hostile plugin, or the way in which its start failed.
 struct Running {
