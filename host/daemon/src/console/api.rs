@@ -7,6 +7,7 @@ pub mod audit;
 pub mod automation;
 pub mod bench;
 pub mod certificate;
+pub mod configuration;
 pub mod discharges;
 pub mod firmware;
 pub mod history;

@@ -16,6 +16,7 @@ pub mod api;
 mod by;
 mod challenge;
 pub mod commands;
+pub mod configuration;
 mod gate;
 mod metrics;
 mod openapi;

@@ -46,7 +46,8 @@ impl Bench {
 /// What a path is with something in its places.
 fn filled(path: &str) -> String {
     let path = path.replace("{id}", "1-1").replace("{version}", "x").replace("{file}", "x");
-    path.replace("{name}", "nobody").replace("{action}", "none").replace("{digest}", "00")
+    let path = path.replace("{name}", "nobody").replace("{action}", "none");
+    path.replace("{digest}", "00").replace("{document}", "thresholds")
 }
 
 #[tokio::test]
