@@ -17,6 +17,7 @@ pub mod reports;
 pub mod reset;
 pub mod store;
 pub mod strings;
+pub mod support;
 pub mod webhooks;
 
 use super::Console;

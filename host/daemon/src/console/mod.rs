@@ -35,6 +35,7 @@ pub mod session;
 mod settings_form;
 pub mod sign_in_settings;
 pub mod stream;
+pub mod support;
 pub(crate) mod throttle;
 pub mod view;
 mod who;

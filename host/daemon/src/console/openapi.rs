@@ -110,6 +110,7 @@ pub static TEXT: LazyLock<String> =
         api::history::import,
         api::guard,
         api::store::store,
+        api::support::support,
         api::audit::audit,
         api::audit::export,
         stream::stream,

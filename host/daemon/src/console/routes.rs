@@ -3,7 +3,7 @@
 
 use super::api::{
     accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
-    licence, plugins, reports, reset, strings, webhooks,
+    licence, plugins, reports, reset, strings, support, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
@@ -373,6 +373,7 @@ pub fn table() -> Vec<Route> {
         ),
         see("/api/v1/guard", System, get(api::guard)),
         see("/api/v1/store", System, get(api::store::store)),
+        read("/api/v1/support", Of(System, Configure), get(support::support)),
         see("/api/v1/audit", Audit, get(api::audit::audit)),
         see("/api/v1/audit/export", Audit, get(api::audit::export)),
         read("/metrics", Metrics, get(metrics::metrics)),

@@ -1,5 +1,5 @@
-//! The configuration from outside: taken away, put back, through time. No secret
-//! leaves, and nobody gains a right.
+//! The configuration from outside: taken away, put back, through time; and the
+//! archive for support. No secret leaves, and nobody gains a right.
 
 use super::*;
 use crate::plugin_admin::MASK;
@@ -334,4 +334,90 @@ async fn a_file_is_looked_at_and_imported_and_a_revision_restored_on_the_page() 
     let eve = bench.guest(&["viewer"]);
     let page = bench.get("/configuration/thresholds?back=1", &eve).await;
     assert!(page.status == 200 && !page.body.contains("name=\"mark\""), "{}", page.body);
+}
+
+#[tokio::test]
+async fn the_archive_for_support_has_no_secret_in_it_and_is_bounded() {
+    let (bench, cookie) = furnished().await;
+    let own = "[[plugin]]\nname = \"radius\"\nsettings = { pin = \"hush-setting\" }\n\
+        grant.secrets.shared = \"hush-shared\"\n\
+        grant.snmp.ups = { community = \"hush-community\", auth_key = \"hush-auth\" }\n\
+        [metrics]\nbearer_sha256 = \"hush-bearer\"\n";
+    bench.store.keep_settings(&Kind::first("configuration"), own).done().await.expect("kept");
+    let token = bench
+        .post("/api/v1/tokens", &cookie, json!({"name": "scada", "scopes": {"system": "view"}}))
+        .await;
+    let token = token.json()["token"].as_str().expect("a token").to_owned();
+    // Somebody types their password where the name belongs.
+    bench.login("hush-typed-as-a-name", "hush-password").await;
+    for n in 0..3_000 {
+        bench.store.record(Event::DaemonStarted { version: format!("{n} {}", "x".repeat(400)) });
+        if n % 500 == 0 {
+            bench.events().await;
+        }
+    }
+    bench.events().await;
+
+    let answer = bench.get("/api/v1/support", &cookie).await;
+    assert_eq!(answer.status, 200);
+    let archive = answer.body;
+    assert!(archive.len() < 1 << 20, "{} bytes", archive.len());
+    for told in [
+        "about.json",
+        "store.json",
+        "plugins.json",
+        "events.jsonl",
+        "metrics.txt",
+        "configuration.toml",
+        "https://hooks.example.org/…",
+        "2999 xxx",
+        "0.1.0",
+    ] {
+        assert!(archive.contains(told), "{told}");
+    }
+    let session = cookie.split('=').nth(1).expect("a cookie");
+    let admin = bench.store.user("admin").expect("readable").expect("there");
+    let admin: Json = serde_json::from_slice(&admin).expect("JSON");
+    let mut secrets = vec![
+        KEY.to_owned(),
+        HOOK_PATH.into(),
+        "68:75:73".into(),
+        "hush-".into(),
+        token,
+        session.to_owned(),
+        NEW_PASSWORD.into(),
+        "$argon2".into(),
+        "PRIVATE KEY".into(),
+    ];
+    secrets.extend(texts(&admin).into_iter().filter(|text| text.len() >= 16));
+    for file in std::fs::read_dir(bench.dir.path()).expect("readable") {
+        let path = file.expect("a file").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.contains("key") {
+            let bytes = std::fs::read(&path).expect("readable");
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = String::from_utf8_lossy(&bytes);
+            // Not its first and last line, which say what it is.
+            secrets.extend(text.lines().map(str::to_owned).filter(|line| line.len() >= 32));
+            secrets.push(hex);
+        }
+    }
+    assert!(secrets.len() > 10, "{secrets:?}");
+    for secret in secrets {
+        assert!(!archive.contains(&secret), "{secret}");
+    }
+    let viewer = bench.guest(&["viewer"]);
+    assert_eq!(bench.get("/api/v1/support", &viewer).await.status, StatusCode::FORBIDDEN);
+    let lines = bench.get("/api/v1/audit", &cookie).await.body;
+    assert!(lines.contains("take the archive for support"), "{lines}");
+}
+
+/// Every text of a document.
+fn texts(value: &Json) -> Vec<String> {
+    match value {
+        Json::String(text) => vec![text.clone()],
+        Json::Array(values) => values.iter().flat_map(texts).collect(),
+        Json::Object(values) => values.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -101,6 +101,7 @@ async fn settings_are_a_form_and_secrets_go_one_way() {
         "/api/v1/plugins".to_owned(),
         "/api/v1/plugins/megatec".to_owned(),
         "/api/v1/configuration/export".to_owned(),
+        "/api/v1/support".to_owned(),
     ] {
         let answer = host.bench.get(&path, &cookie).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");

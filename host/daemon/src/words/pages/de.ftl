@@ -589,3 +589,6 @@ page-restore-column = Weg zurück
 page-restore-look = Wiederherstellen …
 page-restore-confirm = Dies soll gelten.
 page-restore-now = Wiederherstellen
+page-support = Support
+page-support-help = Ein Archiv für alle, die helfen sollen: Zustand, neueste Ereignisse, Messzahlen, Fehler von Plugins, Konfiguration. Kein Geheimnis steht darin und nichts darüber, wer sich angemeldet hat.
+page-support-file = Archiv herunterladen (.tar)

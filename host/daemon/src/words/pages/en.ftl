@@ -589,3 +589,6 @@ page-restore-column = Way back
 page-restore-look = Restore …
 page-restore-confirm = I want this to be in force.
 page-restore-now = Restore
+page-support = Support
+page-support-help = An archive for whoever helps you: state, newest events, metrics, failures of plugins, configuration. No secret is in it, and nothing about who signed in.
+page-support-file = Download the archive (.tar)
