@@ -15,6 +15,7 @@ pub mod licence;
 pub mod plugins;
 pub mod reports;
 pub mod reset;
+pub mod sessions;
 pub mod store;
 pub mod strings;
 pub mod support;

@@ -41,6 +41,8 @@ pub static TEXT: LazyLock<String> =
         api::accounts::tokens,
         api::accounts::add_token,
         api::accounts::delete_token,
+        api::sessions::sessions,
+        api::sessions::end,
         sign_in_settings::get,
         sign_in_settings::put,
         api::points,

@@ -3,7 +3,7 @@
 
 use super::api::{
     accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
-    licence, plugins, reports, reset, strings, support, webhooks,
+    licence, plugins, reports, reset, sessions, strings, support, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
@@ -243,6 +243,9 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/second-factor/remove", Session, post(second_factor::remove)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedIn, get(access::session)),
+        // Their own; those of all for who may see or configure accounts: the handlers look.
+        read("/api/v1/sessions", SignedIn, get(sessions::sessions)),
+        write("/api/v1/sessions/{id}/end", SignedIn, post(sessions::end)),
         see("/api/v1/sign-in", Accounts, get(sign_in_settings::get)),
         write("/api/v1/sign-in", Of(Accounts, Configure), post(sign_in_settings::put)),
         see("/api/v1/points", Devices, get(api::points)),
