@@ -122,6 +122,29 @@ await form.click('form[action="/certificate/request"] button');
 check(/BEGIN CERTIFICATE REQUEST/.test(await form.locator("textarea[readonly]").inputValue()),
   "no request for a certificate");
 await form.screenshot({ path: `${shots}/certificate.png`, fullPage: true });
+// What was set: a file with another threshold is looked at, imported, and taken back.
+await form.goto(`${base}/configuration`);
+await form.setInputFiles("#file", { name: "other.toml", mimeType: "application/toml", buffer: Buffer.from(`[export]
+of = "evenkeel configuration"
+form = 1
+[[thresholds.threshold]]
+at = "system"
+quantity = "block-temperature"
+side = "high"
+warning = 46.5
+`) });
+await form.click(".upload button");
+await says(/Nothing was changed yet/, "import");
+check((await form.locator("pre.diff ins").allTextContents()).some((line) => line.includes("46.5")), "the import does not say what is new");
+await form.screenshot({ path: `${shots}/configuration-import.png`, fullPage: true });
+await form.click('.acts button[value="import"]');
+await says(/Imported and in force/, "import");
+await form.goto(`${base}/configuration/thresholds`);
+await form.locator('main a[href*="?back="]').nth(1).click();
+await form.check('input[name="confirm"]');
+await form.screenshot({ path: `${shots}/configuration-restore.png`, fullPage: true });
+await form.click(".acts button");
+await says(/Restored and in force/, "restore");
 await form.goto(`${base}/licence`);
 await says(/Protection is never limited/, "licence");
 await form.goto(`${base}/webhooks/edit`);
@@ -159,7 +182,8 @@ const paths = {
   events: "/events", thresholds: "/thresholds", "thresholds-block": "/thresholds?at=string.1.block.2",
   automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
-  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", webhook: "/webhooks/edit?name=ops",
+  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", configuration: "/configuration",
+  document: "/configuration/thresholds?from=1", webhook: "/webhooks/edit?name=ops",
 };
 const weights = {};
 for (const [kind, options] of [

@@ -254,11 +254,16 @@ impl Alarms {
         let thresholds = self.checked(rules)?;
         let kept = self.store.keep_settings(&DOCUMENT, &thresholds.to_toml());
         kept.done().await.map_err(AlarmError::Store)?;
+        self.take(thresholds);
+        Ok(())
+    }
+
+    /// Have thresholds in force that were [checked](Self::checked) and are kept.
+    pub fn take(&self, thresholds: Thresholds) {
         let batteries = self.hub.batteries();
         let mut state = self.state();
         state.watcher.change(&thresholds, |place| sight::battery(&batteries, place));
         state.thresholds = thresholds;
-        Ok(())
     }
 
     /// What these rules would tell of. Reads the past: not on a thread that
@@ -294,7 +299,11 @@ impl Alarms {
         Ok(Preview { now, past: replay.count(), values, kept, without_past })
     }
 
-    fn checked(&self, rules: Vec<Rule>) -> Result<Thresholds, AlarmError> {
+    /// These rules as thresholds that could come into force.
+    ///
+    /// # Errors
+    /// [`AlarmError::Thresholds`].
+    pub fn checked(&self, rules: Vec<Rule>) -> Result<Thresholds, AlarmError> {
         let thresholds = Thresholds::new(rules)?;
         let batteries = self.hub.batteries();
         let places = sight::blocks(&self.hub);

@@ -517,7 +517,12 @@ settings = { protocol = "Q1" }
         std::fs::write(&file, &text).expect("written");
         let (first, kept) = read(&file).expect("a good file");
         assert_eq!(kept, text);
-        let revision = |revision, text: &str| Revision { revision, unix_ms: 0, text: text.into() };
+        let revision = |revision, text: &str| Revision {
+            revision,
+            unix_ms: 0,
+            by: String::new(),
+            text: text.into(),
+        };
 
         for damaged in [text.replacen("listen", "lis\u{7}ten", 1), "data".into(), String::new()] {
             std::fs::write(&file, &damaged).expect("written");

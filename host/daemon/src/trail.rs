@@ -18,6 +18,7 @@ tokio::task_local! {
 /// What is known of the request that a task works on.
 #[derive(Default)]
 struct Notes {
+    user: String,
     told: Cell<bool>,
     words: RefCell<Option<String>>,
 }
@@ -33,6 +34,12 @@ pub fn told() {
 /// `acknowledge alarm 3: fan on order`. Elsewhere it does nothing.
 pub fn is_to(what: String) {
     let _ = NOTES.try_with(|notes| notes.words.replace(Some(what)));
+}
+
+/// Whose request this task works on; empty where it works on none.
+#[must_use]
+pub fn who() -> String {
+    NOTES.try_with(|notes| notes.user.clone()).unwrap_or_default()
 }
 
 /// Somebody's request: who, and from which address.
@@ -66,11 +73,12 @@ impl<'a> Request<'a> {
         work: impl Future<Output = T>,
         status: impl FnOnce(&T) -> u16,
     ) -> T {
+        let notes = Notes { user: self.user.to_owned(), ..Notes::default() };
         let scope = async {
             let answer = work.await;
             NOTES.with(|notes| (answer, notes.told.get(), notes.words.take()))
         };
-        let (answer, told, words) = NOTES.scope(Notes::default(), scope).await;
+        let (answer, told, words) = NOTES.scope(notes, scope).await;
         if !told {
             let result = match status(&answer) {
                 // A form is answered by leading elsewhere.
@@ -95,7 +103,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path(), Limits::default()).expect("a store");
         let request = || Request::new("admin", "::1".into(), "POST", "/api/v1/x");
-        request().follow(&store, async {}, |()| 204).await;
+        request().follow(&store, async { assert_eq!(who(), "admin") }, |()| 204).await;
+        assert_eq!(who(), "", "nobody's request");
         request().follow(&store, async {}, |()| 409).await;
         let order = async {
             let (user, from, order) = ("admin".into(), "::1".into(), "mute".into());

@@ -45,6 +45,9 @@ enum Action {
     Plugin(Box<manage::Arguments>),
     /// The software of an appliance: what runs, and installing another.
     Firmware(Box<manage::firmware::Arguments>),
+    /// What was set on an appliance: as a file and back, what differs, and an
+    /// earlier revision.
+    Config(Box<manage::configuration::Arguments>),
     /// Look at an audit log that was exported from an appliance.
     #[command(subcommand)]
     Audit(AuditAction),
@@ -130,6 +133,7 @@ fn main() -> ExitCode {
         Action::Replay(arguments) => report(replay(&arguments)),
         Action::Plugin(arguments) => report_plugin(manage::run(*arguments)),
         Action::Firmware(arguments) => report_plugin(manage::firmware::run(*arguments)),
+        Action::Config(arguments) => report_plugin(manage::configuration::run(*arguments)),
         Action::Audit(AuditAction::Verify { file, key }) => report(verify(&file, key.as_deref())),
         Action::History(action) => report(look(&action)),
     }

@@ -61,8 +61,14 @@ impl Bench {
 
     /// `evenkeel plugin …` as it is typed, and nothing else.
     fn bare(&self, words: &[&str]) -> Said {
+        self.tool("plugin", words)
+    }
+
+    /// The same of another command.
+    fn tool(&self, command: &str, words: &[&str]) -> Said {
+        let name = command;
         let mut command = Command::new(self.options.programs.join("evenkeel"));
-        command.arg("plugin").args(words).env("HOME", self.dir.path());
+        command.arg(name).args(words).env("HOME", self.dir.path());
         command.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());
         let Output { status, stdout, stderr } = command.output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
@@ -71,10 +77,14 @@ impl Bench {
 
     /// The same, signed in.
     fn say(&self, words: &[&str]) -> Said {
+        self.say_to("plugin", words)
+    }
+
+    fn say_to(&self, command: &str, words: &[&str]) -> Said {
         let password = self.path("password");
         let password = password.to_str().expect("text");
         let access = ["--at", self.stack.address(), "--fingerprint", &self.fingerprint];
-        self.bare(&[words, &access, &["--password-file", password]].concat())
+        self.tool(command, &[words, &access, &["--password-file", password]].concat())
     }
 
     /// The same, which must work; what it printed.
@@ -170,6 +180,49 @@ fn a_plugin_lives_by_the_command_line_alone() {
     assert!(!bench.done(&["bundles"]).contains(&digest[..12]));
     let licence = bench.json(&["licence", "show"]);
     assert!(licence["licences"].as_array().is_some_and(|l| l.len() == 1), "{licence}");
+}
+
+#[test]
+fn the_configuration_is_taken_away_compared_and_brought_back() {
+    let bench = bench();
+    let config = |words: &[&str]| {
+        let said = bench.say_to("config", words);
+        assert_eq!(said.code, 0, "{words:?}: {}{}", said.out, said.err);
+        said.out
+    };
+    let file = bench.path("kept.toml");
+    config(&["export", text(&file)]);
+    let kept = fs::read_to_string(&file).expect("written");
+    assert!(kept.contains("[export]") && kept.contains("[[plugin]]"), "{kept}");
+    assert_eq!(bench.say_to("config", &["export", text(&file)]).code, 1, "never over a file");
+    assert!(config(&["diff", text(&file)]).contains("thresholds: stays as it is"));
+    let other = bench.path("other.toml");
+    let rule = "[[thresholds.threshold]]\nat = \"system\"\nquantity = \"block-temperature\"\n\
+        side = \"high\"\nwarning = 43.5\n";
+    let head = "[export]\nof = \"evenkeel configuration\"\nform = 1\n";
+    fs::write(&other, format!("{head}{rule}")).expect("written");
+    let look = config(&["diff", text(&other)]);
+    assert!(
+        look.contains("thresholds: would change") && look.contains("+ warning = 43.5"),
+        "{look}"
+    );
+    assert!(config(&["import", text(&other)]).contains("thresholds: changed"));
+    assert!(config(&["history", "thresholds"]).contains("admin"));
+    assert!(config(&["import", text(&file), "--only", "thresholds"]).contains("- warning = 43.5"));
+    fs::write(&other, rule).expect("written");
+    let foreign = bench.say_to("config", &["import", text(&other)]);
+    assert!(
+        foreign.code == 1 && foreign.err.contains("no configuration of an appliance"),
+        "{}",
+        foreign.err
+    );
+    let archive = bench.path("support.tar");
+    config(&["support", text(&archive)]);
+    let listed = Command::new("tar").arg("-tf").arg(&archive).output().expect("it runs");
+    let listed = String::from_utf8(listed.stdout).expect("text");
+    for name in ["about.json", "guard.json", "events.jsonl", "plugins.json"] {
+        assert!(listed.contains(name), "{name}: {listed}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::api::accounts::{
     GroupOut, NewUserIn, RoleOut, TokenIn, TokenOut, UserIn, UserOut, groups_of, roles_of,
     tokens_of, users_of,
 };
+use super::api::sessions::{self, SessionOut};
 use super::by::By;
 use super::page::{self, VERSION, render};
 use super::pages::fields::{Fields, Sent};
@@ -36,6 +37,7 @@ struct AccountsPage<'a> {
     roles: Vec<RoleOut>,
     tokens: Vec<TokenOut>,
     sign_in: SignInOut,
+    sessions: Vec<SessionOut>,
     secret: Option<Secret>,
 }
 
@@ -71,6 +73,7 @@ fn show(console: &Console, caller: &Caller, secret: Option<Secret>) -> page::Ans
         roles: roles_of(console)?,
         tokens: tokens_of(console)?,
         sign_in: sign_in_settings::present(console),
+        sessions: sessions::listed(console, caller),
         secret,
     };
     Ok(render(StatusCode::OK, &page))
@@ -130,6 +133,7 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
                 remark: "Copy it now: it is not kept and cannot be shown again.".to_owned(),
             }));
         }
+        "end-session" => sessions::finish(by, fields.one("id")).await?,
         "delete-token" => by.remove_token(fields.one("id")).await?,
         _ => return Err(Problem::bad_request("there is no such button")),
     }
@@ -157,6 +161,10 @@ impl AccountsPage<'_> {
 
     fn levels(&self) -> [Level; Level::ALL.len()] {
         Level::ALL
+    }
+
+    fn time(&self, unix_ms: &u64) -> String {
+        clock::utc(*unix_ms)
     }
 }
 

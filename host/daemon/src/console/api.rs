@@ -7,6 +7,7 @@ pub mod audit;
 pub mod automation;
 pub mod bench;
 pub mod certificate;
+pub mod configuration;
 pub mod discharges;
 pub mod firmware;
 pub mod history;
@@ -14,8 +15,10 @@ pub mod licence;
 pub mod plugins;
 pub mod reports;
 pub mod reset;
+pub mod sessions;
 pub mod store;
 pub mod strings;
+pub mod support;
 pub mod webhooks;
 
 use super::Console;

@@ -124,6 +124,7 @@ pub async fn permit(
         return for_people().into_response();
     }
     let from = request.extensions().get().map(|Peer(from)| from.to_string()).unwrap_or_default();
+    console.sessions().came_from(&caller.shown, &from);
     let (method, path) = (request.method().as_str(), request.uri().path());
     let write = !matches!(method, "GET" | "HEAD");
     let user = caller.user.clone();

@@ -2,14 +2,14 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, certificate, discharges, firmware, history, licence,
-    plugins, reports, reset, strings, webhooks,
+    accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
+    licence, plugins, reports, reset, sessions, strings, support, webhooks,
 };
 use super::pages::{
-    audit, automation as automation_page, block, certificate as certificate_page, discharge,
-    discharges as discharges_page, events, firmware as firmware_page, job, licence as licence_page,
-    rehearsal, rule, schedule, second_factor as second_factor_page, string, thresholds,
-    webhooks as webhooks_page,
+    audit, automation as automation_page, block, certificate as certificate_page,
+    configuration as configuration_page, discharge, discharges as discharges_page, events,
+    firmware as firmware_page, job, licence as licence_page, rehearsal, rule, schedule,
+    second_factor as second_factor_page, string, thresholds, webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
@@ -34,6 +34,10 @@ const LICENCE_MAX: usize = crate::licence::FILE_LEN_MAX + 4_096;
 const CERTIFICATE_MAX: usize = crate::certificate::LEN_MAX + 4_096;
 /// The same of rules and jobs, with the escapes of a form or of JSON.
 const AUTOMATION_MAX: usize = 2 * evenkeel_core::automation::DOCUMENT_MAX;
+/// The same of a file with the configuration, and a form around it.
+const CONFIGURATION_MAX: usize = super::configuration::file::BYTES_MAX + 4_096;
+/// The same with the escapes of a form or of JSON.
+const CONFIGURATION_FORM_MAX: usize = 3 * super::configuration::file::BYTES_MAX + 4_096;
 /// The same of a form with a whole table of fields.
 const FORM_MAX: usize = 256 * 1_024;
 /// The same of a keyring.
@@ -180,6 +184,24 @@ pub fn table() -> Vec<Route> {
             post(certificate_page::install).layer(DefaultBodyLimit::max(CERTIFICATE_MAX)),
         ),
         write("/certificate/{action}", Of(System, Configure), post(certificate_page::act)),
+        see("/configuration", System, get(configuration_page::show)),
+        write(
+            "/configuration",
+            Of(System, Configure),
+            post(configuration_page::upload).layer(DefaultBodyLimit::max(CONFIGURATION_MAX)),
+        ),
+        write(
+            "/configuration/import",
+            Of(System, Configure),
+            post(configuration_page::import).layer(DefaultBodyLimit::max(CONFIGURATION_FORM_MAX)),
+        ),
+        // And view or configure in the area of the document: their handlers look.
+        see("/configuration/{document}", System, get(configuration_page::document)),
+        write(
+            "/configuration/{document}",
+            Of(System, Configure),
+            post(configuration_page::restore),
+        ),
         see("/firmware", System, get(firmware_page::show)),
         // Streamed, as over the API.
         write("/firmware", Of(System, Configure), post(firmware_page::install)),
@@ -221,6 +243,9 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/second-factor/remove", Session, post(second_factor::remove)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedIn, get(access::session)),
+        // Their own; those of all for who may see or configure accounts: the handlers look.
+        read("/api/v1/sessions", SignedIn, get(sessions::sessions)),
+        write("/api/v1/sessions/{id}/end", SignedIn, post(sessions::end)),
         see("/api/v1/sign-in", Accounts, get(sign_in_settings::get)),
         write("/api/v1/sign-in", Of(Accounts, Configure), post(sign_in_settings::put)),
         see("/api/v1/points", Devices, get(api::points)),
@@ -276,6 +301,20 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/certificate/confirm", Of(System, Configure), post(certificate::confirm)),
         write("/api/v1/certificate/give-up", Of(System, Configure), post(certificate::give_up)),
         write("/api/v1/certificate/remove", Of(System, Configure), post(certificate::remove)),
+        see("/api/v1/configuration", System, get(configuration::configuration)),
+        see("/api/v1/configuration/export", System, get(configuration::export)),
+        write(
+            "/api/v1/configuration/import",
+            Of(System, Configure),
+            post(configuration::import).layer(DefaultBodyLimit::max(CONFIGURATION_FORM_MAX)),
+        ),
+        see("/api/v1/configuration/{document}", System, get(configuration::history)),
+        see("/api/v1/configuration/{document}/diff", System, get(configuration::diff)),
+        write(
+            "/api/v1/configuration/{document}/restore",
+            Of(System, Configure),
+            post(configuration::restore),
+        ),
         see("/api/v1/firmware", System, get(firmware::firmware)),
         // Streamed: its length is bounded by the handler.
         write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
@@ -337,6 +376,7 @@ pub fn table() -> Vec<Route> {
         ),
         see("/api/v1/guard", System, get(api::guard)),
         see("/api/v1/store", System, get(api::store::store)),
+        read("/api/v1/support", Of(System, Configure), get(support::support)),
         see("/api/v1/audit", Audit, get(api::audit::audit)),
         see("/api/v1/audit/export", Audit, get(api::audit::export)),
         read("/metrics", Metrics, get(metrics::metrics)),

@@ -86,9 +86,43 @@ pub struct Sessions {
 
 struct Session {
     account: Account,
+    /// Address of the last request; empty before the first.
+    from: String,
     begun: Nanos,
     used: Nanos,
     streams: Streams,
+}
+
+/// A session as it is shown.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Names it, and opens nothing: the beginning of a hash of a hash.
+    pub id: String,
+    /// Whose it is.
+    pub account: Account,
+    /// Address of the last request.
+    pub from: String,
+    /// How long ago it began.
+    pub begun: Nanos,
+    /// How long ago a person last did something.
+    pub idle: Nanos,
+    /// When it ends unless somebody does something.
+    pub left: Nanos,
+}
+
+impl Listed {
+    /// Whether somebody shows this session.
+    #[must_use]
+    pub fn is(&self, shown: &Shown) -> bool {
+        matches!(shown, Shown::Session(id) if id.listed() == self.id)
+    }
+}
+
+impl SessionId {
+    fn listed(&self) -> String {
+        let hash = Sha256::digest(self.0);
+        hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// What bounds the streams of a session or token, and ends them with it.
@@ -177,7 +211,8 @@ impl Sessions {
             let Some(oldest) = own.min_by_key(|(_, s)| s.used).map(|(id, _)| *id) else { break };
             self.people.remove(&oldest);
         }
-        let session = Session { account, begun: now, used: now, streams: Streams::default() };
+        let (from, streams) = (String::new(), Streams::default());
+        let session = Session { account, from, begun: now, used: now, streams };
         self.people.insert(token.id(), session);
     }
 
@@ -237,6 +272,38 @@ impl Sessions {
             self.people.remove(&id);
         }
         alive
+    }
+
+    /// A request of this session came from there.
+    pub fn came_from(&mut self, shown: &Shown, from: &str) {
+        if let Shown::Session(id) = shown
+            && let Some(session) = self.people.get_mut(id)
+            && session.from != from
+        {
+            from.clone_into(&mut session.from);
+        }
+    }
+
+    /// All sessions that go on.
+    pub fn listed(&mut self, now: Nanos) -> Vec<Listed> {
+        self.people.retain(|_, session| session.alive(now));
+        let listed = |(id, session): (&SessionId, &Session)| {
+            let (begun, idle) = (now.since(session.begun), now.since(session.used));
+            Listed {
+                id: id.listed(),
+                account: session.account.clone(),
+                from: session.from.clone(),
+                begun,
+                idle,
+                left: IDLE.since(idle).min(ABSOLUTE.since(begun)),
+            }
+        };
+        self.people.iter().map(listed).collect()
+    }
+
+    /// End the session that is listed under this name, and its streams.
+    pub fn end_listed(&mut self, listed: &str) {
+        self.people.retain(|id, _| id.listed() != listed);
     }
 
     /// End one session, and its streams.
@@ -324,6 +391,24 @@ mod tests {
         let tokens: Vec<_> = (0..6).map(|n| begin(&mut sessions, "a", minute(n))).collect();
         assert!(find(&mut sessions, &tokens[0], true, minute(6)).is_none());
         assert!(tokens[1..].iter().all(|t| find(&mut sessions, t, true, minute(6)).is_some()));
+    }
+
+    #[test]
+    fn sessions_are_listed_and_ended_by_a_name_that_opens_nothing() {
+        let mut sessions = Sessions::default();
+        let (a, b) = (begin(&mut sessions, "a", minute(0)), begin(&mut sessions, "b", minute(5)));
+        let caller = find(&mut sessions, &a, true, minute(4)).expect("signed in");
+        sessions.came_from(&caller.shown, "192.0.2.7");
+        let listed = sessions.listed(minute(10));
+        let own = listed.iter().find(|one| one.is(&caller.shown)).expect("listed");
+        assert_eq!((own.account.user.as_str(), own.from.as_str()), ("a", "192.0.2.7"));
+        let minutes = |n: u64| Nanos::from_secs(60 * n);
+        assert_eq!((own.begun, own.idle, own.left), (minutes(10), minutes(6), minutes(9)));
+        assert!(!a.set_cookie().contains(&own.id));
+        sessions.end_listed(&own.id);
+        assert!(caller.ended.has_changed().is_err(), "its streams end");
+        assert!(find(&mut sessions, &b, true, minute(10)).is_some());
+        assert_eq!(sessions.listed(minute(30)).len(), 0, "it ended by itself");
     }
 
     #[test]

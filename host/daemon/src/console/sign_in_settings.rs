@@ -146,7 +146,21 @@ async fn change(by: &By, wanted: SignInIn) -> Result<(), Problem> {
     by.told(order, done).await
 }
 
-async fn accept(By { console, caller, .. }: &By, wanted: SignInIn) -> Result<(), Problem> {
+async fn accept(by: &By, wanted: SignInIn) -> Result<(), Problem> {
+    let SignInIn { authenticators, roles } = wanted;
+    let settings = checked(by, LoginSettings { authenticators, roles })?;
+    let text = toml::to_string(&settings).expect("text keys and plain values");
+    let kept = by.console.store.keep_settings(&DOCUMENT, &text).done().await;
+    kept.map_err(|e| Problem::store(&e))?;
+    by.console.remote.set(settings);
+    Ok(())
+}
+
+/// Settings that this person may have in force.
+pub(super) fn checked(
+    By { console, caller, .. }: &By,
+    wanted: LoginSettings,
+) -> Result<LoginSettings, Problem> {
     let refused = |kind, detail: String| {
         Problem::new(StatusCode::CONFLICT, kind, "The sign-in is as it was").detail(detail)
     };
@@ -154,7 +168,7 @@ async fn accept(By { console, caller, .. }: &By, wanted: SignInIn) -> Result<(),
         let text = "[login] of the configuration file decides; change it there".to_owned();
         return Err(refused("by-file", text));
     }
-    let SignInIn { authenticators, roles } = wanted;
+    let LoginSettings { authenticators, roles } = wanted;
     if roles.len() > WORDS_MAX || roles.keys().any(|w| w.is_empty() || w.len() > WORD_LEN_MAX) {
         let text = format!("at most {WORDS_MAX} words of 1 to {WORD_LEN_MAX} bytes give roles");
         return Err(refused("refused", text));
@@ -176,11 +190,7 @@ async fn accept(By { console, caller, .. }: &By, wanted: SignInIn) -> Result<(),
     let installed = installed(console);
     let installed: Vec<&str> = installed.iter().map(String::as_str).collect();
     settings.check(&installed).map_err(|why| refused("refused", why))?;
-    let text = toml::to_string(&settings).expect("text keys and plain values");
-    let kept = console.store.keep_settings(&DOCUMENT, &text).done().await;
-    kept.map_err(|e| Problem::store(&e))?;
-    console.remote.set(settings);
-    Ok(())
+    Ok(settings)
 }
 
 #[cfg(test)]

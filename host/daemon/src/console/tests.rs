@@ -1154,6 +1154,7 @@ mod accounts;
 mod alarms;
 mod appliance;
 mod automation;
+mod configuration;
 mod pages;
 mod plugin_pages;
 mod plugins;

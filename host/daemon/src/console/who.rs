@@ -7,7 +7,7 @@ use crate::words::{Lang, words};
 
 /// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
 /// address, message, and what is needed to see it.
-const MENU: [(&str, &str, Area); 14] = [
+const MENU: [(&str, &str, Area); 15] = [
     ("/", "page-live", Area::Battery),
     ("/discharges", "page-discharges", Area::History),
     ("/alarms", "page-alarms", Area::Alarms),
@@ -21,6 +21,7 @@ const MENU: [(&str, &str, Area); 14] = [
     ("/licence", "page-licence", Area::System),
     ("/certificate", "page-certificate", Area::System),
     ("/firmware", "page-firmware", Area::System),
+    ("/configuration", "page-configuration", Area::System),
     ("/audit", "page-audit", Area::Audit),
 ];
 
@@ -51,6 +52,13 @@ impl<'a> Who<'a> {
     #[must_use]
     pub const fn in_language(mut self, lang: Lang) -> Self {
         self.lang = lang;
+        self
+    }
+
+    /// The same; whether they may act is this.
+    #[must_use]
+    pub const fn with(mut self, may_act: bool) -> Self {
+        self.may_act = may_act;
         self
     }
 

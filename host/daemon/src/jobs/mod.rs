@@ -31,7 +31,7 @@ mod zone;
 
 pub use execute::{Executor, Messenger, NoNotifiers};
 pub use receivers::Receivers;
-pub use runner::{Automation, NotTaken};
+pub use runner::{Automation, NotTaken, Ready};
 pub use zone::Named;
 
 use crate::notify::tell_one;

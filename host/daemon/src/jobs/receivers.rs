@@ -7,6 +7,8 @@
 
 use super::webhook::{Webhook, Written};
 use crate::failure::chain;
+use crate::grants::Authorities;
+use crate::plugin_admin::MASK;
 use crate::store::{Store, StoreError};
 use evenkeel_core::events::Event;
 use evenkeel_core::settings::forms::Kind;
@@ -46,8 +48,11 @@ pub struct Receivers {
     store: Arc<Store>,
     known: Mutex<Book>,
     /// Held by whoever changes them, from the copy to the acknowledgement.
-    changing: tokio::sync::Mutex<()>,
+    changing: Turn,
 }
+
+/// Who holds it changes the receivers.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 type Book = BTreeMap<String, Arc<Webhook>>;
 
@@ -57,6 +62,27 @@ type Book = BTreeMap<String, Arc<Webhook>>;
 struct Document {
     #[serde(default)]
     webhook: Vec<Written>,
+}
+
+/// All receivers as somebody wants them to be: another document.
+pub struct Offer {
+    book: Book,
+    /// Keys that were made for those that had none, by name.
+    pub made: BTreeMap<String, String>,
+}
+
+impl Offer {
+    /// Whether there will be one of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.book.contains_key(name)
+    }
+
+    /// The document to be kept.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(&self.book)
+    }
 }
 
 /// What somebody wants a receiver to be.
@@ -91,7 +117,7 @@ impl Receivers {
                 }
             }
         }
-        Self { store, known: Mutex::new(known), changing: tokio::sync::Mutex::default() }
+        Self { store, known: Mutex::new(known), changing: Turn::default() }
     }
 
     /// One of them.
@@ -145,10 +171,64 @@ impl Receivers {
         self.keep(book).await
     }
 
+    /// The document in force, with its keys.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(&self.known())
+    }
+
+    /// Whoever holds this changes the receivers; nobody else does meanwhile.
+    pub async fn turn(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.changing).lock_owned().await
+    }
+
+    /// Look at a whole document. Where a key is missing or [`MASK`], the one in
+    /// force stays; a receiver that is new gets a random one.
+    ///
+    /// # Errors
+    /// [`ReceiverError`].
+    pub fn look(&self, wanted: &str) -> Result<Offer, ReceiverError> {
+        let Document { webhook } =
+            toml::from_str(wanted).map_err(|e| ReceiverError::Wrong(e.message().to_owned()))?;
+        if webhook.len() > RECEIVERS_MAX {
+            return Err(ReceiverError::Full);
+        }
+        let known = self.known().clone();
+        let mut offer = Offer { book: Book::new(), made: BTreeMap::new() };
+        for mut written in webhook {
+            let name = written.name.clone();
+            let before = known.get(&name).map(|webhook| webhook.written());
+            let is_file = matches!(written.ca, Some(Authorities::File(_)));
+            if is_file && before.is_none_or(|before| before.ca != written.ca) {
+                let text = format!("{name:?}: ca: give the certificates themselves, as PEM");
+                return Err(ReceiverError::Wrong(text));
+            }
+            if written.key.is_empty() || written.key == MASK {
+                written.key = match before {
+                    Some(before) => before.key.clone(),
+                    None => random_key().map_err(ReceiverError::Random)?,
+                };
+                if before.is_none() {
+                    offer.made.insert(name.clone(), written.key.clone());
+                }
+            }
+            let webhook = Webhook::try_from(written)
+                .map_err(|why| ReceiverError::Wrong(format!("{name:?}: {why}")))?;
+            if offer.book.insert(name.clone(), Arc::new(webhook)).is_some() {
+                return Err(ReceiverError::Wrong(format!("{name:?} is there twice")));
+            }
+        }
+        Ok(offer)
+    }
+
+    /// Have receivers in force that are kept; whoever does holds the
+    /// [turn](Self::turn).
+    pub fn take(&self, offer: Offer) {
+        *self.known() = offer.book;
+    }
+
     async fn keep(&self, book: Book) -> Result<(), ReceiverError> {
-        let webhook = book.values().map(|webhook| webhook.written().clone()).collect();
-        let text = toml::to_string(&Document { webhook }).expect("plain texts and tables");
-        self.store.keep_settings(&DOCUMENT, &text).done().await?;
+        self.store.keep_settings(&DOCUMENT, &text(&book)).done().await?;
         *self.known() = book;
         Ok(())
     }
@@ -157,6 +237,11 @@ impl Receivers {
     fn known(&self) -> MutexGuard<'_, Book> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn text(book: &Book) -> String {
+    let webhook = book.values().map(|webhook| webhook.written().clone()).collect();
+    toml::to_string(&Document { webhook }).expect("plain texts and tables")
 }
 
 fn read(text: &str) -> Result<Book, String> {

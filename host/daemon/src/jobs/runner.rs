@@ -103,7 +103,7 @@ type Clocks = Arc<dyn Fn() -> (Nanos, u64) + Send + Sync>;
 type Keeping = (Vec<(String, bool)>, Ack<()>);
 
 /// A document that can be taken into force.
-pub(super) struct Ready {
+pub struct Ready {
     plan: Plan,
     zone: Named,
     lang: Lang,
@@ -422,11 +422,34 @@ impl Automation {
     pub async fn put(&self, document: Document) -> Result<(), NotTaken> {
         let text =
             document.to_text().map_err(|e| Problem::Line { line: 1, problem: e.to_string() })?;
-        let ready = check(document, &self.executor)?;
+        let ready = self.prepare(document)?;
         self.store.keep_settings(&DOCUMENT, &text).done().await?;
+        self.commit(ready).await;
+        Ok(())
+    }
+
+    /// Look at a document that is to come into force where there are these
+    /// receivers.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub fn prepare_with(
+        &self,
+        document: Document,
+        has_receiver: impl Fn(&str) -> bool,
+    ) -> Result<Ready, NotTaken> {
+        check(document, has_receiver)
+    }
+
+    /// Have a document in force that is kept.
+    pub async fn commit(&self, ready: Ready) {
         self.take(ready);
         self.keep().await;
-        Ok(())
+    }
+
+    fn prepare(&self, document: Document) -> Result<Ready, NotTaken> {
+        let receivers = self.executor.receivers();
+        check(document, |name| receivers.get(name).is_some())
     }
 
     fn take(&self, ready: Ready) {
@@ -448,7 +471,7 @@ impl Automation {
     /// # Errors
     /// [`NotTaken`].
     pub fn check(&self, document: Document) -> Result<(), NotTaken> {
-        check(document, &self.executor).map(drop)
+        self.prepare(document).map(drop)
     }
 
     /// The web servers that jobs may tell.
@@ -511,7 +534,7 @@ impl Automation {
 
     fn ready(&self, document: Option<Document>) -> Result<Ready, NotTaken> {
         match document {
-            Some(document) => check(document, &self.executor),
+            Some(document) => self.prepare(document),
             None => {
                 let state = self.state();
                 Ok(Ready { plan: state.plan.clone(), zone: state.zone.clone(), lang: state.lang })
@@ -549,10 +572,10 @@ fn actions(document: &Document) -> impl Iterator<Item = (&str, &Action)> {
     of_jobs.chain(of_sequences)
 }
 
-fn check(document: Document, executor: &Executor) -> Result<Ready, NotTaken> {
+fn check(document: Document, has_receiver: impl Fn(&str) -> bool) -> Result<Ready, NotTaken> {
     let ready = ready_of(document)?;
     for (job, to) in told(ready.plan.document()) {
-        if executor.receivers().get(to).is_none() {
+        if !has_receiver(to) {
             return Err(NotTaken::NoWebhook { job: job.to_owned(), webhook: to.to_owned() });
         }
     }

@@ -122,6 +122,9 @@ pub struct Revision {
     pub revision: u64,
     /// When it was first in force, ms since 1970.
     pub unix_ms: u64,
+    /// Whose request it came by; empty: nobody's, or nobody wrote down whose.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// The document.
     pub text: String,
 }
@@ -226,10 +229,24 @@ struct Shared {
 struct SettingsChange {
     what: &'static str,
     unix_ms: u64,
+    /// Whose request it is.
+    by: String,
     /// The last is in force.
     texts: Vec<String>,
     /// Nothing of before stays.
     alone: bool,
+}
+
+impl SettingsChange {
+    fn of(kind: &Kind, text: &str, alone: bool) -> Self {
+        Self {
+            what: kind.name,
+            unix_ms: crate::clock::unix_ms(),
+            by: crate::trail::who(),
+            texts: kind.chain.texts(text),
+            alone,
+        }
+    }
 }
 
 enum Job {
@@ -248,7 +265,8 @@ enum Job {
         record: Option<Vec<u8>>,
         ack: oneshot::Sender<Result<(), StoreError>>,
     },
-    Settings(SettingsChange, oneshot::Sender<Result<(), StoreError>>),
+    /// All of them in one commit, or none.
+    Settings(Vec<SettingsChange>, oneshot::Sender<Result<(), StoreError>>),
     Told {
         notifier: String,
         last: Option<u64>,
@@ -406,11 +424,20 @@ impl Store {
         self.change_settings(kind, text, true)
     }
 
+    /// [`keep_settings`](Self::keep_settings) of several documents: after a power
+    /// cut all of them are there, or none.
+    pub fn keep_settings_together(&self, documents: &[(Kind, String)]) -> Ack<()> {
+        let change = |(kind, text): &(Kind, String)| SettingsChange::of(kind, text, false);
+        self.change_all_settings(documents.iter().map(change).collect())
+    }
+
     fn change_settings(&self, kind: &Kind, text: &str, alone: bool) -> Ack<()> {
+        self.change_all_settings(vec![SettingsChange::of(kind, text, alone)])
+    }
+
+    fn change_all_settings(&self, changes: Vec<SettingsChange>) -> Ack<()> {
         let (ack, done) = oneshot::channel();
-        let (what, texts) = (kind.name, kind.chain.texts(text));
-        let unix_ms = crate::clock::unix_ms();
-        self.send_or_refuse(Job::Settings(SettingsChange { what, unix_ms, texts, alone }, ack));
+        self.send_or_refuse(Job::Settings(changes, ack));
         Ack(done)
     }
 
@@ -776,6 +803,29 @@ mod tests {
         let told = store.events(None, 99).into_iter().map(|e| e.event);
         let told = told.filter(|e| matches!(e, Event::SettingsInForce { .. })).count();
         assert_eq!(told, 6, "a document that stays is no news");
+    }
+
+    #[test]
+    fn settings_that_belong_together_are_kept_together() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = open(dir.path());
+        let (x, y) = (Kind::first("x"), Kind::first("y"));
+        store.keep_settings(&y, "b").wait().expect("on the disk");
+        let both = [(x, "a".to_owned()), (y, "b".to_owned())];
+        store.keep_settings_together(&both).wait().expect("on the disk");
+        drop(store);
+        let store = open(dir.path());
+        let kept = |kind: &Kind| store.revisions(kind.name).expect("readable");
+        assert_eq!((kept(&x).len(), kept(&y).len()), (1, 1), "what stays is no new revision");
+        assert_eq!((kept(&x)[0].text.as_str(), kept(&x)[0].by.as_str()), ("a", ""));
+    }
+
+    #[test]
+    fn a_revision_of_before_there_were_names_is_read() {
+        let old = r#"{"revision":3,"unix_ms":5,"text":"a"}"#;
+        let revision: Revision = serde_json::from_str(old).expect("readable");
+        assert_eq!((revision.revision, revision.by.as_str()), (3, ""));
+        assert_eq!(serde_json::to_string(&revision).expect("written"), old, "and written again");
     }
 
     #[test]

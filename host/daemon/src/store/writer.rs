@@ -191,8 +191,8 @@ impl Writer {
                 group.users.push((name, record));
                 group.acks.push(ack);
             }
-            Job::Settings(change, ack) => {
-                group.settings.push(change);
+            Job::Settings(changes, ack) => {
+                group.settings.extend(changes);
                 group.acks.push(ack);
             }
             Job::Told { notifier, last, ack } => {
@@ -583,7 +583,7 @@ fn write_events(
 /// same as the last one there.
 fn write_settings(
     write: &WriteTransaction,
-    SettingsChange { what, unix_ms, texts, alone }: &SettingsChange,
+    SettingsChange { what, unix_ms, by, texts, alone }: &SettingsChange,
     most: u64,
     payload: &mut Counts,
 ) -> Result<Option<u64>, redb::Error> {
@@ -602,7 +602,7 @@ fn write_settings(
     let mut revision = newest;
     for text in texts {
         revision += 1;
-        let document = json(&Revision { revision, unix_ms, text: text.clone() })?;
+        let document = json(&Revision { revision, unix_ms, by: by.clone(), text: text.clone() })?;
         payload.add(Class::Settings, document.len());
         table.insert((what, revision), document.as_slice())?;
     }

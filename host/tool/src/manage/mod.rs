@@ -1,13 +1,14 @@
 //! `evenkeel plugin`: the plugins of an appliance, over its HTTPS API — all
 //! that the console's pages can do, for a terminal and for scripts.
 //!
-//! [`firmware`] is `evenkeel firmware`; [`access`] signs in and out, [`plugins`], [`reports`], [`install`], [`bundles`], [`keys`],
+//! [`firmware`] is `evenkeel firmware`, [`configuration`] is `evenkeel config`; [`access`] signs in and out, [`plugins`], [`reports`], [`install`], [`bundles`], [`keys`],
 //! [`sign_in`] and [`licence`] are the commands, [`model`] is as much of the API's answers
 //! as is shown, [`table`] shows it. Results go to standard output, questions
 //! and errors to standard error.
 
 pub mod access;
 pub mod bundles;
+pub mod configuration;
 pub mod firmware;
 pub mod grants;
 pub mod install;

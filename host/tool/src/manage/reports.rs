@@ -75,7 +75,7 @@ pub fn reports(work: &mut Work, arguments: &ReportsArguments) -> Result<(), Fail
 }
 
 /// For its owner alone, and never over another file.
-fn save(path: &Path, recording: &[u8]) -> io::Result<()> {
+pub(super) fn save(path: &Path, recording: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(recording)?;
     file.sync_all()

@@ -46,7 +46,8 @@ impl Bench {
 /// What a path is with something in its places.
 fn filled(path: &str) -> String {
     let path = path.replace("{id}", "1-1").replace("{version}", "x").replace("{file}", "x");
-    path.replace("{name}", "nobody").replace("{action}", "none").replace("{digest}", "00")
+    let path = path.replace("{name}", "nobody").replace("{action}", "none");
+    path.replace("{digest}", "00").replace("{document}", "thresholds")
 }
 
 #[tokio::test]
@@ -242,4 +243,44 @@ async fn the_page_does_what_the_api_does() {
     let guest = bench.guest(&["viewer"]);
     assert_eq!(bench.get("/accounts", &guest).await.status, StatusCode::FORBIDDEN);
     assert!(!bench.get("/", &guest).await.body.contains("href=\"/accounts\""), "not in the menu");
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_listed_and_signed_out() {
+    let bench = Bench::new().await;
+    let admin = bench.signed_in().await;
+    let other = bench.login("admin", NEW_PASSWORD).await.cookie();
+    let guest = bench.guest(&["viewer"]);
+    let end = |id: &Json, cookie: &str| {
+        let (path, cookie) =
+            (format!("/api/v1/sessions/{}/end", id.as_str().expect("a name")), cookie.to_owned());
+        let bench = &bench;
+        async move { bench.post(&path, &cookie, json!({})).await.status.as_u16() }
+    };
+    bench.get("/api/v1/session", &other).await;
+    let all = bench.get("/api/v1/sessions", &admin).await.json();
+    let all = all.as_array().expect("a list");
+    assert_eq!(all.len(), 3, "{all:?}");
+    let this: Vec<_> = all.iter().filter(|session| session["this"] == true).collect();
+    assert_eq!((this.len(), &this[0]["from"]), (1, &json!("192.0.2.1")));
+    for secret in [&admin, &other] {
+        let secret = secret.split('=').nth(1).expect("a cookie");
+        assert!(all.iter().all(|session| !session.to_string().contains(secret)));
+    }
+    // Who answers for nothing sees and ends their own alone.
+    let own = bench.get("/api/v1/sessions", &guest).await.json();
+    assert_eq!((own.as_array().map(Vec::len), &own[0]["user"]), (Some(1), &json!("guest")));
+    assert_eq!(end(&this[0]["id"], &guest).await, 403);
+    assert_eq!(end(&json!("0123456789abcdef"), &admin).await, 404);
+    let page = bench.get("/accounts", &admin).await.body;
+    assert!(page.contains("Sign out guest at") && page.contains("this one"), "{page}");
+    assert_eq!(end(&json!("others"), &admin).await, 204);
+    assert_eq!(bench.get("/api/v1/session", &other).await.status, 401, "signed out");
+    assert_eq!(bench.get("/api/v1/session", &admin).await.status, 200);
+    assert_eq!(bench.get("/api/v1/session", &guest).await.status, 200, "not theirs");
+    let form = format!("act=end-session&id={}", own[0]["id"].as_str().expect("a name"));
+    assert_eq!(bench.form("/accounts", &admin, &form).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(bench.get("/api/v1/session", &guest).await.status, 401, "signed out");
+    let told = bench.events().await;
+    assert!(told.iter().any(|e| e.contains("end a session of guest")), "{told:?}");
 }

@@ -100,6 +100,8 @@ async fn settings_are_a_form_and_secrets_go_one_way() {
         format!("/bundles/{}?plugin=megatec", host.digest),
         "/api/v1/plugins".to_owned(),
         "/api/v1/plugins/megatec".to_owned(),
+        "/api/v1/configuration/export".to_owned(),
+        "/api/v1/support".to_owned(),
     ] {
         let answer = host.bench.get(&path, &cookie).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");

@@ -544,3 +544,51 @@ page-factor-left = { $count ->
    *[other] { $count } Wiederherstellungscodes sind übrig.
 }
 page-factor-remove = Ausschalten
+## Konfiguration
+page-configuration = Konfiguration
+page-documents = Dokumente
+page-document-thresholds = Schwellen
+page-document-automation = Regeln, Jobs und Kalender
+page-document-webhooks = Webhooks
+page-document-login = Anmeldung über andere
+page-document-configuration = Die eigene Datei des Geräts
+page-revision = Stand
+page-revisions = Stände
+page-never-changed = Nie geändert: Es gilt, was eingebaut ist.
+page-configuration-export = Mitnehmen
+page-configuration-export-help = Eine lesbare Datei mit dem, was Sie hier sehen dürfen. Geheimnisse stehen nicht darin, ebenso wenig Benutzer, Rollen, Token, Schlüssel, Zertifikate und Lizenzen.
+page-configuration-file = Datei herunterladen (.toml)
+page-configuration-import = Einlesen
+page-configuration-import-help = Zuerst ist zu sehen, was sich ändern würde. Danach gilt alles Angekreuzte auf einmal, oder nichts davon.
+page-configuration-chosen = Datei (.toml)
+page-configuration-look = Zeigen, was sich ändern würde
+page-configuration-would = Was sich ändern würde
+page-configuration-nothing-yet = Noch ist nichts geändert. Wo Punkte für ein Geheimnis stehen, bleibt das geltende.
+page-configuration-keyless = Ein Schlüssel wird gemacht und einmal gezeigt, für:
+page-configuration-passed-over = Nur zum Lesen und nicht eingelesen:
+page-configuration-this = Dies einlesen
+page-configuration-empty = In der Datei ist nichts, was eingelesen werden könnte.
+page-configuration-take = Angekreuztes einlesen
+page-configuration-imported = Eingelesen und in Kraft.
+page-configuration-restored = Wiederhergestellt und in Kraft, als neuer Stand.
+page-configuration-no-text = Diese Datei ist kein Text.
+page-configuration-tick = Ankreuzen, dass es so sein soll.
+page-differences = Unterschiede
+page-no-difference = Kein Unterschied.
+page-lines-left-out = { $count ->
+    [one] 1 weitere Zeile
+   *[other] { $count } weitere Zeilen
+  }
+page-compare = Vergleichen
+page-compare-from = Von
+page-compare-to = Bis
+page-nothing = nichts
+page-in-force = was gilt
+page-restore = Zurück zum Stand
+page-restore-column = Weg zurück
+page-restore-look = Wiederherstellen …
+page-restore-confirm = Dies soll gelten.
+page-restore-now = Wiederherstellen
+page-support = Support
+page-support-help = Ein Archiv für alle, die helfen sollen: Zustand, neueste Ereignisse, Messzahlen, Fehler von Plugins, Konfiguration. Kein Geheimnis steht darin und nichts darüber, wer sich angemeldet hat.
+page-support-file = Archiv herunterladen (.tar)

@@ -544,3 +544,51 @@ page-factor-left = { $count ->
    *[other] { $count } recovery codes are left.
 }
 page-factor-remove = Turn it off
+## Configuration
+page-configuration = Configuration
+page-documents = Documents
+page-document-thresholds = Thresholds
+page-document-automation = Rules, jobs and schedule
+page-document-webhooks = Webhooks
+page-document-login = Sign-in elsewhere
+page-document-configuration = The appliance's own file
+page-revision = Revision
+page-revisions = Revisions
+page-never-changed = Never changed: the built-in one is in force.
+page-configuration-export = Take it away
+page-configuration-export-help = One readable file of what you may see here. Secrets are not in it; neither are users, roles, tokens, keys, certificates and licences.
+page-configuration-file = Download the file (.toml)
+page-configuration-import = Import
+page-configuration-import-help = First you see what would change. Then all that you ticked comes into force at once, or nothing does.
+page-configuration-chosen = File (.toml)
+page-configuration-look = Show what would change
+page-configuration-would = What would change
+page-configuration-nothing-yet = Nothing was changed yet. Where dots stand for a secret, the one in force stays.
+page-configuration-keyless = A key will be made, and shown once, for:
+page-configuration-passed-over = For reading alone, and not imported:
+page-configuration-this = Import this
+page-configuration-empty = There is nothing in the file that could be imported.
+page-configuration-take = Import what is ticked
+page-configuration-imported = Imported and in force.
+page-configuration-restored = Restored and in force, as a new revision.
+page-configuration-no-text = This file is no text.
+page-configuration-tick = Tick that you want it.
+page-differences = Differences
+page-no-difference = No difference.
+page-lines-left-out = { $count ->
+    [one] 1 line more
+   *[other] { $count } lines more
+  }
+page-compare = Compare
+page-compare-from = From
+page-compare-to = To
+page-nothing = nothing
+page-in-force = what is in force
+page-restore = Back to revision
+page-restore-column = Way back
+page-restore-look = Restore …
+page-restore-confirm = I want this to be in force.
+page-restore-now = Restore
+page-support = Support
+page-support-help = An archive for whoever helps you: state, newest events, metrics, failures of plugins, configuration. No secret is in it, and nothing about who signed in.
+page-support-file = Download the archive (.tar)
