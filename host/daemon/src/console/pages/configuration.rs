@@ -14,6 +14,7 @@ use crate::console::api::configuration::{
 };
 use crate::console::by::By;
 use crate::console::configuration::diff::{Line, Mark};
+use crate::console::configuration::file::BYTES_MAX;
 use crate::console::configuration::{Part, Plan, Planned};
 use crate::console::page;
 use crate::console::problem::Problem;
@@ -127,7 +128,7 @@ pub async fn upload(
     form: Result<Multipart, MultipartRejection>,
 ) -> page::Answer {
     let done = async {
-        let raw = fields::file(form, "file").await?;
+        let raw = fields::file(form, "file", ("a configuration", BYTES_MAX)).await?;
         let text = std::str::from_utf8(&raw);
         let text =
             text.map_err(|_| Problem::bad_request(reader.word("page-configuration-no-text")))?;
