@@ -320,7 +320,7 @@ mod tests {
         let (_dir, file) = filled();
         let good = std::fs::read(&file).expect("readable");
         let pages = 1..good.len() / 4_096;
-        let bad = pages.map(|page| {
+        let mut bad = pages.map(|page| {
             let mut bytes = good.clone();
             bytes[page * 4_096 + 1_000..page * 4_096 + 1_040].iter_mut().for_each(|b| *b ^= 0x55);
             bytes
@@ -329,7 +329,7 @@ mod tests {
             std::fs::write(&file, bytes).expect("written");
             check(&file).is_err()
         };
-        bad.into_iter().find(is_noticed).expect("some page is in use")
+        bad.find(is_noticed).expect("some page is in use")
     }
 
     /// Power fails while a damaged store is written anew, and before it has its name.
