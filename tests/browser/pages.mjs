@@ -7,6 +7,7 @@
 //
 // usage: node pages.mjs BASE FIRST_PASSWORD CONTROL_SOCKET SCREENSHOT_DIR
 import { createConnection } from "node:net";
+import { createHmac } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { accessible, check, finish, launch, signIn, watch } from "./kit.mjs";
 
@@ -28,11 +29,21 @@ function say(words) {
   });
 }
 
+// What an app shows for a secret in base32 (RFC 6238).
+function code(secret) {
+  const bits = [...secret.replaceAll(" ", "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
+  const mac = createHmac("sha1", key).update(step).digest();
+  return String((mac.readUInt32BE(mac[19] & 15) & 0x7fffffff) % 1000000).padStart(6, "0");
+}
+
 const browser = await launch();
 const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } });
 const page = await context.newPage();
 watch(page, "desktop", base);
-await signIn(page, base, firstPassword);
+const password = await signIn(page, base, firstPassword);
 await page.waitForFunction(() => document.querySelectorAll(".board li").length === 64, null, { timeout: 30000 });
 
 // A discharge, so that there is one to look at; meanwhile the rest.
@@ -184,6 +195,7 @@ const paths = {
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
   firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", configuration: "/configuration",
   document: "/configuration/thresholds?from=1", webhook: "/webhooks/edit?name=ops",
+  "second-factor": "/second-factor",
 };
 const weights = {};
 for (const [kind, options] of [
@@ -214,6 +226,27 @@ for (const [kind, options] of [
   }
   await other.close();
 }
+
+// A second factor: the picture, the first code, the recovery codes; then a sign-in
+// with one of them. Last, because it ends all other sessions.
+await form.goto(`${base}/second-factor`);
+await form.fill("#password", password);
+await form.click('form[action="/second-factor"] button');
+await form.screenshot({ path: `${shots}/second-factor-new.png`, fullPage: true });
+await form.fill("#code", code(await form.locator("code.secret").textContent()));
+await form.click('form[action="/second-factor"] button');
+const recovery = await form.locator("ul.codes code").allTextContents();
+check(recovery.length === 10, `${recovery.length} recovery codes`);
+await form.screenshot({ path: `${shots}/second-factor-codes.png`, fullPage: true });
+await form.click('form[action="/logout"] button');
+await form.fill("#user", "admin");
+await form.fill("#password", password);
+await form.click("button");
+await form.fill("#answer", recovery[0]);
+await form.click("button");
+await form.goto(`${base}/second-factor`);
+await says(/9 recovery codes are left/, "second factor");
+
 for (const [name, bytes] of Object.entries(weights)) check(bytes <= 150000, `${name} weighs ${bytes} bytes`);
 await browser.close();
 finish(shots, "pages", { weights });
