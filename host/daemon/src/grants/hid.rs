@@ -167,8 +167,14 @@ mod tests {
             let json = serde_json::to_string(&grant).expect("serializes");
             assert_eq!(serde_json::from_str::<HidGrant>(&json).expect(&json), grant);
         }
-        for bad in ["\"ups\"", "{ at = \"051d:0002\", wirte = true }", "{ write = true }", "7"] {
-            assert!(read(bad).expect_err(bad).message().len() > 20, "{bad}");
+        for (bad, named) in [
+            ("\"ups\"", "like \"051d:0002\""),
+            ("{ at = \"051d:0002\", wirte = true }", "`wirte`"),
+            ("{ write = true }", "`at`"),
+            ("7", "051d:0002"),
+        ] {
+            let refused = read(bad).expect_err(bad);
+            assert!(refused.message().contains(named), "{bad}: {}", refused.message());
         }
     }
 
