@@ -96,21 +96,24 @@ impl History for Store {
     }
 }
 
-fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut dyn FnMut(Past)) {
+/// Hands on what is known of a quantity at the instant of a row.
+fn putter(
+    place: Place,
+    head: &Head,
+    each: &mut dyn FnMut(Past),
+) -> impl FnMut(Quantity, Option<(f64, f64)>) {
     let (phase, unix_ms) = (head.phase.phase(), head.unix_ms);
-    let mut put = |quantity, values: Option<(f64, f64)>| {
+    move |quantity, values| {
         if let Some((low, high)) = values {
-            each(Past {
-                unix_ms,
-                until_ms: unix_ms,
-                place: place.clone(),
-                quantity,
-                low,
-                high,
-                phase,
-            });
+            let (until_ms, place) = (unix_ms, place.clone());
+            each(Past { unix_ms, until_ms, place, quantity, low, high, phase });
         }
-    };
+    }
+}
+
+fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut dyn FnMut(Past)) {
+    let phase = head.phase.phase();
+    let mut put = putter(place, head, each);
     let fresh = |quality| matches!(quality, Quality::Good | Quality::Estimated);
     let per_cell = 1e3 * f64::from(known.cells.max(1));
     let voltage = record.voltage_mv.filter(|_| fresh(record.quality));
@@ -141,20 +144,7 @@ fn of_block(place: Place, head: &Head, record: &Record, known: Known, each: &mut
 }
 
 fn of_string(string: u16, head: &Head, blocks: u16, each: &mut dyn FnMut(Past)) {
-    let (place, phase, unix_ms) = (Place::String(string), head.phase.phase(), head.unix_ms);
-    let mut put = |quantity, values: Option<(f64, f64)>| {
-        if let Some((low, high)) = values {
-            each(Past {
-                unix_ms,
-                until_ms: unix_ms,
-                place: place.clone(),
-                quantity,
-                low,
-                high,
-                phase,
-            });
-        }
-    };
+    let mut put = putter(Place::String(string), head, each);
     // Without an input of its own, its voltage is that of its blocks; how far
     // those lie apart says nothing about it.
     let sum = head.blocks_mv.map(|span| {

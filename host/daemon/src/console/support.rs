@@ -9,8 +9,6 @@
 //!
 //! Every file is cut to [`FILE_MAX`], events to the newest.
 
-pub mod tar;
-
 use super::by::By;
 use super::configuration;
 use super::problem::Problem;
@@ -18,9 +16,12 @@ use super::{Console, api};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use axum::extract::State;
+use axum::http::StatusCode;
 use evenkeel_core::events::Category;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
+use std::fmt::Display;
+use std::io;
 use std::sync::Arc;
 
 /// Most bytes of a file in the archive.
@@ -61,7 +62,27 @@ pub async fn archive(by: &By) -> Result<Vec<u8>, Problem> {
     files.truncate(FILES_MAX);
     let files: Vec<_> =
         files.into_iter().map(|(name, text)| (name, cut(text).into_bytes())).collect();
-    Ok(tar::archive(&files, now / 1_000))
+    packed(&files, now / 1_000).map_err(|e| not_made(&e))
+}
+
+/// A fault of ours: nothing in it depends on who asks.
+fn not_made(error: &dyn Display) -> Problem {
+    tracing::error!("the archive for support cannot be made: {error}");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "support", "The archive cannot be made")
+        .detail("see the appliance's log")
+}
+
+/// An archive (tar) of these files, all of them in memory.
+fn packed(files: &[(String, Vec<u8>)], unix_s: u64) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(unix_s);
+        archive.append_data(&mut header, name, bytes.as_slice())?;
+    }
+    archive.into_inner()
 }
 
 fn about(by: &By, now: u64) -> Json {
@@ -126,7 +147,7 @@ async fn metrics(console: &Arc<Console>) -> Result<String, Problem> {
 /// The export, in which addresses of web servers are cut to their hosts.
 async fn configuration_of(by: &By) -> Result<String, Problem> {
     let text = configuration::export(by).await?;
-    let mut table: toml::Table = text.parse().unwrap_or_default();
+    let mut table: toml::Table = text.parse().map_err(|e| not_made(&e))?;
     let webhooks = table.get_mut("webhooks").and_then(|webhooks| webhooks.get_mut("webhook"));
     let webhooks = webhooks.and_then(toml::Value::as_array_mut).into_iter().flatten();
     for url in webhooks.filter_map(|webhook| webhook.get_mut("url")) {
@@ -183,6 +204,25 @@ fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn another_program_opens_it() {
+        let files = [
+            ("about.json".to_owned(), b"{}".to_vec()),
+            ("reports/megatec.1.json".to_owned(), vec![b'x'; 1_000]),
+            ("empty".to_owned(), Vec::new()),
+        ];
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("support.tar");
+        std::fs::write(&file, packed(&files, 1_795_000_000).expect("in memory")).expect("written");
+        let done = Command::new("tar").arg("-xf").arg(&file).arg("-C").arg(dir.path()).output();
+        let done = done.expect("tar is on every system");
+        assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+        for (name, bytes) in files {
+            assert_eq!(std::fs::read(dir.path().join(&name)).expect(&name), bytes, "{name}");
+        }
+    }
 
     #[test]
     fn of_an_address_the_host_is_left() {
