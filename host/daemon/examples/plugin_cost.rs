@@ -8,9 +8,10 @@
 //! ```
 //!
 //! Without a bundle it makes one of its own, a driver of 300 kB that computes
-//! nothing: the size in DESIGN.md's budget. Cold is an installation whose
-//! machine code the compiler's process has yet to make, cached is every start
-//! after it. Runs the daemon's own path (`plugin::load`, `plugin::instance`) with the
+//! nothing: the size in DESIGN.md's budget. Cold is the way from an upload to a
+//! running plugin when the compiler's process has yet to make the machine code,
+//! cached is every start after it, and an installation that a person confirms
+//! when the upload was compiled meanwhile. Runs the daemon's own path (`plugin::load`, `plugin::instance`) with the
 //! daemon's own engine. Every serial line in the manifest is granted as a
 //! pseudo-terminal at whose far end a device answers at once, as a Megatec UPS
 //! does, so that a poll shows the host's and the plugin's part and no waiting.

@@ -165,6 +165,10 @@ fn a_vendor_s_plugin_is_compiled_confined_and_kept() {
     let key = json!({"key": vendor.public().to_text(), "fingerprint": fingerprint});
     client.post("/api/v1/plugin-keys", &key).expect("trusted");
     let kept = client.post_bytes("/api/v1/bundles", &bundle).expect("kept");
+    // While a person reads what it asks for.
+    let line = qemu.await_words("an upload is ready to be installed", BOOT).expect("compiled");
+    assert!(line.contains("code from Compiler"), "{line}");
+    println!("{line}");
     let board = Board::read(&built.image).expect("a board");
     let wanted = json!({
         "plugin": {
@@ -176,7 +180,7 @@ fn a_vendor_s_plugin_is_compiled_confined_and_kept() {
         "consent": kept["consent"],
     });
     client.post("/api/v1/plugins", &wanted).expect("installed");
-    it_reads_the_ups(&mut client, &mut qemu, "Compiler");
+    it_reads_the_ups(&mut client, &mut qemu);
 
     // As by a power cut: what was compiled is there, and the guard was not
     // waited for.
@@ -184,7 +188,7 @@ fn a_vendor_s_plugin_is_compiled_confined_and_kept() {
     let (_, mut qemu, begun) = bench.on();
     let mut client = bench.console(&mut qemu, begun);
     client.login("admin", &password).expect("in");
-    it_reads_the_ups(&mut client, &mut qemu, "Cache");
+    it_reads_the_ups(&mut client, &mut qemu);
     let plugins = client.get("/api/v1/plugins").expect("answered").to_string();
     assert!(!plugins.contains("megatec"), "what was removed stays removed: {plugins}");
 
@@ -207,10 +211,9 @@ fn by_vendor(built: &Built, key: &SecretKey) -> Vec<u8> {
     bundle.expect("signed")
 }
 
-/// The plugin acme runs on code from `source`, and its points are alive.
-fn it_reads_the_ups(client: &mut Client, qemu: &mut Program, source: &str) {
-    let told = format!("code from {source} in ");
-    let line = qemu.await_words(&told, BOOT).expect("told");
+/// The plugin acme runs on code that was kept, and its points are alive.
+fn it_reads_the_ups(client: &mut Client, qemu: &mut Program) {
+    let line = qemu.await_words("code from Cache in ", BOOT).expect("told");
     println!("{line}");
     assert!(line.contains("acme"), "{line}");
     let polls = |plugins: &Value| {

@@ -32,6 +32,8 @@ use helper::{Helper, HelperError};
 #[cfg(feature = "compiler")]
 use std::path::Path;
 #[cfg(feature = "compiler")]
+use std::sync::{Condvar, Mutex, PoisonError};
+#[cfg(feature = "compiler")]
 use tracing::{info, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -44,6 +46,8 @@ pub struct Compiler {
     /// `None` when it cannot be kept: every start compiles.
     #[cfg(feature = "compiler")]
     cache: Option<Cache>,
+    #[cfg(feature = "compiler")]
+    turns: Turns,
 }
 
 /// Machine code that a bundle of the platform brings along. To make one for
@@ -129,14 +133,14 @@ impl Compiler {
                 warn!("compiled plugins are not kept, each start compiles them again: {error}");
             })
             .ok();
-        Self { engine, helper, cache }
+        Self { engine, helper, cache, turns: Turns::default() }
     }
 
     /// For `engine`, and nothing is kept.
     #[cfg(feature = "compiler")]
     #[must_use]
-    pub const fn without_cache(engine: Engine, helper: Helper) -> Self {
-        Self { engine, helper, cache: None }
+    pub fn without_cache(engine: Engine, helper: Helper) -> Self {
+        Self { engine, helper, cache: None, turns: Turns::default() }
     }
 
     /// For `engine`, from bundles alone.
@@ -173,6 +177,8 @@ impl Compiler {
     #[cfg(feature = "compiler")]
     fn without_shipped(&self, bytes: &[u8]) -> Result<(Component, Source), CodeError> {
         let key = Key::of(bytes);
+        // Whoever comes while another compiles the same finds it in the cache.
+        let _turn = self.turns.take(key);
         if let Some(cache) = &self.cache
             && let Some(code) = cache.find(&key)
         {
@@ -220,6 +226,41 @@ impl Compiler {
         loaded.map_err(|error| CodeError::Load {
             detail: crate::caps::one_line(&format!("{error:#}"), 300),
         })
+    }
+}
+
+/// What is being compiled: each component by one at a time.
+#[cfg(feature = "compiler")]
+#[derive(Default)]
+struct Turns {
+    taken: Mutex<Vec<Key>>,
+    ended: Condvar,
+}
+
+#[cfg(feature = "compiler")]
+impl Turns {
+    /// Waits until nobody else is at `key`.
+    fn take(&self, key: Key) -> Turn<'_> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_while(taken, |taken| taken.contains(&key));
+        waited.unwrap_or_else(PoisonError::into_inner).push(key);
+        Turn { turns: self, key }
+    }
+}
+
+/// Over when it is dropped.
+#[cfg(feature = "compiler")]
+struct Turn<'a> {
+    turns: &'a Turns,
+    key: Key,
+}
+
+#[cfg(feature = "compiler")]
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.turns.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|key| *key != self.key);
+        self.turns.ended.notify_all();
     }
 }
 

@@ -329,6 +329,17 @@ fn prepare(
     Ok(Prepared { granted, entered, world, pre, exports, code })
 }
 
+/// Make the machine code of a bundle and keep it, so that to install it needs
+/// none to be made: a person reads what it asks for meanwhile.
+///
+/// # Errors
+/// [`Reason`], which whoever installs it will be told.
+pub fn compile_ahead(compiler: &Compiler, trust: &Trust, raw: &[u8]) -> Result<Source, Reason> {
+    let bundle = verify(raw, trust)?;
+    let made = compiler.component(bundle.component(), &precompiled(&bundle));
+    made.map(|(_, source)| source).map_err(Reason::Code)
+}
+
 /// The machine code that a bundle of the platform brings along. That of others
 /// is no code to us, whatever else they are trusted with: it would run outside
 /// of the sandbox. [`Trust`] refuses such a bundle before, and says why.
@@ -478,6 +489,17 @@ mod tests {
             let text = refused(&fixture, &raw);
             assert!(text.contains(words), "{case}: {text}");
         }
+    }
+
+    #[test]
+    fn what_was_compiled_at_its_upload_is_not_compiled_to_be_installed() {
+        let fixture = Fixture::new();
+        let raw = fixture.seal(&fixture::manifest(&DRIVER_IMPORTS), &fixture::idle());
+        let ahead = compile_ahead(&fixture.compiler, &fixture.trust, &raw);
+        assert_eq!(ahead.map_err(|why| crate::plugin::reason(&why)), Ok(Source::Compiler));
+        assert_eq!(fixture.load(&raw).expect("loaded").code, Source::Cache);
+        let strangers = compile_ahead(&fixture.compiler, &fixture::nobody(), &raw);
+        assert!(matches!(strangers, Err(Reason::Untrusted { .. })), "nothing is compiled unsigned");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::plugin::describe::info_of;
 use crate::plugin::library::Library;
 use crate::plugin::load::{self, Package, Reason, Refusal};
 use crate::plugin::manager::{Manager, accepted};
+use crate::plugin::reason;
 use crate::plugin::roster::Entry;
 use crate::plugin::slot::Slot;
 use crate::plugin::supervisor::Order;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 use tracing::info;
 
 /// Threads that load what is switched on when the appliance starts: one slow
@@ -41,6 +42,8 @@ pub(super) struct Loader {
     pub(super) library: Library,
     pub(super) orders: Sender<Order>,
     pub(super) shelf: Arc<Mutex<Shelf>>,
+    /// Held while an upload is compiled ahead: one at a time.
+    pub(super) ahead: Arc<Mutex<()>>,
 }
 
 /// Something to be loaded.
@@ -77,6 +80,29 @@ impl Loader {
     pub(super) fn load(&self, job: Job) -> io::Result<()> {
         let this = self.clone();
         spawn(move || this.run(job))
+    }
+
+    /// Make the machine code of an upload while a person reads what it asks for.
+    /// With another one at work it is made when it is installed.
+    pub(super) fn compile_ahead(&self, raw: Vec<u8>, trust: Trust) {
+        let this = self.clone();
+        let spawned = spawn(move || {
+            let Ok(_alone) = this.ahead.try_lock() else { return };
+            let begun = Instant::now();
+            match load::compile_ahead(&this.compiler, &trust, &raw) {
+                Ok(code) => {
+                    let ms = begun.elapsed().as_millis();
+                    info!("an upload is ready to be installed, code from {code:?} in {ms} ms");
+                }
+                Err(why) => {
+                    info!("an upload will be refused when it is installed: {}", reason(&why));
+                }
+            }
+        });
+        // It is tried again when it is installed, and told then.
+        if let Err(error) = spawned {
+            info!("an upload is not compiled ahead, there is no thread left: {error}");
+        }
     }
 
     /// Look at every bundle, and tell `then`.

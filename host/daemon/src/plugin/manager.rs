@@ -651,11 +651,12 @@ impl Manager {
             .unwrap_or_else(|e| error!("bundles cannot be listed, there is no thread left: {e}"));
     }
 
-    pub(super) fn upload(&mut self, raw: &[u8]) -> Result<BundleInfo, AdminError> {
+    pub(super) fn upload(&mut self, raw: Vec<u8>) -> Result<BundleInfo, AdminError> {
         let (trust, _) = self.trust();
         // Nothing is kept that nobody signed.
-        let info = usable(raw, &trust)?;
-        self.loader.library.keep(raw)?;
+        let info = usable(&raw, &trust)?;
+        self.loader.library.keep(&raw)?;
+        self.loader.compile_ahead(raw, trust);
         Ok(info)
     }
 

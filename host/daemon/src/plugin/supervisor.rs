@@ -183,6 +183,7 @@ impl Supervisor {
                 library: Library::new(&config.plugin_dir, &config.data_dir),
                 orders: orders.clone(),
                 shelf: Arc::default(),
+                ahead: Arc::default(),
             },
             places: Places::new(&config.trust_dir, &config.data_dir),
             trusted: 0,
@@ -339,7 +340,7 @@ impl PluginAdmin for Supervisor {
     }
 
     fn upload(&self, raw: Vec<u8>) -> Reply<BundleInfo> {
-        self.ask(move |manager| manager.upload(&raw))
+        self.ask(move |manager| manager.upload(raw))
     }
 
     fn delete_bundle(&self, digest: String) -> Reply<()> {

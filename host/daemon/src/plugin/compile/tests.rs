@@ -155,16 +155,23 @@ fn a_helper_out_of_memory_is_a_refusal() {
 }
 
 #[test]
-fn two_at_once_do_not_disturb_each_other() {
+fn of_two_at_once_one_compiles_and_the_other_finds_it() {
     let here = here(Helper::default());
     let component = fixture::idle();
-    std::thread::scope(|scope| {
+    let mut sources = std::thread::scope(|scope| {
         let both = [(); 2].map(|()| scope.spawn(|| here.source(&component)));
-        for one in both {
-            one.join().expect("no panic").expect("code");
-        }
+        both.map(|one| one.join().expect("no panic").expect("code"))
     });
-    assert_eq!(here.source(&component), Ok(Source::Cache));
+    sources.sort_by_key(|source| *source == Source::Compiler);
+    assert_eq!(sources, [Source::Cache, Source::Compiler]);
+}
+
+#[test]
+fn one_that_fails_leaves_the_turn_to_the_next() {
+    let here = here(script("exit 9", Duration::from_secs(5)));
+    for _ in 0..2 {
+        here.source(&fixture::idle()).expect_err("refused");
+    }
 }
 
 #[test]
