@@ -91,6 +91,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "certificate",
     "--test",
+    "contract",
+    "--test",
     "guard",
     "--test",
     "jobs",

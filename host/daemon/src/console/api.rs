@@ -32,7 +32,8 @@ use axum::extract::{Query, State};
 use evenkeel_core::image::Condition;
 use evenkeel_core::points::{self, Point, Quality};
 use evenkeel_core::time::Nanos;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -160,12 +161,25 @@ pub struct PointsQuery {
     prefix: String,
 }
 
+/// A number of at most 63 bits, as the document says: most languages have no
+/// more.
+pub fn int64<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<u64>::deserialize(from)?;
+    match number {
+        Some(above) if i64::try_from(above).is_err() => {
+            Err(D::Error::custom(format!("at most {}, not {above}", i64::MAX)))
+        }
+        number => Ok(number),
+    }
+}
+
 /// Which events.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     /// Only events with larger ids; without it the newest.
+    #[serde(default, deserialize_with = "int64")]
     after: Option<u64>,
     /// At most so many, 1 … 1000; 100 when not given.
     limit: Option<usize>,

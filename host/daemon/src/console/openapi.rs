@@ -1,11 +1,21 @@
-//! The OpenAPI 3.1 document of the API, made from the handlers. A test holds
-//! `host/daemon/openapi.json` and the table of routes against it.
+//! The OpenAPI 3.1 document of the API, made from the handlers and the table of
+//! routes. A test holds `host/daemon/openapi.json` and the table against it, an
+//! end-to-end test the answers of a running appliance.
 
+use super::routes::{self, Permission};
 use super::{access, api, commands, orders, problem, second_factor, sign_in_settings, stream};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
-use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{self, ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+/// What errors are sent as (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 /// The document as text.
 pub static TEXT: LazyLock<String> =
@@ -118,9 +128,77 @@ pub static TEXT: LazyLock<String> =
         stream::stream,
         document,
     ),
-    components(schemas(problem::Problem))
+    components(schemas(problem::Problem)),
+    modifiers(&Gate)
 )]
 struct Document;
+
+/// What is the same for all: who may ask, and what is answered before a handler
+/// sees anything.
+struct Gate;
+
+impl Modify for Gate {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-sid")));
+        let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("session", session);
+        components.add_security_scheme("token", token);
+        for route in routes::table() {
+            let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
+            let operation = if route.method == "GET" { &mut item.get } else { &mut item.post };
+            if let Some(operation) = operation {
+                gated(operation, route.permission);
+            }
+        }
+    }
+}
+
+/// What the gate and the parsing of the request add to an operation.
+fn gated(operation: &mut Operation, permission: Permission) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.as_str() >= "400"
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+    let mut say = |status: &str, description: &str| {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| {
+            let schema = Ref::from_schema_name("Problem");
+            let content = ContentBuilder::new().schema(Some(schema)).build();
+            ResponseBuilder::new().description(description).content(PROBLEM, content).into()
+        });
+    };
+    let json = matches!(&operation.request_body, Some(RefOr::T(body))
+        if body.content.contains_key("application/json"));
+    if operation.request_body.is_some() {
+        say("413", "More was sent than is ever taken");
+    }
+    if json {
+        say("415", "The body is no application/json");
+        say("422", "The body has other fields, or other values, than are known");
+    }
+    if json || operation.parameters.as_ref().is_some_and(|all| !all.is_empty()) {
+        say("400", "The request makes no sense; the detail says what of it");
+    }
+    let by = |name| SecurityRequirement::new(name, [""; 0]);
+    if permission == Permission::Public {
+        operation.security = Some(Vec::new());
+        return;
+    }
+    operation.security = Some(vec![by("session"), by("token")]);
+    say("401", "Nobody is signed in");
+    say(
+        "403",
+        &match permission.needs() {
+            Some((area, level)) => format!("It needs {level} in {area}, or a session"),
+            None => "The first password is still to be changed, or it needs a session".to_owned(),
+        },
+    );
+}
 
 /// This document.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "system",

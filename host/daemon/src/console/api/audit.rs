@@ -1,7 +1,7 @@
 //! The audit log, to read and to take away
 //! (facts/appliance-security.md SEC-110, SEC-111).
 
-use super::{Answer, bad_query, off_thread};
+use super::{Answer, bad_query, int64, off_thread};
 use crate::console::Console;
 use crate::console::by::By;
 use crate::console::problem::Problem;
@@ -46,6 +46,7 @@ pub struct AuditOut {
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Only entries with larger numbers; without it the newest.
+    #[serde(default, deserialize_with = "int64")]
     after: Option<u64>,
     /// At most so many, 1 … 1000; 100 when not given.
     limit: Option<usize>,

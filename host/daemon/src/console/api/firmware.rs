@@ -217,7 +217,7 @@ pub(in crate::console) async fn take_in(
 /// Restart into what was installed, or back, or give it up, or close the way
 /// back to what is older.
 #[utoipa::path(post, path = "/api/v1/firmware/{action}", tag = "system",
-    params(("action" = ActionIn, Path)), responses(
+    params(("action" = inline(ActionIn), Path)), responses(
     (status = 200, body = FirmwareOut),
     (status = 404, body = Problem, description = "This is no appliance with slots"),
     (status = 409, body = Problem, description = "Not now, or refused; the detail says why")))]

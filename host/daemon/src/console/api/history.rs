@@ -3,7 +3,7 @@
 
 pub mod points;
 
-use super::{Answer, QualityOut, bad_query, first_over, licence, off_thread};
+use super::{Answer, QualityOut, bad_query, first_over, int64, licence, off_thread};
 use crate::clock;
 use crate::console::Console;
 use crate::console::by::By;
@@ -144,6 +144,7 @@ pub struct HistoryQuery {
 pub struct ExportQuery {
     /// `binary` (when not given) or `csv`.
     #[serde(default)]
+    #[param(inline)]
     format: ExportFormat,
     /// CSV: of this string, counted from 1.
     string: Option<u16>,
@@ -152,8 +153,10 @@ pub struct ExportQuery {
     /// CSV, in place of a string: of this point and all below it, e.g. `ups.0`.
     point: Option<String>,
     /// From when, ms since 1970.
+    #[serde(default, deserialize_with = "int64")]
     from: Option<u64>,
     /// Until when, ms since 1970.
+    #[serde(default, deserialize_with = "int64")]
     to: Option<u64>,
 }
 

@@ -154,7 +154,7 @@ pub async fn put(
 
 /// Switch a plugin on or off, restart it, roll it back or remove it.
 #[utoipa::path(post, path = "/api/v1/plugins/{id}/{action}", tag = "plugins",
-    params(("id" = String, Path), ("action" = ActionIn, Path)), responses(
+    params(("id" = String, Path), ("action" = inline(ActionIn), Path)), responses(
     (status = 204, description = "Done"),
     (status = 404, body = Problem),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
