@@ -38,6 +38,7 @@
 
 mod device;
 pub mod forms;
+pub mod network;
 mod string;
 
 pub use device::{
