@@ -18,7 +18,7 @@
 //! else names it, [`health`] judges the blocks over years, [`events`] decides
 //! what is worth telling, [`alarm`] what stays until somebody dealt with it,
 //! [`history`] what is kept, [`licence`] how much of it is shown, [`settings`]
-//! and [`command`] are the two ways in. What users add of their own is
+//! and [`command`] are the two ways in, [`network`] how the world gets there. What users add of their own is
 //! [`rules`] over points, [`jobs`] that events start, and a calendar
 //! ([`schedule`]); [`automation`] is all of it, [`rehearsal`] its dry run.
 #![forbid(unsafe_code)]
@@ -40,6 +40,7 @@ pub mod history;
 pub mod image;
 pub mod jobs;
 pub mod licence;
+pub mod network;
 pub mod phase;
 pub mod points;
 pub mod protect;

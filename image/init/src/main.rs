@@ -18,7 +18,6 @@ mod keeper;
 mod kept;
 mod log;
 mod mapper;
-mod network;
 mod partition;
 mod ports;
 mod reset;

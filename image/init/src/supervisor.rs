@@ -1,6 +1,6 @@
 //! The supervisor: the first program on the verified root. Mounts what may be
-//! written, starts the guard first and the daemon second, starts each again
-//! when it ends, collects what they leave behind, and stops in good order.
+//! written, starts the guard first, then the network and the daemon, starts each
+//! again when it ends, collects what they leave behind, and stops in good order.
 //!
 //! The watchdog is the guard's: only a cycle in time feeds it, so that nothing
 //! here can pretend that the appliance protects. The first stage armed it, so
@@ -8,7 +8,7 @@
 
 use crate::reset::ResetError;
 use crate::service::Service;
-use crate::{kept, log, network, partition, ports, reset, state};
+use crate::{kept, log, partition, ports, reset, state};
 use evenkeel_signing::slot::Reason;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -32,6 +32,9 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 const GUARD: u32 = 1_000;
 /// User of the daemon, who alone may ask the keeper.
 pub const DAEMON: u32 = 1_001;
+/// User of the program that keeps network and clock. Like the guard it becomes
+/// its user by itself.
+const NETWORK: u32 = 1_002;
 /// The keeper of the slots: this program under another name.
 pub const KEEPER: &str = "/sbin/evenkeel-keeper";
 
@@ -47,8 +50,9 @@ struct Program {
     child: Option<Child>,
 }
 
-/// The guard first: it protects while everything else is still away.
-fn programs() -> [Program; 3] {
+/// The guard first: it protects while everything else is still away, and nobody
+/// moves the clock before.
+fn programs() -> [Program; 4] {
     let program = |name, path, arguments, user, after| Program {
         name,
         path,
@@ -73,6 +77,7 @@ fn programs() -> [Program; 3] {
     ];
     [
         program("guard", "/sbin/evenkeel-guard", RUN, 0, None),
+        program("network", "/sbin/evenkeel-network", &[], 0, Some("/run/evenkeel/guard.sock")),
         program(
             "daemon",
             "/sbin/evenkeeld",
@@ -113,7 +118,9 @@ fn prepare() -> io::Result<()> {
         ("/data/guard/state", GUARD),
         ("/data/daemon", DAEMON),
         ("/data/daemon/store", DAEMON),
+        ("/data/network", NETWORK),
         ("/run/evenkeel", GUARD),
+        ("/run/network", NETWORK),
     ] {
         fs::create_dir_all(place)?;
         chown(place, Some(user), Some(GUARD))?;
@@ -121,7 +128,6 @@ fn prepare() -> io::Result<()> {
     ports::hand_out(&[("guard", GUARD), ("daemon", DAEMON)]);
     // The console's port is for the daemon, which is no root.
     fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "443")?;
-    network::bring_up();
     Ok(())
 }
 

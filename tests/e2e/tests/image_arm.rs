@@ -128,8 +128,6 @@ fn load(built: &Built, bench: &Bench, guard: &str) {
     let settings = data.join("guard/guard.toml");
     fs::write(&settings, guard).expect("written");
     run(Command::new(built.programs.join("evenkeel-guard")).arg("seal").arg(&settings));
-    let network = "interface eth0\naddress 10.0.2.15/24\ngateway 10.0.2.2\n";
-    fs::write(data.join("network.conf"), network).expect("written");
     for key in ["plugin.pub", "licence.pub"] {
         let from = target.join("dev-keys").join(key);
         fs::copy(from, data.join("daemon/trust").join(key)).expect("a key");

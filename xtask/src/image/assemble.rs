@@ -159,10 +159,13 @@ fn root_image(
         (&programs.init, "init"),
         (&programs.guard, "evenkeel-guard"),
         (&programs.daemon, "evenkeeld"),
+        (&programs.network, "evenkeel-network"),
     ] {
         copy(from, &root.join("sbin").join(name), 0o755)?;
     }
     std::os::unix::fs::symlink("init", root.join("sbin/evenkeel-keeper"))?;
+    // Servers for names are known when the network is.
+    std::os::unix::fs::symlink("/run/network/resolv.conf", root.join("etc/resolv.conf"))?;
     for (name, text) in identity(board, keys) {
         let path = root.join("etc/evenkeel/firmware").join(name);
         fs::create_dir_all(path.parent().unwrap_or(&root))?;
@@ -176,7 +179,8 @@ fn root_image(
     fs::write(root.join("usr/lib/evenkeel").join(sbom::FILE), sbom)?;
     // The way back to how it left the factory; its zeros take no room.
     fs::hard_link(out.join(DATA), root.join("usr/lib/evenkeel/factory.ext4"))?;
-    let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n";
+    let users = "root:x:0:0::/:/\nguard:x:1000:1000::/:/\ndaemon:x:1001:1000::/:/\n\
+        network:x:1002:1000::/:/\n";
     fs::write(root.join("etc/passwd"), users)?;
     fs::write(root.join("etc/group"), "root:x:0:\nguard:x:1000:\n")?;
     let image = out.join("root.sqfs");
@@ -190,11 +194,9 @@ fn data(root: &Path, out: &Path, board: &Board) -> Result<Vec<u8>, AnyError> {
     let data = fresh(&out.join("data"))?;
     fs::create_dir_all(data.join("guard/state"))?;
     fs::create_dir_all(data.join("daemon/store"))?;
-    for (name, place) in [
-        ("guard.toml", "guard/guard.toml"),
-        ("network.conf", "network.conf"),
-        ("evenkeeld.toml", "daemon/evenkeeld.toml"),
-    ] {
+    for (name, place) in
+        [("guard.toml", "guard/guard.toml"), ("evenkeeld.toml", "daemon/evenkeeld.toml")]
+    {
         let text = fs::read_to_string(root.join("image/plant").join(name))?;
         let text = text.replace("/dev/BUS", &format!("/dev/{}", board.bus));
         fs::write(data.join(place), text.replace("/dev/UPS", &format!("/dev/{}", board.ups)))?;

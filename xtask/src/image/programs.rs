@@ -14,6 +14,8 @@ pub struct Programs {
     pub guard: PathBuf,
     /// The daemon.
     pub daemon: PathBuf,
+    /// The keeper of network and clock.
+    pub network: PathBuf,
 }
 
 /// Where [`build`] puts them.
@@ -24,6 +26,7 @@ pub fn built(root: &Path, board: &Board) -> Programs {
         init: program("evenkeel-init"),
         guard: program("evenkeel-guard"),
         daemon: program("evenkeeld"),
+        network: program("evenkeel-network"),
     }
 }
 
@@ -44,7 +47,8 @@ pub fn build(root: &Path, board: &Board, cross: Option<&Cross>) -> Result<Progra
         // Another way to compile would build everything again.
         exec(cargo.env("CARGO_INCREMENTAL", "0"))
     };
-    build(&["--package", "evenkeel-init", "--package", "evenkeel-guard"])?;
+    let small = ["evenkeel-init", "evenkeel-guard", "evenkeel-network"];
+    build(&small.map(|name| ["--package", name]).concat())?;
     build(&[&["--package", "evenkeeld", "--bin", "evenkeeld"], daemon_features(board)].concat())?;
     Ok(built(root, board))
 }

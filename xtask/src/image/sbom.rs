@@ -30,9 +30,12 @@ pub fn document(
     let mut add = |component: Value| {
         components.insert(component["bom-ref"].to_string(), component);
     };
-    for (package, features) in
-        [("evenkeel-init", &[][..]), ("evenkeel-guard", &[]), ("evenkeeld", daemon_features(board))]
-    {
+    for (package, features) in [
+        ("evenkeel-init", &[][..]),
+        ("evenkeel-guard", &[]),
+        ("evenkeel-network", &[]),
+        ("evenkeeld", daemon_features(board)),
+    ] {
         crates(root, package, features, &board.target)?.into_iter().for_each(&mut add);
     }
     let (rust, libc) = match cross {
