@@ -547,6 +547,12 @@ pub enum Event {
         /// SHA-256 of the one that was on trial, as browsers show it.
         fingerprint: String,
     },
+    /// A change of the network was not confirmed in time: what was before is
+    /// in force again.
+    NetworkLapsed {
+        /// Changes in a row.
+        count: u32,
+    },
     /// New firmware is in the other slot, ready to start.
     FirmwareInstalled {
         /// Its version.
@@ -800,6 +806,7 @@ impl Event {
             | Self::LicenceRefused { .. }
             | Self::CertificateRenewed { .. }
             | Self::CertificateLapsed { .. }
+            | Self::NetworkLapsed { .. }
             | Self::FirmwareRefused { .. }
             | Self::FirmwareReturned { .. }
             | Self::FirmwareWithout { .. }
@@ -1086,6 +1093,13 @@ impl fmt::Display for Event {
             Self::CertificateLapsed { fingerprint } => write!(
                 f,
                 "nobody confirmed the certificate SHA-256 {fingerprint}; the one before is back"
+            ),
+            Self::NetworkLapsed { count: 1 } => f.write_str(
+                "nobody confirmed the change of the network; the settings before are back",
+            ),
+            Self::NetworkLapsed { count } => write!(
+                f,
+                "nobody confirmed {count} changes of the network; the settings before are back"
             ),
             Self::FirmwareInstalled { version, user, from } => {
                 write!(f, "{user} installed firmware {version} from {from}; it starts when told to")

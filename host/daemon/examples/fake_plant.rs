@@ -20,6 +20,7 @@ use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, NoNotifiers, Receivers};
 use evenkeeld::licence::{Licences, NoGate, TrustNow};
 use evenkeeld::login::{LoginSettings, Nobody};
+use evenkeeld::network::NetworkKeeper;
 use evenkeeld::plant::Plant;
 use evenkeeld::plugin::trusted::{self, Places};
 use evenkeeld::plugin_admin::NoPlugins;
@@ -72,6 +73,7 @@ async fn main() {
         remote,
         telemetry: Default::default(),
         certificates: certificates.clone(),
+        network: NetworkKeeper::new(dir.join("network.sock")),
     };
     let console = Console::new(parts, vec![]).await;
     let tls = certificates.config(&["h2", "http/1.1"]).expect("opened above");

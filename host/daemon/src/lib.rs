@@ -22,6 +22,7 @@ pub mod hub;
 pub mod jobs;
 pub mod licence;
 pub mod login;
+pub mod network;
 pub mod notify;
 pub mod plant;
 pub mod plugin;

@@ -22,6 +22,7 @@ use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers, Receivers};
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
+use evenkeeld::network::NetworkKeeper;
 use evenkeeld::notify::{Notifiers, nudge};
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
@@ -210,6 +211,7 @@ async fn run(path: &Path) -> Result<(), Box<dyn Error>> {
     let admin = admin(plugins.as_ref());
     let parts = Parts {
         firmware: start_firmware(&base, admin.clone(), &mut tasks),
+        network: NetworkKeeper::new(PathBuf::from(evenkeel_core::network::SOCKET)),
         hub: base.hub.clone(),
         store: base.store.clone(),
         plugins: admin,

@@ -12,6 +12,7 @@ pub mod discharges;
 pub mod firmware;
 pub mod history;
 pub mod licence;
+pub mod network;
 pub mod plugins;
 pub mod reports;
 pub mod reset;

@@ -52,6 +52,7 @@ use crate::guard::Orders;
 use crate::hub::Hub;
 use crate::jobs::Automation;
 use crate::licence::Licences;
+use crate::network::NetworkKeeper;
 use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
 use crate::store::{Store, StoreError};
@@ -96,6 +97,7 @@ pub struct Console {
     telemetry: Telemetry,
     firmware: Arc<Firmware>,
     certificates: Arc<Certificates>,
+    network: NetworkKeeper,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
     /// Imports of history at the same time: one.
@@ -132,6 +134,8 @@ pub struct Parts {
     pub firmware: Arc<Firmware>,
     /// What it shows to browsers.
     pub certificates: Arc<Certificates>,
+    /// The network, where it is the appliance's.
+    pub network: NetworkKeeper,
 }
 
 /// Why there is no first user.
@@ -166,6 +170,7 @@ impl Console {
             telemetry,
             firmware,
             certificates,
+            network,
         } = parts;
         let accounts = Accounts::new(store.clone());
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
@@ -194,6 +199,7 @@ impl Console {
             telemetry,
             firmware,
             certificates,
+            network,
             reads: Semaphore::new(READS_MAX),
             imports: Semaphore::new(1),
         });
@@ -212,6 +218,9 @@ impl Console {
             self.tell_failed_sign_ins();
             if let Some(about) = self.certificates.lapsed(clock::now()) {
                 self.store.record(Event::CertificateLapsed { fingerprint: about.fingerprint });
+            }
+            if let Some(count) = self.network.lapsed().await {
+                self.store.record(Event::NetworkLapsed { count });
             }
             self.renew_certificate().await;
         }

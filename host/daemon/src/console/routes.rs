@@ -3,7 +3,7 @@
 
 use super::api::{
     accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
-    licence, plugins, reports, reset, sessions, strings, support, webhooks,
+    licence, network, plugins, reports, reset, sessions, strings, support, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
@@ -315,6 +315,10 @@ pub fn table() -> Vec<Route> {
             Of(System, Configure),
             post(configuration::restore),
         ),
+        see("/api/v1/network", System, get(network::network)),
+        write("/api/v1/network", Of(System, Configure), post(network::put)),
+        write("/api/v1/network/confirm", Of(System, Configure), post(network::confirm)),
+        write("/api/v1/network/give-up", Of(System, Configure), post(network::give_up)),
         see("/api/v1/firmware", System, get(firmware::firmware)),
         // Streamed: its length is bounded by the handler.
         write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),

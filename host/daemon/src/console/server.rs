@@ -181,7 +181,7 @@ async fn answer(
     peer: SocketAddr,
 ) -> Result<Response, Infallible> {
     let mut request: Request = request.map(Body::new);
-    request.extensions_mut().insert(Peer(peer.ip()));
+    request.extensions_mut().insert(Peer(peer.ip().to_canonical()));
     router.call(request).await
 }
 

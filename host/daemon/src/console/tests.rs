@@ -18,6 +18,7 @@ use crate::jobs::{Automation, Executor, NoNotifiers, Receivers};
 use crate::licence::Licences;
 use crate::licence::tests::{FakeGate, trust_in};
 use crate::login::{Asked, Attempt, Authenticators, LoginSettings, Nobody, Unavailable, Verdict};
+use crate::network::NetworkKeeper;
 use crate::plant::{Plant, testing};
 use crate::plugin_admin::{NoPlugins, PluginAdmin};
 use crate::plugin_status::{PluginState, PluginStatus};
@@ -231,6 +232,7 @@ impl Bench {
         let parts = Parts {
             firmware: Arc::new(firmware),
             certificates,
+            network: NetworkKeeper::new(path.join("network.sock")),
             alarms: Arc::new(alarms),
             hub: hub.clone(),
             store: store.clone(),
@@ -1155,6 +1157,7 @@ mod alarms;
 mod appliance;
 mod automation;
 mod configuration;
+mod network;
 mod pages;
 mod plugin_pages;
 mod plugins;

@@ -151,6 +151,10 @@ event-firmware-permanent = Firmware { $version } ist endgültig: Nichts unter Ep
 event-factory-reset = Gerät { $serial } ist wie ab Werk, auf Befehl von { $user } von { $from }; alles vorher Gespeicherte ist gelöscht
 event-factory-reset-by-button = Gerät { $serial } ist wie ab Werk, durch seine Taste; alles vorher Gespeicherte ist gelöscht
 event-firmware-returned = Zurück zur Firmware davor: { $reason }
+event-network-lapsed = { $count ->
+    [one] Niemand hat die Änderung des Netzes bestätigt; die vorigen Einstellungen gelten wieder
+   *[other] Niemand hat { VALUE($count) } Änderungen des Netzes bestätigt; die vorigen Einstellungen gelten wieder
+  }
 event-certificate-lapsed = Niemand hat das Zertifikat SHA-256 { $fingerprint } bestätigt; das vorige gilt wieder
 event-certificate-renewed = Neues Zertifikat der Konsole, SHA-256 { $fingerprint }
 event-rule-raised = Regel { $rule }: { $text }

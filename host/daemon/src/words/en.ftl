@@ -152,6 +152,10 @@ event-firmware-permanent = Firmware { $version } is permanent: nothing below epo
 event-factory-reset = Appliance { $serial } is as it left the factory, as { $user } ordered from { $from }; everything kept before is erased
 event-factory-reset-by-button = Appliance { $serial } is as it left the factory, by its button; everything kept before is erased
 event-firmware-returned = Back to the firmware before: { $reason }
+event-network-lapsed = { $count ->
+    [one] Nobody confirmed the change of the network; the settings before are back
+   *[other] Nobody confirmed { VALUE($count) } changes of the network; the settings before are back
+  }
 event-certificate-lapsed = Nobody confirmed the certificate SHA-256 { $fingerprint }; the one before is back
 event-certificate-renewed = New certificate for the console, SHA-256 { $fingerprint }
 event-rule-raised = Rule { $rule }: { $text }
