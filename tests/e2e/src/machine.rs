@@ -25,6 +25,9 @@ pub const DISK: &str = "disk.img";
 /// Public half of the key that the loader trusts, in the folder of an image.
 pub const KEY: &str = "firmware.pub";
 
+/// Another address that the machine may have.
+pub const OTHER: &str = "10.0.2.20";
+
 /// What a serial line of the machine is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -41,6 +44,8 @@ pub struct Machine {
     hardware: board::Machine,
     key: PathBuf,
     port: u16,
+    /// The console at [`OTHER`], for who changes the network.
+    other: Option<u16>,
     lines: [Line; 2],
     /// Somebody holds the button at the next start; the loader says so.
     pub button: bool,
@@ -107,7 +112,7 @@ impl Machine {
         let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
         let key = folder.join(KEY);
         let (folder, refused) = (folder.to_owned(), Vec::new());
-        Ok(Self { folder, hardware, key, port, lines, button: false, refused })
+        Ok(Self { folder, hardware, key, port, other: None, lines, button: false, refused })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -123,16 +128,25 @@ impl Machine {
                 .and_then(|status| status.success().then_some(()).ok_or_else(failed))
                 .map_err(|source| MachineError::File { path, source })?;
         }
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        let port =
-            port.map_err(|source| MachineError::File { path: PathBuf::from("127.0.0.1"), source })?;
-        Self::new(folder, port.port(), lines)
+        // Both at the same time: otherwise they may be the same.
+        let free = || TcpListener::bind("127.0.0.1:0");
+        let ports = free().and_then(|one| Ok([one.local_addr()?, free()?.local_addr()?]));
+        let [port, other] = ports
+            .map_err(|source| MachineError::File { path: PathBuf::from("127.0.0.1"), source })?;
+        let machine = Self::new(folder, port.port(), lines)?;
+        Ok(Self { other: Some(other.port()), ..machine })
     }
 
     /// Address of the console on this machine.
     #[must_use]
     pub fn address(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Address on this machine of the console at [`OTHER`], of a copy.
+    #[must_use]
+    pub fn other_address(&self) -> Option<String> {
+        self.other.map(|port| format!("https://127.0.0.1:{port}"))
     }
 
     /// Play the loader once; gives the slot that starts, whose parts are in the
@@ -208,7 +222,11 @@ impl Machine {
         qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
         let disk = self.folder.join(DISK);
         qemu.arg("-drive").arg(format!("file={},format=raw,if=none,id=d", disk.display()));
-        let forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
+        // The first is what QEMU's own server of addresses lends.
+        let mut forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
+        if let Some(port) = self.other {
+            forward += &format!(",hostfwd=tcp:127.0.0.1:{port}-{OTHER}:443");
+        }
         qemu.args(["-netdev", &forward, "-device", &self.hardware.random]);
         qemu.args(["-device", &format!("{},drive=d", self.hardware.disk)]);
         qemu.args(["-device", &format!("{},netdev=n", self.hardware.network)]);

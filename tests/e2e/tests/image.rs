@@ -2,13 +2,14 @@
 //! boots verified, protects, answers, takes an update, proves it, goes back
 //! when a root is damaged, and runs a plugin of a vendor whom it was told to
 //! trust. [`fallback`] has the updates that cannot run, [`reset`] what ends for
-//! good.
+//! good, [`network`] how it comes to its address.
 //!
 //! Everything is emulated, so limits of time are generous; what is measured is
 //! printed.
 
 mod bench;
 mod fallback;
+mod network;
 mod reset;
 
 use bench::{
@@ -137,7 +138,7 @@ fn a_damaged_root(bench: &mut Bench, password: &str) {
 #[test]
 fn the_bill_of_materials_is_valid_and_whole() {
     let bill = bill_of_materials(&Built::find(BOARD));
-    for name in ["evenkeel-init", "evenkeel-guard", "evenkeeld", "redb", "megatec", "libc6-dev"] {
+    for name in ["evenkeel-init", "evenkeel-network", "evenkeeld", "redb", "megatec", "libc6-dev"] {
         assert!(lists(&bill, name), "{name}");
     }
     assert!(lists(&bill, "cranelift-codegen"), "it compiles plugins");

@@ -78,7 +78,12 @@ impl Bench {
 
     /// The console, as soon as it answers.
     pub fn console(&self, qemu: &mut Program, begun: Instant) -> Client {
-        let client = || Client::unverified(&self.machine.address());
+        Self::console_at(&self.machine.address(), qemu, begun)
+    }
+
+    /// The same at one of its addresses.
+    pub fn console_at(address: &str, qemu: &mut Program, begun: Instant) -> Client {
+        let client = || Client::unverified(address);
         while client().get_text("/login", None).is_err() {
             qemu.check().expect("the machine runs");
             assert!(begun.elapsed() < BOOT, "no console; the machine said:\n{}", qemu.log());
