@@ -68,6 +68,12 @@ impl Book {
         self.trial.as_ref().map_or(&self.kept, |trial| &trial.network)
     }
 
+    /// What was confirmed last.
+    #[must_use]
+    pub const fn kept(&self) -> &Network {
+        &self.kept
+    }
+
     /// When the trial ends, and what comes back then.
     #[must_use]
     pub fn trial(&self) -> Option<(Duration, &Network)> {

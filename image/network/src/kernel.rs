@@ -8,6 +8,9 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -16,6 +19,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Most messages of one answer.
@@ -24,6 +28,12 @@ const ANSWERS_MAX: usize = 1_024;
 const ROUTES_MAX: usize = 8;
 /// `ESRCH`: there is none left.
 const NONE_LEFT: i32 = 3;
+/// `ENOENT`: there is none.
+const NONE: i32 = 2;
+/// Changes of interfaces are told to this group (`RTMGRP_LINK`).
+const LINKS: u32 = 1;
+/// News that are read at once: more is a flood, and waits.
+const NEWS_MAX: usize = 64;
 
 /// An interface that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +79,13 @@ impl Interface {
     #[must_use]
     pub fn has_carrier(&self) -> bool {
         read(&self.name, "carrier").is_ok_and(|text| text == "1")
+    }
+
+    /// How often something was plugged in since it is there: a cable that was
+    /// away for an instant is told from one that never was.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        read(&self.name, "carrier_up_count").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
     /// Switch it on.
@@ -167,6 +184,58 @@ impl Interface {
         Ok(present)
     }
 
+    /// Have the kernel ask who has this address (ARP), as it does before it sends
+    /// something there: three times within three seconds. Where the interface
+    /// has none of its own, it asks in nobody's name, as RFC 5227 has it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn look_for(&self, address: Ipv4Addr) -> io::Result<()> {
+        // What was known of it is no answer.
+        match ask(RouteNetlinkMessage::DelNeighbour(self.neighbour(address)), 0) {
+            Err(error) if error.raw_os_error() != Some(NONE) => return Err(error),
+            _ => {}
+        }
+        let mut message = self.neighbour(address);
+        message.header.flags = NeighbourFlags::Use;
+        ask(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE)
+    }
+
+    /// Whether somebody else said that this address is his.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn is_taken(&self, address: Ipv4Addr) -> io::Result<bool> {
+        let own = self.hardware()?;
+        let wanted = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Inet;
+        let known = dump(RouteNetlinkMessage::GetNeighbour(message))?;
+        Ok(known.iter().any(|answer| {
+            let RouteNetlinkMessage::NewNeighbour(message) = answer else { return false };
+            let answered = !matches!(
+                message.header.state,
+                NeighbourState::None | NeighbourState::Incomplete | NeighbourState::Failed
+            );
+            let other = message.attributes.iter().any(|attribute| {
+                matches!(attribute, NeighbourAttribute::LinkLayerAddress(who) if *who != own)
+            });
+            message.header.ifindex == self.index
+                && message.attributes.contains(&wanted)
+                && answered
+                && other
+        }))
+    }
+
+    fn neighbour(&self, address: Ipv4Addr) -> NeighbourMessage {
+        let mut message = NeighbourMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.ifindex = self.index;
+        let address = NeighbourAddress::Inet(address);
+        message.attributes.push(NeighbourAttribute::Destination(address));
+        message
+    }
+
     fn add(&self, address: IpAddr, prefix: u8) -> io::Result<()> {
         let message = self.address(address, prefix);
         ask(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
@@ -214,6 +283,40 @@ impl Interface {
             }
         }
         Ok(())
+    }
+}
+
+/// Wakes when something about an interface changes: a cable is plugged in.
+pub struct News(Socket);
+
+impl News {
+    /// From now on.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind(&SocketAddr::new(0, LINKS))?;
+        socket.set_non_blocking(true)?;
+        Ok(Self(socket))
+    }
+
+    /// Take what came; what it says is looked up anew.
+    pub fn take(&self) {
+        let mut bytes = Vec::with_capacity(1);
+        for _ in 0..NEWS_MAX {
+            // Too many for its memory (ENOBUFS) is an end, too: the rest wakes.
+            if self.0.recv(&mut bytes, 0).is_err() {
+                return;
+            }
+            bytes.clear();
+        }
+    }
+}
+
+impl AsFd for News {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

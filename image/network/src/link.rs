@@ -18,6 +18,8 @@ const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
 /// Packets that are read at once: more is a flood, and waits.
 const PACKETS_MAX: usize = 16;
+/// Time between two looks whether somebody has an address.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// An interface.
 pub struct Link {
@@ -30,6 +32,10 @@ pub struct Link {
     ipv4: Option<Ipv4>,
     ipv6: Option<Ipv6>,
     client: Option<(Client, Arc<UdpSocket>)>,
+    /// How often something had been plugged in when it was last looked.
+    connections: u64,
+    /// Somebody else has this, which a server lent.
+    taken: Option<Ipv4Addr>,
     problem: Option<String>,
 }
 
@@ -45,33 +51,66 @@ impl Link {
             ipv4: None,
             ipv6: None,
             client: None,
+            connections: 0,
+            taken: None,
             problem: None,
         }
     }
 
     /// Have this from the next step on. What stays the same is not touched.
-    pub fn want(&mut self, wanted: Interface, host_name: Option<&str>, metric: u32) {
-        let renamed = self.host_name.as_deref() != host_name && wanted.ipv4 == Ipv4::Dhcp;
-        if renamed || metric != self.metric || self.ipv4 != Some(wanted.ipv4) {
+    pub fn want(&mut self, wanted: Interface, host_name: Option<&str>, metric: u32, now: Duration) {
+        if metric != self.metric || self.ipv4 != Some(wanted.ipv4) {
             self.ipv4 = None;
         }
         if metric != self.metric || self.ipv6 != Some(wanted.ipv6) {
             self.ipv6 = None;
         }
-        self.host_name = host_name.map(str::to_owned);
+        if self.host_name.as_deref() != host_name {
+            self.host_name = host_name.map(str::to_owned);
+            if let Some((client, _)) = &mut self.client {
+                client.rename(self.host_name.clone(), now);
+            }
+        }
         (self.wanted, self.metric) = (wanted, metric);
     }
 
     /// Do what is due, and say when the next is; `random` is a source of
     /// numbers that nobody guesses.
     pub fn step(&mut self, now: Duration, random: &mut dyn FnMut() -> u32) -> Option<Duration> {
+        self.cable(now);
         let done = self.apply(now).and_then(|()| self.lease(now, random));
-        let problem = done.err().map(|error| error.to_string());
+        let taken = |address| {
+            format!("somebody else has {address}, which the server lends; give one of them another")
+        };
+        let problem = done.err().map(|error| error.to_string()).or(self.taken.map(taken));
         if let Some(problem) = problem.as_ref().filter(|_| problem != self.problem) {
             log::say(&format!("interface {}: {problem}", self.name));
         }
         self.problem = problem;
-        self.client.as_ref().map(|(client, _)| client.due())
+        let (client, _) = self.client.as_ref()?;
+        let look = client.checking().map(|_| now + LOOK_AGAIN);
+        Some(look.map_or(client.due(), |look| look.min(client.due())))
+    }
+
+    /// What is plugged in now may be another network.
+    fn cable(&mut self, now: Duration) {
+        // One that is not there is told by who wants something of it.
+        let Ok(interface) = kernel::Interface::find(&self.name) else { return };
+        let connections = interface.connections();
+        if connections == self.connections || !interface.has_carrier() {
+            return;
+        }
+        if self.connections > 0 {
+            log::say(&format!("interface {}: plugged in again", self.name));
+            if self.wanted.ipv6 == Ipv6::Auto {
+                // The kernel asks for routers only when it begins.
+                self.ipv6 = None;
+            }
+        }
+        if let Some((client, _)) = &mut self.client {
+            client.reconnect(now);
+        }
+        self.connections = connections;
     }
 
     /// Switch everything off: nobody names it any more.
@@ -112,25 +151,39 @@ impl Link {
     /// Hear what servers say, and ask what is due.
     fn lease(&mut self, now: Duration, random: &mut dyn FnMut() -> u32) -> io::Result<()> {
         let Some((client, socket)) = &mut self.client else { return Ok(()) };
-        let (mut packets, mut changes) = (Vec::new(), Vec::new());
+        let mut steps = Vec::new();
         let before = client.lease().map(|(terms, _)| terms.clone());
         for _ in 0..PACKETS_MAX {
             let mut bytes = [0; LEN_MAX + 1];
             let Ok((len, _)) = socket.recv_from(&mut bytes) else { break };
-            let step = client.hear(&bytes[..len], now);
-            packets.extend(step.send);
-            changes.extend(step.change);
+            steps.push(client.hear(&bytes[..len], now));
         }
-        let step = client.tick(now, random());
-        packets.extend(step.send);
-        changes.extend(step.change);
-        let socket = Arc::clone(socket);
+        // Without an answer of the kernel it is nobody's.
+        let mut looked = Ok(());
+        if let Some(address) = client.checking() {
+            let asked = steps.iter().any(|step| step.check == Some(address));
+            match look(&self.name, address, asked) {
+                Ok(true) => {
+                    self.taken = Some(address);
+                    steps.push(client.taken(now));
+                }
+                Ok(false) => {}
+                Err(error) => looked = Err(error),
+            }
+        }
+        steps.push(client.tick(now, random()));
+        if client.lease().is_some() {
+            self.taken = None;
+        }
+        let packets: Vec<Packet> = steps.iter_mut().filter_map(|step| step.send.take()).collect();
         // The last change is how it is now.
+        let change = steps.into_iter().filter_map(|step| step.change).next_back();
+        let socket = Arc::clone(socket);
         let set = |own| {
             kernel::Interface::find(&self.name)
                 .and_then(|interface| interface.set_ipv4(own, self.metric))
         };
-        let told = match changes.pop() {
+        let told = match change {
             Some(Change::Lost) => {
                 log::say(&format!("interface {}: the address is gone", self.name));
                 set(None)
@@ -149,7 +202,8 @@ impl Link {
         told?;
         packets.into_iter().try_for_each(|Packet { bytes, to }| {
             socket.send_to(&bytes, SocketAddr::from((to, SERVER_PORT))).map(|_| ())
-        })
+        })?;
+        looked
     }
 
     /// The client's socket, to wait for.
@@ -205,6 +259,15 @@ impl Link {
             }),
             problem: self.problem.clone(),
         }
+    }
+}
+
+/// Begin to ask who has `address`, or hear whether anybody answered by now.
+fn look(interface: &str, address: Ipv4Addr, begin: bool) -> io::Result<bool> {
+    let interface = kernel::Interface::find(interface)?;
+    match begin {
+        true => interface.look_for(address).map(|()| false),
+        false => interface.is_taken(address),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Keeps the appliance's network and clock: addresses of its own or from a
 //! server ([`lease`]), who is asked for names, the time ([`clock`]). What is
 //! wanted stands in `/data/network`; the daemon asks for changes over a local
-//! socket, and each is on trial first ([`book`]).
+//! socket, and each is on trial first ([`book`]). What others read stands in
+//! `/run/network`.
 //!
 //! The supervisor starts it when the guard runs, so that the clock is never
 //! moved before, and starts it again when it ends; the guard waits for nothing
@@ -28,6 +29,7 @@ use rustix::net::sockopt::socket_peercred;
 use state::State;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -39,8 +41,8 @@ use std::time::{Duration, Instant};
 
 /// What is kept.
 const FOLDER: &str = "/data/network";
-/// Where programs look for servers for names: `/etc/resolv.conf` leads there.
-const RESOLVER: &str = "/run/network/resolv.conf";
+/// What others read: servers for names, and what the appliance calls itself.
+const TOLD: &str = "/run/network";
 /// The daemon's user, who alone may ask.
 const DAEMON: u32 = 1_001;
 /// Connections at the same time.
@@ -84,15 +86,11 @@ fn run() -> Result<(), NetworkError> {
     if let Some(problem) = &problem {
         log::say(&format!("{problem}; the network is as it left the factory"));
     }
-    // A right that is not kept: another name counts from the next start on.
-    if let Some(name) = &book.in_force().host_name {
-        let named = rustix::system::sethostname(name.as_bytes());
-        named.map_err(io::Error::from).map_err(failed("take the host name"))?;
-    }
     let listener = listen(Path::new(SOCKET)).map_err(failed("listen for the daemon"))?;
     privilege::drop_the_rest().map_err(failed("give up the rights that it does not need"))?;
     let loopback = kernel::Interface::find("lo").and_then(|lo| lo.up());
     loopback.map_err(failed("switch the loopback interface on"))?;
+    let news = kernel::News::open().map_err(failed("listen for changes of interfaces"))?;
 
     let (mut wakes, wake) = UnixStream::pair().map_err(failed("make a pair of sockets"))?;
     for socket in [&wakes, &wake] {
@@ -100,7 +98,7 @@ fn run() -> Result<(), NetworkError> {
     }
     let wake = Arc::new(wake);
     let (bell, rung) = sync_channel(1);
-    let state = State::new(book, problem, PathBuf::from(RESOLVER), bell);
+    let state = State::new(book, problem, PathBuf::from(TOLD), bell);
     let (began, clients) = (Instant::now(), AtomicUsize::new(0));
     let shared = Arc::new(Shared { began, state: Mutex::new(state), clients });
     let keeper = Arc::clone(&shared);
@@ -111,14 +109,16 @@ fn run() -> Result<(), NetworkError> {
             let pause = state.step(shared.began.elapsed(), &mut random);
             (pause, state.sockets())
         };
-        let waits = [PollFd::new(&listener, PollFlags::IN), PollFd::new(&wakes, PollFlags::IN)];
-        let mut waits: Vec<PollFd<'_>> = waits.into();
+        let fixed = [listener.as_fd(), wakes.as_fd(), news.as_fd()];
+        let mut waits: Vec<PollFd<'_>> =
+            fixed.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).into();
         waits.extend(sockets.iter().map(|socket| PollFd::new(&**socket, PollFlags::IN)));
         let time =
             Timespec { tv_sec: pause.as_secs() as i64, tv_nsec: pause.subsec_nanos().into() };
         // Interrupted is as good as over.
         let _ = poll(&mut waits, Some(&time));
         drop(waits);
+        news.take();
         while matches!(wakes.read(&mut [0; 64]), Ok(1..)) {}
         while let Ok((stream, _)) = listener.accept() {
             serve(&shared, stream, &wake);

@@ -23,14 +23,21 @@ const ANSWER_FIRST: Duration = Duration::from_secs(2);
 /// The first interface's ways to other networks are gone before the others'.
 const METRIC: u32 = 100;
 
+/// Where programs look for servers for names: `/etc/resolv.conf` leads there.
+const RESOLVER: &str = "resolv.conf";
+/// What the appliance calls itself. The supervisor, who alone may, tells the
+/// kernel.
+const HOST_NAME: &str = "host-name";
+
 /// Everything.
 pub struct State {
     book: Book,
     problem: Option<String>,
     links: BTreeMap<String, Link>,
-    /// Where programs look for servers for names.
-    resolver: PathBuf,
+    /// What others read.
+    folder: PathBuf,
     dns: Option<Vec<IpAddr>>,
+    host_name: Option<Option<String>>,
     /// A change waits until then.
     follows: Option<Duration>,
     lapsed: u32,
@@ -43,20 +50,17 @@ pub struct State {
 }
 
 impl State {
-    /// Of these settings; `problem` is why they are not the kept ones.
+    /// Of these settings; `problem` is why they are not the kept ones. What
+    /// others read is written into `folder`.
     #[must_use]
-    pub fn new(
-        book: Book,
-        problem: Option<String>,
-        resolver: PathBuf,
-        bell: SyncSender<()>,
-    ) -> Self {
+    pub fn new(book: Book, problem: Option<String>, folder: PathBuf, bell: SyncSender<()>) -> Self {
         Self {
             book,
             problem,
             links: BTreeMap::new(),
-            resolver,
+            folder,
             dns: None,
+            host_name: None,
             follows: None,
             lapsed: 0,
             time: TimeStatus::default(),
@@ -77,11 +81,12 @@ impl State {
             Some(at) => next = next.min(at),
             None => {
                 self.follows = None;
-                self.follow();
+                self.follow(now);
                 self.names();
                 self.ring();
             }
         }
+        self.call_itself();
         for link in self.links.values_mut() {
             next = link.step(now, random).map_or(next, |due| due.min(next));
         }
@@ -93,13 +98,13 @@ impl State {
     }
 
     /// The interfaces are those of the settings.
-    fn follow(&mut self) {
+    fn follow(&mut self, now: Duration) {
         let Network { interfaces, host_name, .. } = self.book.in_force();
         let gone: Vec<String> =
             self.links.keys().filter(|name| !interfaces.contains_key(*name)).cloned().collect();
         for (metric, (name, wanted)) in (METRIC..).zip(interfaces) {
             match self.links.get_mut(name) {
-                Some(link) => link.want(*wanted, host_name.as_deref(), metric),
+                Some(link) => link.want(*wanted, host_name.as_deref(), metric, now),
                 None => {
                     let link = Link::new(name, *wanted, host_name.clone(), metric);
                     self.links.insert(name.clone(), link);
@@ -116,12 +121,33 @@ impl State {
             None => distinct(self.links.values().flat_map(Link::dns), DNS_MAX),
         };
         if self.dns.as_ref() != Some(&dns) {
-            if let Err(error) = write_resolver(&self.resolver, &dns) {
-                log::say(&format!("{}: {error}", self.resolver.display()));
-                return;
+            let line = |server: &IpAddr| format!("nameserver {server}\n");
+            if self.tell(RESOLVER, &dns.iter().map(line).collect::<String>()) {
+                self.dns = Some(dns);
             }
-            self.dns = Some(dns);
         }
+    }
+
+    /// The appliance is called as was confirmed: certificates name it, and a
+    /// trial is over too soon for one.
+    fn call_itself(&mut self) {
+        let name = &self.book.kept().host_name;
+        if self.host_name.as_ref() != Some(name) {
+            let name = name.clone();
+            if self.tell(HOST_NAME, name.as_deref().unwrap_or_default()) {
+                self.host_name = Some(name);
+            }
+        }
+    }
+
+    /// Write what others read; whether it is there.
+    fn tell(&self, name: &str, text: &str) -> bool {
+        let path = self.folder.join(name);
+        let told = write_whole(&path, text);
+        if let Err(error) = &told {
+            log::say(&format!("{}: {error}", path.display()));
+        }
+        told.is_ok()
     }
 
     /// Who is asked for the time.
@@ -239,8 +265,7 @@ fn distinct<'a>(all: impl Iterator<Item = &'a std::net::Ipv4Addr>, most: usize) 
 }
 
 /// Whole, or as it was: who reads it at the same time finds one of both.
-fn write_resolver(path: &Path, servers: &[IpAddr]) -> io::Result<()> {
-    let text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     fs::write(&beside, text)?;
     fs::rename(&beside, path)
@@ -284,7 +309,7 @@ mod tests {
             book.try_out(network, TRIAL_S, at(0)).unwrap();
             book.confirm(at(0)).unwrap();
             let (ring, bell) = sync_channel(1);
-            let state = State::new(book, None, dir.path().join("resolv.conf"), ring);
+            let state = State::new(book, None, dir.path().to_owned(), ring);
             Self { dir, state, bell }
         }
 
@@ -293,7 +318,11 @@ mod tests {
         }
 
         fn resolver(&self) -> String {
-            fs::read_to_string(self.dir.path().join("resolv.conf")).unwrap()
+            fs::read_to_string(self.dir.path().join(RESOLVER)).unwrap()
+        }
+
+        fn host_name(&self) -> String {
+            fs::read_to_string(self.dir.path().join(HOST_NAME)).unwrap()
         }
 
         fn status(&mut self, s: u64) -> Status {
@@ -352,6 +381,21 @@ mod tests {
         let refused = bench.state.answer(Ask::TryOut { network, within_s: 30 }, at(5));
         assert!(matches!(&refused, Answer::Refused { reason } if reason.starts_with("dns: ")));
         assert_eq!(bench.status(6).trial_left_s, None);
+    }
+
+    #[test]
+    fn the_appliance_is_called_as_was_confirmed() {
+        let mut bench = Bench::new();
+        bench.step(1);
+        assert_eq!(bench.host_name(), "", "it has none");
+        let network = wanted("198.51.100.53", "198.51.100.1");
+        let network = Written { host_name: Some("rack-7".to_owned()), ..network };
+        bench.state.answer(Ask::TryOut { network, within_s: 30 }, at(2));
+        bench.step(5);
+        assert_eq!(bench.host_name(), "", "on trial it has none still");
+        bench.state.answer(Ask::Confirm, at(6));
+        bench.step(6);
+        assert_eq!(bench.host_name(), "rack-7");
     }
 
     #[test]

@@ -2,12 +2,17 @@
 //! time come in, bytes and changes come out; nothing is sent or waited for here.
 //!
 //! Terms: *selecting*, asking who lends; *requesting*, asking one for what it
-//! offered; *held*, having a lease. A held lease is renewed with its server at
+//! offered; *checking*, looking whether somebody has the address already; *held*,
+//! having a lease; *returning*, asking whether it still counts where the cable was
+//! plugged in again (INIT-REBOOT). A held lease is renewed with its server at
 //! half its time, with anybody at seven eighths, and given up when it ends,
 //! whoever is silent.
 //!
-//! Not done: remembering a lease over a restart, and looking whether somebody
-//! else has the address already (ARP, DECLINE).
+//! After a return the address stays in use while nobody says otherwise: a power
+//! cut takes switch and server alike, and the server is the later one back. But
+//! others are asked, too, in case the cable leads to another network now.
+//!
+//! Not done: remembering a lease over a restart.
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +30,13 @@ const AGAIN: Duration = Duration::from_secs(4);
 const DOUBLINGS_MAX: u32 = 4;
 /// Least time between two questions for renewal.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
+/// Questions whether a lease still counts, before others are asked, too.
+const RETURNS_MAX: u32 = 2;
+/// Whoever has the address must have said so by then.
+const CHECK: Duration = Duration::from_secs(2);
+/// After an address that somebody had, the server is asked again so much later
+/// at least (RFC 2131 §3.1).
+const DECLINED: Duration = Duration::from_secs(10);
 
 /// A client at one interface. Times are since any one moment.
 #[derive(Clone, Debug)]
@@ -32,6 +44,9 @@ pub struct Client {
     hardware: [u8; 6],
     host_name: Option<String>,
     phase: Phase,
+    /// What is in use, and since when; without the phase [`Phase::Held`] something
+    /// else is being asked for meanwhile.
+    lease: Option<(Terms, Duration)>,
     /// Of the last question.
     transaction: u32,
     /// When it began to ask.
@@ -40,7 +55,7 @@ pub struct Client {
     asked: Duration,
     /// Questions in this phase.
     questions: u32,
-    /// Refusals in a row.
+    /// Refusals in a row, of either side.
     refusals: u32,
     due: Duration,
 }
@@ -49,7 +64,13 @@ pub struct Client {
 enum Phase {
     Selecting,
     Requesting(Terms),
-    Held { terms: Terms, since: Duration },
+    Checking {
+        terms: Terms,
+        since: Duration,
+    },
+    /// With a lease, as this one.
+    Returning,
+    Held,
 }
 
 /// What a step comes to.
@@ -57,6 +78,9 @@ enum Phase {
 pub struct Step {
     /// To be sent.
     pub send: Option<Packet>,
+    /// Find out whether somebody has this address already, and say so by
+    /// [`Client::taken`] at once.
+    pub check: Option<Ipv4Addr>,
     /// What it means for the interface.
     pub change: Option<Change>,
 }
@@ -87,6 +111,7 @@ impl Client {
             hardware,
             host_name,
             phase: Phase::Selecting,
+            lease: None,
             transaction: 0,
             began: now,
             asked: now,
@@ -98,21 +123,39 @@ impl Client {
 
     /// When to [`tick`](Self::tick) next.
     #[must_use]
-    pub const fn due(&self) -> Duration {
-        self.due
+    pub fn due(&self) -> Duration {
+        let ends = self.lease().map(|(_, ends)| ends);
+        ends.map_or(self.due, |ends| ends.min(self.due))
     }
 
     /// The lease, and when it ends.
     #[must_use]
-    pub const fn lease(&self) -> Option<(&Terms, Duration)> {
+    pub fn lease(&self) -> Option<(&Terms, Duration)> {
+        let (terms, since) = self.lease.as_ref()?;
+        Some((terms, since.saturating_add(terms.lease)))
+    }
+
+    /// The address that is being looked for.
+    #[must_use]
+    pub const fn checking(&self) -> Option<Ipv4Addr> {
         match &self.phase {
-            Phase::Held { terms, since } => Some((terms, since.saturating_add(terms.lease))),
+            Phase::Checking { terms, .. } => Some(terms.address),
             _ => None,
         }
     }
 
     /// It is `now`; `random` is any number that nobody guesses.
     pub fn tick(&mut self, now: Duration, random: u32) -> Step {
+        if self.lease().is_some_and(|(_, ends)| now >= ends) {
+            self.lease = None;
+            if matches!(self.phase, Phase::Held | Phase::Returning) {
+                self.begin(now);
+            }
+            let step = self.tick(now, random);
+            // What was just got is not lost with what was before.
+            let change = step.change.or(Some(Change::Lost));
+            return Step { change, ..step };
+        }
         if now < self.due {
             return Step::default();
         }
@@ -123,14 +166,21 @@ impl Client {
                 self.discover(now, random)
             }
             Phase::Requesting(terms) => self.request(&terms, now),
-            Phase::Held { terms, since } => self.keep(&terms, since, now, random),
+            // Nobody said that it is his.
+            Phase::Checking { terms, since } => self.hold(terms, since),
+            Phase::Returning if self.questions >= RETURNS_MAX => {
+                self.begin(now);
+                self.discover(now, random)
+            }
+            Phase::Returning => self.ask_again(now, random),
+            Phase::Held => self.keep(now, random),
         }
     }
 
     /// These bytes came.
     pub fn hear(&mut self, bytes: &[u8], now: Duration) -> Step {
-        if self.questions == 0 {
-            // Nothing was asked that it could answer.
+        if self.questions == 0 || self.lease().is_some_and(|(_, ends)| now >= ends) {
+            // Nothing was asked that it could answer, or it comes too late.
             return Step::default();
         }
         // What is garbled or another's is passed over: anybody can send it.
@@ -146,7 +196,7 @@ impl Client {
             (Phase::Requesting(offered), Heard::Ack(terms))
                 if (terms.server, terms.address) == (offered.server, offered.address) =>
             {
-                self.hold(terms)
+                self.take(terms, now)
             }
             (Phase::Requesting(offered), Heard::Nak(server)) if server == offered.server => {
                 self.refusals = self.refusals.saturating_add(1);
@@ -155,33 +205,87 @@ impl Client {
                 self.due = now + pause(self.refusals - 1);
                 Step::default()
             }
-            (Phase::Held { terms: held, since }, Heard::Ack(terms))
-                if terms.address == held.address && now < since.saturating_add(held.lease) =>
-            {
-                self.hold(terms)
+            (Phase::Returning | Phase::Held, Heard::Ack(terms)) if self.has(terms.address) => {
+                let since = self.asked;
+                self.hold(terms, since)
             }
-            (Phase::Held { terms: held, since }, Heard::Nak(server))
-                if server == held.server || now >= since.saturating_add(held.rebind) =>
-            {
-                self.begin(now);
-                Step { send: None, change: Some(Change::Lost) }
-            }
+            (Phase::Returning, Heard::Nak(_)) => self.lose(now),
+            (Phase::Held, Heard::Nak(server)) if self.may_refuse(server, now) => self.lose(now),
             _ => Step::default(),
         }
     }
 
-    /// From the start again.
+    /// The cable was plugged in, after it had been away: perhaps somewhere else.
+    pub fn reconnect(&mut self, now: Duration) {
+        match self.lease {
+            Some(_) => {
+                self.phase = Phase::Returning;
+                (self.began, self.due, self.questions) = (now, now, 0);
+            }
+            None => self.begin(now),
+        }
+    }
+
+    /// Call itself otherwise from now on, and say so at once.
+    pub fn rename(&mut self, host_name: Option<String>, now: Duration) {
+        self.host_name = host_name;
+        if self.phase == Phase::Held && self.questions == 0 {
+            self.due = now;
+        }
+    }
+
+    /// Somebody has the address that is being looked for.
+    pub fn taken(&mut self, now: Duration) -> Step {
+        let Phase::Checking { terms, .. } = self.phase.clone() else { return Step::default() };
+        let kind = Kind::Decline { address: terms.address, server: terms.server };
+        let step = self.say(kind, Ipv4Addr::BROADCAST, now);
+        self.refusals = self.refusals.saturating_add(1);
+        self.begin(now);
+        self.due = now + pause(self.refusals - 1).max(DECLINED);
+        step
+    }
+
+    /// From the start again; what is in use stays so meanwhile.
     fn begin(&mut self, now: Duration) {
         self.phase = Phase::Selecting;
         (self.began, self.due, self.questions) = (now, now, 0);
     }
 
-    fn hold(&mut self, terms: Terms) -> Step {
+    fn lose(&mut self, now: Duration) -> Step {
+        self.begin(now);
+        let change = self.lease.take().map(|_| Change::Lost);
+        Step { change, ..Step::default() }
+    }
+
+    fn has(&self, address: Ipv4Addr) -> bool {
+        self.lease.as_ref().is_some_and(|(terms, _)| terms.address == address)
+    }
+
+    /// Whether this server may end the lease: its own, or any that was asked.
+    fn may_refuse(&self, server: Ipv4Addr, now: Duration) -> bool {
+        self.lease.as_ref().is_some_and(|(terms, since)| {
+            server == terms.server || now >= since.saturating_add(terms.rebind)
+        })
+    }
+
+    /// What was asked for is granted; one that is not in use is looked for first.
+    fn take(&mut self, terms: Terms, now: Duration) -> Step {
         // It counts from the question: the answer may have taken its time.
-        self.due = self.asked.saturating_add(terms.renew);
-        self.phase = Phase::Held { terms: terms.clone(), since: self.asked };
+        let (since, address) = (self.asked, terms.address);
+        if self.has(address) {
+            return self.hold(terms, since);
+        }
+        self.phase = Phase::Checking { terms, since };
+        self.due = now + CHECK;
+        Step { check: Some(address), ..Step::default() }
+    }
+
+    fn hold(&mut self, terms: Terms, since: Duration) -> Step {
+        self.due = since.saturating_add(terms.renew);
+        self.lease = Some((terms.clone(), since));
+        self.phase = Phase::Held;
         (self.questions, self.refusals) = (0, 0);
-        Step { send: None, change: Some(Change::Got(terms)) }
+        Step { change: Some(Change::Got(terms)), ..Step::default() }
     }
 
     fn discover(&mut self, now: Duration, random: u32) -> Step {
@@ -200,23 +304,37 @@ impl Client {
         self.say(kind, Ipv4Addr::BROADCAST, now)
     }
 
-    fn keep(&mut self, terms: &Terms, since: Duration, now: Duration, random: u32) -> Step {
+    /// Ask whether what is in use still counts here.
+    fn ask_again(&mut self, now: Duration, random: u32) -> Step {
+        let Some((terms, _)) = &self.lease else {
+            self.begin(now);
+            return self.discover(now, random);
+        };
+        let address = terms.address;
+        if self.questions == 0 {
+            self.transaction = random;
+        }
+        self.due = now + pause(self.questions);
+        self.say(Kind::Return { address }, Ipv4Addr::BROADCAST, now)
+    }
+
+    fn keep(&mut self, now: Duration, random: u32) -> Step {
+        let Some((terms, since)) = &self.lease else {
+            self.begin(now);
+            return self.discover(now, random);
+        };
         let ends = since.saturating_add(terms.lease);
         let rebinds = since.saturating_add(terms.rebind);
-        if now >= ends {
-            self.begin(now);
-            let Step { send, .. } = self.discover(now, random);
-            return Step { send, change: Some(Change::Lost) };
-        }
         let (to, until) = match now >= rebinds {
             true => (Ipv4Addr::BROADCAST, ends),
             false => (terms.server, rebinds),
         };
+        let address = terms.address;
         if self.questions == 0 {
             (self.transaction, self.began) = (random, now);
         }
         self.due = (now + ((until - now) / 2).max(RENEW_AGAIN)).min(until);
-        self.say(Kind::Renew { address: terms.address }, to, now)
+        self.say(Kind::Renew { address }, to, now)
     }
 
     fn say(&mut self, kind: Kind, to: Ipv4Addr, now: Duration) -> Step {
@@ -229,7 +347,8 @@ impl Client {
             since: now.saturating_sub(self.began),
             host_name: self.host_name.as_deref(),
         };
-        Step { send: Some(Packet { bytes: question.to_bytes(), to }), change: None }
+        let send = Some(Packet { bytes: question.to_bytes(), to });
+        Step { send, ..Step::default() }
     }
 }
 

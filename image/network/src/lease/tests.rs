@@ -27,6 +27,7 @@ impl Server {
         let asked = DhcpRepr::parse(&packet).expect("a question");
         let says = match asked.message_type {
             DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Decline => return None,
             _ if self.refuses => DhcpMessageType::Nak,
             _ => DhcpMessageType::Ack,
         };
@@ -79,12 +80,14 @@ struct World {
     now: Duration,
     sent: Vec<(Duration, Packet)>,
     changes: Vec<(Duration, Change)>,
+    /// Somebody has every address that is looked for.
+    occupied: bool,
 }
 
 impl World {
     fn new() -> Self {
         let client = Client::new(HARDWARE, Some("rack-7".to_owned()), at(0));
-        Self { client, now: at(0), sent: vec![], changes: vec![] }
+        Self { client, now: at(0), sent: vec![], changes: vec![], occupied: false }
     }
 
     /// Until `end`, with a server that hears everything.
@@ -100,6 +103,10 @@ impl World {
 
     fn took(&mut self, step: Step, server: Server) {
         self.changes.extend(step.change.map(|change| (self.now, change)));
+        if step.check.is_some_and(|address| self.occupied && address == ADDRESS) {
+            let step = self.client.taken(self.now);
+            self.took(step, server);
+        }
         let Some(packet) = step.send else { return };
         self.sent.push((self.now, packet.clone()));
         if let Some(answer) = server.answer(&packet.bytes) {
@@ -112,6 +119,17 @@ impl World {
         self.client.lease().is_some()
     }
 
+    /// What was said from `from` on, and of which address.
+    fn said(&self, from: Duration) -> Vec<(DhcpMessageType, Option<Ipv4Addr>)> {
+        let later = self.sent.iter().filter(|(when, _)| *when >= from);
+        let said = later.map(|(_, packet)| {
+            let packet = DhcpPacket::new_checked(&packet.bytes[..]).expect("whole");
+            let repr = DhcpRepr::parse(&packet).expect("a packet");
+            (repr.message_type, repr.requested_ip)
+        });
+        said.collect()
+    }
+
     /// The last question with its transaction.
     fn transaction(&self) -> u32 {
         self.client.transaction
@@ -122,6 +140,8 @@ impl World {
 fn an_address_is_lent_with_all_that_comes_with_it() {
     let mut world = World::new();
     world.run(GOOD, at(1));
+    assert!(!world.has_lease(), "it is looked first whether somebody has it");
+    world.run(GOOD, at(2));
     let [(_, Change::Got(terms))] = &world.changes[..] else { panic!("{:?}", world.changes) };
     assert_eq!((terms.address, terms.prefix, terms.server), (ADDRESS, 24, SERVER));
     let gateway = Ipv4Addr::new(192, 0, 2, 254);
@@ -201,6 +221,100 @@ fn a_refusal_starts_again_and_not_in_a_storm() {
 }
 
 #[test]
+fn an_address_that_somebody_has_is_declined_and_asked_for_again_later() {
+    let mut world = World::new();
+    world.occupied = true;
+    world.run(GOOD, at(9));
+    let decline = (DhcpMessageType::Decline, Some(ADDRESS));
+    assert_eq!(world.said(at(0))[2..], [decline], "and nothing for ten seconds");
+    assert!(!world.has_lease() && world.changes.is_empty());
+    world.run(GOOD, at(60));
+    assert!((6..15).contains(&world.said(at(0)).len()), "{:?}", world.said(at(0)));
+    world.occupied = false;
+    world.run(GOOD, at(80));
+    assert!(world.has_lease(), "when it is free again");
+    let late = world.client.taken(at(80));
+    assert_eq!(late, Step::default(), "what is held is not looked for any more");
+}
+
+#[test]
+fn a_cable_that_comes_back_asks_whether_the_address_still_counts() {
+    let mut world = World::new();
+    world.run(GOOD, at(100));
+    world.client.reconnect(at(100));
+    assert!(world.has_lease(), "meanwhile it stays");
+    world.run(GOOD, at(101));
+    assert_eq!(world.said(at(100)), [(DhcpMessageType::Request, Some(ADDRESS))]);
+    assert_eq!(world.sent[2].1.to, Ipv4Addr::BROADCAST, "whoever answers here");
+    let [.., (when, Change::Got(_))] = &world.changes[..] else { panic!("{:?}", world.changes) };
+    assert_eq!(*when, at(100));
+    assert_eq!(world.client.lease().map(|(_, ends)| ends), Some(at(100 + u64::from(LEASE_S))));
+
+    // Another network, whose server knows that it is.
+    world.client.reconnect(at(200));
+    world.run(Server { refuses: true, ..GOOD }, at(200));
+    assert_eq!(world.changes.last(), Some(&(at(200), Change::Lost)));
+    world.run(GOOD, at(230));
+    assert!(world.has_lease());
+}
+
+#[test]
+fn after_a_power_cut_that_took_the_server_too_the_address_stays_until_its_end() {
+    let mut world = World::new();
+    world.run(GOOD, at(100));
+    world.client.reconnect(at(100));
+    world.run(Server { here: false, ..GOOD }, at(600));
+    assert!(world.has_lease());
+    let said = world.said(at(100));
+    assert_eq!(said[..2], [(DhcpMessageType::Request, Some(ADDRESS)); 2]);
+    assert!(said[2..].iter().all(|said| *said == (DhcpMessageType::Discover, None)), "{said:?}");
+    assert!((5..15).contains(&said.len()), "{said:?}");
+    world.run(GOOD, at(700));
+    let [.., (when, Change::Got(_))] = &world.changes[..] else { panic!("{:?}", world.changes) };
+    assert!((600..700).contains(&when.as_secs()), "the same one again: {when:?}");
+
+    world.client.reconnect(at(800));
+    let ends = world.client.lease().map(|(_, ends)| ends).expect("a lease");
+    world.run(Server { here: false, ..GOOD }, ends);
+    assert_eq!(world.changes.last(), Some(&(ends, Change::Lost)), "and no longer");
+}
+
+#[test]
+fn a_cable_that_comes_back_in_a_network_with_other_addresses_takes_one_of_them() {
+    let other = |bytes: Vec<u8>| {
+        // `yiaddr`, RFC 2131 figure 1.
+        [&bytes[..16], &[192, 0, 2, 99], &bytes[20..]].concat()
+    };
+    let mut world = World::new();
+    world.run(GOOD, at(100));
+    world.client.reconnect(at(100));
+    world.run(Server { here: false, ..GOOD }, at(115));
+    assert_eq!(world.said(at(100)).last(), Some(&(DhcpMessageType::Discover, None)));
+    for _ in 0..2 {
+        let (_, asked) = world.sent.last().expect("a question");
+        let answer = other(GOOD.answer(&asked.bytes).expect("an answer"));
+        let step = world.client.hear(&answer, at(116));
+        world.sent.extend(step.send.map(|packet| (at(116), packet)));
+    }
+    assert!(world.has_lease(), "the one before, while the other is looked for");
+    assert_eq!(world.client.checking(), Some(Ipv4Addr::new(192, 0, 2, 99)));
+    let Some(Change::Got(terms)) = world.client.tick(at(118), 1).change else { panic!("nothing") };
+    assert_eq!(terms.address, Ipv4Addr::new(192, 0, 2, 99));
+}
+
+#[test]
+fn another_name_is_told_the_server_at_once() {
+    let mut world = World::new();
+    world.run(GOOD, at(100));
+    world.client.rename(Some("hall-9".to_owned()), at(100));
+    world.run(GOOD, at(100));
+    let (when, renewal) = world.sent.last().expect("a question");
+    assert_eq!((*when, renewal.to), (at(100), SERVER));
+    assert!(renewal.bytes.windows(8).any(|part| part == b"\x0c\x06hall-9"));
+    assert!(world.has_lease() && !world.changes.iter().any(|(_, change)| *change == Change::Lost));
+}
+
+#[test]
 fn what_answers_somebody_else_is_passed_over() {
     let mut world = World::new();
     let early = reply(DhcpMessageType::Ack, 0, HARDWARE, LEASE_S);
@@ -257,10 +371,14 @@ proptest! {
     /// held, and nobody is flooded.
     #[test]
     fn a_lease_never_outlives_its_time(
-        moods in prop::collection::vec((any::<bool>(), any::<bool>(), 30u32..5_000), 1..20),
+        moods in prop::collection::vec((any::<[bool; 4]>(), 30u32..5_000), 1..20),
     ) {
         let (mut world, mut end) = (World::new(), at(0));
-        for (here, refuses, lease_s) in moods {
+        for ([here, refuses, occupied, back], lease_s) in moods {
+            world.occupied = occupied;
+            if back {
+                world.client.reconnect(end);
+            }
             end += at(700);
             world.run(Server { here, refuses, lease_s }, end);
             if let Some((_, ends)) = world.client.lease() {

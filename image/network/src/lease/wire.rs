@@ -81,6 +81,18 @@ pub enum Kind {
         /// What that is.
         address: Ipv4Addr,
     },
+    /// Does what I have still count where I am now?
+    Return {
+        /// What that is.
+        address: Ipv4Addr,
+    },
+    /// Somebody else has what you lent.
+    Decline {
+        /// What that is,
+        address: Ipv4Addr,
+        /// and who lent it.
+        server: Ipv4Addr,
+    },
 }
 
 /// A question to servers.
@@ -102,7 +114,6 @@ impl Question<'_> {
     /// As bytes.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
-        let name = self.host_name.map(|name| DhcpOption { kind: HOST_NAME, data: name.as_bytes() });
         let none = Ipv4Addr::UNSPECIFIED;
         let (message_type, client_ip, requested_ip, server_identifier) = match self.kind {
             Kind::Discover => (DhcpMessageType::Discover, none, None, None),
@@ -110,8 +121,16 @@ impl Question<'_> {
                 (DhcpMessageType::Request, none, Some(address), Some(server))
             }
             Kind::Renew { address } => (DhcpMessageType::Request, address, None, None),
+            Kind::Return { address } => (DhcpMessageType::Request, none, Some(address), None),
+            Kind::Decline { address, server } => {
+                (DhcpMessageType::Decline, none, Some(address), Some(server))
+            }
         };
         let hardware = EthernetAddress(self.hardware);
+        // Nothing comes back of a refusal (RFC 2131, table 5).
+        let is_question = message_type != DhcpMessageType::Decline;
+        let name = self.host_name.filter(|_| is_question);
+        let name = name.map(|name| DhcpOption { kind: HOST_NAME, data: name.as_bytes() });
         let repr = DhcpRepr {
             message_type,
             transaction_id: self.transaction,
@@ -124,13 +143,13 @@ impl Question<'_> {
             subnet_mask: None,
             relay_agent_ip: none,
             // Without an address of its own nothing else can reach it.
-            broadcast: client_ip == none,
+            broadcast: is_question && client_ip == none,
             requested_ip,
             client_identifier: Some(hardware),
             server_identifier,
-            parameter_request_list: Some(WANTED),
+            parameter_request_list: is_question.then_some(WANTED),
             dns_servers: None,
-            max_size: u16::try_from(LEN_MAX).ok(),
+            max_size: u16::try_from(LEN_MAX).ok().filter(|_| is_question),
             lease_duration: None,
             renew_duration: None,
             rebind_duration: None,
