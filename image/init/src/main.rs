@@ -14,6 +14,7 @@
 //! log and in the state record.
 
 mod command_line;
+mod host_name;
 mod keeper;
 mod kept;
 mod log;

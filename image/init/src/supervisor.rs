@@ -1,11 +1,13 @@
 //! The supervisor: the first program on the verified root. Mounts what may be
 //! written, starts the guard first, then the network and the daemon, starts each
 //! again when it ends, collects what they leave behind, and stops in good order.
+//! The host name is told to the kernel here, too.
 //!
 //! The watchdog is the guard's: only a cycle in time feeds it, so that nothing
 //! here can pretend that the appliance protects. The first stage armed it, so
 //! that a guard that never comes is found out, too.
 
+use crate::host_name::HostName;
 use crate::reset::ResetError;
 use crate::service::Service;
 use crate::{kept, log, partition, ports, reset, state};
@@ -16,6 +18,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR2};
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -166,6 +169,7 @@ fn supervise() -> io::Result<Reason> {
     for signal in [SIGTERM, SIGINT, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    let mut host_name = HostName::watch()?;
     let begun = Instant::now();
     let mut programs = programs();
     while !stop.load(Ordering::Relaxed) {
@@ -173,7 +177,9 @@ fn supervise() -> io::Result<Reason> {
         for program in &mut programs {
             program.tend(begun.elapsed());
         }
-        wait_for(&mut wakes, next_look(&programs, begun.elapsed()));
+        host_name.follow();
+        let time = next_look(&programs, begun.elapsed());
+        wait_for(&mut wakes, Some(host_name.wakes()), time);
     }
     stop_all(&mut programs, &mut wakes);
     Ok(Reason::Restart)
@@ -234,14 +240,17 @@ fn next_look(programs: &[Program], now: Duration) -> Option<Duration> {
     due.min()
 }
 
-/// Wait for a signal or for `time`.
-fn wait_for(wakes: &mut UnixStream, time: Option<Duration>) {
+/// Wait for a signal, for whatever `also` wakes for, or for `time`.
+fn wait_for(wakes: &mut UnixStream, also: Option<BorrowedFd<'_>>, time: Option<Duration>) {
     let timeout = time.map(|time| Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: i64::from(time.subsec_nanos()),
     });
     // A wait that a signal interrupts is over, as it should be.
-    let _ = poll(&mut [PollFd::new(wakes, PollFlags::IN)], timeout.as_ref());
+    let mut waits = vec![PollFd::new(wakes, PollFlags::IN)];
+    waits.extend(also.map(|also| PollFd::from_borrowed_fd(also, PollFlags::IN)));
+    let _ = poll(&mut waits, timeout.as_ref());
+    drop(waits);
     let mut told = [0; 64];
     while matches!(wakes.read(&mut told), Ok(1..)) {}
 }
@@ -266,7 +275,7 @@ fn stop_all(programs: &mut [Program], wakes: &mut UnixStream) {
                 break;
             }
             if program.child.is_some() {
-                wait_for(wakes, Some(left));
+                wait_for(wakes, None, Some(left));
             }
         }
     }
