@@ -22,7 +22,7 @@ use evenkeeld::hub::Hub;
 use evenkeeld::jobs::{Automation, Executor, Messenger, NoNotifiers, Receivers};
 use evenkeeld::licence::{Gate, Licences, NoGate, TrustNow};
 use evenkeeld::login::{Authenticators, Nobody};
-use evenkeeld::network::NetworkKeeper;
+use evenkeeld::network::{self, NetworkKeeper};
 use evenkeeld::notify::{Notifiers, nudge};
 use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
@@ -554,8 +554,9 @@ async fn listen(base: &Base) -> Result<(TcpListener, TlsAcceptor), ConsoleDown> 
 /// Load what is shown to browsers, and tell what came of it.
 fn open_certificates(base: &Base) -> Result<(), ConsoleDown> {
     let Base { store, certificates, .. } = base;
-    let opened =
-        certificates.open(&host_name(), clock::unix_ms()).map_err(ConsoleDown::Certificate)?;
+    let opened = certificates
+        .open(&network::host_name(), clock::unix_ms())
+        .map_err(ConsoleDown::Certificate)?;
     tracing::info!("certificate SHA-256 {}", opened.shown.fingerprint);
     if let Some(fingerprint) = opened.renewed {
         store.record(Event::CertificateRenewed { fingerprint });
@@ -580,8 +581,4 @@ fn announce(data_dir: &Path, address: SocketAddr) {
     if let Err(e) = said {
         tracing::warn!("standard output is closed: {e}");
     }
-}
-
-fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

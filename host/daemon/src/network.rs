@@ -108,6 +108,12 @@ impl NetworkKeeper {
     }
 }
 
+/// What this machine calls itself now.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 fn ask(socket: &Path, ask: &Ask) -> Result<Answer, NetworkError> {
     let mut stream = UnixStream::connect(socket).map_err(NetworkError::Absent)?;
     let set = stream.set_read_timeout(Some(ANSWER_MAX));

@@ -57,7 +57,7 @@ pub struct Certificates {
 #[derive(Default)]
 struct State {
     own: Option<Shown>,
-    /// The host's name that stands in it.
+    /// The host's name when it was looked at.
     host_name: String,
     /// When its time was looked at, ms since 1970.
     looked_ms: u64,
@@ -175,23 +175,24 @@ impl Certificates {
         Ok(Opened { shown, renewed, refused })
     }
 
-    /// Make the own certificate anew when its time is nearly over, or does not fit a
-    /// clock that was set since: to be asked often, looked at every hour and after
-    /// each jump of the clock. Its fingerprint (SHA-256) when it was. May write: not on a
-    /// thread of the runtime.
+    /// Make the own certificate anew when its time is nearly over, when it does not
+    /// fit a clock that was set since, and when the host has another name: to be
+    /// asked often, looked at every hour, after each jump of the clock and with each
+    /// name. Its fingerprint (SHA-256) when it was. May write: not on a thread of the
+    /// runtime.
     ///
     /// # Errors
     /// [`TlsError`]; the old one is shown further, and it is tried again.
-    pub fn renew(&self, unix_ms: u64) -> Result<Option<String>, TlsError> {
-        let host_name = {
+    pub fn renew(&self, host_name: &str, unix_ms: u64) -> Result<Option<String>, TlsError> {
+        {
             let mut state = self.write();
-            if state.own.is_none() || unix_ms.abs_diff(state.looked_ms) < LOOK_EVERY_MS {
+            let looked = unix_ms.abs_diff(state.looked_ms) < LOOK_EVERY_MS;
+            if state.own.is_none() || looked && state.host_name == host_name {
                 return Ok(None);
             }
-            state.looked_ms = unix_ms;
-            state.host_name.clone()
-        };
-        let own = own::identity(&self.dir, &host_name, unix_ms)?;
+            (state.looked_ms, state.host_name) = (unix_ms, host_name.to_owned());
+        }
+        let own = own::identity(&self.dir, host_name, unix_ms)?;
         if !own.renewed {
             return Ok(None);
         }
@@ -351,8 +352,8 @@ impl Certificates {
         Some(lapsed.chain.about)
     }
 
-    /// The name of this host as it stands in the own certificate; empty before
-    /// [`open`](Self::open), and when it is no plain name.
+    /// The name of this host; empty before [`open`](Self::open), and when it is no
+    /// plain name.
     #[must_use]
     pub fn host_name(&self) -> String {
         let name = self.read_state().host_name.clone();

@@ -87,12 +87,14 @@ pub(super) fn identity(dir: &Path, host_name: &str, unix_ms: u64) -> Result<Own,
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut own = load(&certificate)?;
-    let renewed = is_over(&own, &provider, unix_ms);
+    let read = |own: &_| About::alone(own).ok_or_else(|| TlsError::Unreadable(certificate.clone()));
+    let mut about = read(&own)?;
+    let renewed = is_over(&own, &provider, unix_ms) || !names(&about, host_name);
     if renewed {
         make(&certificate, &pair(&key)?, host_name, unix_ms)?;
         own = load(&certificate)?;
+        about = read(&own)?;
     }
-    let about = About::alone(&own).ok_or_else(|| TlsError::Unreadable(certificate))?;
     let key = PrivateKeyDer::from_pem_file(&key)
         .map_err(|source| TlsError::Damaged { path: key, source })?;
     let certified =
@@ -158,6 +160,11 @@ fn make(certificate: &Path, key: &KeyPair, host_name: &str, unix_ms: u64) -> Res
     write(certificate, &made.pem())
 }
 
+/// Whether it names this host, if that has a name.
+pub(super) fn names(about: &About, host_name: &str) -> bool {
+    !is_host_name(host_name) || about.names.iter().any(|name| name == host_name)
+}
+
 pub(super) fn is_host_name(name: &str) -> bool {
     (1..=253).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
@@ -178,7 +185,7 @@ mod tests {
     fn made_once_and_private() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = of(dir.path(), "rack-7.example", NOW);
-        let again = of(dir.path(), "other", NOW);
+        let again = of(dir.path(), "rack-7.example", NOW);
         assert_eq!(first.about.fingerprint, again.about.fingerprint);
         assert_eq!((first.renewed, again.renewed), (false, false));
         assert_eq!(first.about.fingerprint.len(), 32 * 3 - 1);
@@ -206,6 +213,22 @@ mod tests {
         assert_ne!(back.about.fingerprint, first.about.fingerprint);
         assert_eq!(key(), first_key);
         assert!(!of(dir.path(), "a", NOW + 300 * DAY_MS).renewed, "once");
+    }
+
+    #[test]
+    fn another_host_name_is_in_another_certificate_with_the_same_key() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = || std::fs::read_to_string(dir.path().join(KEY)).expect("a key");
+        let first = of(dir.path(), "(none)", NOW);
+        let first_key = key();
+        assert!(!of(dir.path(), "localhost", NOW).renewed, "that is in it anyway");
+        let named = of(dir.path(), "rack-7", NOW);
+        assert_eq!((named.renewed, named.about.names[0].as_str()), (true, "rack-7"));
+        assert_ne!(named.about.fingerprint, first.about.fingerprint);
+        assert_eq!(key(), first_key);
+        for name in ["rack-7", "(none)"] {
+            assert!(!of(dir.path(), name, NOW).renewed, "{name}: once, and not for no name");
+        }
     }
 
     #[test]

@@ -71,23 +71,28 @@ fn the_own_one_is_renewed_while_it_runs() {
     let all = Certificates::new(dir.path().to_owned());
     let hour = 3_600_000;
     let day = 24 * hour;
-    assert!(matches!(all.renew(day), Ok(None)), "nobody opened them");
+    assert!(matches!(all.renew("rack-7", day), Ok(None)), "nobody opened them");
     // The clock has no battery: it begins in 1970, and is set after the start.
     let first = all.open("rack-7", 0).expect("an identity").shown.fingerprint;
-    assert!(matches!(all.renew(5_000), Ok(None)));
+    assert!(matches!(all.renew("rack-7", 5_000), Ok(None)));
     let now = NOW_S as u64 * 1_000;
-    let second = all.renew(now).expect("made").expect("its time does not fit the clock");
+    let second = all.renew("rack-7", now).expect("made").expect("its time does not fit the clock");
     assert_ne!(first, second);
     let shown = || all.status(Nanos(0)).expect("opened").shown;
     assert_eq!((shown().fingerprint, shown().names[0].as_str()), (second.clone(), "rack-7"));
     // A year later it is shown further, with less than a month left another one.
     let month_left = now + 367 * day;
-    assert!(matches!(all.renew(month_left - hour / 2), Ok(None)));
-    assert!(matches!(all.renew(month_left + hour / 3), Ok(None)), "looked at every hour");
-    let third = all.renew(now + 368 * day).expect("made").expect("a month is left");
+    assert!(matches!(all.renew("rack-7", month_left - hour / 2), Ok(None)));
+    assert!(matches!(all.renew("rack-7", month_left + hour / 3), Ok(None)), "looked at every hour");
+    let third = all.renew("rack-7", now + 368 * day).expect("made").expect("a month is left");
     assert_eq!(shown().fingerprint, third);
     let again = Certificates::new(dir.path().to_owned()).open("rack-7", now + 369 * day);
     assert_eq!(again.expect("an identity").shown.fingerprint, third, "kept");
+    // Somebody gives the appliance another name.
+    let named = all.renew("hall-9", now + 368 * day).expect("made").expect("another name");
+    assert_eq!((shown().fingerprint, shown().names[0].as_str()), (named, "hall-9"));
+    assert_eq!(all.host_name(), "hall-9");
+    assert!(matches!(all.renew("hall-9", now + 368 * day), Ok(None)), "once");
 }
 
 #[test]

@@ -228,7 +228,9 @@ impl Console {
 
     async fn renew_certificate(&self) {
         let certificates = Arc::clone(&self.certificates);
-        let renew = tokio::task::spawn_blocking(move || certificates.renew(clock::unix_ms()));
+        let renew = tokio::task::spawn_blocking(move || {
+            certificates.renew(&crate::network::host_name(), clock::unix_ms())
+        });
         match renew.await {
             Ok(Ok(None)) => {}
             Ok(Ok(Some(fingerprint))) => {
