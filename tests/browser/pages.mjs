@@ -127,6 +127,8 @@ await says(/weekly-report/, "calendar");
 // The appliance itself; the key of a web server is shown once.
 await form.goto(`${base}/firmware`);
 await says(/no slots for firmware/, "firmware");
+await form.goto(`${base}/network`);
+await says(/change it there/, "network");
 await form.goto(`${base}/certificate`);
 await form.fill("#names", "rack-7.example.org");
 await form.click('form[action="/certificate/request"] button');
@@ -193,7 +195,7 @@ const paths = {
   events: "/events", thresholds: "/thresholds", "thresholds-block": "/thresholds?at=string.1.block.2",
   automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
-  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", configuration: "/configuration",
+  firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", configuration: "/configuration", network: "/network",
   document: "/configuration/thresholds?from=1", webhook: "/webhooks/edit?name=ops",
   "second-factor": "/second-factor",
 };

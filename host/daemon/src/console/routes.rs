@@ -8,8 +8,9 @@ use super::api::{
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
     configuration as configuration_page, discharge, discharges as discharges_page, events,
-    firmware as firmware_page, job, licence as licence_page, rehearsal, rule, schedule,
-    second_factor as second_factor_page, string, thresholds, webhooks as webhooks_page,
+    firmware as firmware_page, job, licence as licence_page, network as network_page, rehearsal,
+    rule, schedule, second_factor as second_factor_page, string, thresholds,
+    webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
@@ -177,6 +178,9 @@ pub fn table() -> Vec<Route> {
             post(licence_page::change).layer(DefaultBodyLimit::max(LICENCE_MAX)),
         ),
         write("/licence/{name}/delete", Of(System, Configure), post(licence_page::forget)),
+        see("/network", System, get(network_page::show)),
+        write("/network", Of(System, Configure), post(network_page::save)),
+        write("/network/{action}", Of(System, Configure), post(network_page::act)),
         see("/certificate", System, get(certificate_page::show)),
         write(
             "/certificate",

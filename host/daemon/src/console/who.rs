@@ -7,7 +7,7 @@ use crate::words::{Lang, words};
 
 /// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
 /// address, message, and what is needed to see it.
-const MENU: [(&str, &str, Area); 15] = [
+const MENU: [(&str, &str, Area); 16] = [
     ("/", "page-live", Area::Battery),
     ("/discharges", "page-discharges", Area::History),
     ("/alarms", "page-alarms", Area::Alarms),
@@ -19,6 +19,7 @@ const MENU: [(&str, &str, Area); 15] = [
     ("/accounts", "page-accounts", Area::Accounts),
     ("/plugins", "page-plugins", Area::Plugins),
     ("/licence", "page-licence", Area::System),
+    ("/network", "page-network", Area::System),
     ("/certificate", "page-certificate", Area::System),
     ("/firmware", "page-firmware", Area::System),
     ("/configuration", "page-configuration", Area::System),

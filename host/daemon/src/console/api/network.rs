@@ -143,12 +143,19 @@ pub async fn network(State(console): State<Arc<Console>>) -> Answer<NetworkOut> 
 pub async fn put(by: By, body: Result<Json<NetworkIn>, JsonRejection>) -> Answer<NetworkOut> {
     let Json(NetworkIn { settings, confirm_within_s }) = body.map_err(bad_json)?;
     let within_s = confirm_within_s.unwrap_or(TRIAL_S);
-    let written = Written::from(settings);
+    change(&by, Written::from(settings), within_s).await?;
+    out_of(&by.console).await.map(Json)
+}
+
+/// Put `written` on trial for somebody.
+///
+/// # Errors
+/// The [`Problem`]; the network is as it was.
+pub async fn change(by: &By, written: Written, within_s: u64) -> Result<(), Problem> {
     let order =
         format!("change the network, to be confirmed within {within_s} s: {}", told(&written));
     let done = try_out(&by.console, written, within_s).await;
-    by.told(order, done).await?;
-    out_of(&by.console).await.map(Json)
+    by.told(order, done).await
 }
 
 async fn try_out(console: &Console, written: Written, within_s: u64) -> Result<(), Problem> {
@@ -162,7 +169,7 @@ async fn try_out(console: &Console, written: Written, within_s: u64) -> Result<(
         return Err(refused(Refusal { field: "confirm_within_s".to_owned(), problem }));
     }
     let network = Network::try_from(written).map_err(refused)?;
-    console.network.try_out(Written::from(&network), within_s).await.map_err(|e| problem(&e))
+    console.network.try_out(Written::from(&network), within_s).await.map_err(|e| problem_of(&e))
 }
 
 /// Keep the network that is on trial.
@@ -171,9 +178,17 @@ async fn try_out(console: &Console, written: Written, within_s: u64) -> Result<(
     (status = 404, body = Problem, description = "The network is the host's"),
     (status = 409, body = Problem, description = "None is on trial")))]
 pub async fn confirm(by: By) -> Answer<NetworkOut> {
-    let done = by.console.network.confirm().await.map_err(|e| problem(&e));
-    by.told("keep the network that is on trial".to_owned(), done).await?;
+    keep(&by).await?;
     out_of(&by.console).await.map(Json)
+}
+
+/// Keep it, for somebody.
+///
+/// # Errors
+/// The [`Problem`].
+pub async fn keep(by: &By) -> Result<(), Problem> {
+    let done = by.console.network.confirm().await.map_err(|e| problem_of(&e));
+    by.told("keep the network that is on trial".to_owned(), done).await
 }
 
 /// End the trial now: the network before comes back.
@@ -182,17 +197,26 @@ pub async fn confirm(by: By) -> Answer<NetworkOut> {
     (status = 404, body = Problem, description = "The network is the host's"),
     (status = 409, body = Problem, description = "None is on trial")))]
 pub async fn give_up(by: By) -> Answer<NetworkOut> {
-    let done = by.console.network.give_up().await.map_err(|e| problem(&e));
-    by.told("give up the network that is on trial".to_owned(), done).await?;
+    end_trial(&by).await?;
     out_of(&by.console).await.map(Json)
 }
 
+/// End it, for somebody.
+///
+/// # Errors
+/// The [`Problem`].
+pub async fn end_trial(by: &By) -> Result<(), Problem> {
+    let done = by.console.network.give_up().await.map_err(|e| problem_of(&e));
+    by.told("give up the network that is on trial".to_owned(), done).await
+}
+
 async fn out_of(console: &Console) -> Result<NetworkOut, Problem> {
-    let status = console.network.status().await.map_err(|e| problem(&e))?;
+    let status = console.network.status().await.map_err(|e| problem_of(&e))?;
     Ok(NetworkOut::from(status))
 }
 
-fn problem(error: &NetworkError) -> Problem {
+/// Why the network is not as it was wanted, for who asked.
+pub fn problem_of(error: &NetworkError) -> Problem {
     let (status, kind, title) = match error {
         NetworkError::Absent(_) => {
             (StatusCode::NOT_FOUND, "host-network", "The network is the host's")

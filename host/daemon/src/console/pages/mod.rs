@@ -23,6 +23,7 @@ pub mod firmware;
 pub mod job;
 pub mod licence;
 pub mod moment;
+pub mod network;
 mod params;
 pub mod reader;
 pub mod rehearsal;

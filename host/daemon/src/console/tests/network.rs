@@ -135,3 +135,57 @@ async fn a_refusal_names_the_field_and_nothing_is_tried_out() {
     let tried = crate::console::lock(&asked).iter().any(|ask| matches!(ask, Ask::TryOut { .. }));
     assert!(!tried);
 }
+
+#[tokio::test]
+async fn the_page_says_whose_the_network_is() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let page = bench.get("/network", &cookie).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    assert!(page.body.contains("change it there"), "{}", page.body);
+    assert!(!page.body.contains("action=\"/network\""), "nothing can be set: {}", page.body);
+}
+
+#[tokio::test]
+async fn a_form_is_tried_out_and_kept() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let asked = keeper(&bench);
+    let page = bench.get("/network?lang=de", &cookie).await.body;
+    for said in ["Netz und Uhrzeit", "192.0.2.53", "1,5 ms", "name=\"ipv4_address.eth0\""] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    let form = "interface=eth0&ipv6.eth0=off&ntp_how=off&host_name=rack-7&confirm_within_s=60";
+    let own = |address: &str| format!("{form}&ipv4.eth0=own&ipv4_address.eth0={address}");
+    let wrong = bench.form("/network", &cookie, &own("192.0.2.7")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.body);
+    for said in ["aria-describedby=\"wrong-ipv4_address.eth0\"", "such as 192.0.2.7/24"] {
+        assert!(wrong.body.contains(said), "{said}: {}", wrong.body);
+    }
+    assert!(wrong.body.contains("value=\"192.0.2.7\""), "what was written stays: {}", wrong.body);
+    let soon = bench.form("/network", &cookie, &form.replace("=60", "=5")).await;
+    assert_eq!(soon.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", soon.body);
+
+    let tried = bench.form("/network", &cookie, &own("192.0.2.7%2F24")).await;
+    assert_eq!(tried.status, StatusCode::OK, "{}", tried.body);
+    for said in ["href=\"https://192.0.2.7/network\"", "in 119 seconds", "/network/confirm"] {
+        assert!(tried.body.contains(said), "{said}: {}", tried.body);
+    }
+    let kept = bench.form("/network/confirm", &cookie, "").await;
+    assert_eq!(kept.headers[header::LOCATION], "/network?told=kept", "{}", kept.body);
+    let late = bench.form("/network/give-up", &cookie, "").await;
+    assert_eq!(late.status, StatusCode::CONFLICT, "{}", late.body);
+    let wanted: Vec<Written> = crate::console::lock(&asked)
+        .iter()
+        .filter_map(|ask| match ask {
+            Ask::TryOut { network, within_s: 60 } => Some(network.clone()),
+            _ => None,
+        })
+        .collect();
+    let [wanted] = wanted.as_slice() else { panic!("{wanted:?}") };
+    assert_eq!(wanted.interfaces["eth0"].ipv4, "192.0.2.7/24");
+    assert_eq!(
+        (wanted.host_name.as_deref(), wanted.ntp.as_deref()),
+        (Some("rack-7"), Some(&[][..]))
+    );
+}

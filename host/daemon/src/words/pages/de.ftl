@@ -523,6 +523,60 @@ page-certificate-install = Zertifikat installieren
 page-certificate-install-help = PEM-Text mit dem Zertifikat und denen zwischen ihm und seiner Stelle; mit seinem Schlüssel, wenn es nicht hier angefordert wurde.
 page-certificate-file = Datei (.pem)
 
+page-network = Netz und Uhrzeit
+page-network-now = Wie es ist
+page-network-interface = Schnittstelle
+page-network-link = Kabel
+page-network-up = verbunden
+page-network-down = nicht verbunden
+page-network-addresses = Adressen
+page-network-address = Adresse mit Präfix
+page-network-gateway = Gateway
+page-network-lent = Von einem Server geliehen
+page-network-lease = { $server }, noch { $minutes ->
+        [one] 1 Minute
+       *[other] { $minutes } Minuten
+    }
+page-network-host-name = Rechnername
+page-network-dns-asked = Nach Namen gefragt
+page-network-clock = Uhr
+page-network-ntp-asked = Nach der Zeit gefragt
+page-network-synchronized = Uhr gestellt oder geprüft
+page-network-ago = { $seconds ->
+        [one] vor 1 Sekunde
+       *[other] vor { $seconds } Sekunden
+    }
+page-network-offset = Sie ging falsch um
+page-network-ms = { $ms } ms
+page-network-time-problem = Störung der Zeit
+page-network-change = Ändern
+page-network-change-help = Eine Änderung gilt zwei Sekunden nach dem Absenden, und auf Probe: Wird sie nicht rechtzeitig behalten, kommt das Netz von vorher von selbst zurück, auch nach einem Stromausfall.
+page-network-dhcp = von einem Server (DHCP)
+page-network-auto = von Routern (SLAAC)
+page-network-own = eigene Adresse
+page-network-off = aus
+page-network-dns = Server für Namen
+page-network-dns-help = Adressen, eine je Zeile, höchstens 3; leer: die gelernten.
+page-network-ntp-how = Zeit
+page-network-learned = von gelernten Servern
+page-network-ntp-own = von diesen Servern
+page-network-ntp-off = niemand wird gefragt
+page-network-ntp = Server für die Zeit
+page-network-ntp-help = Namen oder Adressen, eine je Zeile, höchstens 4; mit dreien wird einer überstimmt, der lügt.
+page-network-within = Sekunden, in denen es zu behalten ist (10 bis 600)
+page-network-try = Dieses Netz ausprobieren
+page-network-trial-title = Auf Probe
+page-network-trial = Das Netz von vorher kommt in { $seconds ->
+        [one] 1 Sekunde
+       *[other] { $seconds } Sekunden
+    } zurück
+page-network-trial-help = Öffnen Sie die Konsole unter der Adresse, die das Gerät jetzt hat, melden Sie sich dort an, und behalten Sie das Netz auf dieser Seite.
+page-network-confirm = Dieses Netz behalten
+page-network-give-up = Zurück zum vorigen
+page-network-on-trial = Das Netz ist auf Probe. Öffnen Sie diese Seite unter ihrer neuen Adresse, melden Sie sich an, und behalten Sie es.
+page-network-kept = Das Netz wird behalten.
+page-network-given-up = Das Netz von vorher ist wieder da.
+
 page-factor = Zweiter Faktor
 page-factor-off = Aus
 page-factor-on = Ein seit

@@ -523,6 +523,60 @@ page-certificate-install = Install a certificate
 page-certificate-install-help = PEM text with the certificate and those between it and its authority; with its key unless it was requested here.
 page-certificate-file = File (.pem)
 
+page-network = Network and time
+page-network-now = As it is
+page-network-interface = Interface
+page-network-link = Cable
+page-network-up = connected
+page-network-down = not connected
+page-network-addresses = Addresses
+page-network-address = address with prefix
+page-network-gateway = gateway
+page-network-lent = Lent by a server
+page-network-lease = { $server }, for { $minutes ->
+        [one] 1 more minute
+       *[other] { $minutes } more minutes
+    }
+page-network-host-name = Host name
+page-network-dns-asked = Asked for names
+page-network-clock = Clock
+page-network-ntp-asked = Asked for the time
+page-network-synchronized = Clock set or checked
+page-network-ago = { $seconds ->
+        [one] 1 second ago
+       *[other] { $seconds } seconds ago
+    }
+page-network-offset = It was off by
+page-network-ms = { $ms } ms
+page-network-time-problem = Trouble with the time
+page-network-change = Change it
+page-network-change-help = A change is in force two seconds after it is sent, and on trial: unless it is kept in time, the network from before comes back by itself, after a power cut, too.
+page-network-dhcp = from a server (DHCP)
+page-network-auto = from routers (SLAAC)
+page-network-own = address of its own
+page-network-off = off
+page-network-dns = Servers for names
+page-network-dns-help = Addresses, one per line, at most 3; empty: those that are learned.
+page-network-ntp-how = Time
+page-network-learned = from servers that are learned
+page-network-ntp-own = from these servers
+page-network-ntp-off = nobody is asked
+page-network-ntp = Servers for the time
+page-network-ntp-help = Names or addresses, one per line, at most 4; with three, one that lies is outvoted.
+page-network-within = Seconds in which it must be kept (10 to 600)
+page-network-try = Try this network
+page-network-trial-title = On trial
+page-network-trial = The network from before comes back in { $seconds ->
+        [one] 1 second
+       *[other] { $seconds } seconds
+    }
+page-network-trial-help = Open the console by the address that the appliance has now, sign in there, and keep the network on this page.
+page-network-confirm = Keep this network
+page-network-give-up = Back to the one before
+page-network-on-trial = The network is on trial. Open this page by its new address, sign in, and keep it.
+page-network-kept = The network is kept.
+page-network-given-up = The network from before is back.
+
 page-factor = Second factor
 page-factor-off = Off
 page-factor-on = On since
