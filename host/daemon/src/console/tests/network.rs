@@ -152,7 +152,7 @@ async fn a_form_is_tried_out_and_kept() {
     let cookie = bench.signed_in().await;
     let asked = keeper(&bench);
     let page = bench.get("/network?lang=de", &cookie).await.body;
-    for said in ["Netz und Uhrzeit", "192.0.2.53", "1,5 ms", "name=\"ipv4_address.eth0\""] {
+    for said in ["Netz und Uhrzeit", "192.0.2.53", "1.5 ms", "name=\"ipv4_address.eth0\""] {
         assert!(page.contains(said), "{said}: {page}");
     }
     let form = "interface=eth0&ipv6.eth0=off&ntp_how=off&host_name=rack-7&confirm_within_s=60";
