@@ -601,12 +601,12 @@ fn answered<T>(mut reply: Reply<T>) -> Result<T, AdminError> {
 }
 
 /// A compiler that does not end before somebody writes to the returned file,
-/// and makes nothing.
+/// and makes nothing; from then on it ends at once.
 fn slow(fixture: &Fixture) -> (Machine, std::path::PathBuf) {
     let gate = fixture.dir.path().join("gate");
     let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
     rustix::fs::mknodat(rustix::fs::CWD, &gate, kind, mode, 0).expect("a pipe");
-    let script = format!("cat {}; exit 1", gate.display());
+    let script = format!("[ -e {0}.open ] || cat {0}; : > {0}.open; exit 1", gate.display());
     let arguments = vec!["-c".into(), script.into()];
     let wall_max = crate::plugin::compile::helper::WALL_MAX;
     let helper = Helper::start_as("/bin/sh".into(), arguments, Default::default(), wall_max);
