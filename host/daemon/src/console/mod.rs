@@ -24,6 +24,7 @@ pub mod orders;
 pub mod page;
 mod pages;
 pub mod password;
+mod path;
 mod plugins_form;
 mod plugins_page;
 mod problem;

@@ -10,11 +10,12 @@ use crate::console::Console;
 use crate::console::access::bad_json;
 use crate::console::by::By;
 use crate::console::gate::nothing_here;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::console::routes::{self, Permission};
 use acts::refused;
-use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{Json, Path, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
@@ -184,8 +185,6 @@ pub struct NewTokenOut {
     pub token: String,
 }
 
-type Named = Result<Path<String>, PathRejection>;
-
 /// All local users.
 #[utoipa::path(get, path = "/api/v1/users", tag = "accounts",
     responses((status = 200, body = Vec<UserOut>)))]
@@ -213,10 +212,10 @@ pub async fn add_user(
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_user(
     by: By,
-    name: Named,
+    Path(name): Path<String>,
     body: Result<Json<UserIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let (name, Json(wanted)) = (named(name)?, body.map_err(bad_json)?);
+    let Json(wanted) = body.map_err(bad_json)?;
     by.put_user(&name, wanted).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -230,9 +229,8 @@ pub async fn put_user(
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn act_on_user(
     by: By,
-    path: Result<Path<(String, String)>, PathRejection>,
+    Path((name, action)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let Path((name, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
     match action.as_str() {
         "delete" => by.remove_user(&name).await.map(|()| StatusCode::NO_CONTENT.into_response()),
         "remove-second-factor" => {
@@ -256,9 +254,8 @@ pub async fn roles(State(console): State<Arc<Console>>) -> Result<Json<Vec<RoleO
     (status = 409, body = Problem, description = "There is no such role")))]
 pub async fn preview(
     State(console): State<Arc<Console>>,
-    name: Named,
+    Path(name): Path<String>,
 ) -> Result<Json<Vec<SeenOut>>, Problem> {
-    let name = named(name)?;
     let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
     let rights = book.role(&name).ok_or(Refusal::Unknown { what: "role", name });
     Ok(Json(seen(&rights.map_err(|refusal| refused(&refusal))?)))
@@ -271,10 +268,10 @@ pub async fn preview(
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_role(
     by: By,
-    name: Named,
+    Path(name): Path<String>,
     body: Result<Json<RoleIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let (name, Json(RoleIn { rights })) = (named(name)?, body.map_err(bad_json)?);
+    let Json(RoleIn { rights }) = body.map_err(bad_json)?;
     by.put_role(&name, &rights).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -283,8 +280,7 @@ pub async fn put_role(
     params(("name" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
-pub async fn delete_role(by: By, name: Named) -> Result<StatusCode, Problem> {
-    let name = named(name)?;
+pub async fn delete_role(by: By, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     by.remove_role(&name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -302,10 +298,10 @@ pub async fn groups(State(console): State<Arc<Console>>) -> Result<Json<Vec<Grou
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn put_group(
     by: By,
-    name: Named,
+    Path(name): Path<String>,
     body: Result<Json<GroupIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let (name, Json(GroupIn { roles })) = (named(name)?, body.map_err(bad_json)?);
+    let Json(GroupIn { roles }) = body.map_err(bad_json)?;
     by.put_group(&name, roles).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -314,8 +310,7 @@ pub async fn put_group(
     params(("name" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "Refused; the detail says why")))]
-pub async fn delete_group(by: By, name: Named) -> Result<StatusCode, Problem> {
-    let name = named(name)?;
+pub async fn delete_group(by: By, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     by.remove_group(&name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -343,8 +338,7 @@ pub async fn add_token(
     params(("id" = String, Path)), responses(
     (status = 204, description = "Done"),
     (status = 409, body = Problem, description = "There is no such token")))]
-pub async fn delete_token(by: By, id: Named) -> Result<StatusCode, Problem> {
-    let id = named(id)?;
+pub async fn delete_token(by: By, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     by.remove_token(&id).await.map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -428,8 +422,4 @@ fn seen(rights: &Rights) -> Vec<SeenOut> {
         rights.allow(area, level).then_some(SeenOut { method, path, area, level })
     };
     routes::table().into_iter().filter_map(row).collect()
-}
-
-fn named(path: Named) -> Result<String, Problem> {
-    path.map(|Path(name)| name).map_err(|e| Problem::bad_request(e.body_text()))
 }

@@ -7,14 +7,15 @@ use crate::clock;
 use crate::console::Console;
 use crate::console::access::bad_json;
 use crate::console::by::By;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::failure::chain;
 use crate::store::StoreError;
 use crate::trail;
 use crate::words::{Lang, words};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use evenkeel_core::alarm::book::{Mark, Member, Shelf};
 use evenkeel_core::alarm::preview::Count;
@@ -280,10 +281,9 @@ pub async fn alarms(
         (status = 503, body = Problem, description = "It cannot be kept, and is not done")))]
 pub async fn act(
     by: By,
-    path: Result<Path<(u64, String)>, PathRejection>,
+    Path((id, action)): Path<(u64, String)>,
     body: Result<Json<ActIn>, JsonRejection>,
 ) -> Result<StatusCode, Problem> {
-    let Path((id, action)) = path.map_err(|e| Problem::bad_request(e.body_text()))?;
     let Json(wish) = body.map_err(bad_json)?;
     perform(&by, id, &action, wish).await?;
     Ok(StatusCode::NO_CONTENT)

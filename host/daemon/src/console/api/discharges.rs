@@ -3,13 +3,14 @@
 
 use super::{Answer, bad_query, finite, first_over, off_thread};
 use crate::console::Console;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::guard::RecordRows;
 use crate::plant::number;
 use crate::store::PastDischarge;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use evenkeel_core::discharge::{BlockDischarge, End, Part, Reading};

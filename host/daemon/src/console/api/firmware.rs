@@ -4,6 +4,7 @@
 use super::Answer;
 use crate::console::Console;
 use crate::console::by::By;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::failure::chain;
 use crate::firmware::keeper::KeeperError;
@@ -14,7 +15,7 @@ use crate::trail;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use evenkeel_core::events::Event;
 use evenkeel_signing::Kind;

@@ -4,14 +4,15 @@
 use super::Answer;
 use crate::console::Console;
 use crate::console::by::By;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::failure::chain;
 use crate::licence::{self, LicenceError, Licences, Status};
 use crate::store::StoreError;
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use evenkeel_core::licence::OVER;
 use serde::Serialize;

@@ -6,13 +6,14 @@ use crate::config::PluginGrant;
 use crate::console::Console;
 use crate::console::access::bad_json;
 use crate::console::by::By;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Reply, Wanted};
 use crate::plugin_status::PluginStatus;
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use evenkeel_signing::Kind;
 use serde::Deserialize;
@@ -208,7 +209,8 @@ pub async fn add_key(
 /// Trust a key no more. Plugins that it signed stop at once.
 #[utoipa::path(post, path = "/api/v1/plugin-keys/{id}/withdraw", request_body = WithdrawIn,
     tag = "plugins", params(("id" = String, Path)), responses(
-    (status = 204, description = "Done"), (status = 404, body = Problem)))]
+    (status = 204, description = "Done"), (status = 404, body = Problem),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn withdraw_key(
     by: By,
     Path(id): Path<String>,
@@ -224,7 +226,8 @@ pub async fn withdraw_key(
 #[utoipa::path(post, path = "/api/v1/plugin-keys/{id}/restore", tag = "plugins",
     params(("id" = String, Path)), responses(
     (status = 204, description = "Done; restart what it signed"),
-    (status = 404, body = Problem)))]
+    (status = 404, body = Problem),
+    (status = 409, body = Problem, description = "Refused; the detail says why")))]
 pub async fn restore_key(by: By, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let what = format!("trust the key {} again", shown(&id));
     let done = answered(by.console.plugins.restore_key(id)).await;

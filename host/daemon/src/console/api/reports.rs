@@ -5,10 +5,11 @@
 use super::plugins::answered;
 use crate::console::Console;
 use crate::console::by::By;
+use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::plugin::report::Report;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
