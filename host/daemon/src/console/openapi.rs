@@ -190,6 +190,7 @@ fn gated(operation: &mut Operation, permission: Permission) {
     }
     let by = |name| SecurityRequirement::new(name, [""; 0]);
     if permission == Permission::Public {
+        say("403", "Another site's page asks");
         operation.security = Some(Vec::new());
         return;
     }
