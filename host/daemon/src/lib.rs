@@ -28,6 +28,7 @@ pub mod plant;
 pub mod plugin;
 pub mod plugin_admin;
 pub mod plugin_status;
+pub mod site;
 pub mod store;
 pub mod telemetry;
 pub mod trail;

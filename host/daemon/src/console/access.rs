@@ -1,27 +1,24 @@
 //! Signing in and out and changing passwords, from forms and from programs
 //! (facts/appliance-security.md §2.1 – §2.4).
 //!
-//! The first user is `admin` with a random password, written to
-//! `<data_dir>/first-password` for whoever can read that file; it must be
-//! changed before anything else is reachable, and the file goes then.
-//!
 //! A name that is a local account is decided here, always, and its password is
 //! told to nobody: whatever becomes of the authenticators, it works. Other
 //! names are asked of them ([`super::remote`]).
 
 use super::by::By;
 use super::challenge::{self, CHALLENGE_COOKIE, Question};
+use super::claim::{self, FIRST_PASSWORD, FIRST_USER};
 use super::gate::{self, Peer};
+use super::pages::reader::{Reader, Spoken};
 use super::password::{self, HashError};
 use super::problem::Problem;
 use super::remote::{self, Visitor};
 use super::session::{Account, Caller, Shown, Token};
-use super::{Console, ConsoleError, page, second_factor};
+use super::{Console, page, second_factor};
 use crate::accounts::AccountError;
 use crate::accounts::rights::{Area, Level};
 use crate::accounts::user::User;
 use crate::clock;
-use crate::files::write_private;
 use axum::extract::rejection::{FormRejection, JsonRejection};
 use axum::extract::{Extension, Form, Json, State};
 use axum::http::header::SET_COOKIE;
@@ -35,9 +32,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-/// Name of the file with the first password, in the data directory.
-pub const FIRST_PASSWORD: &str = "first-password";
-const FIRST_USER: &str = "admin";
 /// Stands in events for a name that is none of ours.
 pub(super) const UNKNOWN: &str = "unknown user";
 
@@ -87,7 +81,7 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    fn of(console: &Console, account: &Account) -> Self {
+    pub(super) fn of(console: &Console, account: &Account) -> Self {
         let local = || console.accounts.user(&account.user).ok().flatten();
         let roles = match &account.via {
             Some(_) => account.roles.clone(),
@@ -154,25 +148,6 @@ impl Entry {
 /// A `Set-Cookie` header.
 pub type Cookie = AppendHeaders<[(HeaderName, String); 1]>;
 
-/// Make the first user when there is none.
-///
-/// # Errors
-/// [`ConsoleError`].
-pub async fn ensure_first_user(console: &Console) -> Result<(), ConsoleError> {
-    if !console.store.no_users().map_err(ConsoleError::Users)? {
-        return Ok(());
-    }
-    let failed = |e: &dyn ToString| ConsoleError::FirstPassword(e.to_string());
-    let first = password::random().map_err(|e| failed(&e))?;
-    let path = console.data_dir.join(FIRST_PASSWORD);
-    let hash = console.hasher.hash(first.clone()).await.map_err(|e| failed(&e))?;
-    write_private(&path, format!("{first}\n")).map_err(|e| failed(&e))?;
-    let user = User::first(hash, clock::unix_ms());
-    console.accounts.keep(FIRST_USER, &user).await.map_err(ConsoleError::Users)?;
-    tracing::info!("first user is {FIRST_USER:?}, its password is in {}", path.display());
-    Ok(())
-}
-
 /// Sign in; sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/login", request_body = Login, tag = "access", responses(
     (status = 200, body = SignedIn),
@@ -194,13 +169,15 @@ pub async fn login(
 pub async fn login_form(
     State(console): State<Arc<Console>>,
     Extension(Peer(from)): Extension<Peer>,
+    spoken: Spoken,
     form: Result<Form<Login>, FormRejection>,
 ) -> Response {
     let attempt = async {
         let Form(login) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
         sign_in(&console, from, login).await
     };
-    attempt.await.map_or_else(|problem| page::login_again(&problem), Entry::page)
+    let again = |problem| page::login_again(&console, &spoken, &problem);
+    attempt.await.map_or_else(again, Entry::page)
 }
 
 /// Answer the further question; sets the session cookie, or asks again.
@@ -224,13 +201,15 @@ pub async fn answer_form(
     State(console): State<Arc<Console>>,
     Extension(Peer(from)): Extension<Peer>,
     headers: HeaderMap,
+    spoken: Spoken,
     form: Result<Form<Answer>, FormRejection>,
 ) -> Response {
     let attempt = async {
         let Form(Answer { answer }) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
         answered(&console, from, &headers, answer).await
     };
-    attempt.await.map_or_else(|problem| page::login_again(&problem), Entry::page)
+    let again = |problem| page::login_again(&console, &spoken, &problem);
+    attempt.await.map_or_else(again, Entry::page)
 }
 
 /// Change the password; ends all other sessions of this user and sets a new
@@ -250,14 +229,26 @@ pub async fn password(
 }
 
 /// The same from the page's form.
-pub async fn password_form(by: By, form: Result<Form<NewPassword>, FormRejection>) -> Response {
+pub async fn password_form(
+    by: By,
+    reader: Reader,
+    form: Result<Form<NewPassword>, FormRejection>,
+) -> Response {
+    let claims = by.caller.user == FIRST_USER && claim::is_unclaimed(&by.console);
+    let mut weak = None;
     let attempt = async {
         let Form(wish) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
+        weak = password::check(&by.caller.user, &wish.old, &wish.new, &wish.again).err();
         change(&by, wish).await
     };
     match attempt.await {
-        Ok(cookie) => (cookie, Redirect::to("/")).into_response(),
-        Err(problem) => page::password_again(&by.caller, &problem),
+        // Whoever claims the appliance goes on to set it up.
+        Ok(cookie) => (cookie, Redirect::to(if claims { "/setup" } else { "/" })).into_response(),
+        Err(problem) => {
+            let why =
+                weak.map_or_else(|| reader.problem(&problem), |weak| reader.word(weak.word()));
+            page::password_again(&reader, &problem, &why)
+        }
     }
 }
 
@@ -467,9 +458,16 @@ pub(super) fn begin(
 }
 
 pub(super) fn open(console: &Console, account: Account) -> Result<Cookie, Problem> {
-    let token = token()?;
+    let (token, cookie) = fresh()?;
     console.sessions().begin(&token, account, clock::now());
-    Ok(AppendHeaders([(SET_COOKIE, token.set_cookie())]))
+    Ok(cookie)
+}
+
+/// A new token of a session, and what hands it to the browser.
+pub(super) fn fresh() -> Result<(Token, Cookie), Problem> {
+    let token = token()?;
+    let cookie = AppendHeaders([(SET_COOKIE, token.set_cookie())]);
+    Ok((token, cookie))
 }
 
 /// A new secret.

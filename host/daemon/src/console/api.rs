@@ -17,6 +17,7 @@ pub mod plugins;
 pub mod reports;
 pub mod reset;
 pub mod sessions;
+pub mod site;
 pub mod store;
 pub mod strings;
 pub mod support;

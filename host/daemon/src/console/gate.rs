@@ -1,12 +1,12 @@
 //! What every request passes: headers and time limit on all answers
-//! (SEC-060, §2.6), the cross-site check on all writes (SEC-043), and the
-//! permission of its route (SEC-050).
+//! (SEC-060, §2.6), the cross-site check on all writes (SEC-043), the
+//! permission of its route (SEC-050), and a password that is not old (SEC-045).
 
 use super::problem::Problem;
-use super::routes::Permission;
+use super::routes::{Permission, StepUp};
 use super::session::{self, Account, Caller, Shown, Token};
 use super::who::Who;
-use super::{Console, page};
+use super::{Console, claim, page, step_up};
 use crate::accounts::rights::Area;
 use crate::clock;
 use crate::trail;
@@ -97,7 +97,7 @@ pub async fn check_request(request: Request, next: Next) -> Response {
 
 /// Let a request through to its route, or say why not.
 pub async fn permit(
-    State((console, permission)): State<(Arc<Console>, Permission)>,
+    State((console, permission, rule)): State<(Arc<Console>, Permission, StepUp)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -114,7 +114,9 @@ pub async fn permit(
         (false, None) => page::refused(&problem),
     };
     let Some(caller) = caller(&console, request.headers(), permission) else {
-        return refuse(Problem::unauthorized(), Some("/login"));
+        let unclaimed = claim::is_unclaimed(&console);
+        let problem = if unclaimed { Problem::unclaimed() } else { Problem::unauthorized() };
+        return refuse(problem, Some("/login"));
     };
     let personal = matches!(permission, Permission::Session | Permission::Leave);
     if caller.must_change && !personal {
@@ -140,11 +142,20 @@ pub async fn permit(
         let first = menu.first().map(|(address, _)| *address).filter(|_| path == "/");
         return refuse(Problem::not_allowed(&caller.user, area, level), first);
     }
+    let is_old = rule != StepUp::No && !caller.proven;
+    if is_old && is_api && rule == StepUp::Always {
+        trail.refused(&console.store, "refused: the password is asked for again");
+        return Problem::step_up().into_response();
+    }
     request.extensions_mut().insert(caller);
     if !write {
         return next.run(request).await;
     }
     let status = |answer: &Response| answer.status().as_u16();
+    if is_old && !is_api {
+        let asked = step_up::pass(&console, rule, request, next);
+        return trail.follow(&console.store, asked, status).await;
+    }
     trail.follow(&console.store, next.run(request), status).await
 }
 
@@ -201,7 +212,7 @@ pub(super) fn must_change() -> Problem {
         .detail("POST old, new and again to /api/v1/password")
 }
 
-fn for_people() -> Problem {
+pub(super) fn for_people() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "token", "This is for people who are signed in")
         .detail("a token is for the API's values, orders and settings alone")
 }

@@ -2,6 +2,7 @@
 //!
 //! Reading order: [`routes`] lists every path and who may use it, [`gate`]
 //! enforces that and sets the headers, [`access`] signs people in and out,
+//! [`claim`] is the first run, [`step_up`] asks for the password again,
 //! [`remote`] asks others who may,
 //! [`view`] says what there is to see, [`page`] and [`stream`] show it,
 //! [`api`] gives it to programs, [`orders`] and [`commands`] take what people want done,
@@ -15,6 +16,7 @@ mod alarms_page;
 pub mod api;
 mod by;
 mod challenge;
+mod claim;
 pub mod commands;
 pub mod configuration;
 mod gate;
@@ -34,7 +36,9 @@ mod second_factor;
 pub mod server;
 pub mod session;
 mod settings_form;
+mod setup;
 pub mod sign_in_settings;
+mod step_up;
 pub mod stream;
 pub mod support;
 pub(crate) mod throttle;
@@ -56,6 +60,7 @@ use crate::licence::Licences;
 use crate::network::NetworkKeeper;
 use crate::notify::Deliveries;
 use crate::plugin_admin::PluginAdmin;
+use crate::site::{self, Site};
 use crate::store::{Store, StoreError};
 use crate::telemetry::settings::Telemetry;
 use evenkeel_core::events::{Event, FailedSignIns};
@@ -99,6 +104,7 @@ pub struct Console {
     firmware: Arc<Firmware>,
     certificates: Arc<Certificates>,
     network: NetworkKeeper,
+    site: Mutex<Site>,
     /// Reads from the disk at the same time: each holds its answer in memory.
     reads: Semaphore,
     /// Imports of history at the same time: one.
@@ -152,7 +158,7 @@ pub enum ConsoleError {
 
 impl Console {
     /// A console of these parts. Without any user it makes the first one
-    /// ([`access::ensure_first_user`]); while the store cannot take it, it is
+    /// ([`claim::ensure_first_user`]); while the store cannot take it, it is
     /// tried again ([`run`](Self::run)). `notices` stay on the page until the
     /// restart.
     pub async fn new(parts: Parts, notices: Vec<String>) -> Arc<Self> {
@@ -174,6 +180,10 @@ impl Console {
             network,
         } = parts;
         let accounts = Accounts::new(store.clone());
+        let site = site::kept(&store).unwrap_or_else(|e| {
+            tracing::error!("{}; the site has no name until the restart", chain(&e));
+            None
+        });
         let notices = notices.into_iter().map(|n| view::Row(view::Status::Warning, vec![n]));
         let console = Arc::new(Self {
             hub,
@@ -201,10 +211,11 @@ impl Console {
             firmware,
             certificates,
             network,
+            site: Mutex::new(site.unwrap_or_default()),
             reads: Semaphore::new(READS_MAX),
             imports: Semaphore::new(1),
         });
-        if let Err(e) = access::ensure_first_user(&console).await {
+        if let Err(e) = claim::ensure_first_user(&console).await {
             tracing::error!("{}; nobody can sign in until it works", chain(&e));
         }
         console
@@ -215,7 +226,7 @@ impl Console {
         loop {
             tokio::time::sleep(CHORES_EVERY).await;
             // Why not was told at the start, and by the store's health since.
-            let _ = access::ensure_first_user(&self).await;
+            let _ = claim::ensure_first_user(&self).await;
             self.tell_failed_sign_ins();
             if let Some(about) = self.certificates.lapsed(clock::now()) {
                 self.store.record(Event::CertificateLapsed { fingerprint: about.fingerprint });
@@ -262,6 +273,11 @@ impl Console {
                 Some(self.accounts.rights_of_roles(&account.roles)).filter(|r| *r != Rights::NONE)
             }
         }
+    }
+
+    /// What the site is called.
+    fn site(&self) -> Site {
+        lock(&self.site).clone()
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

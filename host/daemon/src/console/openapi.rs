@@ -3,7 +3,9 @@
 //! end-to-end test the answers of a running appliance.
 
 use super::routes::{self, Permission};
-use super::{access, api, commands, orders, problem, second_factor, sign_in_settings, stream};
+use super::{
+    access, api, commands, orders, problem, second_factor, sign_in_settings, step_up, stream,
+};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use std::sync::LazyLock;
@@ -33,6 +35,7 @@ pub static TEXT: LazyLock<String> =
         access::password,
         access::logout,
         access::session,
+        step_up::step_up,
         second_factor::show,
         second_factor::begin,
         second_factor::confirm,
@@ -97,6 +100,8 @@ pub static TEXT: LazyLock<String> =
         api::firmware::install,
         api::firmware::act,
         api::reset::reset,
+        api::site::site,
+        api::site::put,
         api::plugins::list,
         api::plugins::detail,
         api::reports::list,

@@ -159,6 +159,15 @@ impl OrderIn {
         }
     }
 
+    /// Whether it switches something or empties a battery: a session gives its
+    /// password again for it (SEC-045).
+    const fn needs_password(self) -> bool {
+        matches!(
+            self,
+            Self::Reset { .. } | Self::AlarmRelay { .. } | Self::Output { .. } | Self::Test { .. }
+        )
+    }
+
     /// The order in words, for the event.
     fn text(self) -> String {
         match self {
@@ -198,6 +207,8 @@ impl OrderIn {
 /// Have the guard do something.
 #[utoipa::path(post, path = "/api/v1/orders", request_body = OrderIn, tag = "orders", responses(
     (status = 204, description = "Done"),
+    (status = 401, body = Problem, description = "Nobody is signed in; or the order switches \
+        something and the password is old (`step-up`)"),
     (status = 409, body = Problem, description = "The guard refused; the detail says why"),
     (status = 503, body = Problem, description = "The guard does not answer")))]
 pub async fn order(
@@ -229,6 +240,9 @@ pub(super) async fn give(by: &By, order: OrderIn) -> Result<(), Problem> {
     let (area, level) = (Area::Battery, order.level());
     if !by.caller.may(area, level) {
         return Err(Problem::not_allowed(&by.caller.user, area, level));
+    }
+    if order.needs_password() && !by.caller.proven {
+        return Err(Problem::step_up());
     }
     let done = by.console.orders.give(order.into()).await;
     by.told(order.text(), done).await.map_err(|error| problem(&error))

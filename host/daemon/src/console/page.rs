@@ -1,12 +1,14 @@
 //! The pages: rendered on the server with the real values, useful without any
 //! script; `live.js` keeps the live page up to date.
 
-use super::Console;
+use super::pages::reader::{Reader, Spoken};
 use super::problem::Problem;
 use super::session::Caller;
 use super::view::View;
 use super::who::Who;
+use super::{Console, claim, setup};
 use crate::accounts::rights::{Area, Level};
+use crate::site::Site;
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -36,6 +38,10 @@ struct LivePage<'a> {
     version: &'a str,
     who: Who<'a>,
     view: &'a View,
+    /// What the site is called, and where it is.
+    site: Site,
+    /// What of the setup nobody has settled, in words; empty: nothing.
+    not_set: String,
 }
 
 #[derive(Template)]
@@ -65,9 +71,7 @@ struct RefusedPage<'a> {
 #[template(path = "password.html")]
 struct PasswordPage<'a> {
     version: &'a str,
-    user: &'a str,
-    /// The authenticator that keeps the account; empty: it is kept here.
-    elsewhere: &'a str,
+    who: Who<'a>,
     must_change: bool,
     problem: &'a str,
 }
@@ -97,18 +101,30 @@ pub async fn live(
 ) -> Response {
     let view = View::of(&console);
     let who = Who::of(&caller, Area::Battery, Level::Operate);
-    render(StatusCode::OK, &LivePage { version: &VERSION, who, view: &view })
+    let not_set = setup::not_set(&console).into_iter();
+    let not_set = not_set.map(|step| who.word(&format!("page-setup-{}", step.as_str())));
+    let not_set = not_set.collect::<Vec<_>>().join(", ");
+    let site = console.site();
+    render(StatusCode::OK, &LivePage { version: &VERSION, who, view: &view, site, not_set })
 }
 
-/// The sign-in page.
-pub async fn login() -> Response {
-    render(StatusCode::OK, &LoginPage { version: &VERSION, problem: "" })
+/// The sign-in page; the claim page while nobody has claimed the appliance.
+pub async fn login(State(console): State<Arc<Console>>, spoken: Spoken) -> Response {
+    entrance(&console, &spoken, None)
 }
 
-/// The sign-in page after a failed attempt.
-pub fn login_again(problem: &Problem) -> Response {
-    let page = LoginPage { version: &VERSION, problem: &problem.text() };
-    with_retry_after(render(problem.status(), &page), problem)
+/// The same after a failed attempt.
+pub fn login_again(console: &Console, spoken: &Spoken, problem: &Problem) -> Response {
+    with_retry_after(entrance(console, spoken, Some(problem)), problem)
+}
+
+fn entrance(console: &Console, spoken: &Spoken, problem: Option<&Problem>) -> Response {
+    if claim::is_unclaimed(console) {
+        return claim::page(spoken, problem);
+    }
+    let status = problem.map_or(StatusCode::OK, Problem::status);
+    let problem = problem.map_or_else(String::new, Problem::text);
+    render(status, &LoginPage { version: &VERSION, problem: &problem })
 }
 
 /// The page that asks what an authenticator wants to know.
@@ -129,13 +145,13 @@ pub fn refused(problem: &Problem) -> Response {
 }
 
 /// The page that changes the password.
-pub async fn password(Extension(caller): Extension<Caller>) -> Response {
-    password_page(StatusCode::OK, &caller, "")
+pub async fn password(reader: Reader) -> Response {
+    password_page(StatusCode::OK, &reader, "")
 }
 
-/// The same after a failed attempt.
-pub fn password_again(caller: &Caller, problem: &Problem) -> Response {
-    with_retry_after(password_page(problem.status(), caller, &problem.text()), problem)
+/// The same after a failed attempt; why, in the reader's words.
+pub fn password_again(reader: &Reader, problem: &Problem, why: &str) -> Response {
+    with_retry_after(password_page(problem.status(), reader, why), problem)
 }
 
 /// Style sheet, script and icon.
@@ -155,15 +171,11 @@ pub async fn asset(Path((version, file)): Path<(String, String)>) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], text).into_response()
 }
 
-fn password_page(status: StatusCode, caller: &Caller, problem: &str) -> Response {
-    let page = PasswordPage {
-        version: &VERSION,
-        user: &caller.user,
-        elsewhere: caller.account.via.as_deref().unwrap_or_default(),
-        must_change: caller.must_change,
-        problem,
-    };
-    render(status, &page)
+fn password_page(status: StatusCode, reader: &Reader, problem: &str) -> Response {
+    // Everybody may for themselves.
+    let who = reader.who(Area::Accounts, Level::None);
+    let must_change = reader.caller.must_change;
+    reader.show(status, &PasswordPage { version: &VERSION, who, must_change, problem })
 }
 
 fn with_retry_after(mut response: Response, problem: &Problem) -> Response {

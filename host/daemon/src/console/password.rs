@@ -58,6 +58,20 @@ pub enum Weak {
     Guessable,
 }
 
+impl Weak {
+    /// The message that says it on a page.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Short => "page-password-short",
+            Self::Long => "page-password-long",
+            Self::Unconfirmed => "page-password-unconfirmed",
+            Self::Same => "page-password-same",
+            Self::Guessable => "page-password-guessable",
+        }
+    }
+}
+
 impl Default for Hasher {
     fn default() -> Self {
         Self { queue: Semaphore::new(QUEUE), running: Semaphore::new(1) }

@@ -66,6 +66,24 @@ impl Problem {
             .detail("POST user and password to /api/v1/login and send the cookie it sets")
     }
 
+    /// Nobody has claimed the appliance.
+    #[must_use]
+    pub fn unclaimed() -> Self {
+        let title = "Nobody has claimed the appliance";
+        Self::new(StatusCode::UNAUTHORIZED, "not-claimed", title)
+            .detail("open it in a browser, type the claim code and choose a password")
+    }
+
+    /// Somebody wants what needs a password that is not old.
+    #[must_use]
+    pub fn step_up() -> Self {
+        let title = "The password is asked for again";
+        Self::new(StatusCode::UNAUTHORIZED, "step-up", title).detail(
+            "the last one is more than 5 minutes old: POST it to /api/v1/step-up, then repeat \
+             this; for an account that is kept elsewhere, sign in again",
+        )
+    }
+
     /// Somebody wants what none of their roles allows.
     #[must_use]
     pub fn not_allowed(user: &str, area: Area, level: Level) -> Self {

@@ -3,18 +3,18 @@
 
 use super::api::{
     accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
-    licence, network, plugins, reports, reset, sessions, strings, support, webhooks,
+    licence, network, plugins, reports, reset, sessions, site, strings, support, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
     configuration as configuration_page, discharge, discharges as discharges_page, events,
     firmware as firmware_page, job, licence as licence_page, network as network_page, rehearsal,
-    rule, schedule, second_factor as second_factor_page, string, thresholds,
+    rule, schedule, second_factor as second_factor_page, setup as setup_page, string, thresholds,
     webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
-    page, plugins_page, second_factor, sign_in_settings, stream,
+    page, plugins_page, second_factor, sign_in_settings, step_up, stream,
 };
 use crate::accounts::rights::{Area, Level};
 use axum::Router;
@@ -95,7 +95,22 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub permission: Permission,
+    /// Whether a session must have shown its password just now.
+    pub step_up: StepUp,
     handler: MethodRouter<Arc<Console>>,
+}
+
+/// Whether people give their password once more when the last one is old
+/// (SEC-045): for accounts, trust, grants, certificates, firmware, uploads, the
+/// reset, and commands that switch something. Programs with a token are not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepUp {
+    /// Never.
+    No,
+    /// Always.
+    Always,
+    /// For some of its acts: its handler looks.
+    ByAct,
 }
 
 /// The table.
@@ -106,10 +121,21 @@ pub fn table() -> Vec<Route> {
     };
     use Level::{Configure, Operate, View};
     use Permission::{Leave, Metrics, Of, Public, Session, SignedIn, Watch};
-    let row = |method, path, permission, handler| Route { method, path, permission, handler };
+    let row = |method, path, permission, handler| {
+        let step_up = StepUp::No;
+        Route { method, path, permission, step_up, handler }
+    };
     let read = |path, permission, handler| row(Method::GET, path, permission, handler);
     let see = |path, area, handler| read(path, Of(area, View), handler);
     let write = |path, permission, handler| row(Method::POST, path, permission, handler);
+    let step_up = |path, permission, handler| {
+        let step_up = StepUp::Always;
+        Route { step_up, ..write(path, permission, handler) }
+    };
+    let by_act = |path, permission, handler| {
+        let step_up = StepUp::ByAct;
+        Route { step_up, ..write(path, permission, handler) }
+    };
     vec![
         see("/", Battery, get(page::live)),
         read("/login", Public, get(page::login)),
@@ -119,12 +145,14 @@ pub fn table() -> Vec<Route> {
         write("/password", Session, post(access::password_form)),
         read("/second-factor", Session, get(second_factor_page::show)),
         write("/second-factor", Session, post(second_factor_page::act)),
+        read("/step-up", Session, get(step_up::show)),
+        write("/step-up", Session, post(step_up::confirm)),
         write("/logout", Leave, post(access::logout_form)),
-        write("/orders", Of(Battery, Operate), post(orders::order_form)),
+        by_act("/orders", Of(Battery, Operate), post(orders::order_form)),
         see("/strings/{id}", Battery, get(string::show)),
-        write("/strings/{id}", Of(Battery, Operate), post(string::act)),
+        by_act("/strings/{id}", Of(Battery, Operate), post(string::act)),
         see("/blocks/{id}", Battery, get(block::show)),
-        write("/blocks/{id}", Of(Battery, Operate), post(block::act)),
+        by_act("/blocks/{id}", Of(Battery, Operate), post(block::act)),
         see("/discharges", History, get(discharges_page::show)),
         see("/discharges/{id}", History, get(discharge::show)),
         see("/events", Events, get(events::show)),
@@ -139,10 +167,10 @@ pub fn table() -> Vec<Route> {
         write("/alarms/{id}", Of(Alarms, Operate), post(alarms_page::act)),
         see("/plugins", Plugins, get(plugins_page::plugins)),
         see("/plugins/{id}", Plugins, get(plugins_page::plugin)),
-        write("/plugins/{id}", Of(Plugins, Configure), post(plugins_page::act)),
+        step_up("/plugins/{id}", Of(Plugins, Configure), post(plugins_page::act)),
         see("/bundles/{digest}", Plugins, get(plugins_page::bundle)),
-        write("/bundles/{digest}", Of(Plugins, Configure), post(plugins_page::install)),
-        write(
+        step_up("/bundles/{digest}", Of(Plugins, Configure), post(plugins_page::install)),
+        step_up(
             "/bundles",
             Of(Plugins, Configure),
             post(plugins_page::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
@@ -172,71 +200,83 @@ pub fn table() -> Vec<Route> {
         read("/webhooks/edit", Of(System, Configure), get(webhooks_page::edit)),
         write("/webhooks/edit", Of(System, Configure), post(webhooks_page::change)),
         see("/licence", System, get(licence_page::show)),
-        write(
+        step_up(
             "/licence",
             Of(System, Configure),
             post(licence_page::change).layer(DefaultBodyLimit::max(LICENCE_MAX)),
         ),
-        write("/licence/{name}/delete", Of(System, Configure), post(licence_page::forget)),
+        step_up("/licence/{name}/delete", Of(System, Configure), post(licence_page::forget)),
         see("/network", System, get(network_page::show)),
         write("/network", Of(System, Configure), post(network_page::save)),
         write("/network/{action}", Of(System, Configure), post(network_page::act)),
         see("/certificate", System, get(certificate_page::show)),
-        write(
+        step_up(
             "/certificate",
             Of(System, Configure),
             post(certificate_page::install).layer(DefaultBodyLimit::max(CERTIFICATE_MAX)),
         ),
-        write("/certificate/{action}", Of(System, Configure), post(certificate_page::act)),
+        step_up("/certificate/{action}", Of(System, Configure), post(certificate_page::act)),
         see("/configuration", System, get(configuration_page::show)),
-        write(
+        step_up(
             "/configuration",
             Of(System, Configure),
             post(configuration_page::upload).layer(DefaultBodyLimit::max(CONFIGURATION_MAX)),
         ),
-        write(
+        step_up(
             "/configuration/import",
             Of(System, Configure),
             post(configuration_page::import).layer(DefaultBodyLimit::max(CONFIGURATION_FORM_MAX)),
         ),
         // And view or configure in the area of the document: their handlers look.
         see("/configuration/{document}", System, get(configuration_page::document)),
-        write(
+        step_up(
             "/configuration/{document}",
             Of(System, Configure),
             post(configuration_page::restore),
         ),
+        see("/setup", System, get(setup_page::show)),
+        read("/setup/{step}", Of(System, Configure), get(setup_page::step)),
+        // And what an act needs elsewhere: its handler looks.
+        by_act("/setup/{step}", Of(System, Configure), post(setup_page::act)),
         see("/firmware", System, get(firmware_page::show)),
         // Streamed, as over the API.
-        write("/firmware", Of(System, Configure), post(firmware_page::install)),
-        write("/firmware/{action}", Of(System, Configure), post(firmware_page::act)),
+        step_up("/firmware", Of(System, Configure), post(firmware_page::install)),
+        step_up("/firmware/{action}", Of(System, Configure), post(firmware_page::act)),
         // And configure in every other area: its handlers look.
-        write("/factory-reset", Of(System, Configure), post(firmware_page::reset)),
+        step_up("/factory-reset", Of(System, Configure), post(firmware_page::reset)),
         see("/accounts", Accounts, get(accounts_page::accounts)),
-        write("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
+        step_up("/accounts", Of(Accounts, Configure), post(accounts_page::act)),
         see("/api/v1/users", Accounts, get(accounts::users)),
-        write("/api/v1/users", Of(Accounts, Configure), post(accounts::add_user)),
-        write("/api/v1/users/{name}", Of(Accounts, Configure), post(accounts::put_user)),
-        write(
+        step_up("/api/v1/users", Of(Accounts, Configure), post(accounts::add_user)),
+        step_up("/api/v1/users/{name}", Of(Accounts, Configure), post(accounts::put_user)),
+        step_up(
             "/api/v1/users/{name}/{action}",
             Of(Accounts, Configure),
             post(accounts::act_on_user),
         ),
         see("/api/v1/roles", Accounts, get(accounts::roles)),
         see("/api/v1/roles/{name}/preview", Accounts, get(accounts::preview)),
-        write("/api/v1/roles/{name}", Of(Accounts, Configure), post(accounts::put_role)),
-        write("/api/v1/roles/{name}/delete", Of(Accounts, Configure), post(accounts::delete_role)),
+        step_up("/api/v1/roles/{name}", Of(Accounts, Configure), post(accounts::put_role)),
+        step_up(
+            "/api/v1/roles/{name}/delete",
+            Of(Accounts, Configure),
+            post(accounts::delete_role),
+        ),
         see("/api/v1/groups", Accounts, get(accounts::groups)),
-        write("/api/v1/groups/{name}", Of(Accounts, Configure), post(accounts::put_group)),
-        write(
+        step_up("/api/v1/groups/{name}", Of(Accounts, Configure), post(accounts::put_group)),
+        step_up(
             "/api/v1/groups/{name}/delete",
             Of(Accounts, Configure),
             post(accounts::delete_group),
         ),
         see("/api/v1/tokens", Accounts, get(accounts::tokens)),
-        write("/api/v1/tokens", Of(Accounts, Configure), post(accounts::add_token)),
-        write("/api/v1/tokens/{id}/delete", Of(Accounts, Configure), post(accounts::delete_token)),
-        write("/sign-in", Of(Accounts, Configure), post(sign_in_settings::put_form)),
+        step_up("/api/v1/tokens", Of(Accounts, Configure), post(accounts::add_token)),
+        step_up(
+            "/api/v1/tokens/{id}/delete",
+            Of(Accounts, Configure),
+            post(accounts::delete_token),
+        ),
+        step_up("/sign-in", Of(Accounts, Configure), post(sign_in_settings::put_form)),
         read("/assets/{version}/{file}", Public, get(page::asset)),
         write("/api/v1/login", Public, post(access::login)),
         write("/api/v1/login/answer", Public, post(access::answer)),
@@ -245,13 +285,14 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/second-factor", Session, post(second_factor::begin)),
         write("/api/v1/second-factor/confirm", Session, post(second_factor::confirm)),
         write("/api/v1/second-factor/remove", Session, post(second_factor::remove)),
+        write("/api/v1/step-up", Session, post(step_up::step_up)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedIn, get(access::session)),
         // Their own; those of all for who may see or configure accounts: the handlers look.
         read("/api/v1/sessions", SignedIn, get(sessions::sessions)),
         write("/api/v1/sessions/{id}/end", SignedIn, post(sessions::end)),
         see("/api/v1/sign-in", Accounts, get(sign_in_settings::get)),
-        write("/api/v1/sign-in", Of(Accounts, Configure), post(sign_in_settings::put)),
+        step_up("/api/v1/sign-in", Of(Accounts, Configure), post(sign_in_settings::put)),
         see("/api/v1/points", Devices, get(api::points)),
         see("/api/v1/strings", Battery, get(strings::strings)),
         see("/api/v1/devices", Battery, get(bench::devices)),
@@ -260,9 +301,9 @@ pub fn table() -> Vec<Route> {
         see("/api/v1/discharges", History, get(discharges::discharges)),
         see("/api/v1/discharges/{id}", History, get(discharges::discharge)),
         see("/api/v1/discharges/{id}/rows", History, get(discharges::rows)),
-        write("/api/v1/orders", Of(Battery, Operate), post(orders::order)),
+        by_act("/api/v1/orders", Of(Battery, Operate), post(orders::order)),
         see("/api/v1/commands", Devices, get(commands::commands)),
-        write("/api/v1/commands", Of(Devices, Operate), post(commands::command)),
+        step_up("/api/v1/commands", Of(Devices, Operate), post(commands::command)),
         see("/api/v1/alarms", Alarms, get(alarms::alarms)),
         write("/api/v1/alarms/{id}/{action}", Of(Alarms, Operate), post(alarms::act)),
         see("/api/v1/thresholds", Alarms, get(alarms::thresholds)),
@@ -293,28 +334,28 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/webhooks/{name}/delete", Of(System, Configure), post(webhooks::remove)),
         write("/api/v1/webhooks/{name}/test", Of(System, Configure), post(webhooks::test)),
         see("/api/v1/licence", System, get(licence::licence)),
-        write("/api/v1/licence", Of(System, Configure), post(licence::install)),
-        write("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
+        step_up("/api/v1/licence", Of(System, Configure), post(licence::install)),
+        step_up("/api/v1/licence/{name}/delete", Of(System, Configure), post(licence::remove)),
         see("/api/v1/certificate", System, get(certificate::certificate)),
-        write(
+        step_up(
             "/api/v1/certificate",
             Of(System, Configure),
             post(certificate::install).layer(DefaultBodyLimit::max(CERTIFICATE_MAX)),
         ),
-        write("/api/v1/certificate/request", Of(System, Configure), post(certificate::request)),
-        write("/api/v1/certificate/confirm", Of(System, Configure), post(certificate::confirm)),
-        write("/api/v1/certificate/give-up", Of(System, Configure), post(certificate::give_up)),
-        write("/api/v1/certificate/remove", Of(System, Configure), post(certificate::remove)),
+        step_up("/api/v1/certificate/request", Of(System, Configure), post(certificate::request)),
+        step_up("/api/v1/certificate/confirm", Of(System, Configure), post(certificate::confirm)),
+        step_up("/api/v1/certificate/give-up", Of(System, Configure), post(certificate::give_up)),
+        step_up("/api/v1/certificate/remove", Of(System, Configure), post(certificate::remove)),
         see("/api/v1/configuration", System, get(configuration::configuration)),
         see("/api/v1/configuration/export", System, get(configuration::export)),
-        write(
+        step_up(
             "/api/v1/configuration/import",
             Of(System, Configure),
             post(configuration::import).layer(DefaultBodyLimit::max(CONFIGURATION_FORM_MAX)),
         ),
         see("/api/v1/configuration/{document}", System, get(configuration::history)),
         see("/api/v1/configuration/{document}/diff", System, get(configuration::diff)),
-        write(
+        step_up(
             "/api/v1/configuration/{document}/restore",
             Of(System, Configure),
             post(configuration::restore),
@@ -323,15 +364,17 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/network", Of(System, Configure), post(network::put)),
         write("/api/v1/network/confirm", Of(System, Configure), post(network::confirm)),
         write("/api/v1/network/give-up", Of(System, Configure), post(network::give_up)),
+        see("/api/v1/site", System, get(site::site)),
+        write("/api/v1/site", Of(System, Configure), post(site::put)),
         see("/api/v1/firmware", System, get(firmware::firmware)),
         // Streamed: its length is bounded by the handler.
-        write("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
-        write("/api/v1/firmware/{action}", Of(System, Configure), post(firmware::act)),
-        write("/api/v1/factory-reset", Of(System, Configure), post(reset::reset)),
+        step_up("/api/v1/firmware", Of(System, Configure), post(firmware::install)),
+        step_up("/api/v1/firmware/{action}", Of(System, Configure), post(firmware::act)),
+        step_up("/api/v1/factory-reset", Of(System, Configure), post(reset::reset)),
         see("/api/v1/plugins", Plugins, get(plugins::list)),
-        write("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
+        step_up("/api/v1/plugins", Of(Plugins, Configure), post(plugins::put)),
         see("/api/v1/plugins/{id}", Plugins, get(plugins::detail)),
-        write("/api/v1/plugins/{id}/{action}", Of(Plugins, Configure), post(plugins::act)),
+        step_up("/api/v1/plugins/{id}/{action}", Of(Plugins, Configure), post(plugins::act)),
         see("/api/v1/plugins/{id}/reports", Plugins, get(reports::list)),
         read(
             "/api/v1/plugins/{id}/reports/{unix_ms}/recording",
@@ -339,34 +382,34 @@ pub fn table() -> Vec<Route> {
             get(reports::recording),
         ),
         see("/api/v1/bundles", Plugins, get(plugins::bundles)),
-        write(
+        step_up(
             "/api/v1/bundles",
             Of(Plugins, Configure),
             post(plugins::upload).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
-        write(
+        step_up(
             "/api/v1/bundles/inspect",
             Of(Plugins, Configure),
             post(plugins::inspect).layer(DefaultBodyLimit::max(BUNDLE_MAX)),
         ),
-        write(
+        step_up(
             "/api/v1/bundles/{digest}/delete",
             Of(Plugins, Configure),
             post(plugins::delete_bundle),
         ),
         see("/api/v1/plugin-keys", Plugins, get(plugins::keys)),
-        write("/api/v1/plugin-keys", Of(Plugins, Configure), post(plugins::add_key)),
-        write(
+        step_up("/api/v1/plugin-keys", Of(Plugins, Configure), post(plugins::add_key)),
+        step_up(
             "/api/v1/plugin-keys/{id}/withdraw",
             Of(Plugins, Configure),
             post(plugins::withdraw_key),
         ),
-        write(
+        step_up(
             "/api/v1/plugin-keys/{id}/restore",
             Of(Plugins, Configure),
             post(plugins::restore_key),
         ),
-        write(
+        step_up(
             "/api/v1/plugin-keyring",
             Of(Plugins, Configure),
             post(plugins::put_keyring).layer(DefaultBodyLimit::max(KEYRING_MAX)),
@@ -377,7 +420,7 @@ pub fn table() -> Vec<Route> {
         see("/api/v1/history/points", History, get(history::points::points)),
         see("/api/v1/history/points/names", History, get(history::points::names)),
         see("/api/v1/history/check", History, get(history::check)),
-        write(
+        step_up(
             "/api/v1/history/import",
             Of(History, Configure),
             post(history::import).layer(DefaultBodyLimit::disable()),
@@ -397,9 +440,10 @@ pub fn table() -> Vec<Route> {
 pub fn router(console: &Arc<Console>) -> Router {
     let mut router = Router::new();
     for route in table() {
-        let guarded = route
-            .handler
-            .route_layer(from_fn_with_state((console.clone(), route.permission), gate::permit));
+        let guarded = route.handler.route_layer(from_fn_with_state(
+            (console.clone(), route.permission, route.step_up),
+            gate::permit,
+        ));
         router = router.route(route.path, guarded);
     }
     router

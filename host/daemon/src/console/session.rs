@@ -15,6 +15,8 @@ pub const COOKIE: &str = "__Host-sid";
 const IDLE: Nanos = Nanos::from_secs(15 * 60);
 /// A session ends this long after it began.
 const ABSOLUTE: Nanos = Nanos::from_secs(12 * 3_600);
+/// A password counts for what could do harm for so long (SEC-045).
+const PROOF: Nanos = Nanos::from_secs(5 * 60);
 /// Sessions of one user; the least recently used one ends for a further one.
 const PER_USER: usize = 5;
 /// Streams of one session.
@@ -71,6 +73,8 @@ pub struct Caller {
     pub rights: Rights,
     /// The password is the first one and must be changed before anything else.
     pub must_change: bool,
+    /// They gave their password just now, or are a program with a token.
+    pub proven: bool,
     /// Slots for streams of this session.
     pub streams: Arc<Semaphore>,
     /// Closes when the session ends.
@@ -80,12 +84,17 @@ pub struct Caller {
 /// All sessions.
 #[derive(Default)]
 pub struct Sessions {
+    /// By the name that each began with; it keeps that when its token changes.
     people: HashMap<SessionId, Session>,
     programs: HashMap<String, Streams>,
 }
 
 struct Session {
     account: Account,
+    /// What opens it now.
+    token: SessionId,
+    /// Their password counts for what could do harm until then.
+    proven_until: Nanos,
     /// Address of the last request; empty before the first.
     from: String,
     begun: Nanos,
@@ -212,8 +221,24 @@ impl Sessions {
             self.people.remove(&oldest);
         }
         let (from, streams) = (String::new(), Streams::default());
-        let session = Session { account, from, begun: now, used: now, streams };
-        self.people.insert(token.id(), session);
+        let (token, proven_until) = (token.id(), now + PROOF);
+        let session =
+            Session { account, token, proven_until, from, begun: now, used: now, streams };
+        self.people.insert(token, session);
+    }
+
+    /// Who holds this session has given their password again: it counts anew, and
+    /// another token opens the session from now on (SEC-040).
+    pub fn step_up(&mut self, id: SessionId, token: &Token, now: Nanos) {
+        if let Some(session) = self.people.get_mut(&id) {
+            (session.token, session.proven_until, session.used) = (token.id(), now + PROOF, now);
+        }
+    }
+
+    /// As if everybody's password had been given long ago.
+    #[cfg(test)]
+    pub fn age(&mut self) {
+        self.people.values_mut().for_each(|session| session.proven_until = Nanos(0));
     }
 
     /// Who holds this token, where `rights` tells what an account may do now;
@@ -226,7 +251,8 @@ impl Sessions {
         now: Nanos,
         rights: impl FnOnce(&Account) -> Option<Rights>,
     ) -> Option<Caller> {
-        let id = token.id();
+        let token = token.id();
+        let id = *self.people.iter().find(|(_, session)| session.token == token)?.0;
         if !self.alive(id, now) {
             return None;
         }
@@ -244,6 +270,7 @@ impl Sessions {
             shown: Shown::Session(id),
             rights,
             must_change: session.account.must_change,
+            proven: now < session.proven_until,
             streams: session.streams.slots.clone(),
             ended: session.streams.ended.subscribe(),
         })
@@ -260,6 +287,7 @@ impl Sessions {
             shown: Shown::Token(id),
             rights,
             must_change,
+            proven: true,
             streams: slots,
             ended,
         }
@@ -383,6 +411,25 @@ mod tests {
         sessions.end_all("a");
         assert!(caller.ended.has_changed().is_err(), "closed");
         assert!(find(&mut sessions, &b, true, minute(0)).is_some());
+    }
+
+    #[test]
+    fn a_password_counts_for_five_minutes_and_anew_under_another_token() {
+        let mut sessions = Sessions::default();
+        let first = begin(&mut sessions, "a", minute(0));
+        let caller = find(&mut sessions, &first, true, minute(4)).expect("signed in");
+        assert!(caller.proven);
+        assert!(!find(&mut sessions, &first, true, minute(5)).expect("signed in").proven);
+        let second = Token::random().expect("random numbers");
+        let Shown::Session(id) = caller.shown else { panic!("a session") };
+        sessions.step_up(id, &second, minute(6));
+        assert!(find(&mut sessions, &first, true, minute(6)).is_none(), "the old one is dead");
+        let again = find(&mut sessions, &second, true, minute(6)).expect("signed in");
+        assert!(again.proven && again.shown == caller.shown);
+        assert!(caller.ended.has_changed().is_ok(), "its streams go on");
+        assert!(!find(&mut sessions, &second, true, minute(11)).expect("signed in").proven);
+        sessions.end(id);
+        assert!(find(&mut sessions, &second, true, minute(11)).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::gate::Peer;
 use super::remote::Remote;
 use super::routes::{self, Permission};
 use super::session::{Account, Token};
-use super::{Console, Parts, access, challenge, openapi, server};
+use super::{Console, Parts, challenge, claim, openapi, server};
 use crate::accounts::book;
 use crate::alarms::{Alarms, Itself};
 use crate::caps::meter::Traffic;
@@ -252,7 +252,7 @@ impl Bench {
     }
 
     fn first_password(&self) -> String {
-        let path = self.dir.path().join(access::FIRST_PASSWORD);
+        let path = self.dir.path().join(claim::FIRST_PASSWORD);
         std::fs::read_to_string(path).expect("the first password").trim().to_owned()
     }
 
@@ -378,11 +378,11 @@ async fn the_first_password_opens_only_its_own_change() {
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     let wish = json!({"old": "wrong", "new": NEW_PASSWORD, "again": NEW_PASSWORD});
     assert_eq!(bench.post("/api/v1/password", &cookie, wish).await.status, 401);
-    assert!(bench.dir.path().join(access::FIRST_PASSWORD).exists());
+    assert!(bench.dir.path().join(claim::FIRST_PASSWORD).exists());
 
     let wish = json!({"old": first, "new": NEW_PASSWORD, "again": NEW_PASSWORD});
     let fresh = bench.post("/api/v1/password", &cookie, wish).await.cookie();
-    assert!(!bench.dir.path().join(access::FIRST_PASSWORD).exists());
+    assert!(!bench.dir.path().join(claim::FIRST_PASSWORD).exists());
     assert_eq!(bench.get("/api/v1/points", &cookie).await.status, 401, "old sessions are dead");
     assert_eq!(bench.get("/api/v1/points", &fresh).await.status, 200);
     assert_eq!(bench.login("admin", &first).await.status, 401);
@@ -394,15 +394,15 @@ async fn the_first_password_opens_only_its_own_change() {
 #[tokio::test]
 async fn forms_do_the_same_as_the_api() {
     let bench = Bench::new().await;
-    let wrong = bench.form("/login", "", "user=admin&password=x").await;
-    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
-    assert!(wrong.body.contains("Wrong user or password"), "{}", wrong.body);
     let first = bench.first_password();
     let answer = bench.form("/login", "", &format!("user=admin&password={first}")).await;
     assert_eq!(answer.headers[header::LOCATION], "/password");
     let body = format!("old={first}&new=three+rusty+anchors&again=three+rusty+anchors");
     let changed = bench.form("/password", &answer.cookie(), &body).await;
-    assert_eq!(changed.headers[header::LOCATION], "/", "{}", changed.body);
+    assert_eq!(changed.headers[header::LOCATION], "/setup", "{}", changed.body);
+    let wrong = bench.form("/login", "", "user=admin&password=x").await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert!(wrong.body.contains("Wrong user or password"), "{}", wrong.body);
     let cookie = changed.cookie();
     let page = bench.get("/", &cookie).await;
     assert_eq!(page.status, 200);
@@ -1157,9 +1157,11 @@ mod alarms;
 mod appliance;
 mod automation;
 mod configuration;
+mod first_run;
 mod network;
 mod pages;
 mod plugin_pages;
 mod plugins;
 mod second_factor;
+mod step_up;
 mod webhooks;

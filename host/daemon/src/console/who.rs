@@ -7,7 +7,7 @@ use crate::words::{Lang, words};
 
 /// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
 /// address, message, and what is needed to see it.
-const MENU: [(&str, &str, Area); 16] = [
+const MENU: [(&str, &str, Area); 17] = [
     ("/", "page-live", Area::Battery),
     ("/discharges", "page-discharges", Area::History),
     ("/alarms", "page-alarms", Area::Alarms),
@@ -23,8 +23,16 @@ const MENU: [(&str, &str, Area); 16] = [
     ("/certificate", "page-certificate", Area::System),
     ("/firmware", "page-firmware", Area::System),
     ("/configuration", "page-configuration", Area::System),
+    ("/setup", "page-setup", Area::System),
     ("/audit", "page-audit", Area::Audit),
 ];
+
+/// The page of the menu with this address; the live page when there is none.
+#[must_use]
+pub fn page_of(address: &str) -> &'static str {
+    let mut pages = MENU.iter().map(|(page, ..)| *page);
+    pages.find(|page| *page == address).unwrap_or("/")
+}
 
 /// Somebody who looks at a page.
 #[derive(Clone, Copy)]
@@ -67,6 +75,12 @@ impl<'a> Who<'a> {
     #[must_use]
     pub fn may(&self, area: Area, level: Level) -> bool {
         self.caller.may(area, level)
+    }
+
+    /// Whether they gave their password just now.
+    #[must_use]
+    pub const fn proven(&self) -> bool {
+        self.caller.proven
     }
 
     /// A word in their language.

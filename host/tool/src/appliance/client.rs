@@ -23,6 +23,8 @@ const WHOLE: Duration = Duration::from_secs(90);
 const LINE: u64 = 64 << 10;
 const COOKIE: &str = "Cookie";
 const AUTHORIZATION: &str = "Authorization";
+/// The refusal of what wants a password that is not old.
+const STEP_UP: &str = "step-up";
 /// Longest answer, bytes.
 const ANSWER_MAX: u64 = 8 << 20;
 
@@ -34,6 +36,17 @@ pub struct Appliance {
     wanted: Option<Fingerprint>,
     seen: Seen,
     proof: Option<Proof>,
+    /// Of who signed in: the appliance asks for it again when it is old.
+    password: Option<Password>,
+}
+
+/// A password, which is shown to nobody.
+struct Password(String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a password")
+    }
 }
 
 /// By what the appliance knows who asks: one header, which it shows to nobody.
@@ -142,7 +155,7 @@ impl Appliance {
             .build();
         let connector = TcpConnector::default().chain(tls);
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
-        Ok(Self { agent, address, wanted, seen, proof: None })
+        Ok(Self { agent, address, wanted, seen, proof: None, password: None })
     }
 
     /// Where it is.
@@ -177,6 +190,7 @@ impl Appliance {
     /// [`ClientError::Refused`] with the appliance's reason, and all others.
     pub fn sign_in(&mut self, user: &str, password: &str) -> Result<Entry, ClientError> {
         let entry = self.post("/api/v1/login", &json!({"user": user, "password": password}))?;
+        self.password = Some(Password(password.to_owned()));
         self.entry(entry)
     }
 
@@ -196,7 +210,7 @@ impl Appliance {
     pub fn sign_out(&mut self) -> Result<(), ClientError> {
         if self.proof.as_ref().is_some_and(|proof| proof.header == COOKIE) {
             self.post("/api/v1/logout", &Value::Null)?;
-            self.proof = None;
+            (self.proof, self.password) = (None, None);
         }
         Ok(())
     }
@@ -255,6 +269,20 @@ impl Appliance {
     }
 
     fn send(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Value, ClientError> {
+        match self.try_send(path, kind, body) {
+            Err(ClientError::Refused(refusal)) if refusal.kind == STEP_UP => {
+                let Some(Password(password)) = &self.password else {
+                    return Err(ClientError::Refused(refusal));
+                };
+                let again = json!({ "password": password }).to_string();
+                self.try_send("/api/v1/step-up", "application/json", again.as_bytes())?;
+                self.try_send(path, kind, body)
+            }
+            answer => answer,
+        }
+    }
+
+    fn try_send(&mut self, path: &str, kind: &str, body: &[u8]) -> Result<Value, ClientError> {
         let url = format!("{}{path}", self.address);
         let request = self.agent.post(url).header("Origin", self.address.base());
         // A file may come over a slow line.

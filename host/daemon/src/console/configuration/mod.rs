@@ -27,6 +27,7 @@ use crate::failure::chain;
 use crate::jobs;
 use crate::jobs::receivers::{self, Offer};
 use crate::login::LoginSettings;
+use crate::site::{self, Site};
 use crate::store::{Revision, StoreError};
 use axum::http::StatusCode;
 use diff::Line;
@@ -49,14 +50,22 @@ pub enum Part {
     Webhooks,
     /// Who else decides about sign-ins.
     Login,
+    /// What the site is called.
+    Site,
     /// The daemon's own file, which is changed where it lies.
     Appliance,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Thresholds, Self::Automation, Self::Webhooks, Self::Login, Self::Appliance];
+    pub const ALL: [Self; 6] = [
+        Self::Thresholds,
+        Self::Automation,
+        Self::Webhooks,
+        Self::Login,
+        Self::Site,
+        Self::Appliance,
+    ];
 
     /// As the store knows it.
     #[must_use]
@@ -66,6 +75,7 @@ impl Part {
             Self::Automation => jobs::DOCUMENT,
             Self::Webhooks => receivers::DOCUMENT,
             Self::Login => sign_in_settings::DOCUMENT,
+            Self::Site => site::DOCUMENT,
             Self::Appliance => config::DOCUMENT,
         }
     }
@@ -89,7 +99,7 @@ impl Part {
             Self::Thresholds => Area::Alarms,
             Self::Automation | Self::Webhooks => Area::Automation,
             Self::Login => Area::Accounts,
-            Self::Appliance => Area::System,
+            Self::Site | Self::Appliance => Area::System,
         }
     }
 
@@ -99,7 +109,7 @@ impl Part {
         match self {
             Self::Thresholds => Some(Area::Alarms),
             Self::Automation => Some(Area::Automation),
-            Self::Webhooks => Some(Area::System),
+            Self::Webhooks | Self::Site => Some(Area::System),
             Self::Login => Some(Area::Accounts),
             Self::Appliance => None,
         }
@@ -182,6 +192,7 @@ struct Ready {
     automation: Option<jobs::Ready>,
     webhooks: Option<Offer>,
     login: Option<LoginSettings>,
+    site: Option<Site>,
 }
 
 /// The file of what this person may see.
@@ -230,6 +241,7 @@ fn text_in_force(console: &Console, part: Part) -> String {
         Part::Login => {
             toml::to_string(&console.remote.settings()).expect("text keys and plain values")
         }
+        Part::Site => console.site().text(),
         // Of this one only what is kept is known.
         Part::Appliance => String::new(),
     }
@@ -415,6 +427,13 @@ fn prepared(by: &By, part: Part, wanted: &str, ready: &mut Ready) -> Result<Stri
             ready.login = Some(settings);
             Ok(text)
         }
+        Part::Site => {
+            let site: Site = toml::from_str(wanted).map_err(|e| refused(e.message().to_owned()))?;
+            let site = site.checked().map_err(refused)?;
+            let text = site.text();
+            ready.site = Some(site);
+            Ok(text)
+        }
         Part::Appliance => Err(refused("it is changed where the file lies".to_owned())),
     }
 }
@@ -440,12 +459,13 @@ impl Ready {
             Part::Automation => self.automation = None,
             Part::Webhooks => self.webhooks = None,
             Part::Login => self.login = None,
+            Part::Site => self.site = None,
             Part::Appliance => {}
         }
     }
 
     async fn come_into_force(self, console: &Console) {
-        let Self { thresholds, automation, webhooks, login } = self;
+        let Self { thresholds, automation, webhooks, login, site } = self;
         if let Some(offer) = webhooks {
             console.automation.receivers().take(offer);
         }
@@ -457,6 +477,9 @@ impl Ready {
         }
         if let Some(settings) = login {
             console.remote.set(settings);
+        }
+        if let Some(site) = site {
+            *super::lock(&console.site) = site;
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod rehearsal;
 pub mod rule;
 pub mod schedule;
 pub mod second_factor;
+pub mod setup;
 pub mod span;
 pub mod string;
 pub mod thresholds;

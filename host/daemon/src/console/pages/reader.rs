@@ -5,6 +5,7 @@
 use crate::accounts::rights::{Area, Level};
 use crate::console::api::alarms::unknown_language;
 use crate::console::page;
+use crate::console::problem::Problem;
 use crate::console::session::Caller;
 use crate::console::who::Who;
 use crate::words::{Lang, words};
@@ -19,29 +20,46 @@ use fluent_bundle::FluentArgs;
 /// Name of the cookie; what it says is no secret.
 const LANG: &str = "lang";
 
+/// A language in which somebody reads, signed in or not.
+#[derive(Clone, Copy)]
+pub struct Spoken {
+    /// It.
+    pub lang: Lang,
+    /// The address said so: it is to be remembered.
+    chosen: bool,
+}
+
 /// Somebody who is signed in, and their language.
 pub struct Reader {
     /// Who.
     pub caller: Caller,
     /// Their language.
     pub lang: Lang,
-    /// The address said so: it is to be remembered.
-    chosen: bool,
+    spoken: Spoken,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Reader {
+impl<S: Send + Sync> FromRequestParts<S> for Spoken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        // The gate put it there; without it nobody is signed in.
-        let caller = parts.extensions.get::<Caller>().cloned();
-        let caller = caller.ok_or_else(|| Redirect::to("/login").into_response())?;
         let mut pairs = parts.uri.query().unwrap_or_default().split('&');
         let named = pairs.find_map(|pair| pair.strip_prefix("lang="));
         let chosen = named.map(str::parse::<Lang>).transpose();
         let chosen = chosen.map_err(|()| page::refused(&unknown_language(named.unwrap_or(""))))?;
         let lang = chosen.unwrap_or_else(|| preferred(&parts.headers));
-        Ok(Self { caller, lang, chosen: chosen.is_some() })
+        Ok(Self { lang, chosen: chosen.is_some() })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        // The gate put it there; without it nobody is signed in.
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Redirect::to("/login").into_response())?;
+        let spoken = Spoken::from_request_parts(parts, state).await?;
+        Ok(Self { caller, lang: spoken.lang, spoken })
     }
 }
 
@@ -70,7 +88,31 @@ impl Reader {
         words().message(self.lang, name, args)
     }
 
+    /// Why something was not done, in their language where it is one of the few
+    /// reasons that everybody meets.
+    pub fn problem(&self, problem: &Problem) -> String {
+        self.spoken.problem(problem)
+    }
+
     /// The page as an answer, which remembers a language that was chosen.
+    pub fn show(&self, status: StatusCode, page: &impl Template) -> Response {
+        self.spoken.show(status, page)
+    }
+}
+
+impl Spoken {
+    /// See [`Reader::problem`].
+    pub fn problem(&self, problem: &Problem) -> String {
+        let mut args = FluentArgs::new();
+        args.set("seconds", problem.retry_after_s.unwrap_or_default() as f64);
+        match problem.kind {
+            "wrong-password" => words().word(self.lang, "page-password-wrong"),
+            "throttled" => words().message(self.lang, "page-throttled", &args),
+            _ => problem.text(),
+        }
+    }
+
+    /// See [`Reader::show`].
     pub fn show(&self, status: StatusCode, page: &impl Template) -> Response {
         let mut response = page::render(status, page);
         if self.chosen {

@@ -21,13 +21,14 @@ use crate::console::api::off_thread;
 use crate::console::by::By;
 use crate::console::page;
 use crate::console::who::Who;
+use crate::words::number::measured;
 use crate::words::words;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use evenkeel_core::alarm::threshold::{Scope, ScopeError};
-use evenkeel_core::alarm::{Place, Thresholds};
+use evenkeel_core::alarm::{Kind, Place, Thresholds};
 use fluent_bundle::FluentArgs;
 use form::{Entered, entered_of, place_error, read};
 use preview::{Told, told};
@@ -92,6 +93,23 @@ pub async fn show(
     let mut page = page_of(&console, &reader, scope, &thresholds, &entered);
     (page.problem, page.saved) = (problem, !query.saved.is_empty());
     reader.show(status, &page)
+}
+
+/// What holds for the whole system: quantity, warning, alarm.
+pub(super) fn in_force(console: &Console, reader: &Reader) -> Vec<[String; 3]> {
+    let (scope, thresholds) = (Scope::System, console.alarms.thresholds());
+    let rows = rows_of(console, &scope, &thresholds).into_iter();
+    let rows = rows.map(|(quantity, side)| {
+        let holds = effective(&thresholds, &scope, None, quantity, side);
+        let unit = quantity.unit();
+        let level = |level: Option<f64>| match level {
+            Some(value) => measured(reader.lang, value, unit),
+            None => reader.word("page-off"),
+        };
+        let title = words().kind(reader.lang, Kind::Limit(quantity, side));
+        [title, level(holds.warning.value), level(holds.alarm.value)]
+    });
+    rows.collect()
 }
 
 /// A form was sent: to be looked at, or to be saved.

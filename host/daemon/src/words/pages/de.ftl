@@ -605,6 +605,7 @@ page-document-thresholds = Schwellen
 page-document-automation = Regeln, Jobs und Kalender
 page-document-webhooks = Webhooks
 page-document-login = Anmeldung über andere
+page-document-site = Standort
 page-document-configuration = Die eigene Datei des Geräts
 page-revision = Stand
 page-revisions = Stände
@@ -646,3 +647,97 @@ page-restore-now = Wiederherstellen
 page-support = Support
 page-support-help = Ein Archiv für alle, die helfen sollen: Zustand, neueste Ereignisse, Messzahlen, Fehler von Plugins, Konfiguration. Kein Geheimnis steht darin und nichts darüber, wer sich angemeldet hat.
 page-support-file = Archiv herunterladen (.tar)
+
+## Das Kennwort noch einmal, vor allem, was schaden könnte
+page-step-up = Sind Sie es?
+page-step-up-help = Dafür wird Ihr Kennwort noch einmal gebraucht: Das letzte Mal ist mehr als fünf Minuten her.
+page-step-up-go-on = Weiter
+page-step-up-leave = Lieber nicht
+page-step-up-file = Danach die Datei noch einmal wählen.
+page-step-up-elsewhere = Ihr Kennwort wird anderswo geführt. Melden Sie sich neu an und wiederholen Sie, was Sie wollten.
+page-step-up-before = Geben Sie Ihr Kennwort, bevor Sie eine Datei wählen: Das letzte Mal ist mehr als fünf Minuten her.
+page-sign-in = Anmelden
+page-user = Benutzer
+
+## Das Gerät übernehmen, und Kennwörter
+page-claim = Dieses Gerät übernehmen
+page-claim-help = Noch hat es niemand übernommen. Messen und Schützen laufen schon; alles andere beginnt mit Ihnen.
+page-claim-where = Der Übernahmecode ist das erste Kennwort von admin. Das Gerät zeigt ihn auf seiner seriellen Konsole, bis er gebraucht wurde; er ist kein Wort, das sich erraten ließe, und gilt einmal.
+page-claim-code = Übernahmecode
+page-claim-go-on = Weiter
+page-password-change = Kennwort ändern
+page-password-first = Wählen Sie Ihr eigenes Kennwort, bevor es weitergeht. Womit Sie sich angemeldet haben, gilt danach nicht mehr.
+page-password-elsewhere = Ihr Konto wird anderswo geführt: Ändern Sie das Kennwort dort.
+page-password-rule = Mindestens 15 Zeichen; alle Zeichen zählen. Ein Satz ist leicht zu merken.
+page-password-old = Jetziges Kennwort oder Übernahmecode
+page-password-new = Neues Kennwort
+page-password-again = Neues Kennwort noch einmal
+page-password-wrong = Das ist nicht richtig.
+page-password-short = Es braucht mindestens 15 Zeichen; ein Satz ist leicht zu merken.
+page-password-long = Es darf höchstens 256 Zeichen haben.
+page-password-unconfirmed = Die beiden neuen Kennwörter sind nicht gleich.
+page-password-same = Das neue Kennwort muss anders sein als das jetzige.
+page-password-guessable = Es ist leicht zu erraten; ohne Namen, Wiederholungen und Tastenreihen ist es besser.
+page-throttled = Zu viele Versuche. In { $seconds } s noch einmal.
+
+## Einrichtung
+page-setup = Einrichtung
+page-setup-help = Was ein Gerät einmal braucht. Jeder Schritt lässt sich verlassen und wieder aufnehmen; was nicht eingestellt ist, bleibt hier und auf der Live-Seite gekennzeichnet. Messen und Schützen warten nicht darauf.
+page-setup-go-on = Weiter
+page-setup-whole = Alles ist eingestellt.
+page-setup-not-set = Nicht eingestellt
+page-setup-is-set = eingestellt
+page-setup-is-left = für später
+page-setup-is-open = nicht eingestellt
+page-setup-place = Schritt { $number } von { $of }
+page-setup-skip = Für später lassen
+page-setup-save = Speichern und weiter
+page-setup-next = Nächster Schritt
+page-setup-list = Alle Schritte
+page-setup-appliance = Standort und Zeit
+page-setup-appliance-help = Vergleichen Sie den Fingerabdruck mit dem, den Ihr Browser zeigt: Dann ist niemand dazwischen. Die Zeitzone gilt für den Kalender und für Zeiten in Meldungen.
+page-setup-site = Name des Standorts
+page-setup-where = Ort: Gebäude, Raum
+page-setup-name = Name
+page-setup-serial = Seriennummer
+page-setup-now = Seine Uhr zeigt
+page-setup-language = Sprache der Meldungen
+page-setup-battery = Batteriestränge
+page-setup-battery-help = Art und Zahl der Blöcke stehen in den Einstellungen des Wächters, der nach ihnen auch ohne diese Konsole schützt. Vergleichen Sie sie mit dem, was am Bus hängt.
+page-setup-configured = Eingestellt
+page-setup-answered = Module
+page-setup-blocks = { $count ->
+    [one] 1 Block
+   *[other] { $count } Blöcke
+  }
+page-setup-seen = { $seen } von { $of } antworten
+page-setup-no-strings = Kein Strang ist eingestellt, oder der Wächter antwortet nicht.
+page-setup-bus = Bus
+page-setup-not-searched = noch nicht durchsucht
+page-setup-found = { $count ->
+    [one] 1 Teilnehmer gefunden
+   *[other] { $count } Teilnehmer gefunden
+  }
+page-setup-discover = Bus durchsuchen
+page-setup-battery-settle = Das stimmt
+page-setup-limits = Grenzwerte und Alarme
+page-setup-limits-help = Diese sind vorgeschlagen und gelten. Der Schutz hat eigene Grenzen, die bleiben, was auch immer hier eingestellt ist.
+page-setup-limits-change = Ändern
+page-setup-limits-settle = Diese verwenden
+page-setup-receiver = Wem es meldet
+page-setup-receiver-help = Ein Webserver, der Meldungen annimmt. Er bekommt gleich eine Probemeldung; Aufträge sagen, wovon er erfährt.
+page-setup-receiver-save = Speichern und Probemeldung senden
+page-setup-notifiers = Syslog und andere Wege: über ein Plugin
+page-setup-ups = USV
+page-setup-ups-help = Eine USV wird von einem Plugin gelesen, das nur bekommt, was Sie ihm gewähren.
+page-setup-no-ups = Keine USV wird gelesen.
+page-setup-install = Ein Plugin installieren oder ihm seine Leitung gewähren
+page-setup-ups-settle = Es gibt keine USV
+page-setup-users = Benutzer
+page-setup-users-help = Alle mit einem eigenen Konto und mit dem, was sie brauchen: Dann sagt das Protokoll, wer es war.
+page-setup-user-name = Name: a-z, 0-9, „.“, „_“, „-“
+page-setup-role = Rolle
+page-setup-add = Hinzufügen
+page-setup-first = Erstes Kennwort von
+page-setup-first-help = Teilen Sie es mit. Es wird einmal gezeigt, gilt 15 Minuten und muss bei der ersten Anmeldung geändert werden.
+page-setup-users-settle = Niemand sonst

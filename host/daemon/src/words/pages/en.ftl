@@ -605,6 +605,7 @@ page-document-thresholds = Thresholds
 page-document-automation = Rules, jobs and schedule
 page-document-webhooks = Webhooks
 page-document-login = Sign-in elsewhere
+page-document-site = Site
 page-document-configuration = The appliance's own file
 page-revision = Revision
 page-revisions = Revisions
@@ -646,3 +647,97 @@ page-restore-now = Restore
 page-support = Support
 page-support-help = An archive for whoever helps you: state, newest events, metrics, failures of plugins, configuration. No secret is in it, and nothing about who signed in.
 page-support-file = Download the archive (.tar)
+
+## The password once more, before what could do harm
+page-step-up = Is it you?
+page-step-up-help = This needs your password again: the last time is more than five minutes ago.
+page-step-up-go-on = Go on
+page-step-up-leave = Rather not
+page-step-up-file = Then choose the file once more.
+page-step-up-elsewhere = Your password is kept elsewhere. Sign in again, then repeat what you wanted.
+page-step-up-before = Give your password before you choose a file: the last time is more than five minutes ago.
+page-sign-in = Sign in
+page-user = User
+
+## Claiming the appliance, and passwords
+page-claim = Claim this appliance
+page-claim-help = Nobody has claimed it yet. Measuring and protecting run already; everything else begins with you.
+page-claim-where = The claim code is the first password of admin. The appliance shows it on its serial console until it was used; it is no word that could be guessed, and counts once.
+page-claim-code = Claim code
+page-claim-go-on = Go on
+page-password-change = Change the password
+page-password-first = Choose your own password before you go on. What you signed in with counts no more then.
+page-password-elsewhere = Your account is kept elsewhere: change its password there.
+page-password-rule = At least 15 characters; any characters count. A sentence is easy to remember.
+page-password-old = Present password, or claim code
+page-password-new = New password
+page-password-again = New password again
+page-password-wrong = This is not right.
+page-password-short = It needs at least 15 characters; a sentence is easy to remember.
+page-password-long = It may have at most 256 characters.
+page-password-unconfirmed = The two new passwords are not the same.
+page-password-same = The new password must differ from the present one.
+page-password-guessable = It is easy to guess; avoid names, repetitions and rows of keys.
+page-throttled = Too many attempts. Try again in { $seconds } s.
+
+## Setup
+page-setup = Setup
+page-setup-help = What an appliance needs once. Each step can be left and taken up again; what is not set stays marked here and on the live page. Measuring and protecting do not wait for it.
+page-setup-go-on = Go on
+page-setup-whole = Everything is set.
+page-setup-not-set = Not set
+page-setup-is-set = set
+page-setup-is-left = left for later
+page-setup-is-open = not set
+page-setup-place = Step { $number } of { $of }
+page-setup-skip = Leave for later
+page-setup-save = Save and go on
+page-setup-next = Next step
+page-setup-list = All steps
+page-setup-appliance = Site and time
+page-setup-appliance-help = Compare the fingerprint with the one that your browser shows: then nobody is in between. The time zone counts for the calendar and for times in messages.
+page-setup-site = Name of the site
+page-setup-where = Place: building, room
+page-setup-name = Name
+page-setup-serial = Serial number
+page-setup-now = Its clock shows
+page-setup-language = Language of messages
+page-setup-battery = Battery strings
+page-setup-battery-help = Block types and numbers come from the settings of the guard, which protects by them without this console. Compare them with what hangs on the bus.
+page-setup-configured = Configured
+page-setup-answered = Modules
+page-setup-blocks = { $count ->
+    [one] 1 block
+   *[other] { $count } blocks
+  }
+page-setup-seen = { $seen } of { $of } answer
+page-setup-no-strings = No string is configured, or the guard does not answer.
+page-setup-bus = Bus
+page-setup-not-searched = not searched yet
+page-setup-found = { $count ->
+    [one] 1 station found
+   *[other] { $count } stations found
+  }
+page-setup-discover = Search the bus
+page-setup-battery-settle = This is right
+page-setup-limits = Limits and alarms
+page-setup-limits-help = These are proposed, and in force. Protection has limits of its own, which stay whatever is set here.
+page-setup-limits-change = Change them
+page-setup-limits-settle = Use these
+page-setup-receiver = Whom it tells
+page-setup-receiver-help = A web server that takes messages. It is sent a test message at once; jobs say of what it is told.
+page-setup-receiver-save = Save and send a test message
+page-setup-notifiers = Syslog and other ways: by a plugin
+page-setup-ups = UPS
+page-setup-ups-help = A UPS is read by a plugin, which gets only what you grant it.
+page-setup-no-ups = No UPS is read.
+page-setup-install = Install a plugin, or grant one its line
+page-setup-ups-settle = There is no UPS
+page-setup-users = Users
+page-setup-users-help = Everybody with an account of their own, and with what they need: then the audit log says who it was.
+page-setup-user-name = Name: a-z, 0-9, “.”, “_”, “-”
+page-setup-role = Role
+page-setup-add = Add
+page-setup-first = First password of
+page-setup-first-help = Tell it to them. It is shown once, counts for 15 minutes and must be changed at the first sign-in.
+page-setup-users-settle = Nobody else
