@@ -5,7 +5,7 @@
 //
 // usage: node plugins.mjs BASE FIRST_PASSWORD LINE BUNDLE NEXT_BUNDLE SCREENSHOT_DIR
 import { mkdirSync } from "node:fs";
-import { accessible, check, finish, launch, signIn, watch } from "./kit.mjs";
+import { accessible, check, finish, launch, prove, signIn, watch } from "./kit.mjs";
 
 const [base, firstPassword, line, bundle, nextBundle, shots] = process.argv.slice(2);
 mkdirSync(shots, { recursive: true });
@@ -16,7 +16,7 @@ const size = { width: 1366, height: 900 };
 const first = await browser.newContext({ ignoreHTTPSErrors: true, viewport: size });
 const arrival = await first.newPage();
 watch(arrival, "arrival", base);
-await signIn(arrival, base, firstPassword);
+const password = await signIn(arrival, base, firstPassword);
 const storageState = await first.storageState();
 const context = await browser.newContext({
   ignoreHTTPSErrors: true, viewport: size, storageState, javaScriptEnabled: false,
@@ -112,6 +112,10 @@ await until("it runs", 30, async () => (await state()) === "running");
 const calls = async () => Number(await page.locator('dt:text-is("Calls") + dd').textContent());
 await until("it is called", 30, async () => (await calls()) > 0);
 await see("plugin");
+
+// Pages were looked at for minutes: grants would ask for the password now.
+await prove(page, base, password);
+await page.goto(`${base}/plugins/megatec`);
 
 // Settings of what is installed begin with what is in force.
 await page.click("text=Change grants and settings");

@@ -106,7 +106,10 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
 fn interactive(stack: &mut Stack, stop: &AtomicBool) -> Result<(), AnyError> {
     println!("\n  console   {}", stack.address());
     println!("  user      admin");
-    println!("  password  {}  (to be changed at the first login)", stack.first_password()?);
+    println!(
+        "  code      {}  (claims it, as `admin`, and is changed at once)",
+        stack.first_password()?
+    );
     println!("  folder    {}\n", stack.dir().display());
     println!("The certificate is the appliance's own: the browser will ask. Ctrl-C ends the demo.");
     let started = Instant::now();

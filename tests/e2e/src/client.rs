@@ -21,6 +21,8 @@ pub struct Client {
     agent: Agent,
     base: String,
     cookie: Option<String>,
+    /// Of who is signed in: a long test is asked for it again.
+    password: Option<String>,
 }
 
 /// What went wrong between client and appliance.
@@ -81,7 +83,7 @@ impl Client {
             .max_redirects(0)
             .build()
             .into();
-        Self { agent, base: base.to_owned(), cookie: None }
+        Self { agent, base: base.to_owned(), cookie: None, password: None }
     }
 
     /// Log in.
@@ -89,7 +91,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::Status`] with the appliance's reason.
     pub fn login(&mut self, user: &str, password: &str) -> Result<(), ClientError> {
-        self.post("/api/v1/login", &json!({"user": user, "password": password})).map(|_| ())
+        self.post("/api/v1/login", &json!({"user": user, "password": password}))?;
+        self.password = Some(password.to_owned());
+        Ok(())
     }
 
     /// Change the own password.
@@ -97,7 +101,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::Status`] with the appliance's reason.
     pub fn change_password(&mut self, old: &str, new: &str) -> Result<(), ClientError> {
-        self.post("/api/v1/password", &json!({"old": old, "new": new, "again": new})).map(|_| ())
+        self.post("/api/v1/password", &json!({"old": old, "new": new, "again": new}))?;
+        self.password = Some(new.to_owned());
+        Ok(())
     }
 
     /// GET a JSON document.
@@ -174,6 +180,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn post(&mut self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        match self.try_post(path, body) {
+            Err(error) if self.proves(&error)? => self.try_post(path, body),
+            answer => answer,
+        }
+    }
+
+    fn try_post(&mut self, path: &str, body: &Value) -> Result<Value, ClientError> {
         let mut request =
             self.agent.post(format!("{}{path}", self.base)).header("Origin", &self.base);
         if let Some(cookie) = &self.cookie {
@@ -189,6 +202,21 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn post_bytes(&mut self, path: &str, body: &[u8]) -> Result<Value, ClientError> {
+        match self.try_post_bytes(path, body) {
+            Err(error) if self.proves(&error)? => self.try_post_bytes(path, body),
+            answer => answer,
+        }
+    }
+
+    /// Gives the password again when that is what was missing.
+    fn proves(&mut self, error: &ClientError) -> Result<bool, ClientError> {
+        let asked = matches!(error, ClientError::Status { status: 401, body, .. }
+            if body.contains("\"step-up\""));
+        let Some(password) = self.password.clone().filter(|_| asked) else { return Ok(false) };
+        self.try_post("/api/v1/step-up", &json!({"password": password})).map(|_| true)
+    }
+
+    fn try_post_bytes(&mut self, path: &str, body: &[u8]) -> Result<Value, ClientError> {
         let mut request = self
             .agent
             .post(format!("{}{path}", self.base))

@@ -51,6 +51,11 @@ fn a_technician_goes_through_the_pages() {
 }
 
 #[test]
+fn an_administrator_claims_the_appliance_and_sets_it_up() {
+    run_over_hardware("setup.mjs");
+}
+
+#[test]
 fn a_person_installs_updates_and_removes_a_plugin() {
     let dir = tempfile::tempdir().expect("a folder");
     let options = Options::for_test(dir.path()).expect("built");
