@@ -2,7 +2,7 @@
 //! routes. A test holds `host/daemon/openapi.json` and the table against it, an
 //! end-to-end test the answers of a running appliance.
 
-use super::routes::{self, Permission};
+use super::routes::{self, Permission, StepUp};
 use super::{
     access, api, commands, orders, problem, second_factor, sign_in_settings, step_up, stream,
 };
@@ -157,14 +157,14 @@ impl Modify for Gate {
             let Some(item) = document.paths.paths.get_mut(route.path) else { continue };
             let operation = if route.method == "GET" { &mut item.get } else { &mut item.post };
             if let Some(operation) = operation {
-                gated(operation, route.permission);
+                gated(operation, route.permission, route.step_up);
             }
         }
     }
 }
 
 /// What the gate and the parsing of the request add to an operation.
-fn gated(operation: &mut Operation, permission: Permission) {
+fn gated(operation: &mut Operation, permission: Permission, step_up: StepUp) {
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && status.as_str() >= "400"
@@ -200,7 +200,15 @@ fn gated(operation: &mut Operation, permission: Permission) {
         return;
     }
     operation.security = Some(vec![by("session"), by("token")]);
-    say("401", "Nobody is signed in");
+    say(
+        "401",
+        match step_up {
+            StepUp::No => "Nobody is signed in",
+            StepUp::Always | StepUp::ByAct => {
+                "Nobody is signed in, or the password of the session is old: `step-up`"
+            }
+        },
+    );
     say(
         "403",
         &match permission.needs() {
