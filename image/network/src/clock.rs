@@ -10,10 +10,10 @@
 use std::time::Duration;
 
 /// 2026-11-01: this program is not older.
-const EARLIEST_UNIX_S: i64 = 1_793_491_200;
+pub const EARLIEST_UNIX_S: i64 = 1_793_491_200;
 /// 2036-02-07, when the 32 bits of NTP's seconds are over, which the library
 /// does not know.
-const LATEST_UNIX_S: i64 = 2_085_978_496;
+pub const LATEST_UNIX_S: i64 = 2_085_978_496;
 /// Servers agree that are not further apart, µs.
 const AGREE_US: i64 = 1_000_000;
 /// By less the clock is not touched, µs.

@@ -32,8 +32,10 @@ pub struct Link {
     ipv4: Option<Ipv4>,
     ipv6: Option<Ipv6>,
     client: Option<(Client, Arc<UdpSocket>)>,
-    /// How often something had been plugged in when it was last looked.
+    /// How often something had been plugged in when it was last looked,
     connections: u64,
+    /// and whether it was so then.
+    carrier: bool,
     /// Somebody else has this, which a server lent.
     taken: Option<Ipv4Addr>,
     problem: Option<String>,
@@ -52,6 +54,7 @@ impl Link {
             ipv6: None,
             client: None,
             connections: 0,
+            carrier: false,
             taken: None,
             problem: None,
         }
@@ -96,8 +99,12 @@ impl Link {
     fn cable(&mut self, now: Duration) {
         // One that is not there is told by who wants something of it.
         let Ok(interface) = kernel::Interface::find(&self.name) else { return };
-        let connections = interface.connections();
-        if connections == self.connections || !interface.has_carrier() {
+        let (connections, carrier) = (interface.connections(), interface.has_carrier());
+        if self.carrier && !carrier {
+            log::say(&format!("interface {}: unplugged", self.name));
+        }
+        self.carrier = carrier;
+        if connections == self.connections || !carrier {
             return;
         }
         if self.connections > 0 {

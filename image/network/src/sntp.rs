@@ -60,11 +60,16 @@ fn ask(server: &str) -> Option<Sample> {
         // Connected: the kernel passes on what comes from there, and nothing else.
         socket.connect(address).ok()?;
         socket.set_read_timeout(Some(ANSWER_MAX)).ok()?;
-        let context = NtpContext::new(StdTimestampGen::default());
-        let told = sntpc::sync::get_time(address, &Asked(socket), context).ok()?;
-        let round_trip = Duration::from_micros(told.roundtrip());
-        Some(Sample { offset_us: told.offset(), round_trip })
+        exchange(address, &Asked(socket))
     })
+}
+
+/// What the server says that is at the other end of this socket.
+pub fn exchange(address: SocketAddr, socket: &impl NtpUdpSocket) -> Option<Sample> {
+    let context = NtpContext::new(StdTimestampGen::default());
+    let told = sntpc::sync::get_time(address, socket, context).ok()?;
+    let round_trip = Duration::from_micros(told.roundtrip());
+    Some(Sample { offset_us: told.offset(), round_trip })
 }
 
 /// A socket as the library wants one.
@@ -96,6 +101,42 @@ fn set(unix_us: i64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{EARLIEST_UNIX_S, LATEST_UNIX_S};
+    use proptest::prelude::*;
+    use std::cell::Cell;
+
+    const HOUR_US: i64 = 3_600_000_000;
+
+    /// A server that answers with these bytes, behind the time of the question.
+    struct Answers<'a> {
+        bytes: &'a [u8],
+        asked: Cell<[u8; 8]>,
+    }
+
+    impl NtpUdpSocket for Answers<'_> {
+        async fn send_to(&self, bytes: &[u8], _: SocketAddr) -> sntpc::Result<usize> {
+            self.asked.set(bytes[40..48].try_into().expect("eight"));
+            Ok(bytes.len())
+        }
+
+        async fn recv_from(&self, bytes: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
+            let mut answer = self.bytes.to_vec();
+            if let Some(origin) = answer.get_mut(24..32) {
+                origin.copy_from_slice(&self.asked.get());
+            }
+            let len = answer.len().min(bytes.len());
+            bytes[..len].copy_from_slice(&answer[..len]);
+            Ok((len, anywhere()))
+        }
+    }
+
+    fn anywhere() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, PORT).into()
+    }
+
+    fn heard(bytes: &[u8]) -> Option<Sample> {
+        exchange(anywhere(), &Answers { bytes, asked: Cell::default() })
+    }
 
     /// A server whose clock is ahead by an hour answers; one that echoes the
     /// question is no server.
@@ -117,13 +158,11 @@ mod tests {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.connect(address).unwrap();
             socket.set_read_timeout(Some(ANSWER_MAX)).unwrap();
-            let context = NtpContext::new(StdTimestampGen::default());
-            let told = sntpc::sync::get_time(address, &Asked(socket), context);
+            let told = exchange(address, &Asked(socket));
             answering.join().unwrap();
-            assert_eq!(told.is_ok(), found, "{told:?}");
-            if let Ok(told) = told {
-                let hour = 3_600_000_000;
-                assert!(told.offset().abs_diff(hour) < 1_000_000, "{}", told.offset());
+            assert_eq!(told.is_some(), found, "{told:?}");
+            if let Some(told) = told {
+                assert!(told.offset_us.abs_diff(HOUR_US) < 1_000_000, "{told:?}");
             }
         }
     }
@@ -142,8 +181,53 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_cut_or_says_that_it_knows_nothing_is_none() {
+        let mut asked = [0; 48];
+        let ntp_s = unix_us() / 1_000_000 + 2_208_988_800;
+        asked[40..44].copy_from_slice(&(ntp_s as u32).to_be_bytes());
+        let good = answer_to(&asked);
+        let told = heard(&good).expect("a good answer");
+        assert!(told.offset_us.abs_diff(HOUR_US) < 5_000_000, "{told:?}");
+        for len in 0..good.len() {
+            assert_eq!(heard(&good[..len]), None, "{len} bytes");
+        }
+        for (place, byte, what) in [
+            (0, 0b11_100_100, "its clock is not set"),
+            (0, 0b00_100_101, "it calls to everybody"),
+            (1, 0, "it wants to be left alone"),
+            (1, 16, "nobody tells it the time"),
+        ] {
+            let mut answer = good.clone();
+            answer[place] = byte;
+            assert_eq!(heard(&answer), None, "{what}");
+        }
+    }
+
+    #[test]
     fn a_name_that_nobody_has_is_silence() {
         let silent = round(&["nobody.invalid".to_owned()]);
         assert!(matches!(silent, Err(SntpError::Doubt(Doubt::Silence))), "{silent:?}");
+    }
+
+    proptest! {
+        /// Whatever a server says of its times, the clock shows what can be.
+        #[test]
+        fn no_answer_sets_the_clock_to_what_cannot_be(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..60),
+            is_server: bool,
+            unix_us in 0..LATEST_UNIX_S * 1_000_000,
+        ) {
+            if let (true, Some(head)) = (is_server, bytes.get_mut(..16)) {
+                head.copy_from_slice(&[0b00_100_100, 2, 6, 0xec, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]);
+            }
+            let sample = heard(&bytes);
+            prop_assert!(sample.is_none() || bytes.len() >= 48);
+            if let Some(Ok(Verdict::Right(offset) | Verdict::Step(offset))) =
+                sample.map(|sample| clock::judge(&[sample], unix_us))
+            {
+                let shown = (unix_us + offset) / 1_000_000;
+                prop_assert!((EARLIEST_UNIX_S..LATEST_UNIX_S).contains(&shown));
+            }
+        }
     }
 }
