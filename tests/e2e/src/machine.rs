@@ -13,12 +13,15 @@ use evenkeel_signing::slot::header::{HEADER_LEN, Header};
 use evenkeel_signing::slot::record::{COPY_DISTANCE, RECORD_LEN};
 use evenkeel_signing::slot::{Copies, Event, Forbidden, Reason, Record, RecordError, Slot};
 use evenkeel_signing::{Digest, KeyError, Keyring, KeyringError, Origin, PublicKey};
+use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// The disk's file in the folder of an image.
 pub const DISK: &str = "disk.img";
@@ -27,6 +30,11 @@ pub const KEY: &str = "firmware.pub";
 
 /// Another address that the machine may have.
 pub const OTHER: &str = "10.0.2.20";
+
+/// QEMU's socket for orders (QMP), in the folder of a machine.
+const ORDERS: &str = "orders";
+/// Longest wait for what comes of one.
+const ORDER_MAX: Duration = Duration::from_secs(20);
 
 /// What a serial line of the machine is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +106,9 @@ pub enum MachineError {
     /// QEMU.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// An order to the machine that runs.
+    #[error("QEMU did not do what it was told")]
+    Order(#[source] io::Error),
 }
 
 impl Machine {
@@ -206,10 +217,43 @@ impl Machine {
         let slot = self.load()?;
         meanwhile(self);
         let mut qemu = self.hardware(slot)?;
-        qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-qmp"]);
+        qemu.arg(format!("unix:{},server=on,wait=off", self.folder.join(ORDERS).display()));
         self.connect(&mut qemu);
         let log = self.folder.join("console.log");
         Ok((slot, Program::start(&self.hardware.program, &mut qemu, &log)?))
+    }
+
+    /// Plug the network's cable in, or pull it out, while the machine runs.
+    ///
+    /// # Errors
+    /// [`MachineError::Order`].
+    pub fn plug(&self, plugged: bool) -> Result<(), MachineError> {
+        let arguments = json!({"name": "n", "up": plugged});
+        let orders = [
+            json!({"execute": "qmp_capabilities"}),
+            json!({"execute": "set_link", "arguments": arguments}),
+        ];
+        self.order(&orders).map_err(MachineError::Order)
+    }
+
+    /// Have QEMU do this, one after the other.
+    fn order(&self, orders: &[Value]) -> io::Result<()> {
+        let stream = UnixStream::connect(self.folder.join(ORDERS))?;
+        stream.set_read_timeout(Some(ORDER_MAX))?;
+        let mut lines = BufReader::new(&stream).lines();
+        // The first line says who is there.
+        lines.next().transpose()?;
+        for order in orders {
+            writeln!(&stream, "{order}")?;
+            // What happens besides is told in between.
+            let said = lines.find(|line| !line.as_ref().is_ok_and(|l| l.contains("\"event\"")));
+            let said = said.ok_or(io::ErrorKind::UnexpectedEof)??;
+            if !said.contains("\"return\"") {
+                return Err(io::Error::other(said));
+            }
+        }
+        Ok(())
     }
 
     fn hardware(&self, slot: Slot) -> Result<Command, MachineError> {
