@@ -30,7 +30,7 @@ const TOLD_MAX: usize = 400;
 #[serde(deny_unknown_fields)]
 pub struct NetworkSettings {
     /// One label of a-z, 0-9 and '-', such as `rack-7`; servers of addresses are
-    /// told it, certificates name it from the next restart on.
+    /// told it, and the own certificate names it once it was confirmed.
     #[serde(default)]
     host_name: Option<String>,
     /// At most 3 addresses of servers for names; `null`: those that are learned.
