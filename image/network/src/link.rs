@@ -109,15 +109,31 @@ impl Link {
         }
         if self.connections > 0 {
             log::say(&format!("interface {}: plugged in again", self.name));
-            if self.wanted.ipv6 == Ipv6::Auto {
-                // The kernel asks for routers only when it begins.
-                self.ipv6 = None;
-            }
+            self.again(&interface);
         }
         if let Some((client, _)) = &mut self.client {
             client.reconnect(now);
         }
         self.connections = connections;
+    }
+
+    /// Tell the kernel once more what it may have forgotten meanwhile: where the
+    /// driver began anew, the ways to other networks are gone.
+    fn again(&mut self, interface: &kernel::Interface) {
+        if self.wanted.ipv6 != Ipv6::Off {
+            // And it asks for routers only when it begins.
+            self.ipv6 = None;
+        }
+        let lease = self.client.as_ref().and_then(|(client, _)| client.lease());
+        match (self.wanted.ipv4, lease) {
+            (Ipv4::Dhcp, Some((terms, _))) => {
+                if interface.set_ipv4(Some(own(terms)), self.metric).is_err() {
+                    self.ipv4 = None;
+                }
+            }
+            (Ipv4::Static(_), _) => self.ipv4 = None,
+            (Ipv4::Dhcp | Ipv4::Off, _) => {}
+        }
     }
 
     /// Switch everything off: nobody names it any more.

@@ -77,19 +77,21 @@ impl State {
             log::say("nobody confirmed the change of the network; what was before is back");
         }
         let mut next = now + LOOK;
-        match self.follows.filter(|at| now < *at) {
+        self.follows = self.follows.filter(|at| now < *at);
+        if self.follows.is_none() {
+            self.follow(now);
+        }
+        for link in self.links.values_mut() {
+            next = link.step(now, random).map_or(next, |due| due.min(next));
+        }
+        match self.follows {
             Some(at) => next = next.min(at),
             None => {
-                self.follows = None;
-                self.follow(now);
                 self.names();
                 self.ring();
             }
         }
         self.call_itself();
-        for link in self.links.values_mut() {
-            next = link.step(now, random).map_or(next, |due| due.min(next));
-        }
         if let Some((until, _)) = self.book.trial() {
             next = next.min(until);
         }
