@@ -169,7 +169,10 @@ fn supervise() -> io::Result<Reason> {
     for signal in [SIGTERM, SIGINT, SIGUSR2] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let mut host_name = HostName::watch()?;
+    // Without a name it protects as well.
+    let mut host_name = HostName::watch()
+        .inspect_err(|error| log::say(&format!("the host name is not followed: {error}")))
+        .ok();
     let begun = Instant::now();
     let mut programs = programs();
     while !stop.load(Ordering::Relaxed) {
@@ -177,9 +180,11 @@ fn supervise() -> io::Result<Reason> {
         for program in &mut programs {
             program.tend(begun.elapsed());
         }
-        host_name.follow();
+        if let Some(host_name) = &mut host_name {
+            host_name.follow();
+        }
         let time = next_look(&programs, begun.elapsed());
-        wait_for(&mut wakes, Some(host_name.wakes()), time);
+        wait_for(&mut wakes, host_name.as_ref().map(HostName::wakes), time);
     }
     stop_all(&mut programs, &mut wakes);
     Ok(Reason::Restart)
