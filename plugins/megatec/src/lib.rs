@@ -132,7 +132,7 @@ mod tests {
         let mut replay = Replay::<Megatec>::start(&case, Fault::None).unwrap();
         replay.poll(1);
         let filler = b"(208.4 140.0 208.4 @@@ 59.9 @.@@ --.- 00110000\r";
-        replay.device.borrow_mut().fault = Fault::replace(table::STATUS.send, filler);
+        replay.set(Fault::replace(table::STATUS.send, filler));
         replay.poll(1);
         let quality = |name: &str| {
             let second = &replay.bench.published[1];

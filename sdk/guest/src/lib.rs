@@ -13,7 +13,7 @@
 //! * [`host`] is what the appliance offers, one trait for each interface; a
 //!   plugin names in its bounds what it uses.
 //! * [`testkit`] (native only) has doubles of all of them, and replays recorded
-//!   exchanges whole, cut, garbled, late and silent.
+//!   exchanges whole and with every fault of the way: lines, network, USB, contacts.
 //! * [`register_driver!`] and its sisters turn a plugin into the exports of its
 //!   world.
 //!

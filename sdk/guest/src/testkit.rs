@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! exchange.txt      # comment
+//!                   over serial               how the device is reached, see below
 //!                   set no-ratings = true
 //!                   > "Q1\r"
 //!                   < "(208.4 140.0 …\r"      reply to the first asking
@@ -19,32 +20,91 @@
 //!                   load.off = refused (NAK    or invalid, lost, unknown; a part of the text
 //! ```
 //!
+//! The first line says how the device is reached; without one it is a serial line.
+//!
+//! ```text
+//! over tcp meter            a peer by its logical name; or udp, tls
+//! > xx xx 00 00 00 06 …     xx: a byte that is another one each time, and the reply has it
+//! < xx xx 00 00 00 05 01 03 02 [09 03]
+//!                           [ ]: values; nothing in the protocol tells one from another
+//!
+//! over hid ups 051d:0002    a USB device by name and ids
+//! descriptor 05 84 09 04 …
+//! > input                   reports that it sends by itself, all of them at each poll
+//! < 13 [01]
+//! > feature 0c              a feature report, its id as first byte
+//! < 0c [64]
+//! > write 0f 02             what a command may send: an output report,
+//! > set 0d 01               a feature report
+//!
+//! over contacts
+//! contact on-battery open   an input, closed or open
+//! relay shutdown open       an output
+//! signal room 21.5          an analogue input
+//! > switch shutdown closed  what a command may switch
+//! ```
+//!
 //! Commands are given in order after the polls. A setting that the plugin does
 //! not ask for is refused at the start, as the appliance does.
+//!
+//! Then every [`Fault`] that can befall this way is tried, and the driver must
+//! give what it [owes](Owes) while it lasts, and come back when it is over:
+//!
+//! | way | fault | the driver owes |
+//! |---|---|---|
+//! | every | silence | the loss, said once, with the host's words for who is silent |
+//! | bytes, reports | cut at every byte, bits flipped, bytes lost, bursts; late | no wrong value |
+//! | network | nobody listens | the loss, with the peer's address |
+//! | connection | closed at once | the same |
+//! | connection | closed behind every byte of an answer | no wrong value |
+//! | connection | one byte at a time | everything as ever |
+//! | USB | unplugged | the loss, with the device's ids |
+//! | contacts | one of them unknown, or read an hour ago | doubt: lost, or a bad point |
+//! | contacts | one that bounces | everything as ever |
+//! | contacts | those of another case | the points of that case |
+//! | commands | rubbish or a part for an acknowledgement | not "accepted" |
+//! | commands | nobody listens, unplugged, the guard refuses | the same |
 //!
 //! What can be promised about damage depends on the protocol. One without a
 //! checksum cannot tell a digit that became another digit. So the rule is:
 //! damage that changes the *shape* of a reply (its length, a separator, a digit
-//! into something else) must never lead to a wrong value; damage that keeps the
-//! shape must not lead to a panic, an unknown point or a number that is not
-//! finite. [`shape_is_kept`] is where this line is drawn.
+//! into something else, any byte outside of `[ ]` in binary) must never lead to a
+//! wrong value; damage that keeps the shape must not lead to a panic, an unknown
+//! point or a number that is not finite. [`shape_is_kept`] is where this line is
+//! drawn.
+//!
+//! Plugins of other worlds that ask a peer have [`asks_a_failing_peer`].
 
+mod asking;
 mod bench;
 mod case;
+mod conform;
+mod crypto;
+mod devices;
+mod fault;
 mod line;
+mod net;
+mod notation;
+mod replay;
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
-use std::rc::Rc;
 
-pub use bench::{Answer, Bench, BenchHid, Objects, OpenLine, Peer};
-pub use case::{Case, CaseError, Expected, Telling, spell, write_bytes};
-pub use line::{Device, Fault, Recorded};
+pub use asking::asks_a_failing_peer;
+pub use bench::{Bench, Objects, OpenLine};
+pub use case::{Case, CaseError, Expected, Telling, Way, spell};
+pub use devices::BenchHid;
+pub use fault::{At, Damage, Fault, Owes};
+pub use line::{Device, Recorded};
+pub use net::{Answer, Peer};
+pub use notation::{Pattern, write_bytes};
+pub use replay::{Replay, replay, shown};
 
-use crate::{CommandError, Driver, Value};
+use crate::Driver;
+
+/// Polls after which everything is known of a device that answers.
+pub const POLLS: u32 = 4;
 
 /// Run every case in `folder` against `D`, whole and damaged in every way.
 /// `free_text` lists the requests whose replies are prose, where one printable
@@ -57,8 +117,9 @@ pub fn conformance<D: Driver<Bench>>(folder: &Path, free_text: &[&[u8]]) {
     let cases = Case::load_all(folder).unwrap_or_else(|error| panic!("{error}"));
     assert!(!cases.is_empty(), "{} holds no case", folder.display());
     for case in &cases {
-        conforms::<D>(case, free_text);
+        conform::conforms::<D>(case, free_text);
     }
+    conform::follows::<D>(&cases);
     if let Some(notes) = std::env::var_os("EVENKEEL_REPLAYED") {
         // `evenkeel-plugin test` wants to see that a driver was put to it.
         let note = format!("{}: {} cases\n", folder.display(), cases.len());
@@ -67,76 +128,6 @@ pub fn conformance<D: Driver<Bench>>(folder: &Path, free_text: &[&[u8]]) {
             panic!("cannot note what was replayed in {}: {error}", notes.display())
         });
     }
-}
-
-fn conforms<D: Driver<Bench>>(case: &Case, free_text: &[&[u8]]) {
-    whole::<D>(case);
-    if let Expected::Points(_) = case.expected {
-        silent::<D>(case);
-        late::<D>(case);
-        damaged::<D>(case, free_text);
-        told_damaged::<D>(case);
-    }
-}
-
-/// A driver at work on the device of a case.
-pub struct Replay<D> {
-    /// What it did.
-    pub bench: Bench,
-    /// What it talks to.
-    pub device: Rc<RefCell<Recorded>>,
-    /// Itself.
-    pub driver: D,
-}
-
-impl<D: Driver<Bench>> Replay<D> {
-    /// Start `D` with the settings of `case`.
-    ///
-    /// # Errors
-    /// What the driver says about its settings, or that there is no such
-    /// setting.
-    pub fn start(case: &Case, fault: Fault) -> Result<Self, String> {
-        let mut bench = Bench::default();
-        for (name, value) in &case.settings {
-            bench.set(name, value);
-        }
-        let device = bench.connect_device(Recorded::new(case, fault));
-        let driver = D::start(&mut bench)?;
-        match bench.settings.keys().find(|name| !bench.settings_read.contains(*name)) {
-            Some(name) => Err(format!("there is no setting {name:?}; correct or remove it")),
-            None => Ok(Self { bench, device, driver }),
-        }
-    }
-
-    /// Poll so many times.
-    pub fn poll(&mut self, polls: u32) {
-        for _ in 0..polls {
-            self.driver.wake(&mut self.bench);
-        }
-    }
-
-    /// Give a command.
-    ///
-    /// # Errors
-    /// What the driver says.
-    pub fn tell(&mut self, name: &str, value: Option<&str>) -> Result<(), CommandError> {
-        self.driver.command(&mut self.bench, name, value)
-    }
-}
-
-/// Start `D` with the settings of `case` and poll it `polls` times while
-/// `fault` lasts.
-///
-/// # Errors
-/// What the driver says about its settings.
-pub fn replay<D: Driver<Bench>>(
-    case: &Case,
-    fault: Fault,
-    polls: u32,
-) -> Result<Replay<D>, String> {
-    let mut replay = Replay::start(case, fault)?;
-    replay.poll(polls);
-    Ok(replay)
 }
 
 /// True when nothing but a checksum could tell `damaged` from `sound`: same
@@ -150,161 +141,6 @@ pub fn shape_is_kept(sound: &[u8], damaged: &[u8], free_text: bool) -> bool {
     }
     let class_kept = |a: &u8, b: &u8| a == b || (a.is_ascii_digit() && b.is_ascii_digit());
     sound.len() == damaged.len() && sound.iter().zip(damaged).all(|(a, b)| class_kept(a, b))
-}
-
-const POLLS: u32 = 4;
-
-fn whole<D: Driver<Bench>>(case: &Case) {
-    let outcome = replay::<D>(case, Fault::None, POLLS);
-    match (&case.expected, outcome) {
-        (Expected::Points(expected), Ok(mut replay)) => {
-            assert_eq!(&shown(&replay.bench), expected, "{}: whole", case.name);
-            let lost = &replay.bench.lost;
-            assert!(lost.is_empty(), "{}: lost: {lost:?}", case.name);
-            told(case, &mut replay);
-            let unrecorded = &replay.device.borrow().unrecorded;
-            let none = unrecorded.is_empty();
-            assert!(none, "{}: sent what the recording lacks: {unrecorded:?}", case.name);
-        }
-        (Expected::Refused(part), Err(text)) => {
-            assert!(text.contains(part), "{}: start said {text:?}", case.name);
-        }
-        (Expected::Lost(part), Ok(Replay { bench, .. })) => {
-            assert!(bench.published.is_empty(), "{}: values of a lost device", case.name);
-            let [reason] = &bench.lost[..] else {
-                panic!("{}: lost {} times, wanted once", case.name, bench.lost.len());
-            };
-            assert!(reason.contains(part), "{}: lost because {reason:?}", case.name);
-        }
-        (expected, Err(text)) => panic!("{}: wanted {expected:?}, start said {text:?}", case.name),
-        (expected, Ok(_)) => panic!("{}: wanted {expected:?}, but it started", case.name),
-    }
-}
-
-/// Each command of the case has its outcome.
-fn told<D: Driver<Bench>>(case: &Case, replay: &mut Replay<D>) {
-    for Telling { name, value, outcome } in &case.tellings {
-        let result = replay.tell(name, value.as_deref());
-        assert!(outcome.is(&result), "{}: {name}: wanted {outcome:?}, is {result:?}", case.name);
-    }
-}
-
-/// An acknowledgement that is rubbish, or of which a part is missing, is none.
-/// Where it is missing whole the protocol decides: many units say nothing.
-fn told_damaged<D: Driver<Bench>>(case: &Case) {
-    for (request, reply) in case.sound_replies() {
-        let cut = (1..reply.len()).map(|len| &reply[..len]);
-        for damage in cut.chain([&b"\0rubbish\r\n"[..]]) {
-            let mut replay = replayed::<D>(case, Fault::None);
-            replay.device.borrow_mut().fault = Fault::replace(request, damage);
-            for Telling { name, value, .. } in &case.tellings {
-                let before = replay.device.borrow().replaced;
-                let result = replay.tell(name, value.as_deref());
-                let hit = replay.device.borrow().replaced > before;
-                let text = damage.escape_ascii();
-                assert!(!hit || result.is_err(), "{}: {name} accepted by \"{text}\"", case.name);
-            }
-        }
-    }
-}
-
-/// A mute device is lost once; when it speaks again, everything comes back.
-fn silent<D: Driver<Bench>>(case: &Case) {
-    let Replay { mut bench, device, mut driver } = started::<D>(case, Fault::Silent);
-    let mut poll = |bench: &mut Bench, polls| {
-        for _ in 0..polls {
-            driver.wake(bench);
-        }
-    };
-    poll(&mut bench, 7);
-    assert!(bench.published.is_empty(), "{}: values out of silence", case.name);
-    assert_eq!(bench.lost.len(), 1, "{}: lost is said once", case.name);
-    device.borrow_mut().fault = Fault::None;
-    poll(&mut bench, 1);
-    let Expected::Points(expected) = &case.expected else { return };
-    assert_eq!(&shown(&bench), expected, "{}: after silence", case.name);
-    device.borrow_mut().fault = Fault::Silent;
-    poll(&mut bench, POLLS);
-    assert_eq!(bench.lost.len(), 2, "{}: lost again is said again", case.name);
-}
-
-fn late<D: Driver<Bench>>(case: &Case) {
-    nothing_wrong::<D>(case, Fault::Late);
-}
-
-fn damaged<D: Driver<Bench>>(case: &Case, free_text: &[&[u8]]) {
-    for (request, reply) in case.sound_replies() {
-        let free = free_text.contains(&request);
-        for len in 0..reply.len() {
-            nothing_wrong::<D>(case, Fault::replace(request, &reply[..len]));
-        }
-        let mut damages: Vec<Vec<u8>> = Vec::new();
-        for at in 0..reply.len() {
-            for bit in 0..8 {
-                let mut flipped = reply.to_vec();
-                flipped[at] ^= 1 << bit;
-                damages.push(flipped);
-            }
-            let mut lossy = reply.to_vec();
-            lossy.remove(at);
-            damages.push(lossy);
-        }
-        damages.extend((0..200).map(|seed| burst(reply, seed)));
-        for damage in damages {
-            let fault = Fault::replace(request, &damage);
-            if shape_is_kept(reply, &damage, free) {
-                nothing_mad::<D>(case, fault);
-            } else {
-                nothing_wrong::<D>(case, fault);
-            }
-        }
-    }
-}
-
-/// Whatever is published must be what the sound exchange gives.
-fn nothing_wrong<D: Driver<Bench>>(case: &Case, fault: Fault) {
-    let replay = replayed::<D>(case, fault.clone());
-    let Expected::Points(expected) = &case.expected else { return };
-    for (name, text) in shown(&replay.bench) {
-        assert_eq!(Some(&text), expected.get(&name), "{}: {name} under {fault:?}", case.name);
-    }
-}
-
-/// Only known points, only finite numbers.
-fn nothing_mad<D: Driver<Bench>>(case: &Case, fault: Fault) {
-    let replay = replayed::<D>(case, fault.clone());
-    for update in replay.bench.published.iter().flatten() {
-        if let Value::Number(number) = update.value {
-            assert!(number.is_finite(), "{}: {} under {fault:?}", case.name, update.name);
-        }
-    }
-}
-
-fn replayed<D: Driver<Bench>>(case: &Case, fault: Fault) -> Replay<D> {
-    let mut replay = started(case, fault);
-    replay.poll(POLLS);
-    replay
-}
-
-fn started<D: Driver<Bench>>(case: &Case, fault: Fault) -> Replay<D> {
-    Replay::start(case, fault).unwrap_or_else(|text| panic!("{}: start: {text}", case.name))
-}
-
-/// The last value of each point, as an expected.points file spells it.
-#[must_use]
-pub fn shown(bench: &Bench) -> BTreeMap<String, String> {
-    bench.published.iter().flatten().map(|u| (u.name.to_string(), case::spell(u))).collect()
-}
-
-/// `reply` with a few neighbouring bytes replaced, as a spike on the line does.
-fn burst(reply: &[u8], seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut random = move || split_mix(&mut state);
-    let mut out = reply.to_vec();
-    let start = random() as usize % out.len();
-    let end = (start + 1 + random() as usize % 6).min(out.len());
-    out[start..end].iter_mut().for_each(|byte| *byte = random() as u8);
-    out
 }
 
 /// SplitMix64: reproducible noise.

@@ -5,10 +5,10 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::Chars;
 
+use super::notation::{Pattern, Reply, bytes, hex};
 use crate::CommandError;
-use crate::host::{Quality, Update, Value};
+use crate::host::{Quality, Transport, Update, Value};
 
 /// A recorded exchange and what a driver must make of it.
 #[derive(Clone, Debug)]
@@ -17,11 +17,45 @@ pub struct Case {
     pub name: String,
     /// Settings that the driver is started with.
     pub settings: Vec<(String, String)>,
+    /// How the device is reached.
+    pub way: Way,
     /// What must come out.
     pub expected: Expected,
     /// Commands and their outcomes.
     pub tellings: Vec<Telling>,
     pub(super) exchanges: Vec<Exchange>,
+}
+
+/// How the device of a case is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Way {
+    /// A serial line.
+    Serial,
+    /// A peer on the network.
+    Peer {
+        /// Its logical name.
+        endpoint: String,
+        /// How it is reached.
+        transport: Transport,
+    },
+    /// A USB-HID device.
+    Hid {
+        /// Its logical name.
+        name: String,
+        /// Vendor id, product id.
+        ids: (u16, u16),
+        /// Its report descriptor.
+        descriptor: Vec<u8>,
+    },
+    /// Contacts and signals of the guard's devices.
+    Contacts {
+        /// Inputs; true is closed.
+        levels: BTreeMap<String, bool>,
+        /// Outputs that may be switched.
+        relays: BTreeMap<String, bool>,
+        /// Analogue inputs.
+        signals: BTreeMap<String, f64>,
+    },
 }
 
 /// What a driver must make of a case.
@@ -55,10 +89,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// It is carried out.
-    #[cfg(test)]
-    pub(super) fn accepted() -> Self {
-        Self { kind: "accepted".to_owned(), part: String::new() }
+    pub(super) fn is_accepted(&self) -> bool {
+        self.kind == "accepted"
     }
 
     pub(super) fn is(&self, result: &Result<(), CommandError>) -> bool {
@@ -73,11 +105,28 @@ impl Outcome {
     }
 }
 
-/// A request and the replies to its askings; `None` is silence.
+/// What is asked or told, and the replies to each time; `None` is silence.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
-    pub(super) request: Vec<u8>,
-    pub(super) replies: Vec<Option<Vec<u8>>>,
+    pub(super) asked: Asked,
+    pub(super) replies: Vec<Option<Reply>>,
+}
+
+/// What is asked or told, in the words of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Bytes on a line, a stream or in a datagram.
+    Bytes(Pattern),
+    /// Nothing: reports that a USB device sends by itself, all of them at each poll.
+    Input,
+    /// A feature report of a USB device.
+    Feature(u8),
+    /// An output report is sent.
+    Write(Vec<u8>),
+    /// A feature report is sent.
+    Set(Vec<u8>),
+    /// An output is switched: true is closed.
+    Switch(String, bool),
 }
 
 /// Why a case cannot be read.
@@ -143,17 +192,32 @@ impl Case {
     /// [`CaseError`] names the file and line.
     pub fn load(folder: &Path) -> Result<Self, CaseError> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = folder.join("exchange.txt");
+        let mut case =
+            Self::parse(&name, &read(&path)?, read_expected(folder)?).map_err(|e| match e {
+                CaseError::Line { number, what, .. } => CaseError::Line { path, number, what },
+                file => file,
+            })?;
+        case.tellings = read_tellings(&folder.join("expected.commands"))?;
+        Ok(case)
+    }
+
+    /// The case that `exchange`, an exchange.txt, describes; without commands.
+    ///
+    /// # Errors
+    /// [`CaseError`] names the line.
+    pub(super) fn parse(name: &str, exchange: &str, expected: Expected) -> Result<Self, CaseError> {
         let mut case = Self {
-            name,
+            name: name.to_owned(),
             settings: Vec::new(),
-            expected: read_expected(folder)?,
-            tellings: read_tellings(&folder.join("expected.commands"))?,
+            way: Way::Serial,
+            expected,
+            tellings: Vec::new(),
             exchanges: Vec::new(),
         };
-        let path = folder.join("exchange.txt");
-        for (number, line) in meaningful(&read(&path)?) {
-            case.take_line(line).map_err(|what| CaseError::Line {
-                path: path.clone(),
+        for (at, (number, line)) in meaningful(exchange).enumerate() {
+            case.take_line(line, at == 0).map_err(|what| CaseError::Line {
+                path: name.into(),
                 number,
                 what,
             })?;
@@ -161,50 +225,134 @@ impl Case {
         Ok(case)
     }
 
-    /// Each request with its first reply, where it has one.
-    pub(super) fn sound_replies(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    /// Each question with its first reply, where it has one.
+    pub(super) fn sound_replies(&self) -> impl Iterator<Item = (&Asked, &Reply)> {
         self.exchanges.iter().filter_map(|exchange| {
-            let reply = exchange.replies.first()?.as_deref()?;
-            Some((exchange.request.as_slice(), reply))
+            let reply = exchange.replies.first()?.as_ref()?;
+            Some((&exchange.asked, reply))
         })
     }
 
-    fn take_line(&mut self, line: &str) -> Result<(), &'static str> {
-        if let Some(pair) = line.strip_prefix("set ") {
-            let (name, value) = pair.split_once('=').ok_or("expected `set name = value`")?;
-            self.settings.push((name.trim().to_owned(), value.trim().to_owned()));
-        } else if let Some(request) = line.strip_prefix("> ") {
-            self.exchanges.push(Exchange { request: bytes(request)?, replies: Vec::new() });
-        } else if let Some(reply) = line.strip_prefix("< ") {
-            let exchange = self.exchanges.last_mut().ok_or("a reply before any request")?;
-            let silence = reply.trim() == "silence";
-            exchange.replies.push(if silence { None } else { Some(bytes(reply)?) });
+    fn take_line(&mut self, line: &str, is_first: bool) -> Result<(), &'static str> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        match word {
+            "over" if is_first => self.way = read_way(rest)?,
+            "over" => return Err("`over` is the first line"),
+            "set" => {
+                let (name, value) = rest.split_once('=').ok_or("expected `set name = value`")?;
+                self.settings.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+            "descriptor" => match &mut self.way {
+                Way::Hid { descriptor, .. } => *descriptor = bytes(rest)?,
+                _ => return Err("a descriptor is that of a USB device: `over hid NAME IDS`"),
+            },
+            "contact" | "relay" | "signal" => self.take_level(word, rest)?,
+            ">" => {
+                let asked = read_asked(&self.way, rest)?;
+                self.exchanges.push(Exchange { asked, replies: Vec::new() });
+            }
+            "<" => self.exchanges.last_mut().ok_or("a reply before any request")?.take(rest)?,
+            _ => {
+                return Err("expected `over`, `set`, `descriptor`, `contact`, `relay`, `signal`, \
+                            `>` or `<`");
+            }
+        }
+        Ok(())
+    }
+
+    fn take_level(&mut self, word: &str, rest: &str) -> Result<(), &'static str> {
+        let Way::Contacts { levels, relays, signals } = &mut self.way else {
+            return Err("contacts, relays and signals are used `over contacts`");
+        };
+        let (name, level) = rest.split_once(' ').ok_or("expected a name and what is read")?;
+        let (name, level) = (name.to_owned(), level.trim());
+        if word == "signal" {
+            signals.insert(name, level.parse().map_err(|_| "a signal is a number")?);
         } else {
-            return Err("expected `set`, `>` or `<`");
+            let side = if word == "relay" { relays } else { levels };
+            side.insert(name, read_level(level)?);
         }
         Ok(())
     }
 }
 
-/// `bytes` as a line of exchange.txt has them.
-#[must_use]
-pub fn write_bytes(bytes: &[u8]) -> String {
-    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n');
-    if bytes.iter().filter(|byte| is_text(byte)).count() * 2 < bytes.len() || bytes.is_empty() {
-        return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+impl Exchange {
+    /// One reply more.
+    fn take(&mut self, reply: &str) -> Result<(), &'static str> {
+        let request = match &self.asked {
+            Asked::Bytes(request) => Some(request),
+            Asked::Input => None,
+            Asked::Feature(_) if self.replies.is_empty() => None,
+            Asked::Feature(_) => return Err("a feature report has one value"),
+            Asked::Write(_) | Asked::Set(_) | Asked::Switch(..) => {
+                return Err("what is only told has no reply");
+            }
+        };
+        let reply = match (reply, request) {
+            ("silence", Some(_)) => None,
+            ("silence", None) => return Err("leave a report out; silence is for bytes"),
+            _ => Some(Reply::read(reply, request)?),
+        };
+        self.replies.push(reply);
+        Ok(())
     }
-    let mut text = String::from("\"");
-    for byte in bytes {
-        match byte {
-            b'\r' => text.push_str("\\r"),
-            b'\n' => text.push_str("\\n"),
-            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            other => text.push_str(&format!("\\x{other:02x}")),
+}
+
+/// What stands behind `over`.
+fn read_way(text: &str) -> Result<Way, &'static str> {
+    let words: Vec<_> = text.split_whitespace().collect();
+    let peer = |endpoint: &str, transport| Way::Peer { endpoint: endpoint.to_owned(), transport };
+    match words[..] {
+        ["serial"] => Ok(Way::Serial),
+        ["udp", endpoint] => Ok(peer(endpoint, Transport::Udp)),
+        ["tcp", endpoint] => Ok(peer(endpoint, Transport::Tcp)),
+        ["tls", endpoint] => Ok(peer(endpoint, Transport::Tls)),
+        ["hid", name, ids] => {
+            let id = |digits| u16::from_str_radix(digits, 16).ok();
+            let ids = ids.split_once(':').and_then(|(v, p)| Some((id(v)?, id(p)?)));
+            let ids = ids.ok_or("the ids are vendor:product in hexadecimal, 051d:0002")?;
+            Ok(Way::Hid { name: name.to_owned(), ids, descriptor: Vec::new() })
         }
+        ["contacts"] => Ok(Way::Contacts {
+            levels: BTreeMap::new(),
+            relays: BTreeMap::new(),
+            signals: BTreeMap::new(),
+        }),
+        _ => Err("expected `over serial`, `over tcp NAME` (udp, tls), `over hid NAME IDS` or \
+                  `over contacts`"),
     }
-    text.push('"');
-    text
+}
+
+/// What stands behind `>`.
+fn read_asked(way: &Way, text: &str) -> Result<Asked, &'static str> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match way {
+        Way::Serial | Way::Peer { .. } => Pattern::read(text).map(Asked::Bytes),
+        Way::Hid { .. } => match word {
+            "input" if rest.is_empty() => Ok(Asked::Input),
+            "feature" => hex(rest.trim()).map(Asked::Feature),
+            "write" => bytes(rest).map(Asked::Write),
+            "set" => bytes(rest).map(Asked::Set),
+            _ => Err("expected `input`, `feature ID`, `write REPORT` or `set REPORT`"),
+        },
+        Way::Contacts { .. } => match rest.split_once(' ') {
+            Some((name, level)) if word == "switch" => {
+                Ok(Asked::Switch(name.to_owned(), read_level(level.trim())?))
+            }
+            _ => Err("expected `switch NAME open` or `switch NAME closed`"),
+        },
+    }
+}
+
+fn read_level(word: &str) -> Result<bool, &'static str> {
+    let level = [false, true].into_iter().find(|closed| write_level(*closed) == word);
+    level.ok_or("a contact is open or closed")
+}
+
+/// A level as a line of exchange.txt has it.
+pub(super) const fn write_level(closed: bool) -> &'static str {
+    if closed { "closed" } else { "open" }
 }
 
 /// `update` as a line of expected.points has it, without the name.
@@ -247,8 +395,13 @@ fn read_expected(folder: &Path) -> Result<Expected, CaseError> {
 }
 
 fn read_points(path: &Path) -> Result<BTreeMap<String, String>, CaseError> {
+    points(path, &read(path)?)
+}
+
+/// The points that `text`, an expected.points, lists.
+pub(super) fn points(path: &Path, text: &str) -> Result<BTreeMap<String, String>, CaseError> {
     let mut points = BTreeMap::new();
-    for (number, line) in meaningful(&read(path)?) {
+    for (number, line) in meaningful(text) {
         let wrong = |what| CaseError::Line { path: path.to_owned(), number, what };
         let (name, value) =
             line.split_once(" = ").ok_or_else(|| wrong("expected `name = value`"))?;
@@ -260,12 +413,17 @@ fn read_points(path: &Path) -> Result<BTreeMap<String, String>, CaseError> {
 }
 
 fn read_tellings(path: &Path) -> Result<Vec<Telling>, CaseError> {
-    const KINDS: [&str; 5] = ["accepted", "refused", "invalid", "lost", "unknown"];
-    if !path.exists() {
-        return Ok(Vec::new());
+    match path.exists() {
+        true => tellings(path, &read(path)?),
+        false => Ok(Vec::new()),
     }
+}
+
+/// The commands that `text`, an expected.commands, lists.
+pub(super) fn tellings(path: &Path, text: &str) -> Result<Vec<Telling>, CaseError> {
+    const KINDS: [&str; 5] = ["accepted", "refused", "invalid", "lost", "unknown"];
     let mut tellings = Vec::new();
-    for (number, line) in meaningful(&read(path)?) {
+    for (number, line) in meaningful(text) {
         let wrong = |what| CaseError::Line { path: path.to_owned(), number, what };
         let (command, outcome) =
             line.split_once(" = ").ok_or_else(|| wrong("expected `name [value] = outcome`"))?;
@@ -292,70 +450,63 @@ fn meaningful(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
 }
 
-/// Bytes from `"text\r"` (escapes `\r`, `\n`, `\\`, `\"`, `\xHH`) or `51 31 0d`.
-fn bytes(text: &str) -> Result<Vec<u8>, &'static str> {
-    let text = text.trim();
-    let Some(quoted) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return text.split_whitespace().map(hex).collect();
-    };
-    let mut out = Vec::new();
-    let mut chars = quoted.chars();
-    while let Some(c) = chars.next() {
-        out.push(match c {
-            '\\' => escape(&mut chars)?,
-            c if c.is_ascii() => c as u8,
-            _ => return Err("write bytes above 7f as \\xHH"),
-        });
-    }
-    Ok(out)
-}
-
-/// The byte that stands behind a backslash.
-fn escape(chars: &mut Chars<'_>) -> Result<u8, &'static str> {
-    match chars.next() {
-        Some('r') => Ok(b'\r'),
-        Some('n') => Ok(b'\n'),
-        Some(c @ ('\\' | '"')) => Ok(c as u8),
-        Some('x') => {
-            let digits: String = chars.by_ref().take(2).collect();
-            hex(&digits)
-        }
-        _ => Err("unknown escape"),
-    }
-}
-
-fn hex(digits: &str) -> Result<u8, &'static str> {
-    if digits.len() != 2 {
-        return Err("a byte has two hexadecimal digits");
-    }
-    u8::from_str_radix(digits, 16).map_err(|_| "not a hexadecimal byte")
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn bytes_can_be_text_or_digits() {
-        assert_eq!(bytes(r#""Q1\r""#).unwrap(), bytes("51 31 0d").unwrap());
-        assert_eq!(bytes(r#""\x80a\"\\""#).unwrap(), b"\x80a\"\\");
-        for wrong in [r#""\q""#, r#""\x8""#, "5g", "\"é\"", "511"] {
-            assert!(bytes(wrong).is_err(), "{wrong} passed");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_that_were_written_are_read_back(sent in prop::collection::vec(any::<u8>(), 1..40)) {
-            prop_assert_eq!(bytes(&write_bytes(&sent)).unwrap(), sent);
-        }
-    }
 
     #[test]
     fn values_are_spelt_one_way() {
         assert_eq!(spell(&Update::text("ups.status", "OL")), "\"OL\"");
         assert_eq!(spell(&Update::estimate("battery.charge", 73.0, "%")), "73 % estimated");
+    }
+
+    fn parsed(exchange: &str) -> Result<Case, CaseError> {
+        Case::parse("case", exchange, Expected::Points(BTreeMap::new()))
+    }
+
+    #[test]
+    fn each_way_has_its_words() {
+        let modbus = "over tcp meter\n> xx 01\n< xx [02 03]\n";
+        assert_eq!(
+            parsed(modbus).unwrap().way,
+            Way::Peer { endpoint: "meter".into(), transport: Transport::Tcp }
+        );
+        let hid = "over hid ups 051d:0002\ndescriptor 05 84\n> feature 0c\n< 0c [64]\n\
+                   > input\n< 13 01\n< 14 00\n> write 0f 02\n> set 0d 01\n";
+        let hid = parsed(hid).unwrap();
+        let wanted = Way::Hid { name: "ups".into(), ids: (0x51d, 2), descriptor: vec![5, 0x84] };
+        assert_eq!((hid.way, hid.exchanges.len()), (wanted, 4));
+        let contacts = "over contacts\ncontact mains closed\nrelay off open\nsignal room 21.5\n\
+                        > switch off closed\n";
+        let levels = BTreeMap::from([("mains".to_owned(), true)]);
+        let relays = BTreeMap::from([("off".to_owned(), false)]);
+        let signals = BTreeMap::from([("room".to_owned(), 21.5)]);
+        assert_eq!(parsed(contacts).unwrap().way, Way::Contacts { levels, relays, signals });
+        assert_eq!(parsed("> 01\n< 02\n").unwrap().way, Way::Serial);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, line, words) in [
+            ("over bus x", 1, "expected `over"),
+            ("over tcp", 1, "expected `over"),
+            ("over hid ups 51d", 1, "vendor:product"),
+            ("> 01\nover udp x", 2, "the first line"),
+            ("descriptor 01", 1, "of a USB device"),
+            ("over udp x\n\ncontact a open", 3, "over contacts"),
+            ("over contacts\ncontact a ajar", 2, "open or closed"),
+            ("over contacts\nsignal a warm", 2, "a number"),
+            ("over contacts\n> 01", 2, "`switch"),
+            ("over hid u 1:1\n> ask 01", 2, "`input`"),
+            ("over hid u 1:1\n> feature 01\n< 01 00\n< 01 01", 4, "one value"),
+            ("over hid u 1:1\n> write 01\n< 01", 3, "no reply"),
+            ("over hid u 1:1\n> input\n< silence", 3, "silence"),
+            ("< 01", 1, "before any request"),
+            ("set a", 1, "expected `set"),
+            ("nonsense", 1, "expected `over`"),
+        ] {
+            let error = parsed(text).expect_err(text).to_string();
+            assert!(error.contains(&format!(":{line}: ")) && error.contains(words), "{error}");
+        }
     }
 }

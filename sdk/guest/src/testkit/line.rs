@@ -5,7 +5,9 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::case::{Case, Exchange};
+use super::case::{Asked, Case};
+use super::fault::Fault;
+use super::notation::{Pattern, Reply};
 use crate::host::{Lines, Port, PortError, ReplyEnd};
 
 /// Longest break, ms, as on the appliance.
@@ -38,42 +40,21 @@ impl<F: FnMut(&[u8]) -> Result<Vec<u8>, u32>> Device for F {
     }
 }
 
-/// What is wrong with the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Nothing.
-    None,
-    /// No reply at all.
-    Silent,
-    /// Each reply comes when the next request has been sent.
-    Late,
-    /// Replies to one request are always these bytes.
-    Replace {
-        /// The request.
-        request: Vec<u8>,
-        /// What arrives.
-        reply: Vec<u8>,
-    },
-}
-
-impl Fault {
-    /// [`Fault::Replace`] from slices.
-    #[must_use]
-    pub fn replace(request: &[u8], reply: &[u8]) -> Self {
-        Self::Replace { request: request.to_vec(), reply: reply.to_vec() }
-    }
-}
-
 /// A device that answers as one was recorded.
 pub struct Recorded {
     /// What is wrong with the line.
     pub fault: Fault,
     /// Requests that the recording has no answer to.
     pub unrecorded: Vec<String>,
-    /// How often [`Fault::Replace`] struck.
-    pub replaced: u32,
+    /// How often a fault struck that strikes some answers only.
+    pub struck: u32,
+    /// Requests that it heard.
+    pub(super) heard: u32,
+    /// Each request is answered as it was for the first time: what damage means
+    /// was judged by that answer.
+    pub(super) is_steady: bool,
     /// Each exchange and how often it was asked.
-    exchanges: Vec<(Exchange, usize)>,
+    exchanges: Vec<(Pattern, Vec<Option<Reply>>, usize)>,
     late: Option<Vec<u8>>,
 }
 
@@ -81,39 +62,43 @@ impl Recorded {
     /// The device of `case`.
     #[must_use]
     pub fn new(case: &Case, fault: Fault) -> Self {
-        let exchanges = case.exchanges.iter().map(|exchange| (exchange.clone(), 0)).collect();
-        Self { fault, unrecorded: Vec::new(), replaced: 0, exchanges, late: None }
+        let by_bytes = case.exchanges.iter().filter_map(|exchange| match &exchange.asked {
+            Asked::Bytes(request) => Some((request.clone(), exchange.replies.clone(), 0)),
+            _ => None,
+        });
+        Self {
+            fault,
+            unrecorded: Vec::new(),
+            struck: 0,
+            heard: 0,
+            is_steady: false,
+            exchanges: by_bytes.collect(),
+            late: None,
+        }
     }
 
-    fn recorded(&mut self, request: &[u8]) -> Option<Vec<u8>> {
-        let Some((exchange, asked)) =
-            self.exchanges.iter_mut().find(|(exchange, _)| exchange.request == request)
-        else {
+    /// What it says to `request`.
+    pub(super) fn recorded(&mut self, request: &[u8]) -> Option<Vec<u8>> {
+        let known = self.exchanges.iter_mut().find(|(pattern, ..)| pattern.matches(request));
+        let Some((pattern, replies, asked)) = known else {
             self.unrecorded.push(request.escape_ascii().to_string());
             return None;
         };
-        let last = exchange.replies.len().checked_sub(1)?;
-        let reply = exchange.replies[last.min(*asked)].clone();
+        let last = replies.len().checked_sub(1)?;
+        let at = if self.is_steady { 0 } else { last.min(*asked) };
         *asked += 1;
-        reply
+        Some(replies[at].as_ref()?.filled(&pattern.opened(request)))
     }
 }
 
 impl Device for Recorded {
     fn hear(&mut self, request: &[u8]) -> Result<Vec<u8>, u32> {
-        let reply = match &self.fault {
-            Fault::Silent => None,
-            Fault::Replace { request: hit, reply } if hit == request => {
-                self.replaced += 1;
-                Some(reply.clone())
-            }
-            Fault::None | Fault::Replace { .. } => self.recorded(request),
-            Fault::Late => {
-                let reply = self.recorded(request);
-                std::mem::replace(&mut self.late, reply)
-            }
-        };
-        Ok(reply.unwrap_or_default())
+        self.heard += 1;
+        let (fault, mut late) = (self.fault.clone(), self.late.take());
+        let arrival = fault.arrival(request, &mut late, || self.recorded(request));
+        self.late = late;
+        self.struck += u32::from(arrival.is_struck);
+        Ok(arrival.bytes.unwrap_or_default())
     }
 }
 

@@ -1,12 +1,42 @@
 //! The kit itself: a sound driver passes, and of drivers that are careless in
 //! one way each fails by the test that is there for it.
 
-use super::case::{Exchange, Outcome};
+mod contacts;
+mod hid;
+mod peer;
+
+use super::case::{points, tellings};
+use super::conform::conforms;
 use super::*;
-use crate::host::{Line, Lines, Parity, Points, Port, Quality, ReplyEnd, Serial, Update};
-use crate::{Command, Plugin};
+use crate::host::{Line, Lines, Parity, Points, Port, Quality, ReplyEnd, Serial, Update, Value};
+use crate::{Command, CommandError, Plugin};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The case `unit` of these three files.
+fn case(exchange: &str, expected_points: &str, expected_commands: &str) -> Case {
+    let file = Path::new("unit");
+    let expected = points(file, expected_points).expect("expected.points");
+    let mut case = Case::parse("unit", exchange, Expected::Points(expected)).expect("exchange.txt");
+    case.tellings = tellings(file, expected_commands).expect("expected.commands");
+    case
+}
+
+/// What the kit says about a driver.
+fn verdict<D: Driver<Bench>>(case: &Case) -> Option<String> {
+    said(|| conforms::<D>(case, &[]))
+}
+
+fn said(trial: impl FnOnce()) -> Option<String> {
+    let said = catch_unwind(AssertUnwindSafe(trial)).err()?;
+    Some(said.downcast_ref::<String>().expect("a formatted message").clone())
+}
+
+/// The kit said all these words.
+fn is_found(verdict: Option<String>, words: &[&str]) {
+    let said = verdict.unwrap_or_else(|| panic!("nobody found: {words:?}"));
+    assert!(words.iter().all(|word| said.contains(word)), "wanted {words:?}, said: {said}");
+}
 
 #[test]
 fn the_line_between_detectable_and_not() {
@@ -17,12 +47,6 @@ fn the_line_between_detectable_and_not() {
     assert!(!shape_is_kept(sound, b"(20.4_1\r", false));
     assert!(shape_is_kept(b"#ACME\r", b"#ACMF\r", true));
     assert!(!shape_is_kept(b"#ACME\r", b"#AC\x0dE\r", true));
-}
-
-#[test]
-fn bursts_are_reproducible() {
-    assert_eq!(burst(b"(208.4 1\r", 7), burst(b"(208.4 1\r", 7));
-    assert!((0..20).any(|seed| burst(b"(208.4 1\r", seed) != b"(208.4 1\r"));
 }
 
 /// What a driver does wrong.
@@ -144,61 +168,36 @@ impl<const WRONG: u8> Driver<Bench> for Careless<WRONG> {
     }
 }
 
-fn case() -> Case {
-    let exchange = |request: &[u8], reply: &[u8]| Exchange {
-        request: request.to_vec(),
-        replies: vec![Some(reply.to_vec())],
-    };
-    let points = [("input.voltage", "208.4 V"), ("ups.load", "50 %")];
-    let points = points.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    Case {
-        name: "unit".to_owned(),
-        settings: Vec::new(),
-        expected: Expected::Points(points.into()),
-        tellings: vec![Telling {
-            name: "beeper.disable".to_owned(),
-            value: None,
-            outcome: Outcome::accepted(),
-        }],
-        exchanges: vec![
-            exchange(b"A\r", b"A 208.4\r"),
-            exchange(b"B\r", b"B 050.0\r"),
-            exchange(b"C\r", b"ACK\r"),
-        ],
-    }
-}
-
-/// What the kit says about a driver.
-fn verdict<const WRONG: u8>() -> Option<String> {
-    let case = case();
-    let tried = catch_unwind(AssertUnwindSafe(|| conforms::<Careless<WRONG>>(&case, &[])));
-    let said = tried.err()?;
-    Some(said.downcast_ref::<String>().expect("a formatted message").clone())
+fn serial() -> Case {
+    case(
+        "> \"A\\r\"\n< \"A 208.4\\r\"\n> \"B\\r\"\n< \"B 050.0\\r\"\n\
+         > \"C\\r\"\n< \"ACK\\r\"\n",
+        "input.voltage = 208.4 V\nups.load = 50 %\n",
+        "beeper.disable = accepted\n",
+    )
 }
 
 #[test]
 fn a_sound_driver_passes() {
-    assert_eq!(verdict::<NOTHING>(), None);
+    assert_eq!(verdict::<Careless<NOTHING>>(&serial()), None);
 }
 
 #[test]
 fn each_way_to_be_careless_is_found_by_the_test_for_it() {
-    let verdicts = [
-        (verdict::<TAKES_WHAT_THERE_IS>(), "input.voltage under Replace"),
-        (verdict::<SKIPS_WHAT_IT_DOES_NOT_KNOW>(), "input.voltage under Replace"),
-        (verdict::<DOES_NOT_ASK_WHOSE_REPLY>(), "under Late"),
-        (verdict::<PUBLISHES_NOTHING_AS_ZERO>(), "values out of silence"),
-        (verdict::<SAYS_LOST_AGAIN_AND_AGAIN>(), "lost is said once"),
-        (verdict::<GIVES_UP_FOR_EVER>(), "after silence"),
-        (verdict::<TAKES_ANY_ACKNOWLEDGEMENT>(), "beeper.disable accepted by \"\\x00rubbish"),
-        (verdict::<TAKES_A_PART_OF_ONE>(), "beeper.disable accepted by \"A\""),
-        (verdict::<DIVIDES_BY_ZERO>(), "input.voltage under Replace"),
-        (verdict::<MAKES_VALUES_UP>(), "unit: whole"),
-    ];
-    for (verdict, words) in verdicts {
-        let said = verdict.unwrap_or_else(|| panic!("nobody found: {words}"));
-        assert!(said.contains(words), "wanted {words}, said: {said}");
-    }
+    let case = serial();
+    let wrong = "unit: input.voltage = ";
+    is_found(verdict::<Careless<TAKES_WHAT_THERE_IS>>(&case), &[wrong, "\"A\\r\" cut after"]);
+    is_found(verdict::<Careless<SKIPS_WHAT_IT_DOES_NOT_KNOW>>(&case), &[wrong, "with bit"]);
+    is_found(verdict::<Careless<DOES_NOT_ASK_WHOSE_REPLY>>(&case), &["answers that come late"]);
+    is_found(verdict::<Careless<PUBLISHES_NOTHING_AS_ZERO>>(&case), &["values out of silence"]);
+    is_found(verdict::<Careless<SAYS_LOST_AGAIN_AND_AGAIN>>(&case), &["lost is said once"]);
+    is_found(verdict::<Careless<GIVES_UP_FOR_EVER>>(&case), &["back after silence"]);
+    let accepted = "beeper.disable accepted by the answer to \"C\\r\"";
+    is_found(verdict::<Careless<TAKES_ANY_ACKNOWLEDGEMENT>>(&case), &[accepted, "rubbish"]);
+    is_found(verdict::<Careless<TAKES_A_PART_OF_ONE>>(&case), &[accepted, "cut after 1"]);
+    let not_finite = "unit: input.voltage under the answer to \"A\\r\"";
+    is_found(verdict::<Careless<DIVIDES_BY_ZERO>>(&case), &[not_finite]);
+    is_found(verdict::<Careless<MAKES_VALUES_UP>>(&case), &["unit: whole"]);
 }
 
 /// A UPS that says by contacts how it is: CTS when mains are off, DCD when its
