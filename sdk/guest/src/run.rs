@@ -1,11 +1,13 @@
-//! A driver at work on a PC: against real serial ports, with its points on the
-//! screen as they change. `evenkeel-plugin run` builds a small program around
-//! [`main`]; native only, behind the feature `run`.
+//! A driver at work on a PC: against real serial ports and real peers on the
+//! network, with its points on the screen as they change. `evenkeel-plugin run`
+//! builds a small program around [`main`]; native only, behind the feature `run`.
 //!
-//! The host is the test kit's [`Bench`] with real ports and a real clock: a
-//! driver that needs more than serial lines, settings, clock and store meets
-//! what it meets in a test without preparation, a refusal.
+//! The host is the test kit's [`Bench`] with real ports, peers and a real clock:
+//! a driver that needs more than those, settings and store (a USB device,
+//! contacts, an SNMP agent, TLS) meets what it meets in a test without
+//! preparation, a refusal.
 
+mod peer;
 mod port;
 mod record;
 
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::Driver;
 use crate::testkit::{Bench, spell};
 
+use peer::{Address, PcNet};
 use port::PcPort;
 use record::Record;
 
@@ -28,6 +31,8 @@ use record::Record;
 struct Arguments {
     /// Devices by logical name.
     ports: BTreeMap<String, PathBuf>,
+    /// Peers by logical name.
+    peers: BTreeMap<String, Address>,
     settings: Vec<(String, String)>,
     record: Option<PathBuf>,
     /// Stop after so many polls.
@@ -61,6 +66,10 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 let (name, path) = pair()?;
                 arguments.ports.insert(name, path.into());
             }
+            "--peer" => {
+                let (name, address) = pair()?;
+                arguments.peers.insert(name, Address::parse(&address)?);
+            }
             "--set" => arguments.settings.push(pair()?),
             "--record" => arguments.record = Some(value.into()),
             "--polls" => {
@@ -91,6 +100,8 @@ fn run<D: Driver<Bench>>(arguments: &Arguments) -> Result<(), String> {
     }
     let (ports, log) = (arguments.ports.clone(), Rc::clone(&record));
     bench.open = Some(Box::new(move |name, line| PcPort::open(&ports, name, line, &log)));
+    let (peers, record) = (arguments.peers.clone(), Rc::clone(&record));
+    bench.network = Some(Box::new(PcNet { peers, record: Rc::clone(&record) }));
     let mut driver = D::start(&mut bench)?;
     if let Some(name) = bench.settings.keys().find(|name| !bench.settings_read.contains(*name)) {
         return Err(format!("there is no setting {name:?}; correct or remove it"));
@@ -158,12 +169,13 @@ mod tests {
 
     #[test]
     fn the_words_are_understood_or_named() {
-        let all = words("--port ups=/dev/ttyS0 --set a=b=c --tell load.off --tell x.y=5").unwrap();
+        let all = words("--port ups=/dev/ttyS0 --peer meter=tcp://192.0.2.7:502 --set a=b=c --tell load.off --tell x.y=5").unwrap();
         assert_eq!(all.ports["ups"], PathBuf::from("/dev/ttyS0"));
+        assert_eq!(all.peers["meter"], Address::parse("tcp://192.0.2.7:502").unwrap());
         assert_eq!(all.settings, [("a".to_owned(), "b=c".to_owned())]);
         assert_eq!(all.tell[1], ("x.y".to_owned(), Some("5".to_owned())));
         assert_eq!(words("--record here").unwrap().polls, Some(RECORD_POLLS));
-        for wrong in ["--port ups", "--polls many", "--fast 1", "--set"] {
+        for wrong in ["--port ups", "--peer meter=192.0.2.7", "--polls many", "--fast 1", "--set"] {
             assert!(words(wrong).is_err(), "{wrong}");
         }
     }

@@ -125,7 +125,7 @@ impl Port for PcPort {
         timeout_ms: u32,
     ) -> Result<Vec<u8>, PortError> {
         let frame = self.frame(end, max, timeout_ms)?;
-        self.record.borrow_mut().take_more(&frame);
+        self.record.borrow_mut().hear(&frame);
         Ok(frame)
     }
 
