@@ -45,7 +45,7 @@ pub fn check(project: &Project) -> Result<(), CheckError> {
         false => Err(CheckError::Tests { status }),
     })?;
     let is_empty = fs::metadata(&replayed).map_or(true, |file| file.len() == 0);
-    match is_empty && talks_over_a_line(&project.plugin.description) {
+    match is_empty && has_a_device(&project.plugin.description) {
         true => Err(CheckError::NotReplayed),
         false => Ok(()),
     }
@@ -54,10 +54,12 @@ pub fn check(project: &Project) -> Result<(), CheckError> {
 /// Where `evenkeel_sdk::testkit::conformance` writes down what it replayed.
 const REPLAYED: &str = "EVENKEEL_REPLAYED";
 
-/// A driver on a serial line: what the conformance kit is for.
-fn talks_over_a_line(plugin: &Description) -> bool {
-    let is_serial = |p: &Permission| p.interface.starts_with("evenkeel:serial/");
-    plugin.world.starts_with("evenkeel:driver/") && plugin.permissions.iter().any(is_serial)
+/// A driver of a device on one of the ways that the conformance kit knows.
+fn has_a_device(plugin: &Description) -> bool {
+    const WAYS: [&str; 4] =
+        ["evenkeel:serial/", "evenkeel:net-client/", "evenkeel:hid/", "evenkeel:contacts/"];
+    let is_way = |p: &Permission| WAYS.iter().any(|way| p.interface.starts_with(way));
+    plugin.world.starts_with("evenkeel:driver/") && plugin.permissions.iter().any(is_way)
 }
 
 /// Why a plugin is not in order.
@@ -86,8 +88,8 @@ pub enum CheckError {
     /// No exchange was replayed to the driver.
     #[error(
         "no test replays a recorded exchange to this driver: record one with `evenkeel-plugin run \
-        --record testcases/NAME` and let a test call evenkeel_sdk::testkit::conformance, as the \
-        plugin that `evenkeel-plugin new` writes does"
+        --record testcases/NAME`, or write what its reports or contacts say, and let a test call \
+        evenkeel_sdk::testkit::conformance, as the plugin that `evenkeel-plugin new` writes does"
     )]
     NotReplayed,
     /// A test failed.

@@ -9,7 +9,7 @@
 //! * `new` – write a plugin that builds, tests and signs (`new`)
 //! * `test` – the lint and the plugin's own tests, conformance included (`check`)
 //! * `replay` – a failure again, from an appliance's recording (`replay`)
-//! * `run` – a driver against a real serial port of this machine (`run`)
+//! * `run` – a driver against a real device, from this machine (`run`)
 //!
 //! Results go to standard output (for `build` and `sign`: one line, the path),
 //! everything for people to standard error.
@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use evenkeel_signing::{Keyring, Origin, PublicKey, Role, SecretKey};
 
-use new::World;
+use new::{Over, World};
 use project::{Plugin, Project};
 use sign::Made;
 use toolchain::Source;
@@ -123,6 +123,9 @@ enum Action {
         /// What it is for.
         #[arg(long, value_enum, default_value_t = World::Driver)]
         world: World,
+        /// How a driver reaches its device.
+        #[arg(long, value_enum, default_value_t = Over::Serial)]
+        over: Over,
         /// The folder of the SDK's crate.
         #[arg(long)]
         sdk: PathBuf,
@@ -130,13 +133,17 @@ enum Action {
         #[arg(long, default_value = ".")]
         parent: PathBuf,
     },
-    /// Run a driver on this machine against a real serial port.
+    /// Run a driver on this machine against a real device: on a serial port, or
+    /// on the network.
     Run {
         /// The plugin's folder.
         folder: PathBuf,
         /// A serial device under its logical name: ups=/dev/ttyUSB0.
         #[arg(long, value_name = "NAME=DEVICE")]
         port: Vec<String>,
+        /// A peer under its logical name: meter=tcp://192.0.2.7:502, or udp://.
+        #[arg(long, value_name = "NAME=ADDRESS")]
+        peer: Vec<String>,
         /// A setting.
         #[arg(long, value_name = "NAME=VALUE")]
         set: Vec<String>,
@@ -221,11 +228,18 @@ fn act(action: Action) -> Result<(), Box<dyn Error>> {
             Ok(())
         }
         Action::Test { folder } => Ok(check::check(&Project::open(&folder)?)?),
-        Action::New { name, world, sdk, parent } => new_plugin(&parent, &name, world, &sdk),
-        Action::Run { folder, port, set, record, polls, tell } => {
+        Action::New { name, world, over, sdk, parent } => {
+            let folder = new::new(&parent, &name, world, over, &sdk)?;
+            let at = folder.display();
+            eprintln!("next: evenkeel-plugin test {at}; evenkeel-plugin build {at}");
+            println!("{at}");
+            Ok(())
+        }
+        Action::Run { folder, port, peer, set, record, polls, tell } => {
             let record = record.map(|folder| env::current_dir().map(|here| here.join(folder)));
             let words = [
                 ("--port", port),
+                ("--peer", peer),
                 ("--set", set),
                 ("--tell", tell),
                 ("--record", record.transpose()?.iter().map(|p| p.display().to_string()).collect()),
@@ -346,13 +360,6 @@ fn insert(ring: &mut Keyring, paths: &[PathBuf], origin: Origin) -> Result<(), B
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-}
-
-fn new_plugin(parent: &Path, name: &str, world: World, sdk: &Path) -> Result<(), Box<dyn Error>> {
-    let folder = new::new(parent, name, world, sdk)?;
-    eprintln!("next: evenkeel-plugin test {0}; evenkeel-plugin build {0}", folder.display());
-    println!("{}", folder.display());
-    Ok(())
 }
 
 fn role(word: &str) -> Result<Role, String> {

@@ -1,5 +1,6 @@
-//! `new`: write a plugin that builds, tests and signs. A driver is a copy of
-//! `plugins/template`; the other worlds begin with one source file.
+//! `new`: write a plugin that builds, tests and signs. A driver of a serial
+//! device is a copy of `plugins/template`; other drivers and the other worlds
+//! begin with one source file.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -23,12 +24,34 @@ pub enum World {
     LicenceGate,
 }
 
+/// How a driver reaches its device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Over {
+    /// A serial line.
+    Serial,
+    /// A connection over the network.
+    Tcp,
+    /// USB-HID reports.
+    Hid,
+    /// Contacts and relays.
+    Contacts,
+}
+
 /// Write the plugin `name` into the folder `parent`/`name`, which must not
 /// exist. Returns the folder. `sdk` is the folder of the SDK's crate.
 ///
 /// # Errors
 /// [`NewError`].
-pub fn new(parent: &Path, name: &str, world: World, sdk: &Path) -> Result<PathBuf, NewError> {
+pub fn new(
+    parent: &Path,
+    name: &str,
+    world: World,
+    over: Over,
+    sdk: &Path,
+) -> Result<PathBuf, NewError> {
+    if world != World::Driver && over != Over::Serial {
+        return Err(NewError::NoDriver);
+    }
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !first || name.len() > 40 || !name.bytes().all(known) {
@@ -41,7 +64,7 @@ pub fn new(parent: &Path, name: &str, world: World, sdk: &Path) -> Result<PathBu
     write(&folder, "Cargo.toml", &cargo_toml(name, &dependency(sdk)?))?;
     write(&folder, "clippy.toml", check::RULES)?;
     write(&folder, ".gitignore", "/target\n*.key\n")?;
-    for (path, text) in files(name, world) {
+    for (path, text) in files(name, world, over) {
         write(&folder, path, &text)?;
     }
     Ok(folder)
@@ -56,6 +79,9 @@ pub enum NewError {
         /// What was given.
         name: String,
     },
+    /// A way to a device for what has none.
+    #[error("only a driver has a device; leave --over out, or --world")]
+    NoDriver,
     /// The folder is there.
     #[error("{} exists; choose another name or remove it", path.display())]
     Exists {
@@ -77,6 +103,9 @@ pub enum NewError {
         source: io::Error,
     },
 }
+
+/// The world of drivers.
+const DRIVER: &str = "evenkeel:driver/device-driver@0.2.0";
 
 /// The files of `plugins/template` that are copied; Cargo.toml is written anew,
 /// because the one there belongs to a workspace.
@@ -116,7 +145,67 @@ const TEMPLATE: &[(&str, &str)] = &[
     ),
 ];
 
-fn driver(name: &str) -> Vec<(&'static str, String)> {
+/// The recorded exchanges of a driver that begins with one source file.
+macro_rules! cases {
+    ($over:literal: $($path:literal),* $(,)?) => {
+        &[$((
+            concat!("testcases/", $path),
+            include_str!(concat!("new/", $over, "/testcases/", $path)),
+        )),*]
+    };
+}
+
+/// Of each way but serial lines: source, sentence and recorded exchanges.
+const fn by(over: Over) -> Option<(&'static str, &'static str, Files)> {
+    match over {
+        Over::Serial => None,
+        Over::Tcp => Some((
+            include_str!("new/tcp/lib.rs"),
+            "Reads a meter that speaks Modbus TCP",
+            cases!("tcp":
+                "on_mains/exchange.txt",
+                "on_mains/expected.commands",
+                "on_mains/expected.points",
+                "other_device/exchange.txt",
+                "other_device/expected.err",
+            ),
+        )),
+        Over::Hid => Some((
+            include_str!("new/hid/lib.rs"),
+            "Reads a UPS on USB",
+            cases!("hid":
+                "on_battery/exchange.txt",
+                "on_battery/expected.commands",
+                "on_battery/expected.points",
+            ),
+        )),
+        Over::Contacts => Some((
+            include_str!("new/contacts/lib.rs"),
+            "Reads a UPS that says by contacts how it is",
+            cases!("contacts":
+                "battery_low/exchange.txt",
+                "battery_low/expected.commands",
+                "battery_low/expected.points",
+                "on_battery/exchange.txt",
+                "on_battery/expected.commands",
+                "on_battery/expected.points",
+                "on_mains/exchange.txt",
+                "on_mains/expected.commands",
+                "on_mains/expected.points",
+            ),
+        )),
+    }
+}
+
+/// Files by their paths in the plugin.
+type Files = &'static [(&'static str, &'static str)];
+
+fn driver(name: &str, over: Over) -> Vec<(&'static str, String)> {
+    if let Some((source, sentence, cases)) = by(over) {
+        let mut files = single(name, source, DRIVER, sentence);
+        files.extend(cases.iter().map(|(path, text)| (*path, (*text).to_owned())));
+        return files;
+    }
     let rename = |(path, text): &(&'static str, &str)| {
         let text = match *path {
             "README.md" => text.replacen("# template", &format!("# {name}"), 1),
@@ -129,9 +218,9 @@ fn driver(name: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The files of a plugin for `world`, Cargo.toml and rules of the lint aside.
-fn files(name: &str, world: World) -> Vec<(&'static str, String)> {
+fn files(name: &str, world: World, over: Over) -> Vec<(&'static str, String)> {
     match world {
-        World::Driver => driver(name),
+        World::Driver => driver(name, over),
         World::Gateway => single(
             name,
             include_str!("new/gateway.rs"),
@@ -256,7 +345,7 @@ mod tests {
     fn names_folders_and_sdks_are_checked_first() {
         let dir = tempfile::tempdir().unwrap();
         let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
-        let make = |name: &str, sdk: &Path| new(dir.path(), name, World::Driver, sdk);
+        let make = |name: &str, sdk: &Path| new(dir.path(), name, World::Driver, Over::Serial, sdk);
         for name in ["", "Acme", "7up", "a b", "../up", &"a".repeat(41)] {
             assert!(matches!(make(name, &sdk), Err(NewError::Name { .. })), "{name}");
         }
@@ -269,14 +358,37 @@ mod tests {
 
     #[test]
     fn every_world_has_a_description_that_is_read() {
-        for world in [World::Gateway, World::Notifier, World::Authenticator, World::LicenceGate] {
+        let worlds = [World::Gateway, World::Notifier, World::Authenticator, World::LicenceGate];
+        let ways = [Over::Tcp, Over::Hid, Over::Contacts];
+        let worlds = worlds.map(|world| (world, Over::Serial));
+        for (world, over) in worlds.into_iter().chain(ways.map(|over| (World::Driver, over))) {
             let dir = tempfile::tempdir().unwrap();
             let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
-            let folder = new(dir.path(), "acme", world, &sdk).unwrap();
+            let folder = new(dir.path(), "acme", world, over, &sdk).unwrap();
             let project = crate::project::Project::open(&folder).unwrap();
             assert_eq!(project.plugin.description.name, "acme");
             let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
             assert!(!source.contains("// asks"), "{world:?}");
         }
+    }
+
+    #[test]
+    fn every_case_of_a_way_is_written() {
+        for (over, way) in [(Over::Tcp, "tcp"), (Over::Hid, "hid"), (Over::Contacts, "contacts")] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/new").join(way);
+            let mut wanted = BTreeSet::new();
+            list(&folder, &folder.join("testcases"), &mut wanted);
+            let (.., cases) = by(over).unwrap();
+            let ours: BTreeSet<_> = cases.iter().map(|(path, _)| (*path).to_owned()).collect();
+            assert_eq!(ours, wanted, "{way}");
+        }
+    }
+
+    #[test]
+    fn only_a_driver_reaches_a_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest");
+        let gateway = new(dir.path(), "acme", World::Gateway, Over::Tcp, &sdk);
+        assert!(matches!(gateway, Err(NewError::NoDriver)), "{gateway:?}");
     }
 }

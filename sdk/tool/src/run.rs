@@ -1,5 +1,5 @@
-//! `run`: a driver on this machine, against a real serial port. A small program
-//! is written into the target folder that joins the plugin with the runner of
+//! `run`: a driver on this machine, against a real device. A small program is
+//! written into the target folder that joins the plugin with the runner of
 //! the SDK (`evenkeel_sdk::run`); cargo builds and runs it.
 
 use std::env;

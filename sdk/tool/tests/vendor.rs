@@ -2,8 +2,11 @@
 //! else, and a plugin made, tested, built, signed and inspected with it there.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -139,7 +142,8 @@ fn not_without_replays(plugin: &Path, test: impl Fn() -> std::process::Output) {
     fs::write(&source, text).expect("written");
 }
 
-/// One small plugin of every other world, on the SDK of the tree.
+/// One small plugin of every other world, and of every way to a device but
+/// serial lines, on the SDK of the tree.
 #[test]
 fn every_world_builds_tests_and_signs() {
     let dir = tempfile::tempdir().unwrap();
@@ -153,9 +157,14 @@ fn every_world_builds_tests_and_signs() {
         tool
     };
     said(tool().args(["keygen", "--role", "plugin", "--name", "acme", "--out", "acme.key"]));
-    for world in ["gateway", "notifier", "authenticator", "licence-gate"] {
+    let worlds = ["gateway", "notifier", "authenticator", "licence-gate"];
+    let worlds = worlds.map(|world| (world, ["--world", world]));
+    let ways = ["tcp", "hid", "contacts"].map(|way| (way, ["--over", way]));
+    for (world, words) in worlds.into_iter().chain(ways) {
         let new = tool()
-            .args(["new", world, "--world", world, "--sdk"])
+            .args(["new", world])
+            .args(words)
+            .arg("--sdk")
             .arg(root().join("sdk/guest"))
             .output()
             .unwrap();
@@ -167,4 +176,32 @@ fn every_world_builds_tests_and_signs() {
         said(tool().args(["build", world]));
         said(tool().args(["sign", "--key", "acme.key", world]));
     }
+    it_runs_against_a_meter(dir.path(), tool);
+}
+
+/// `evenkeel-plugin run --peer`: the driver of the meter, and what is recorded.
+fn it_runs_against_a_meter(dir: &Path, tool: impl Fn() -> Command) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let peer = format!("meter=tcp://{}", listener.local_addr().expect("its address"));
+    let meter = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the driver connects");
+        let mut asked = [0; 12];
+        // Until the driver ends.
+        while stream.read_exact(&mut asked).is_ok() {
+            let answer = [asked[0], asked[1], 0, 0, 0, 9, 1, 4, 6, 0x08, 0xfd, 1, 0xf4, 0, 0x37];
+            stream.write_all(&answer).expect("the driver listens");
+        }
+    });
+    let words = ["run", "tcp", "--peer", &peer, "--polls", "2", "--record", "case"];
+    let read = said(tool().args(words));
+    meter.join().expect("the meter answered");
+    for row in ["input.voltage = 230.1 V", "input.frequency = 50 Hz", "ups.load = 55 %"] {
+        assert!(read.lines().any(|line| line == row), "no {row:?} in\n{read}");
+    }
+    let exchange = fs::read_to_string(dir.join("case/exchange.txt")).expect("recorded");
+    let recorded = "over tcp meter\n> 00 xx 00 00 00 06 01 04 00 00 00 03\n\
+                    < 00 xx 00 00 00 09 01 04 06 08 fd 01 f4 00 37\n";
+    assert!(exchange.ends_with(recorded), "{exchange}");
+    let points = fs::read_to_string(dir.join("case/expected.points")).expect("replayed");
+    assert!(points.contains("ups.load = 55 %\n"), "{points}");
 }
