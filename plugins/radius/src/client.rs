@@ -44,8 +44,15 @@ pub fn ask<H: Clock + Crypto + Net + Random>(
     let request = Request { identifier, authenticator, ..question.request };
     let packet = request.encode(&mut secret)?;
     let transport = host.transport_of(SERVER).map_err(|e| e.detail)?;
-    let mut exchange =
-        Exchange { host, packet, request, secret, timeout_ms: question.timeout_ms, refused: None };
+    let mut exchange = Exchange {
+        host,
+        packet,
+        request,
+        secret,
+        timeout_ms: question.timeout_ms,
+        refused: None,
+        silent: String::new(),
+    };
     match transport {
         Transport::Udp => exchange.by_datagrams(),
         Transport::Tls => exchange.by_stream(),
@@ -61,6 +68,8 @@ struct Exchange<'a, H> {
     timeout_ms: u64,
     /// How many answers were not believed, and why the last one.
     refused: Option<(u32, Refusal)>,
+    /// The host's words for the silence: they have the server's address.
+    silent: String,
 }
 
 impl<H: Clock + Net> Exchange<'_, H> {
@@ -80,7 +89,10 @@ impl<H: Clock + Net> Exchange<'_, H> {
                         Some(reply) => return Ok(reply),
                         None => continue,
                     },
-                    Err(error) if error.code == NetError::TIMEOUT => break,
+                    Err(error) if error.code == NetError::TIMEOUT => {
+                        self.silent = error.detail;
+                        break;
+                    }
                     Err(error) => return Err(unreachable(&error)),
                 }
             }
@@ -108,7 +120,10 @@ impl<H: Clock + Net> Exchange<'_, H> {
                 0 => return Err(self.silence()),
                 left => match read(&mut *stream, wanted, left) {
                     Ok(bytes) => received.extend(bytes),
-                    Err(error) if error.code == NetError::TIMEOUT => return Err(self.silence()),
+                    Err(error) if error.code == NetError::TIMEOUT => {
+                        self.silent = error.detail;
+                        return Err(self.silence());
+                    }
                     Err(error) => return Err(unreachable(&error)),
                 },
             }
@@ -137,10 +152,11 @@ impl<H: Clock + Net> Exchange<'_, H> {
                 format!("the server's answer ({count} times) is not believed: {refusal}")
             }
             None => format!(
-                "no answer from the server in {} s. Check that it runs, its address and port, \
-                 that it knows this appliance as a client, and that the shared secret is the \
-                 same on both sides: to a wrong one a server says nothing",
-                self.timeout_ms as f64 / 1e3
+                "no answer from the server in {} s ({}). Check that it runs, its address and \
+                 port, that it knows this appliance as a client, and that the shared secret is \
+                 the same on both sides: to a wrong one a server says nothing",
+                self.timeout_ms as f64 / 1e3,
+                self.silent
             ),
         }
     }

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::packet::tests::{Shared, reply};
     use evenkeel_sdk::host::{NetError, Transport};
-    use evenkeel_sdk::testkit::{Bench, Peer};
+    use evenkeel_sdk::testkit::{Bench, Peer, asks_a_failing_peer};
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -176,6 +176,20 @@ mod tests {
         assert!(error.contains("shared secret"), "{error}");
         let heard = &peer.borrow().heard;
         assert!(heard.len() == 3 && heard.iter().all(|packet| *packet == heard[0]));
+    }
+
+    /// Refused, silent, late, cut, garbled, closed half way: the error has the
+    /// server's address, and nobody is let in or turned away by an accident.
+    #[test]
+    fn a_server_that_fails_is_named_and_decides_nothing() {
+        for transport in [Transport::Udp, Transport::Tls] {
+            let (mut bench, peer) = bench(transport, |id, authenticator| {
+                Some(reply(2, id, authenticator, &[MAC, (11, b"ops")], SECRET))
+            });
+            let is_sealed = true;
+            asks_a_failing_peer(&mut bench, "server", is_sealed, ask);
+            assert!(peer.borrow().heard.len() > 500, "{transport:?}");
+        }
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Syslog {
 mod tests {
     use super::*;
     use crate::delivery::Channel;
+    use evenkeel_sdk::testkit::{Bench, asks_a_failing_peer};
 
     struct Wire(Transport, std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
 
@@ -113,11 +114,8 @@ mod tests {
         }
     }
 
-    fn sent(transport: Transport, options: Options) -> String {
-        let sent = std::rc::Rc::default();
-        let mut wire = Wire(transport, std::rc::Rc::clone(&sent));
-        let mut syslog = Syslog::new(options);
-        let event = Event {
+    fn event() -> Event {
+        Event {
             sequence: 7,
             utc_ms: 0,
             severity: 0,
@@ -125,13 +123,40 @@ mod tests {
             kind: "daemon_started".into(),
             text: "started".into(),
             details: Vec::new(),
-        };
+        }
+    }
+
+    fn sent(transport: Transport, options: Options) -> String {
+        let sent = std::rc::Rc::default();
+        let mut wire = Wire(transport, std::rc::Rc::clone(&sent));
+        let mut syslog = Syslog::new(options);
         for _ in 0..2 {
-            syslog.send(&mut wire, &event).expect("sent");
+            syslog.send(&mut wire, &event()).expect("sent");
         }
         assert_eq!(syslog.look(&mut wire), LOOK_MS);
         let bytes = sent.borrow().clone();
         String::from_utf8(bytes).expect("text")
+    }
+
+    /// A server says nothing at all: what it can do is refuse.
+    #[test]
+    fn a_server_that_refuses_is_named_and_gets_everything_when_it_is_back() {
+        for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+            let mut bench = Bench::default();
+            let peer = bench.add_peer("server", transport, |_| None);
+            let mut syslog = <Syslog as Plugin<Bench>>::start(&mut bench).expect("no settings");
+            asks_a_failing_peer(&mut bench, "server", false, |bench| {
+                syslog.notify(bench, &event()).map_err(|error| match error {
+                    NotifyError::Later(words) | NotifyError::Never(words) => words,
+                })
+            });
+            let heard = peer.borrow().heard.concat();
+            let heard = String::from_utf8(heard).expect("text");
+            for count in 1..=3 {
+                let message = format!("sequenceId=\"{count}\"");
+                assert!(heard.contains(&message), "{transport:?}: {message} of {heard}");
+            }
+        }
     }
 
     #[test]
