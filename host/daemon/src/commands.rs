@@ -11,6 +11,11 @@
 //! plugins, the console for people). Here a value is held against what was
 //! offered, few commands wait for a target, every one has a deadline, and each
 //! that was tried is an event that names who asked.
+//!
+//! A plugin that tells somebody waits on its only thread, and behind it all whom
+//! it serves. So a target that does not answer holds it once: while an earlier
+//! command is under way, given up by its asker or not, and as long again as a
+//! failed one held them, plugins are told at once that the target is busy.
 
 mod appliance;
 pub mod relay;
@@ -30,10 +35,13 @@ use tokio::runtime::Handle;
 
 /// Longest time from the wish to its outcome.
 pub const RUN_MAX: Duration = Duration::from_secs(30);
-/// The same when a plugin wishes: its thread waits, and whoever asks a gateway
-/// something waits for that thread, [`SERVE_WAIT`] at most.
+/// The same when a plugin wishes, for all wishes of one call of it: its thread
+/// waits, and whoever asks a gateway something waits for that thread,
+/// [`SERVE_WAIT`] at most.
 pub const PLUGIN_RUN_MAX: Duration = Duration::from_secs(8);
 const _: () = assert!(2 * PLUGIN_RUN_MAX.as_secs() < SERVE_WAIT.as_secs());
+/// A command that failed sooner has held nobody.
+const HELD_MIN: Duration = Duration::from_secs(1);
 /// Commands that may wait for one target, the running one included.
 pub const WAITING_MAX: usize = 4;
 
@@ -90,8 +98,8 @@ pub enum CommandError {
     /// The device, its driver or the guard said no, or did not answer.
     #[error("{0}")]
     Failed(String),
-    /// Too many wait.
-    #[error("{WAITING_MAX} commands wait for this target already; try again later")]
+    /// Too many wait, or an earlier one that was not answered.
+    #[error("earlier commands still wait for this target; try again in some seconds")]
     Busy,
     /// No outcome within the time.
     #[error("it was not confirmed in time; it may still happen")]
@@ -149,6 +157,7 @@ impl fmt::Display for Parameter {
 #[derive(Default)]
 pub struct Switchboard {
     inner: Mutex<Inner>,
+    queues: Queues,
     appliance: Option<Appliance>,
     events: Option<EventSink>,
 }
@@ -156,9 +165,35 @@ pub struct Switchboard {
 #[derive(Default)]
 struct Inner {
     devices: BTreeMap<String, Device>,
-    /// Commands under way, by target.
-    waiting: BTreeMap<String, usize>,
     next_id: u64,
+}
+
+/// How it stands with the commands to each target. Shared with those under way,
+/// which outlast whoever gave them up.
+type Queues = Arc<Mutex<BTreeMap<String, Queue>>>;
+
+/// The commands to one target; forgotten when nothing of this is left.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Under way, the running one included.
+    waiting: usize,
+    /// Until then no plugin is held by it again: the last one was, for nothing.
+    resting_until: Option<Instant>,
+}
+
+impl Queue {
+    fn rests(&self, now: Instant) -> bool {
+        self.resting_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Who asks, and so how long it may take and behind whom it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// A person, or a job, in a thread of their own: [`WAITING_MAX`] wait.
+    Own,
+    /// A plugin: nobody waits behind another one.
+    Shared,
 }
 
 /// A driver that offers commands.
@@ -213,7 +248,7 @@ impl Switchboard {
     #[must_use]
     pub fn new(hub: Arc<Hub>, orders: Arc<Orders>, runtime: Handle, events: EventSink) -> Self {
         let appliance = Some(Appliance { hub, orders, runtime });
-        Self { inner: Mutex::default(), appliance, events: Some(events) }
+        Self { inner: Mutex::default(), queues: Queues::default(), appliance, events: Some(events) }
     }
 
     /// The driver behind `inbox` says what can be told to `target`, in place
@@ -256,14 +291,15 @@ impl Switchboard {
         name: &str,
         value: Option<&str>,
     ) -> Result<(), CommandError> {
-        self.run_within(RUN_MAX, who, target, name, value)
+        self.tell((RUN_MAX, Patience::Own), who, target, name, value)
     }
 
-    /// [`Self::run`] with another limit than [`RUN_MAX`].
+    /// [`Self::run`] for a plugin, whose thread waits for `time` at the most, and
+    /// not at all for a target that has not dealt with an earlier command.
     ///
     /// # Errors
     /// [`CommandError`], as of [`Self::run`].
-    pub fn run_within(
+    pub fn run_for_plugin(
         &self,
         time: Duration,
         who: &str,
@@ -271,13 +307,31 @@ impl Switchboard {
         name: &str,
         value: Option<&str>,
     ) -> Result<(), CommandError> {
-        let deadline = Instant::now() + time;
+        self.tell((time, Patience::Shared), who, target, name, value)
+    }
+
+    fn tell(
+        &self,
+        (time, patience): (Duration, Patience),
+        who: &str,
+        target: &str,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), CommandError> {
+        let begun = Instant::now();
+        let deadline = begun + time;
         let way = self.find(target, name, value)?;
-        let _place = self.place(target)?;
+        let place = self.place(target, patience, begun)?;
         let outcome = match way {
-            Way::Driver(inbox) => to_driver(&inbox, name, value, deadline),
-            Way::Guard(order) => self.to_guard(order, deadline),
+            Way::Driver(inbox) => to_driver(&inbox, place, name, value, deadline),
+            Way::Guard(order) => {
+                let _place = place;
+                self.to_guard(order, deadline)
+            }
         };
+        if outcome.is_err() {
+            self.rest(target, begun);
+        }
         if let Some(events) = &self.events {
             events(Event::Commanded {
                 who: who.to_owned(),
@@ -332,52 +386,74 @@ impl Switchboard {
     }
 
     /// A place in the queue of `target`.
-    fn place(&self, target: &str) -> Result<Place<'_>, CommandError> {
-        let mut inner = self.lock();
-        let waiting = inner.waiting.entry(target.to_owned()).or_default();
-        if *waiting >= WAITING_MAX {
+    fn place(&self, target: &str, patience: Patience, now: Instant) -> Result<Place, CommandError> {
+        let mut queues = lock(&self.queues);
+        queues.retain(|_, queue| queue.waiting > 0 || queue.rests(now));
+        let queue = queues.entry(target.to_owned()).or_default();
+        let is_full = match patience {
+            Patience::Own => queue.waiting >= WAITING_MAX,
+            Patience::Shared => queue.waiting > 0 || queue.rests(now),
+        };
+        if is_full {
             return Err(CommandError::Busy);
         }
-        *waiting += 1;
-        Ok(Place { switchboard: self, target: target.to_owned() })
+        queue.waiting += 1;
+        Ok(Place { queues: Arc::clone(&self.queues), target: target.to_owned() })
     }
 
-    // A panic leaves whole values: each change is one map operation.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A command to `target` that began then has failed just now: plugins leave it
+    /// alone for as long as that took.
+    fn rest(&self, target: &str, begun: Instant) {
+        let held = begun.elapsed();
+        if held >= HELD_MIN {
+            let mut queues = lock(&self.queues);
+            let until = Instant::now() + held;
+            queues.entry(target.to_owned()).or_default().resting_until = Some(until);
+        }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+}
+
+// A panic leaves whole values: each change is one map operation.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One command under way; given back when dropped.
-struct Place<'a> {
-    switchboard: &'a Switchboard,
+#[derive(Debug)]
+struct Place {
+    queues: Queues,
     target: String,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut inner = self.switchboard.lock();
-        if let Some(waiting) = inner.waiting.get_mut(&self.target) {
-            *waiting -= 1;
-            if *waiting == 0 {
-                inner.waiting.remove(&self.target);
-            }
+        if let Some(queue) = lock(&self.queues).get_mut(&self.target) {
+            queue.waiting -= 1;
         }
     }
 }
 
-/// Have a driver do it. What has waited past the deadline is not begun.
+/// Have a driver do it. What has waited past the deadline is not begun. The place
+/// goes along: it is taken until the driver is done with it, or gone.
 fn to_driver(
     inbox: &Inbox,
+    place: Place,
     name: &str,
     value: Option<&str>,
     deadline: Instant,
 ) -> Result<(), CommandError> {
     let (name, value) = (name.to_owned(), value.map(str::to_owned));
     let left = deadline.saturating_duration_since(Instant::now());
-    let answer = inbox.ask_within(left, move |plugin| match Instant::now() < deadline {
-        true => plugin.command(&name, value.as_deref()).map(Some),
-        false => Ok(None),
+    let answer = inbox.ask_within(left, move |plugin| {
+        let _place = place;
+        match Instant::now() < deadline {
+            true => plugin.command(&name, value.as_deref()).map(Some),
+            false => Ok(None),
+        }
     });
     match answer {
         Ok(Some(Ok(()))) => Ok(()),
@@ -486,14 +562,72 @@ mod tests {
     }
 
     #[test]
-    fn few_wait_for_a_target() {
+    fn few_wait_for_a_target_and_a_plugin_waits_behind_nobody() {
         let switchboard = Switchboard::default();
-        let places: Vec<_> = (0..WAITING_MAX).map(|_| switchboard.place("ups.0")).collect();
+        let now = Instant::now();
+        let place = |target, patience| switchboard.place(target, patience, now);
+        let places: Vec<_> = (0..WAITING_MAX).map(|_| place("ups.0", Patience::Own)).collect();
         assert!(places.iter().all(Result::is_ok));
-        assert_eq!(switchboard.place("ups.0").map(drop), Err(CommandError::Busy));
-        assert!(switchboard.place("ups.1").is_ok());
-        drop(places);
-        assert!(switchboard.place("ups.0").is_ok() && switchboard.lock().waiting.is_empty());
+        for patience in [Patience::Own, Patience::Shared] {
+            assert_eq!(place("ups.0", patience).map(drop), Err(CommandError::Busy));
+        }
+        let other = place("ups.1", Patience::Shared).expect("another target");
+        assert_eq!(place("ups.1", Patience::Shared).map(drop), Err(CommandError::Busy));
+        drop(place("ups.1", Patience::Own).expect("a person may wait"));
+        drop((places, other));
+        drop(place("ups.1", Patience::Shared).expect("it is free again"));
+        drop(place("ups.0", Patience::Own).expect("free again"));
+        drop(place("ups.2", Patience::Own).expect("free"));
+        assert_eq!(lock(&switchboard.queues).len(), 1, "those without commands are forgotten");
+    }
+
+    /// A driver that runs, and that never comes to its errands.
+    fn mute() -> (Arc<Switchboard>, Arc<Inbox>, Announced) {
+        let (switchboard, inbox) = (Arc::new(Switchboard::default()), Arc::new(Inbox::default()));
+        inbox.open();
+        let offers = vec![offer("beeper.toggle", Parameter::None)];
+        let announced = switchboard.announce("ups.0", offers, Arc::clone(&inbox));
+        (switchboard, inbox, announced)
+    }
+
+    const SHORT: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn what_a_mute_target_has_not_dealt_with_makes_it_busy_at_once() {
+        let (switchboard, inbox, _announced) = mute();
+        let tell = |time| switchboard.run_for_plugin(time, "x", "ups.0", "beeper.toggle", None);
+        let begun = Instant::now();
+        assert_eq!(tell(SHORT), Err(CommandError::Late));
+        assert!((SHORT..HELD_MIN).contains(&begun.elapsed()));
+        // Nobody waits for it any more, and it is there all the same.
+        let begun = Instant::now();
+        assert_eq!(tell(Duration::from_secs(60)), Err(CommandError::Busy));
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        // The driver is started anew: what waited is gone with the old one.
+        inbox.close();
+        let error = tell(Duration::from_secs(60)).expect_err("it does not run");
+        assert_eq!(error, CommandError::Failed("the plugin is not running".to_owned()));
+    }
+
+    #[test]
+    fn what_took_long_and_failed_holds_no_plugin_again_for_as_long() {
+        let (switchboard, inbox, _announced) = mute();
+        let tell = |time| switchboard.run_for_plugin(time, "x", "ups.0", "beeper.toggle", None);
+        assert_eq!(tell(Duration::from_secs(2)), Err(CommandError::Late));
+        inbox.close();
+        inbox.open();
+        assert_eq!(tell(SHORT), Err(CommandError::Busy), "it rests for two seconds");
+        // A person has the time.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let patient = (SHORT, Patience::Own);
+        let by_hand = switchboard.tell(patient, "ada", "ups.0", "beeper.toggle", None);
+        assert_eq!(by_hand, Err(CommandError::Late));
+        inbox.close();
+        inbox.open();
+        while tell(SHORT) == Err(CommandError::Busy) {
+            assert!(Instant::now() < deadline, "it rests for ever");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

@@ -85,3 +85,28 @@ fn reading(point: host::Point) -> Reading {
         age_ms: point.age_ms,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evenkeel_sdk::testkit::Bench;
+
+    #[test]
+    fn what_becomes_of_a_command_is_told_in_the_words_of_the_protocol() {
+        for (code, exception) in [
+            (TellError::DENIED, Exception::Function),
+            (TellError::UNKNOWN, Exception::Address),
+            (TellError::INVALID, Exception::Value),
+            (TellError::FAILED, Exception::Failure),
+            (TellError::BUSY, Exception::Busy),
+            (TellError::TIMEOUT, Exception::NoAnswer),
+            (99, Exception::Failure),
+        ] {
+            let mut bench = Bench::default();
+            bench.tell_fails = Some(code);
+            let mute = Command { target: "guard".into(), name: "beeper.mute", value: None };
+            let told = Host(&mut bench).command(&mute);
+            assert_eq!(told, Err(exception), "{code}");
+        }
+    }
+}

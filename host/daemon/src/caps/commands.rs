@@ -19,6 +19,7 @@ use evenkeel_core::points::{Name, NameError};
 use evenkeel_core::time::Nanos;
 use evenkeel_signing::is_printable;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Giving commands.
 pub const INTERFACE: &str = "evenkeel:commands/commands@0.1.0";
@@ -144,6 +145,8 @@ pub struct Commands {
     allowed: Vec<CommandPattern>,
     rates: Arc<Rates>,
     meter: Arc<Meter>,
+    /// Until then the present call may wait for commands.
+    wait_until: Instant,
 }
 
 impl Commands {
@@ -156,7 +159,14 @@ impl Commands {
             allowed: site.grants.commands.values().flatten().cloned().collect(),
             rates: Arc::clone(&site.services.rates),
             meter: Arc::clone(site.meter),
+            wait_until: Instant::now() + PLUGIN_RUN_MAX,
         }
+    }
+
+    /// A call into the plugin begins; all commands that it gives share
+    /// [`PLUGIN_RUN_MAX`].
+    pub fn begin_call(&mut self) {
+        self.wait_until = Instant::now() + PLUGIN_RUN_MAX;
     }
 
     fn allows(&self, target: &str, name: &str) -> bool {
@@ -193,9 +203,17 @@ impl Commands {
             self.meter.refuse("command quota", &detail, now);
             return Err(wit::Error { code: CommandError::Busy.code(), detail });
         }
+        let left = self.wait_until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let detail = format!(
+                "commands have held this call for {} s; give no more in it",
+                PLUGIN_RUN_MAX.as_secs()
+            );
+            return Err(wit::Error { code: CommandError::Busy.code(), detail });
+        }
         let who = format!("plugin {}", self.who.name);
         self.switchboard
-            .run_within(PLUGIN_RUN_MAX, &who, target, name, value)
+            .run_for_plugin(left, &who, target, name, value)
             .map_err(|error| wit::Error { code: error.code(), detail: error.to_string() })
     }
 }
@@ -314,20 +332,43 @@ mod tests {
         assert_eq!(code(vec![offer("a", P::Number((-1, 1)))]), None);
     }
 
-    /// The gateway's thread is back long before those who wait for it are closed.
+    /// The gateway's thread is back long before those who wait for it are closed,
+    /// however many of them have something to tell.
     #[test]
-    fn a_mute_target_holds_the_plugin_for_seconds_and_what_is_late_is_said_so() {
+    fn mute_targets_hold_the_plugin_once_and_what_is_late_is_said_so() {
         let mut here = Place::default();
-        here.grants.commands.insert("ups".into(), vec!["ups.0:*".parse().expect("a pattern")]);
-        // A driver that runs, and that never comes to its errands.
+        let patterns = ["ups.0:*", "ups.1:*"].map(|text| text.parse().expect("a pattern"));
+        here.grants.commands.insert("ups".into(), patterns.to_vec());
+        // Drivers that run, and that never come to their errands.
         here.inbox.open();
-        let mut offers = Offers::new(&here.site());
-        offers.announce(vec![offer("beeper.toggle", types::Parameter::None)]).expect("accepted");
-        let commands = Commands::new(&here.site());
+        let announce = |here: &Place| {
+            let mut offers = Offers::new(&here.site());
+            offers
+                .announce(vec![offer("beeper.toggle", types::Parameter::None)])
+                .expect("accepted");
+            offers
+        };
+        let _first = announce(&here);
+        here.who.points = "ups.1".into();
+        let _second = announce(&here);
+        let mut commands = Commands::new(&here.site());
         let begun = Instant::now();
-        let error = commands.run_at("ups.0", "beeper.toggle", None, Nanos(1)).expect_err("mute");
-        assert!((PLUGIN_RUN_MAX..SERVE_WAIT / 2).contains(&begun.elapsed()), "{error:?}");
+        commands.begin_call();
+        let told = |commands: &Commands, target: &str| {
+            commands.run_at(target, "beeper.toggle", None, Nanos(1)).expect_err("mute")
+        };
+        let error = told(&commands, "ups.0");
+        assert!(begun.elapsed() >= PLUGIN_RUN_MAX, "{error:?}");
         assert_eq!((error.code, error.detail.contains("not confirmed in time")), (6, true));
+        let error = told(&commands, "ups.1");
+        assert_eq!((error.code, error.detail.contains("held this call for 8 s")), (5, true));
+        // The next in the line, and the one behind it.
+        for _ in 0..2 {
+            commands.begin_call();
+            let error = told(&commands, "ups.0");
+            assert_eq!((error.code, error.detail.contains("earlier commands")), (5, true));
+        }
+        assert!(begun.elapsed() < SERVE_WAIT / 2, "all of it: {:?}", begun.elapsed());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Switching an output of one of the guard's devices for a plugin that was
 //! granted it: in the queue of its device, with a deadline, and an event.
 
-use super::{CommandError, PLUGIN_RUN_MAX, Switchboard};
+use super::{CommandError, PLUGIN_RUN_MAX, Patience, Switchboard};
 use crate::guard::Orders;
 use evenkeel_core::events::Event;
 use std::time::Instant;
@@ -27,9 +27,11 @@ impl Switchboard {
     /// # Errors
     /// [`CommandError`]; it was tried if there is an event of it.
     pub fn switch(&self, who: &str, switch: Switch<'_>) -> Result<(), CommandError> {
-        let deadline = Instant::now() + PLUGIN_RUN_MAX;
+        let now = Instant::now();
+        let deadline = now + PLUGIN_RUN_MAX;
         let target = format!("device.{}", switch.number);
-        let _place = self.place(&target)?;
+        // Plugins of one device wait for each other: the guard answers in a cycle.
+        let _place = self.place(&target, Patience::Own, now)?;
         let Switch { device, output, on, .. } = switch;
         let give = async |orders: &Orders| orders.switch(device.to_owned(), output, on).await;
         let outcome = self.ask_guard(deadline, give);

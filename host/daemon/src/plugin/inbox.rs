@@ -156,7 +156,7 @@ impl Inbox {
     }
 
     /// The plugin runs no more: what waits is dropped.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let dropped = {
             let mut waiting = self.lock();
             waiting.open = false;

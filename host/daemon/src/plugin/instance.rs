@@ -334,10 +334,12 @@ impl Instance {
     }
 }
 
-/// A call begins: its budget counts from now, and the clock looks at it from
-/// the next tick on.
+/// A call begins: its budget and its time for commands count from now, and the
+/// clock looks at it from the next tick on.
 fn begin(store: &mut Store<State>, cpu_max: Nanos) {
-    store.data_mut().budget.begin(cpu_max);
+    let state = store.data_mut();
+    state.budget.begin(cpu_max);
+    state.commands.begin_call();
     store.set_epoch_deadline(1);
 }
 

@@ -54,6 +54,8 @@ pub struct Bench {
     pub offers: Vec<Offer>,
     /// Commands that were given: target, name, value.
     pub told: Vec<(String, String, Option<String>)>,
+    /// Commands fail with this code of [`TellError`](crate::host::TellError).
+    pub tell_fails: Option<u32>,
     /// The worst severity that may be raised: 0 without a grant.
     pub raise_max: u32,
     /// Contacts by name.
@@ -310,6 +312,9 @@ impl Commands for Bench {
         value: Option<&str>,
     ) -> Result<(), crate::host::TellError> {
         use crate::host::TellError;
+        if let Some(code) = self.tell_fails {
+            return Err(TellError::new(code, "as the test wants it"));
+        }
         if !self.offers.iter().any(|offer| offer.target == target && offer.name == name) {
             let detail = format!("{target} does not offer {name}");
             return Err(TellError::new(TellError::UNKNOWN, detail));
