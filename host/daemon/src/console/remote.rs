@@ -162,6 +162,11 @@ async fn decide(
 async fn ask(console: &Console, attempt: Attempt, names: &[String]) -> Option<(String, Verdict)> {
     let deadline = Instant::now() + ASK_TIME;
     for name in &in_order(console, names) {
+        if Instant::now() >= deadline {
+            // One before took all the time: who had none is not blamed, and so comes
+            // before that one the next time.
+            break;
+        }
         let asked = console.remote.authenticators.authenticate(name, attempt.clone());
         let answer = timeout_at(deadline, asked).await.unwrap_or_else(|_| {
             Err(Unavailable(format!("no answer within {} s", ASK_TIME.as_secs())))
@@ -175,13 +180,13 @@ async fn ask(console: &Console, attempt: Attempt, names: &[String]) -> Option<(S
 }
 
 /// Who is asked first: nobody waits for one that was silent just now while
-/// another may answer.
+/// another may answer, and of several silent ones the last comes last.
 fn in_order(console: &Console, names: &[String]) -> Vec<String> {
     let told = lock(&console.remote.told);
     let now = clock::now();
     let silent = |name: &String| {
         let failed = told.peers.get(name).and_then(|peer| peer.failed);
-        failed.is_some_and(|failed| now.since(failed) < LAST_FOR)
+        failed.filter(|failed| now.since(*failed) < LAST_FOR)
     };
     let mut names = names.to_vec();
     names.sort_by_key(silent);

@@ -1007,6 +1007,28 @@ async fn who_was_silent_just_now_is_asked_last() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_never_answers_takes_the_time_of_one_attempt_and_no_blame_falls_on_others() {
+    struct OneIsMute;
+    impl Authenticators for OneIsMute {
+        fn authenticate(&self, name: &str, _: Attempt) -> Asked {
+            match name {
+                "radius" => Box::pin(std::future::pending()),
+                _ => Box::pin(async { Ok(Verdict::Accepted(vec!["all".into()])) }),
+            }
+        }
+    }
+    let settings = "authenticators = [\"radius\", \"second\"]\n[roles]\nall = \"admin\"";
+    let remote = Remote::new(toml::from_str(settings).expect("good"), Arc::new(OneIsMute));
+    let guard = FakeGuard::start(|_| command::Answer::Done);
+    let bench = Bench::with(guard, Arc::new(NoPlugins(vec![plugin()])), remote).await;
+    assert_eq!(bench.login("ada", "x").await.status, 401);
+    assert_eq!(bench.login("ada", "x").await.json()["origin"], "second");
+    let events = bench.events().await;
+    assert!(events.iter().any(|e| e.contains("radius cannot be asked")), "{events:?}");
+    assert!(!events.iter().any(|e| e.contains("second cannot be asked")), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn guessing_elsewhere_is_slowed_here_too() {
     let peers = Peers::new(|_, _| Ok(Verdict::Rejected));
     let bench = Bench::with_peers(peers.clone()).await;
