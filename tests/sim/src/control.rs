@@ -29,6 +29,7 @@ module <address> ntc good|open|short
 module <address> warm <kelvin>      its temperature reads too high by this
 module <address> swap <address>     the two sit on each other's block
 module <address> fuse blown
+device <address> input <place> closed|open   the contact at that input, from 1
 block <address> shorted-cells <count>
 block <address> open                a cell or link inside is open
 block <address> weak-cell <share>   one cell has this share of the capacity
@@ -74,6 +75,15 @@ pub enum Command {
     Module(u16, ModuleCommand),
     /// To the block under the module with that bus address.
     Block(u16, BlockCommand),
+    /// The contact at an input of the device with that bus address.
+    Contact {
+        /// The device's address.
+        device: u16,
+        /// The input, from 0.
+        input: u8,
+        /// Closed, or open.
+        closed: bool,
+    },
     /// To the string with that number.
     Str(usize, StringCommand),
     /// To the UPS with that number.
@@ -208,6 +218,12 @@ impl Command {
                 Ok(Self::Module(bus_address(address)?, module(rest)?))
             }
             ["block", address, rest @ ..] => Ok(Self::Block(bus_address(address)?, block(rest)?)),
+            ["device", address, "input", place, state] => Ok(Self::Contact {
+                device: bus_address(address)?,
+                // The range fits a byte.
+                input: number(place, 1.0, 16.0, "an input from 1")? as u8 - 1,
+                closed: closed_open(state)?,
+            }),
             ["string", index, rest @ ..] => {
                 let wanted = "the number of a string";
                 let index =
@@ -377,6 +393,14 @@ fn on_off(word: &str) -> Result<bool, CommandError> {
     }
 }
 
+fn closed_open(word: &str) -> Result<bool, CommandError> {
+    match word {
+        "closed" => Ok(true),
+        "open" => Ok(false),
+        _ => Err(CommandError::Argument(word.into(), "closed or open")),
+    }
+}
+
 fn probability(word: &str) -> Result<f64, CommandError> {
     number(word, 0.0, 1.0, "a probability 0 … 1")
 }
@@ -432,7 +456,7 @@ mod tests {
         for line in helped() {
             assert!(Command::parse(&line).is_ok(), "{line}: {:?}", Command::parse(&line));
         }
-        assert_eq!(helped().count(), 73);
+        assert_eq!(helped().count(), 75);
     }
 
     #[test]
@@ -449,6 +473,10 @@ mod tests {
         assert_eq!(
             Command::parse("module 17 vanish on"),
             Ok(Command::Module(17, ModuleCommand::Vanish(true)))
+        );
+        assert_eq!(
+            Command::parse("device 1027 input 2 closed"),
+            Ok(Command::Contact { device: 1_027, input: 1, closed: true })
         );
         assert_eq!(Command::parse("bus unplug"), Ok(Command::Bus(BusCommand::Plugged(false))));
         assert_eq!(Command::parse("bus cut 33"), Ok(Command::Bus(BusCommand::Cut(Some(33)))));

@@ -175,6 +175,15 @@ impl Device {
         self.board.contacts = contacts;
     }
 
+    /// Close or open the contact at one input, from 0.
+    pub fn set_contact(&mut self, input: u8, closed: bool) {
+        let bit = 1_u16.checked_shl(input.into()).unwrap_or(0);
+        match closed {
+            true => self.board.contacts |= bit,
+            false => self.board.contacts &= !bit,
+        }
+    }
+
     /// Put this on an analog input, as a fraction of 10 V or 20 mA.
     pub fn set_analog(&mut self, channel: usize, fraction: f64) {
         if let Some(input) = self.board.analog.get_mut(channel) {

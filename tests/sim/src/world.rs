@@ -46,6 +46,9 @@ pub enum ObeyError {
     /// No module has that address.
     #[error("there is no module with address {0}")]
     NoModule(u16),
+    /// No device has that address and so many inputs.
+    #[error("there is no device with address {0} and an input {1}")]
+    NoInput(u16, u8),
     /// No UPS has that number.
     #[error("there is no UPS {0}")]
     NoUps(usize),
@@ -228,6 +231,11 @@ impl World {
             }
             Command::Bus(command) => self.obey_bus(command),
             Command::Block(address, command) => self.obey_block(address, command)?,
+            Command::Contact { device: address, input, closed } => {
+                let device = self.bus.bus_mut().device_mut(address);
+                let device = device.filter(|device| input < device.spec().kind.inputs());
+                device.ok_or(ObeyError::NoInput(address, input + 1))?.set_contact(input, closed);
+            }
             Command::Str(string, command) => self.obey_string(string, command)?,
             Command::Module(address, command) => self.obey_module(address, command)?,
             Command::Ups(index, command) => {
@@ -511,6 +519,10 @@ mod tests {
         let mut world = demo();
         assert_eq!(obey(&mut world, "module 65 reset"), Err(ObeyError::NoModule(65)));
         assert_eq!(obey(&mut world, "ups 1 plug"), Err(ObeyError::NoUps(1)));
+        let contact = |address, place| format!("device {address} input {place} closed");
+        assert_eq!(obey(&mut world, &contact(1_027, 4)), Ok(Vec::new()));
+        assert_eq!(obey(&mut world, &contact(1_027, 5)), Err(ObeyError::NoInput(1_027, 5)));
+        assert_eq!(obey(&mut world, &contact(17, 1)), Err(ObeyError::NoInput(17, 1)));
         assert!(!world.has_ended());
         obey(&mut world, "quit").expect("obeyed");
         assert!(world.has_ended());
