@@ -1,8 +1,8 @@
 //! `cargo xtask sdk`: what a vendor needs, as one file to hand over.
 //!
 //! `evenkeel-sdk-<version>.tar.gz` holds the guest crate with its WIT, the tool
-//! `evenkeel-plugin`, the crate of signatures that it is built on, the example
-//! in C, and the versions of everything else that they are built from
+//! `evenkeel-plugin`, the crate of signatures that it is built on, the examples,
+//! and the versions of everything else that they are built from
 //! (`Cargo.lock`). It is a workspace of its own, with the folders as they are
 //! here; tests, and what only tests need, stay behind.
 
@@ -22,7 +22,8 @@ const PARTS: &[&str] = &[
     ":!plugins/template/Cargo.toml",
 ];
 /// The crates among them.
-const MEMBERS: &[&str] = &["sdk/guest", "sdk/tool", "signing"];
+const MEMBERS: &[&str] =
+    &["sdk/guest", "sdk/tool", "sdk/examples/room", "sdk/examples/thermometer", "signing"];
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -63,7 +64,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<PathBuf, AnyError> {
 /// Our workspace without the crates that stay behind, and without the profiles
 /// of an appliance's programs.
 fn workspace(manifest: &mut Table) {
-    manifest.remove("profile");
+    if let Some(Value::Table(profiles)) = manifest.get_mut("profile") {
+        profiles.retain(|name, _| name == "plugin");
+    }
     let Some(Value::Table(workspace)) = manifest.get_mut("workspace") else { return };
     workspace.remove("default-members");
     workspace.insert("members".to_owned(), MEMBERS.to_vec().into());
