@@ -97,6 +97,7 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
         history_period_s: None,
         ups: true,
         data_bytes: None,
+        daemon_through: Vec::new(),
         json_log: false,
         guard_settings: "",
         daemon_settings: String::new(),

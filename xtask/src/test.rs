@@ -93,6 +93,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "contract",
     "--test",
+    "drivers",
+    "--test",
     "guard",
     "--test",
     "jobs",

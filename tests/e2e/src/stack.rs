@@ -11,6 +11,7 @@
 //! are sealed by the guard's own command, plugins are the signed bundles.
 
 use crate::{Client, ClientError, Program, ProgramError};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt as _;
@@ -51,6 +52,9 @@ pub struct Options {
     /// which nothing but the daemon's and the test's own processes see. Needs
     /// `unshare` and `nsenter` (util-linux), and root or user namespaces.
     pub data_bytes: Option<u64>,
+    /// A program, with its words, that stands in for hardware of the daemon and then
+    /// becomes it; empty: none.
+    pub daemon_through: Vec<OsString>,
     /// The daemon's log as JSON, a line per event.
     pub json_log: bool,
     /// Added to the guard's settings, e.g. `[recorder]`.
@@ -81,6 +85,7 @@ impl Options {
             history_period_s: Some(5),
             ups: true,
             data_bytes: None,
+            daemon_through: Vec::new(),
             json_log: false,
             guard_settings: "",
             daemon_settings: String::new(),
@@ -471,8 +476,11 @@ fn start_guard(options: &Options) -> Result<Program, StackError> {
 }
 
 fn start_daemon(options: &Options, disk: Option<&Disk>) -> Result<(Program, String), StackError> {
-    let program = options.programs.join("evenkeeld");
-    let mut command = disk.map_or_else(|| Command::new(&program), |disk| disk.command(&program));
+    let program = options.programs.join("evenkeeld").into_os_string();
+    let mut words = options.daemon_through.iter().chain([&program]);
+    let first = Path::new(words.next().unwrap_or(&program));
+    let mut command = disk.map_or_else(|| Command::new(first), |disk| disk.command(first));
+    command.args(words);
     command.arg("--config").arg(options.dir.join("daemon.toml"));
     if options.json_log {
         command.args(["--log", "json"]);
