@@ -1,4 +1,4 @@
-//! Writes the two dozen hostile plugins of the end-to-end test, and as many
+//! Writes the hostile plugins of the end-to-end test, and as many
 //! greedy ones as wanted, into a folder, signed by a development key (and the
 //! key of a vendor into `trust` beside it), and prints the entries of the
 //! daemon's configuration that install them:

@@ -1,6 +1,6 @@
-//! Two dozen hostile plugins at once beside a good one and a running guard: each
-//! offender is stopped or held to what it may, and named; nothing else
-//! notices. How each ends alone is tested in the daemon (`plugin::hostile`);
+//! More than two dozen hostile plugins at once beside good ones and a running guard:
+//! each offender is stopped or held to what it may, and named; nothing else
+//! notices, and local people sign in while authenticators are mute, boast and fall. How each ends alone is tested in the daemon (`plugin::hostile`);
 //! here they share an appliance. Figures are printed, and nothing that a busy
 //! machine could change is asserted.
 
@@ -9,12 +9,16 @@ mod panics;
 #[allow(dead_code, reason = "greedy ones are for the benchmark")]
 mod rogues;
 
-use evenkeel_e2e::{Client, Options, Stack};
-use rogues::{Fate, ROGUES, Rogue};
+use evenkeel_e2e::{Client, ClientError, Options, Stack};
+use rogues::{Fate, ROGUES, Rogue, SIGN_IN};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::UdpSocket;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Bounds the whole test; how fast things happen is not what it asks.
@@ -36,8 +40,9 @@ const RETURNED_KB: u64 = 2_000;
 const HANDLES: f64 = 64.0;
 const WRITES: f64 = 100.0;
 
-/// The bundles that are built, and the hostile ones beside them.
-fn stack(dir: &Path) -> Stack {
+/// The bundles that are built, and the hostile ones beside them. A good notifier
+/// tells what happens to `peer`.
+fn stack(dir: &Path, peer: &UdpSocket) -> Stack {
     let mut options = Options::for_test(dir).expect("built");
     let folder = dir.join("plugins");
     fs::create_dir_all(&folder).expect("a folder");
@@ -47,7 +52,13 @@ fn stack(dir: &Path) -> Stack {
             fs::copy(&path, folder.join(path.file_name().expect("a name"))).expect("copied");
         }
     }
-    options.daemon_settings = rogues::write(&folder, &options.plugin_key.with_extension("key"));
+    let peer = peer.local_addr().expect("bound");
+    let syslog = format!(
+        "[[plugin]]\nname = \"syslog\"\ngrant.net.server = \"udp://{peer}\"\n\
+         grant.events.log = \"info\"\n\n"
+    );
+    let rogues = rogues::write(&folder, &options.plugin_key.with_extension("key"));
+    options.daemon_settings = [&syslog, &rogues, SIGN_IN].concat();
     options.plugins = folder;
     Stack::start(options).expect("the appliance runs")
 }
@@ -159,12 +170,85 @@ fn assert_told(client: &mut Client, rogue: &Rogue) {
     assert!(named, "no {kind} tells of {} and {words:?}: {events:#?}", rogue.name);
 }
 
+/// Somebody whom no local account knows, who tries to sign in again and again
+/// until somebody asks how that went.
+struct Outsider {
+    over: Arc<AtomicBool>,
+    attempts: JoinHandle<u32>,
+}
+
+impl Outsider {
+    fn at(stack: &Stack) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let certificate = stack.certificate().expect("one");
+        let (address, is_over) = (stack.address().to_owned(), Arc::clone(&over));
+        let attempts = std::thread::spawn(move || {
+            let mut tried = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let mut client = Client::new(&address, &certificate).expect("a client");
+                let refused = client.login("eve", "open sesame").expect_err("nobody knows her");
+                let is_no = matches!(refused, ClientError::Status { status: 401, .. });
+                assert!(is_no, "refused, in good time and for no other reason: {refused}");
+                tried += 1;
+            }
+            tried
+        });
+        Self { over, attempts }
+    }
+
+    /// How often she has tried in vain.
+    fn gives_up(self) -> u32 {
+        self.over.store(true, Ordering::Relaxed);
+        self.attempts.join().expect("she was answered each time")
+    }
+}
+
+/// While an authenticator hangs in the middle of a call, somebody with an account
+/// here signs in, and does not wait for it.
+fn local_people_notice_nothing(stack: &mut Stack, client: &mut Client) {
+    let path = "/api/v1/plugins/h-mute";
+    let asked = |detail: &Value| detail["status"]["in_call_ms"].as_u64().unwrap_or(0);
+    // Long before its call is ended, so that it is the same one afterwards.
+    let before = client.await_answer(path, |d| (5_000..60_000).contains(&asked(d)));
+    let begun = Instant::now();
+    stack.sign_in().expect("the administrator's account is kept here");
+    println!("a local sign-in took {} ms meanwhile", begun.elapsed().as_millis());
+    let after = client.get(path).expect("answered");
+    assert!(asked(&after) > asked(&before), "it is still being asked: {after:#}");
+    for name in ["h-mute", "h-boast", "h-falls"] {
+        let told = told(client, "authenticator_unavailable");
+        assert!(told.iter().any(|text| text.contains(name)), "{name} is not named: {told:#?}");
+    }
+}
+
+/// What the notifier that loops did has been told by the other one, whose peer
+/// hears it all.
+fn the_other_notifier_tells_on(client: &mut Client, peer: &UdpSocket) {
+    let events = client.get("/api/v1/events?limit=1000").expect("answered");
+    let events = events.as_array().expect("a list").iter();
+    let of_loop = |event: &&Value| {
+        event["data"]["kind"] == "plugin_trapped" && event["data"]["name"] == "h-tells"
+    };
+    let last = events.filter(of_loop).filter_map(|event| event["id"].as_u64()).max();
+    let last = last.expect("it was told");
+    let syslog = client.await_answer("/api/v1/plugins/syslog", |detail| {
+        detail["delivery"]["last_told"].as_u64() >= Some(last)
+    });
+    assert_eq!(syslog["status"]["traps"], 0, "{syslog:#}");
+    assert_eq!(syslog["delivery"]["error"], Value::Null, "{syslog:#}");
+    peer.set_nonblocking(true).expect("set");
+    let mut datagram = [0; 2_048];
+    peer.recv(&mut datagram).expect("it was sent something");
+}
+
 #[test]
 fn all_at_once_harm_nobody() {
     let dir = tempfile::tempdir().expect("a folder");
     let begun = Instant::now();
-    let mut stack = stack(dir.path());
+    let peer = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let mut stack = stack(dir.path(), &peer);
     let mut client = stack.sign_in().expect("signed in");
+    let outsider = Outsider::at(&stack);
     let mut seen = Seen::default();
     let mut all_there = None;
     let plugins = loop {
@@ -188,9 +272,15 @@ fn all_at_once_harm_nobody() {
     no_relay_of_protection_was_switched(&mut client);
     a_failure_is_repeated(&mut client, dir.path());
     others_notice_nothing(&mut client, &plugins, begun);
+    local_people_notice_nothing(&mut stack, &mut client);
+    the_other_notifier_tells_on(&mut client, &peer);
 
     // Who waits for ever waits no longer than a person lets it.
-    client.post("/api/v1/plugins/h-waits/disable", &json!({})).expect("ended");
+    for rogue in ROGUES.iter().filter(|rogue| rogue.fate == Fate::Waits) {
+        let path = format!("/api/v1/plugins/{}/disable", rogue.name);
+        client.post(&path, &json!({})).expect("ended");
+    }
+    println!("{} sign-ins of somebody unknown were refused", outsider.gives_up());
     for rogue in &ROGUES {
         assert_told(&mut client, rogue);
         let page = client.get_text(&format!("/plugins/{}", rogue.name), None).expect("a page");

@@ -1,4 +1,4 @@
-//! Two dozen hostile plugins: what each tries, the bundles of all of them, and
+//! More than two dozen hostile plugins: what each tries, the bundles of all of them, and
 //! how the appliance names each. Used by the test beside it, by the benchmark
 //! that measures what they cost the others, and by the test of failures that
 //! are listed and repeated.
@@ -58,7 +58,7 @@ const fn rogue(
 const NOTHING: &str = "";
 
 /// All of them.
-pub const ROGUES: [Rogue; 24] = [
+pub const ROGUES: [Rogue; 28] = [
     rogue("h-loop", Fails("processor time"), |r, k| r.polls(k, LOOP, ""), NOTHING),
     rogue("h-memory", Fails("its limit is"), |r, k| r.polls(k, GROW, ""), NOTHING),
     rogue(
@@ -158,7 +158,28 @@ pub const ROGUES: [Rogue; 24] = [
         NOTHING,
     ),
     rogue("h-names", Refused("no part of a plugin is called"), Rogue::climbs, NOTHING),
+    // They are called when somebody wants to sign in …
+    rogue("h-mute", Waits, |r, k| r.tasked(k, &LOGIN, MUTE), NOTHING),
+    rogue(
+        "h-boast",
+        Fails("more than 262144 bytes were to go"),
+        |r, k| r.tasked(k, &LOGIN, BOAST),
+        NOTHING,
+    ),
+    rogue("h-falls", Fails("authenticate trapped"), |r, k| r.tasked(k, &LOGIN, FALLS), NOTHING),
+    // … and this one whenever something happens.
+    rogue(
+        "h-tells",
+        Fails("processor time"),
+        |r, k| r.tasked(k, &SINK, TELLS),
+        "grant.events.probe = \"info\"\n",
+    ),
 ];
+
+/// Who decides about people that no local account knows, as the daemon's
+/// configuration says it.
+pub const SIGN_IN: &str = "[login]\nauthenticators = [\"h-mute\", \"h-boast\", \"h-falls\"]\n\n\
+    [login.roles]\nstaff = \"admin\"\n\n";
 
 const LOOP: &str = "(loop $l (br $l)) (i32.const 0)";
 const GROW: &str = "(loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))))
@@ -193,6 +214,44 @@ const FLOOD: &str = "(loop $l (call $log (i32.const 2) (i32.const 64) (i32.const
     (i32.const 0)";
 const WAIT: &str = "(loop $l (call $sleep (i32.const 10000)) (br $l)) (i32.const 0)";
 
+/// What the worlds of those that are asked and told export, and their parameters.
+struct Asked {
+    world: &'static str,
+    interface: &'static str,
+    function: &'static str,
+    parameters: &'static str,
+    /// What its interface is made of, which it is granted.
+    types: Option<&'static str>,
+}
+const LOGIN: Asked = Asked {
+    world: "evenkeel:authenticator/authenticator@0.1.0",
+    interface: "evenkeel:authenticator/login@0.1.0",
+    function: "authenticate",
+    parameters: "i32 i32 i32 i32 i32 i32 i32 i32 i32",
+    types: None,
+};
+const SINK: Asked = Asked {
+    world: "evenkeel:notifier/notifier@0.1.0",
+    interface: "evenkeel:notifier/sink@0.1.0",
+    function: "notify",
+    parameters: "i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32",
+    types: Some("evenkeel:events/types@0.1.0"),
+};
+const CLOCK_0_2: &str = "evenkeel:clock/clock@0.1.1";
+const MUTE: &str = "(loop $l (call $sleep (i32.const 10000)) (br $l))";
+const TELLS: &str = "(loop $l (br $l))";
+const FALLS: &str = "unreachable";
+/// Accepted, with sixteen words of 64 KiB, all of which are the same memory.
+const BOAST: &str = "(local $n i32) (local $at i32)
+    (loop $l
+        (local.set $at (i32.add (i32.const 16384) (i32.mul (local.get $n) (i32.const 8))))
+        (i32.store (local.get $at) (i32.const 65536))
+        (i32.store offset=4 (local.get $at) (i32.const 65536))
+        (local.set $n (i32.add (i32.const 1) (local.get $n)))
+        (br_if $l (i32.lt_u (local.get $n) (i32.const 16))))
+    (i32.store8 (i32.const 16) (i32.const 0)) (i32.store8 (i32.const 20) (i32.const 0))
+    (i32.store (i32.const 24) (i32.const 16384)) (i32.store (i32.const 28) (i32.const 16))";
+
 impl Rogue {
     /// A driver of 0.1 with this `poll`.
     fn polls(&self, key: &SecretKey, poll: &str, extra: &str) -> Vec<u8> {
@@ -220,6 +279,21 @@ impl Rogue {
     fn floods(&self, key: &SecretKey, interface: &str, import: &str, wake: &str) -> Vec<u8> {
         let manifest = probe::manifest(&[interface], &[], &probe::DRIVER);
         self.sealed(key, manifest, &probe::probe(import, wake, &probe::DRIVER))
+    }
+
+    /// Of the world of `asked`, of which its function runs this body.
+    fn tasked(&self, key: &SecretKey, asked: &Asked, body: &str) -> Vec<u8> {
+        let Asked { world, interface, function, parameters, types } = asked;
+        let functions = format!(
+            "(func (export \"{interface}#{function}\") (param {parameters}) (result i32)
+                {body} (i32.const 16))"
+        );
+        let task = probe::Task { world, interface, functions: &functions };
+        let sleep = format!("(import {CLOCK_0_2:?} \"sleep-ms\" (func $sleep (param i32)))");
+        let interfaces: Vec<&str> = [CLOCK_0_2].into_iter().chain(*types).collect();
+        let by_name: Vec<&str> = types.iter().copied().collect();
+        let manifest = probe::manifest(&interfaces, &by_name, &task);
+        self.sealed(key, manifest, &probe::probe(&sleep, "", &task))
     }
 
     /// It switches the contact `outlet`, and asks for the one of this name.
