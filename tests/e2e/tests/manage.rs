@@ -1,6 +1,6 @@
 //! Plugins of the running appliance managed from a terminal: the whole life of
 //! one by `evenkeel plugin` alone, what it says when it is refused, and a
-//! failure on its way to the vendor's desk. And a UPS whose driver is installed
+//! failure on its way to the vendor's desk; keyrings and licences. And a UPS whose driver is installed
 //! while the appliance runs.
 
 #[path = "hostile/rogues.rs"]
@@ -8,7 +8,7 @@
 mod rogues;
 
 use evenkeel_e2e::{Client, Options, Stack, bundle};
-use evenkeel_signing::{Role, SecretKey};
+use evenkeel_signing::{KeyEntry, KeyringManifest, Role, SecretKey, seal_keyring};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
@@ -23,6 +23,8 @@ struct Bench {
     stack: Stack,
     options: Options,
     fingerprint: String,
+    /// Of the platform.
+    roots: [SecretKey; 2],
     dir: tempfile::TempDir,
 }
 
@@ -36,6 +38,13 @@ struct Said {
 fn bench() -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
     let options = Options::for_test(dir.path()).expect("built");
+    let roots = ["root-a", "root-b"].map(|name| {
+        let root = SecretKey::generate(Role::Root, name).expect("a key");
+        let trust = dir.path().join("trust");
+        fs::create_dir_all(&trust).expect("a folder");
+        fs::write(trust.join(format!("{name}.pub")), root.public().to_text()).expect("written");
+        root
+    });
     let stack = Stack::start(options.clone()).expect("a running stack");
     let certificate = stack.certificate().expect("one");
     let mut client = Client::new(stack.address(), &certificate).expect("a client");
@@ -51,7 +60,7 @@ fn bench() -> Bench {
     let log = stack.daemon.log();
     let told = log.lines().find_map(|line| line.split_once("certificate SHA-256 "));
     let fingerprint = told.expect("the appliance tells it").1.trim().to_owned();
-    Bench { stack, options, fingerprint, dir }
+    Bench { stack, options, fingerprint, roots, dir }
 }
 
 impl Bench {
@@ -180,6 +189,112 @@ fn a_plugin_lives_by_the_command_line_alone() {
     assert!(!bench.done(&["bundles"]).contains(&digest[..12]));
     let licence = bench.json(&["licence", "show"]);
     assert!(licence["licences"].as_array().is_some_and(|l| l.len() == 1), "{licence}");
+}
+
+#[test]
+fn a_plugin_is_restarted_and_one_that_is_not_there_is_named() {
+    let bench = bench();
+    let status = || bench.json(&["show", "megatec"])["status"].clone();
+    let before = status();
+    let version = before["version"].as_str().expect("one");
+    let said = bench.done(&["restart", "megatec"]);
+    assert_eq!(said, format!("megatec {version} is running\n"));
+    let after = status();
+    let since = |status: &Value| status["since_unix_ms"].as_u64().expect("a time");
+    assert!(since(&after) > since(&before), "it is another copy: {after:#}");
+    let ghost = bench.refused(&["restart", "ghost"], 1);
+    assert!(ghost.contains("ghost"), "{ghost}");
+    bench.refused(&["restart", "../megatec"], 2);
+    // One that is off stays off.
+    bench.done(&["disable", "megatec"]);
+    assert_eq!(bench.done(&["restart", "megatec"]), "megatec is switched off\n");
+}
+
+#[test]
+fn a_keyring_comes_into_force_by_the_command_line_and_others_are_refused() {
+    let bench = bench();
+    let file = bench.path("ring.evkk");
+    let keyring = |words: &Path| ["trust-key", "keyring", text(words)].map(str::to_owned);
+    let refused = |path: &Path, names: &[&str]| {
+        let words = keyring(path);
+        let said = bench.refused(&words.each_ref().map(String::as_str), 1);
+        names.iter().for_each(|name| assert!(said.contains(name), "{name}: {said}"));
+    };
+    refused(&bench.path("nowhere.evkk"), &["nowhere.evkk"]);
+    fs::write(&file, "trust me\n").expect("written");
+    refused(&file, &["keyring"]);
+
+    let vendor = SecretKey::generate(Role::Plugin, "acme").expect("a key");
+    let ring = KeyringManifest {
+        format: KeyringManifest::FORMAT,
+        kind: KeyringManifest::KIND.into(),
+        sequence: 1,
+        issued_unix_s: 1_700_000_000,
+        expires_unix_s: 4_000_000_000,
+        keys: vec![KeyEntry::of(&vendor.public(), true)],
+        revoked_keys: Vec::new(),
+        revoked_bundles: Vec::new(),
+        floors: Vec::new(),
+    };
+    fs::write(&file, seal_keyring(&ring, &[&bench.roots[0]]).expect("sealed")).expect("written");
+    refused(&file, &["signed by 1 of the platform's roots, 2 different ones"]);
+    let fingerprint = vendor.public().fingerprint();
+    assert!(!bench.done(&["trust-key", "list"]).contains(&fingerprint));
+    let whole = seal_keyring(&ring, &bench.roots.each_ref()).expect("sealed");
+    fs::write(&file, &whole).expect("written");
+    assert_eq!(bench.done(&["trust-key", "keyring", text(&file)]), "the keyring is in force\n");
+    let listed = bench.done(&["trust-key", "list"]);
+    let row = listed.lines().find(|line| line.contains(&fingerprint)).expect("listed");
+    assert!(row.contains("acme") && row.contains("trusted"), "{row}");
+    // What it vouches for is taken, and no more than that.
+    bench.done(&["upload", text(&bench.megatec("0.4.0", &vendor))]);
+    let mut cut = whole;
+    cut.truncate(cut.len() / 2);
+    fs::write(&file, cut).expect("written");
+    refused(&file, &["keyring"]);
+}
+
+#[test]
+fn licences_are_installed_and_removed_by_the_command_line() {
+    let bench = bench();
+    let certificate = bench.stack.certificate().expect("one");
+    let mut admin = Client::new(bench.stack.address(), &certificate).expect("a client");
+    admin.login("admin", PASSWORD).expect("signed in");
+    // The gate is a plugin, which has to start first.
+    admin.await_answer("/api/v1/licence", |l| l["edition"] == "development licence");
+    let shown = bench.done(&["licence", "show"]);
+    assert!(shown.contains("development licence"), "{shown}");
+    let present = bench.json(&["licence", "show"]);
+    let name = present["licences"][0]["name"].as_str().expect("one").to_owned();
+    let without = bench.done(&["licence", "remove", &name]);
+    assert!(without.contains("LC") && without.contains("up to 24"), "{without}");
+    let ghost = bench.refused(&["licence", "remove", &name], 1);
+    assert!(ghost.contains(&name), "{ghost}");
+
+    let install = |file: &Path| ["licence".to_owned(), "install".into(), text(file).to_owned()];
+    let refused = |file: &Path| {
+        let words = install(file);
+        bench.refused(&words.each_ref().map(String::as_str), 1)
+    };
+    let missing = refused(&bench.path("nowhere.evkl"));
+    assert!(missing.contains("nowhere.evkl"), "{missing}");
+    let garbage = refused(&bench.path("password"));
+    assert!(garbage.contains("licence"), "{garbage}");
+
+    let file = bench.path("harbour.evkl");
+    let serial = present["serial"].as_str().expect("a serial number");
+    let made = Command::new(bench.options.programs.join("evenkeel-plugin"))
+        .args(["licence", "--serial", serial, "--customer", "Harbour", "--id", "17", "--key"])
+        .arg(&bench.options.licence_key)
+        .arg("--out")
+        .arg(&file)
+        .output()
+        .expect("the tool runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let full = bench.done(&["licence", "install", text(&file)]);
+    assert!(full.contains("full") && full.contains("any"), "{full}");
+    let edition = bench.json(&["licence", "show"]);
+    assert_eq!((&edition["edition"], &edition["blocks"]), (&json!("full"), &Value::Null));
 }
 
 #[test]
