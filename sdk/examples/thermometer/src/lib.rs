@@ -105,7 +105,7 @@ fn decode(report: &[u8], counts_per_degree: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_sdk::testkit::{Bench, BenchHid};
+    use evenkeel_sdk::testkit::{Bench, BenchHid, Fault};
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -178,10 +178,10 @@ mod tests {
         thermometer.wake(&mut bench);
         let read = bench.last("experimental.room.temperature").expect("published").clone();
         assert_eq!((read.value, read.unit), (Value::Number(23.94), "°C"));
-        stick.borrow_mut().unplugged = true;
+        stick.borrow_mut().fault = Fault::Unplugged;
         thermometer.wake(&mut bench);
         assert_eq!((bench.published.len(), bench.lost.len()), (1, 1));
-        stick.borrow_mut().unplugged = false;
+        stick.borrow_mut().fault = Fault::None;
         thermometer.wake(&mut bench);
         assert_eq!((bench.published.len(), bench.lost.len()), (2, 1));
     }
