@@ -34,8 +34,9 @@
 //! < 13 [01]
 //! > feature 0c              a feature report, its id as first byte
 //! < 0c [64]
-//! > write 0f 02             what a command may send: an output report,
-//! > set 0d 01               a feature report
+//! > write 00 01 80 33 …     an output report, asked or told; what answers it, if anything
+//! < 00 80 80 [09 5a] …
+//! > set 0d 01               a feature report that a command may send
 //!
 //! over contacts
 //! contact on-battery open   an input, closed or open

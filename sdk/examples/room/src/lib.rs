@@ -5,9 +5,7 @@
 //! A lead battery in trouble gives off hydrogen: each alarm has the fan ventilate
 //! for a while. The door is watched, and its opening is a warning in the log.
 
-use evenkeel_sdk::host::{
-    Clock, Config, Contact, Contacts, ContactsError, Event, Events, Level, Log, Points,
-};
+use evenkeel_sdk::host::{Clock, Config, Contacts, Event, Events, Level, Log, Points};
 use evenkeel_sdk::{Driver, Plugin, Quality, Settings, Update, Value};
 
 evenkeel_sdk::register_driver!(Room);
@@ -17,6 +15,9 @@ const DOOR: &str = "door";
 const FAN: &str = "fan";
 /// Time between two looks; events wake it sooner.
 const PERIOD_MS: u32 = 1_000;
+/// A reading that is older than this is none: the appliance reads each device
+/// every few seconds.
+const AGE_MS_MAX: u64 = 15_000;
 /// Ventilation after an alarm, when no setting says otherwise.
 const VENTILATE_S: f64 = 600.0;
 /// Severity of the events that are a reason to ventilate.
@@ -30,6 +31,7 @@ const PIECES: u32 = 4;
 const RETRY_MS: u64 = 30_000;
 
 /// The room.
+#[derive(Default)]
 pub struct Room {
     ventilate_ms: u64,
     /// The last event that was looked at.
@@ -38,8 +40,10 @@ pub struct Room {
     fan_until: u64,
     /// The relay is left alone until then.
     retry_at: u64,
-    /// How the door was at the last look.
+    /// How the door is, and how it was read the last time.
     door_closed: Option<bool>,
+    door_before: Option<bool>,
+    is_lost: bool,
 }
 
 impl<H: Clock + Config + Contacts + Events + Log + Points> Plugin<H> for Room {
@@ -49,7 +53,7 @@ impl<H: Clock + Config + Contacts + Events + Log + Points> Plugin<H> for Room {
         let seconds = given.unwrap_or(VENTILATE_S);
         // Within the range, so that nothing is cut off but fractions.
         let ventilate_ms = (seconds * 1_000.0) as u64;
-        Ok(Self { ventilate_ms, heard: 0, fan_until: 0, retry_at: 0, door_closed: None })
+        Ok(Self { ventilate_ms, ..Self::default() })
     }
 
     fn resume(&mut self, state: &[u8]) {
@@ -61,8 +65,18 @@ impl<H: Clock + Config + Contacts + Events + Log + Points> Plugin<H> for Room {
     fn wake(&mut self, host: &mut H) -> u32 {
         self.listen(host);
         match read(host) {
-            Ok((door, fan)) => self.look(host, door, fan),
-            Err(error) => host.lost(&error.detail),
+            Ok((door, fan)) => {
+                self.is_lost = false;
+                self.look(host, door, fan);
+            }
+            Err(reason) => {
+                // Said once; until both are read again they are stale.
+                if !self.is_lost {
+                    host.lost(&reason);
+                }
+                self.is_lost = true;
+                self.door_before = None;
+            }
         }
         PERIOD_MS
     }
@@ -75,8 +89,16 @@ impl<H: Clock + Config + Contacts + Events + Log + Points> Plugin<H> for Room {
 /// It offers no commands: the fan is the room's own matter.
 impl<H: Clock + Config + Contacts + Events + Log + Points> Driver<H> for Room {}
 
-fn read<H: Contacts>(host: &mut H) -> Result<(Contact, Contact), ContactsError> {
-    Ok((host.read_contact(DOOR)?, host.read_contact(FAN)?))
+/// Whether door and fan are closed.
+fn read<H: Contacts>(host: &mut H) -> Result<(bool, bool), String> {
+    let mut closed = |name| {
+        let contact = host.read_contact(name).map_err(|error| error.detail)?;
+        match contact.age_ms > AGE_MS_MAX {
+            true => Err(format!("the contact {name} was read {} s ago", contact.age_ms / 1_000)),
+            false => Ok(contact.closed),
+        }
+    };
+    Ok((closed(DOOR)?, closed(FAN)?))
 }
 
 impl Room {
@@ -102,11 +124,15 @@ impl Room {
     fn look<H: Clock + Contacts + Events + Log + Points>(
         &mut self,
         host: &mut H,
-        door: Contact,
-        fan: Contact,
+        door: bool,
+        fan: bool,
     ) {
-        if self.door_closed.replace(door.closed).is_some_and(|before| before != door.closed) {
-            let (severity, kind, text) = match door.closed {
+        // A door that was read so twice in a row has moved; a contact that bounces
+        // has not.
+        let twice = self.door_before.replace(door) == Some(door);
+        let door = self.door_closed.filter(|_| !twice).unwrap_or(door);
+        if self.door_closed.replace(door).is_some_and(|before| before != door) {
+            let (severity, kind, text) = match door {
                 true => (0, "door_closed", "The door of the battery room is closed"),
                 false => (1, "door_open", "The door of the battery room is open"),
             };
@@ -116,7 +142,7 @@ impl Room {
         }
         let now = host.now_ms();
         let wanted = now < self.fan_until;
-        if fan.closed != wanted && now >= self.retry_at {
+        if fan != wanted && now >= self.retry_at {
             match host.switch_contact(FAN, wanted) {
                 Ok(()) => host.log(Level::Info, if wanted { "fan on" } else { "fan off" }),
                 Err(error) => {
@@ -127,9 +153,9 @@ impl Room {
         }
         // The relay as it was read: what was ordered just now shows the next time.
         let flags = [("experimental.door.closed", door), ("experimental.fan.on", fan)];
-        let updates = flags.map(|(name, contact)| Update {
+        let updates = flags.map(|(name, closed)| Update {
             name: name.into(),
-            value: Value::Flag(contact.closed),
+            value: Value::Flag(closed),
             unit: "",
             quality: Quality::Good,
         });
@@ -142,7 +168,17 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_sdk::testkit::Bench;
+    use evenkeel_sdk::host::Contact;
+    use evenkeel_sdk::testkit::{Bench, conformance};
+    use std::path::Path;
+
+    /// Each folder in `testcases` has a state of the room; the kit adds what can go
+    /// wrong with its contacts, and goes from each to each other.
+    #[test]
+    fn every_state_with_every_fault_and_every_change() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testcases"));
+        conformance::<Room>(folder, &[]);
+    }
 
     fn bench() -> Bench {
         let mut bench = Bench::default();

@@ -28,6 +28,7 @@ const RANGE: core::ops::RangeInclusive<f64> = -40.0..=125.0;
 #[derive(Default)]
 pub struct Thermometer {
     stick: Option<Box<dyn HidDevice>>,
+    is_lost: bool,
 }
 
 impl<H: Hid + Log + Points> Plugin<H> for Thermometer {
@@ -38,6 +39,7 @@ impl<H: Hid + Log + Points> Plugin<H> for Thermometer {
     fn wake(&mut self, host: &mut H) -> u32 {
         match self.celsius(host) {
             Ok(celsius) => {
+                self.is_lost = false;
                 let update = Update {
                     name: "experimental.room.temperature".into(),
                     value: Value::Number(celsius),
@@ -48,7 +50,13 @@ impl<H: Hid + Log + Points> Plugin<H> for Thermometer {
                     host.log(Level::Error, &reason);
                 }
             }
-            Err(reason) => host.lost(&reason),
+            Err(reason) => {
+                // Said once; until it is read again its temperature is stale.
+                if !self.is_lost {
+                    host.lost(&reason);
+                }
+                self.is_lost = true;
+            }
         }
         PERIOD_MS
     }
@@ -105,8 +113,9 @@ fn decode(report: &[u8], counts_per_degree: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use evenkeel_sdk::testkit::{Bench, BenchHid, Fault};
+    use evenkeel_sdk::testkit::{Bench, BenchHid, conformance};
     use std::cell::RefCell;
+    use std::path::Path;
     use std::rc::Rc;
 
     const READING: [u8; 9] = [0, 0x80, 0x80, 0x09, 0x5A, 0x4E, 0x20, 0, 0];
@@ -146,44 +155,12 @@ mod tests {
         assert_eq!((bench.published.len(), bench.lost.len()), (0, 1), "it came unasked");
     }
 
+    /// The folder in `testcases` has what the stick is asked and answers; the kit
+    /// adds what can go wrong with it and with its cable.
     #[test]
-    fn a_stick_is_asked_and_found_again_after_it_was_unplugged() {
-        /// Answers each question, as the stick does.
-        struct Answering(Rc<RefCell<BenchHid>>, Box<dyn HidDevice>);
-        impl HidDevice for Answering {
-            fn descriptor(&mut self) -> Result<Vec<u8>, HidError> {
-                self.1.descriptor()
-            }
-            fn ids(&mut self) -> Result<(u16, u16), HidError> {
-                self.1.ids()
-            }
-            fn read(&mut self, timeout_ms: u32) -> Result<Vec<u8>, HidError> {
-                self.1.read(timeout_ms)
-            }
-            fn write(&mut self, report: &[u8]) -> Result<(), HidError> {
-                self.1.write(report)?;
-                self.0.borrow_mut().reports.push_back(READING.to_vec());
-                Ok(())
-            }
-            fn get_feature(&mut self, id: u8, max: u32) -> Result<Vec<u8>, HidError> {
-                self.1.get_feature(id, max)
-            }
-            fn set_feature(&mut self, report: &[u8]) -> Result<(), HidError> {
-                self.1.set_feature(report)
-            }
-        }
-        let (mut bench, stick, mut thermometer) = rig((0x413d, 0x2107));
-        let handle = bench.open_hid(STICK).expect("granted");
-        thermometer.stick = Some(Box::new(Answering(Rc::clone(&stick), handle)));
-        thermometer.wake(&mut bench);
-        let read = bench.last("experimental.room.temperature").expect("published").clone();
-        assert_eq!((read.value, read.unit), (Value::Number(23.94), "°C"));
-        stick.borrow_mut().fault = Fault::Unplugged;
-        thermometer.wake(&mut bench);
-        assert_eq!((bench.published.len(), bench.lost.len()), (1, 1));
-        stick.borrow_mut().fault = Fault::None;
-        thermometer.wake(&mut bench);
-        assert_eq!((bench.published.len(), bench.lost.len()), (2, 1));
+    fn a_stick_is_read_whole_and_with_every_fault() {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/testcases"));
+        conformance::<Thermometer>(folder, &[]);
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub(super) enum Asked {
     Input,
     /// A feature report of a USB device.
     Feature(u8),
-    /// An output report is sent.
+    /// An output report is sent; the replies are the input reports that answer it.
     Write(Vec<u8>),
     /// A feature report is sent.
     Set(Vec<u8>),
@@ -282,10 +282,10 @@ impl Exchange {
     fn take(&mut self, reply: &str) -> Result<(), &'static str> {
         let request = match &self.asked {
             Asked::Bytes(request) => Some(request),
-            Asked::Input => None,
+            Asked::Input | Asked::Write(_) => None,
             Asked::Feature(_) if self.replies.is_empty() => None,
             Asked::Feature(_) => return Err("a feature report has one value"),
-            Asked::Write(_) | Asked::Set(_) | Asked::Switch(..) => {
+            Asked::Set(_) | Asked::Switch(..) => {
                 return Err("what is only told has no reply");
             }
         };
@@ -499,7 +499,7 @@ mod tests {
             ("over contacts\n> 01", 2, "`switch"),
             ("over hid u 1:1\n> ask 01", 2, "`input`"),
             ("over hid u 1:1\n> feature 01\n< 01 00\n< 01 01", 4, "one value"),
-            ("over hid u 1:1\n> write 01\n< 01", 3, "no reply"),
+            ("over hid u 1:1\n> set 01\n< 01", 3, "no reply"),
             ("over hid u 1:1\n> input\n< silence", 3, "silence"),
             ("< 01", 1, "before any request"),
             ("set a", 1, "expected `set"),

@@ -25,6 +25,10 @@ pub struct BenchHid {
     pub reports: VecDeque<Vec<u8>>,
     /// Feature reports by id, the id as first byte.
     pub features: BTreeMap<u8, Vec<u8>>,
+    /// Output reports that it answers, and the input reports that it sends then.
+    pub answers: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    /// Answers that come a poll later.
+    pub late: Vec<Vec<u8>>,
     /// Output reports that were written.
     pub written: Vec<Vec<u8>>,
     /// Feature reports that were sent.
@@ -55,6 +59,7 @@ impl BenchHid {
         match self.fault {
             Fault::Unplugged => {
                 self.reports.clear();
+                self.late.clear();
                 Err(self.error(HidError::NO_DEVICE, "is not connected; check its cable and power"))
             }
             _ => Ok(self),
@@ -107,7 +112,15 @@ impl HidDevice for HidHandle {
     }
 
     fn write(&mut self, report: &[u8]) -> Result<(), HidError> {
-        self.device.borrow_mut().answering()?.written.push(report.to_vec());
+        let mut device = self.device.borrow_mut();
+        let device = device.answering()?;
+        device.written.push(report.to_vec());
+        let answer = device.answers.iter().find(|(question, _)| question == report);
+        let answer = answer.map(|(_, answer)| answer.clone()).unwrap_or_default();
+        match device.fault {
+            Fault::Late => device.late.extend(answer),
+            _ => device.send(&answer),
+        }
         Ok(())
     }
 
@@ -240,6 +253,22 @@ mod tests {
         assert_eq!(hid.get_feature(7, 9).unwrap(), [7]);
         assert_eq!(hid.read(1).unwrap(), [7]);
         assert_eq!(hid.read(1).unwrap(), [6, 1]);
+    }
+
+    #[test]
+    fn an_output_report_is_answered_at_once_late_or_by_nobody() {
+        let (device, mut hid) = hid();
+        device.borrow_mut().answers.push((vec![0, 1], vec![vec![0, 9]]));
+        hid.write(&[0, 1]).unwrap();
+        hid.write(&[0, 2]).unwrap();
+        assert_eq!(hid.read(1).unwrap(), [0, 9]);
+        assert!(hid.read(1).is_err(), "the other was no question");
+        device.borrow_mut().fault = Fault::Late;
+        hid.write(&[0, 1]).unwrap();
+        assert_eq!(hid.read(1).unwrap_err().code, HidError::TIMEOUT);
+        assert_eq!(device.borrow().late, [[0, 9]]);
+        device.borrow_mut().fault = Fault::Silent;
+        assert_eq!(hid.write(&[0, 1]).unwrap_err().code, HidError::IO);
     }
 
     #[test]

@@ -141,6 +141,9 @@ impl Far {
                     let sound = exchange.replies.iter().flatten().map(|reply| reply.filled(&[]));
                     match exchange.asked {
                         Asked::Feature(id) => device.features.extend(sound.map(|r| (id, r))),
+                        Asked::Write(ref question) => {
+                            device.answers.push((question.clone(), sound.collect()));
+                        }
                         _ => reports.extend(sound),
                     }
                 }
@@ -178,8 +181,11 @@ impl Far {
     fn tick(&mut self) {
         let Self::Hid { device, reports, is_late, .. } = self else { return };
         // Late reports come with those of the next poll at the latest.
+        let mut device = device.borrow_mut();
+        let answers = std::mem::take(&mut device.late);
+        device.send(&answers);
         if !std::mem::take(is_late) {
-            device.borrow_mut().send(reports);
+            device.send(reports);
         }
     }
 }
