@@ -28,6 +28,7 @@ use evenkeeld::plugin::Supervisor;
 #[cfg(feature = "compiler")]
 use evenkeeld::plugin::compile::{Compiler, child, helper};
 use evenkeeld::plugin::report::Reports;
+#[cfg(feature = "compiler")]
 use evenkeeld::plugin::roster;
 use evenkeeld::plugin::supervisor::RosterIn;
 use evenkeeld::plugin::trusted::{self, Places};
