@@ -1,6 +1,6 @@
 //! What hostile plugins cost the others: jitter at the guard's priority, the
 //! guard's own counters, another plugin's polls and the console's answers,
-//! with two dozen hostile and sixteen greedy plugins, with plain endless loops
+//! with all hostile and sixteen greedy plugins, with plain endless loops
 //! in their place, and with nothing.
 //!
 //! The loops tell what plugins add from what the machine itself does when all of
@@ -61,7 +61,7 @@ impl Beside {
         match self {
             Self::Nothing => "with nothing",
             Self::Loops => "with plain loops",
-            Self::Plugins => "24 hostile and 16 greedy",
+            Self::Plugins => "hostile and greedy plugins",
         }
     }
 }
