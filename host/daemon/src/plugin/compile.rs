@@ -156,6 +156,15 @@ impl Compiler {
         &self.engine
     }
 
+    /// Whether code that was made is there the next time.
+    #[must_use]
+    pub const fn keeps_code(&self) -> bool {
+        #[cfg(feature = "compiler")]
+        return self.cache.is_some();
+        #[cfg(not(feature = "compiler"))]
+        return false;
+    }
+
     /// The component of a verified bundle as something that can be linked;
     /// `shipped` is the code that the same bundle brings along, if the platform
     /// signed it.

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Instant, SystemTime};
 use tracing::info;
@@ -85,9 +85,17 @@ impl Loader {
     /// Make the machine code of an upload while a person reads what it asks for.
     /// With another one at work it is made when it is installed.
     pub(super) fn compile_ahead(&self, raw: Vec<u8>, trust: Trust) {
+        if !self.compiler.keeps_code() {
+            return;
+        }
         let this = self.clone();
         let spawned = spawn(move || {
-            let Ok(_alone) = this.ahead.try_lock() else { return };
+            let _alone = match this.ahead.try_lock() {
+                Ok(alone) => alone,
+                // It guards nothing that a panic could have left half done.
+                Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
             let begun = Instant::now();
             match load::compile_ahead(&this.compiler, &trust, &raw) {
                 Ok(code) => {
