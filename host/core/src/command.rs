@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Version of this protocol; a guard answers only its own.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// Longest encoded message: a chunk of a discharge record, or a welcome with
 /// 32 names of 60 characters.
 pub const MESSAGE_MAX: usize = 40 * 1024;
@@ -17,6 +17,9 @@ pub const MESSAGE_MAX: usize = 40 * 1024;
 pub const PAUSE_MAX_S: u32 = 7 * 24 * 3600;
 /// Longest time that a lamp may say "here I am", seconds.
 pub const LOCATE_MAX_S: u8 = 250;
+
+/// Most bytes of settings in one [`Request::Offer`] or [`Answer::Settings`].
+pub const PART_MAX: usize = 3 * 1024;
 
 /// Longest time that a signal lasts, seconds: the guard ends it by itself.
 pub const SIGNAL_MAX_S: u16 = 3_600;
@@ -46,6 +49,33 @@ pub enum Request {
     },
     /// Do this; carried out in the next cycle.
     Order(Order),
+    /// The text of the settings in force, without their seal, from this byte on.
+    Settings {
+        /// First byte wanted.
+        from: u32,
+    },
+    /// A part of a text that may become the settings; see [`Request::Take`].
+    Offer {
+        /// Its place in the text; 0 begins anew.
+        at: u32,
+        /// At most [`PART_MAX`] bytes.
+        bytes: Vec<u8>,
+    },
+    /// Check what was offered, seal it, keep it as the settings, and go on with
+    /// it: every connection ends then, and the image has its number a cycle or
+    /// two later. Refused unless [`Order::MakeWay`] would be done.
+    Take(Taking),
+}
+
+/// What was offered, and instead of what it is to be in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// Check sum of the whole text: the number that its seal will have.
+    pub crc: u32,
+    /// Number of the settings that whoever offers has seen.
+    pub instead_of: u32,
+    /// An alarm stands, and somebody says that the settings are its cause.
+    pub despite_alarm: bool,
 }
 
 /// Something that a person, or the daemon for one, wants done. Strings,
@@ -132,6 +162,13 @@ pub enum Order {
         lamp: bool,
         /// 1 … [`SIGNAL_MAX_S`]; 0 ends it.
         seconds: u16,
+    },
+    /// Say whether other settings could take the place of these now; changes
+    /// nothing. Refused while a battery is discharged or tested, a string is
+    /// tripped, or somebody works on a bus.
+    MakeWay {
+        /// An alarm of a battery does not count.
+        despite_alarm: bool,
     },
 }
 
@@ -253,6 +290,17 @@ pub enum Answer {
     Done,
     /// To [`Order::Rows`]: `postcard` of [`crate::discharge::Chunk`].
     Rows(Vec<u8>),
+    /// To [`Request::Settings`].
+    Settings {
+        /// Their number.
+        crc: u32,
+        /// Length of the whole text.
+        len: u32,
+        /// At most [`PART_MAX`] bytes of it.
+        bytes: Vec<u8>,
+        /// Why the file is not in force, but the last good settings are.
+        fallback: Option<String>,
+    },
     /// Not done, and why.
     Refused(String),
 }
@@ -314,6 +362,8 @@ mod tests {
             Request::Order(Order::Pause { string: 2, seconds: 3_600 }),
             Request::Order(Order::Commission(Commission::Swap { bus: 1, address: 17 })),
             Request::Order(Order::Signal { tone: Tone::Rare, lamp: true, seconds: 600 }),
+            Request::Offer { at: 3_072, bytes: vec![0xFF; PART_MAX] },
+            Request::Take(Taking { crc: 7, instead_of: 8, despite_alarm: true }),
         ] {
             let bytes = encode(&request).expect("short message");
             let (prefix, body) = bytes.split_first_chunk::<2>().expect("a prefix");

@@ -6,11 +6,13 @@
 //! value stale) and the link is made anew.
 
 mod orders;
+mod settings;
 mod talk;
 #[cfg(test)]
 pub mod testing;
 
 pub use orders::{OrderError, Orders, RecordRows};
+pub use settings::InForce;
 
 use crate::hub::Hub;
 use crate::plant::Plant;
@@ -83,7 +85,7 @@ fn disconnect(hub: &Hub) {
 
 /// Connect and bring cycles to the hub until something fails.
 fn follow(socket: &Path, hub: &Hub) -> LinkError {
-    let (talk, fd) = match Talk::begin(socket) {
+    let (mut talk, fd) = match Talk::begin(socket) {
         Ok((talk, Some(fd))) => (talk, fd),
         Ok((_, None)) => return LinkError::NoImage,
         Err(error) => return error.into(),
@@ -92,6 +94,11 @@ fn follow(socket: &Path, hub: &Hub) -> LinkError {
         Ok(mapped) => mapped,
         Err(error) => return LinkError::Map(error),
     };
+    // They stay the same for as long as the connection does.
+    match settings::in_force(&mut talk) {
+        Ok(settings) => hub.set_guard_settings(settings),
+        Err(error) => return error.into(),
+    }
     tracing::info!("guard reached, {} strings", talk.strings.len());
     hub.set_batteries(talk.batteries.clone());
     let (mut reader, mut cycle, mut seen) = (Reader::default(), Cycle::default(), None);

@@ -10,6 +10,7 @@
 //! whomever. Only [`Hub::whole_plant`] gives all of it; it is for those who
 //! tell of faults, which no licence gates.
 
+use crate::guard::InForce;
 use crate::plant::{Part, Plant};
 use evenkeel_core::command::BatteryRuns;
 use evenkeel_core::licence::{Limits, OVER, Rating};
@@ -32,6 +33,7 @@ pub struct Hub {
     heard: RwLock<BTreeMap<String, Nanos>>,
     plant: RwLock<Shown>,
     batteries: RwLock<Arc<Vec<BatteryRuns>>>,
+    guard_settings: RwLock<Option<Arc<InForce>>>,
     version: watch::Sender<u64>,
 }
 
@@ -57,6 +59,7 @@ impl Default for Hub {
             heard: RwLock::default(),
             plant: RwLock::default(),
             batteries: RwLock::default(),
+            guard_settings: RwLock::default(),
             version: watch::Sender::new(0),
         }
     }
@@ -127,6 +130,18 @@ impl Hub {
     #[must_use]
     pub fn batteries(&self) -> Arc<Vec<BatteryRuns>> {
         read(&self.batteries).clone()
+    }
+
+    /// Set by which settings the guard protects.
+    pub fn set_guard_settings(&self, settings: InForce) {
+        *write(&self.guard_settings) = Some(Arc::new(settings));
+        self.changed();
+    }
+
+    /// The settings by which the guard protects; `None` until it was reached once.
+    #[must_use]
+    pub fn guard_settings(&self) -> Option<Arc<InForce>> {
+        read(&self.guard_settings).clone()
     }
 
     /// From now on show what these limits cover.

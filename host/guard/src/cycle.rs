@@ -83,8 +83,9 @@ impl Cycle {
         Ok(this)
     }
 
-    /// Run until told to stop, under these conditions.
-    pub fn run(mut self, conditions: &[(Condition, bool)]) {
+    /// Run until told to stop, or until other settings take over, under these
+    /// conditions. The watchdog stays armed for whoever takes over.
+    pub fn run(mut self, conditions: &[(Condition, bool)]) -> Option<Watchdog> {
         for (condition, holds) in conditions {
             self.set_condition(*condition, *holds);
         }
@@ -110,8 +111,13 @@ impl Cycle {
                 self.control.cycle.deadline_misses += 1;
             }
         }
-        self.release();
+        let for_good = self.shared.stop.load(Ordering::Relaxed);
+        self.release(for_good);
         alloc_check::watch_this_thread(false);
+        if for_good && let Some(watchdog) = self.watchdog.take() {
+            watchdog.disarm();
+        }
+        self.watchdog
     }
 
     /// Scan and command; returns the time spent waiting for the lines.
@@ -168,29 +174,27 @@ impl Cycle {
         }
     }
 
-    /// Before leaving: all bypasses off, the alarm relay dropped. Should this
-    /// fail, modules and devices do it themselves three cycles later.
-    fn release(&mut self) {
+    /// Before leaving: all bypasses off, and the alarm relay dropped unless other
+    /// settings go on at once. Should this fail, modules and devices do it
+    /// themselves three cycles later.
+    fn release(&mut self, for_good: bool) {
         let woken = now();
         let end = woken + self.settings.cycle();
         let control = &mut self.control;
-        let mut leave = |masters: &mut [Master], _: Nanos| control.release(masters);
+        let mut leave = |masters: &mut [Master], _: Nanos| control.release(masters, for_good);
         converse(&mut self.lines, &mut self.masters, woken, end, &mut leave);
         // Refused when the main thread is reading just now: what it has is
         // less than a minute old, and latches were written down as they came.
         self.desk.keep(&self.control);
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.disarm();
-        }
     }
 
-    /// False when it is time to stop.
+    /// False when it is time to stop, or to make way.
     fn sleep_until(&self, start: Nanos) -> bool {
         let until = Timespec {
             tv_sec: (start.0 / 1_000_000_000) as i64,
             tv_nsec: (start.0 % 1_000_000_000) as i64,
         };
-        let running = || !self.shared.stop.load(Ordering::Relaxed);
+        let running = || !self.shared.is_over();
         while running() {
             if clock_nanosleep_absolute(ClockId::Monotonic, &until).is_ok() {
                 return running();

@@ -86,6 +86,12 @@ impl Record {
         self.tell(offered.err());
     }
 
+    /// Other settings take over: what was learned so far goes on with them.
+    pub fn take_over(&mut self, desk: &Desk) {
+        self.update(desk);
+        (self.before_s, self.latches) = (self.kept.operating_s, u64::MAX);
+    }
+
     /// An orderly stop: the last word goes to the disk.
     pub fn close(mut self, desk: &Desk) {
         self.update(desk);

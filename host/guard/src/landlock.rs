@@ -1,5 +1,5 @@
 //! Which files the guard may touch once it runs: devices (its ports come and
-//! go), the folders of its ports, its state and its socket. Nothing else can
+//! go), the folders of its ports, its settings, its state and its socket. Nothing else can
 //! be opened, whoever the guard's user is.
 
 use crate::sys;

@@ -10,8 +10,13 @@
 //! standard error what there is to say. The
 //! two meet in a few numbers ([`shared`]) and in the process image, and
 //! neither ever waits for the other.
+//!
+//! Settings that are taken over the socket ([`change`]) need no new process: the
+//! cycle ends after a whole one, and another one, built of the new settings and
+//! of what was learned, goes on in the same thread.
 
 mod alloc_check;
+mod change;
 mod converse;
 mod cycle;
 mod desk;
@@ -29,11 +34,13 @@ mod state_file;
 mod sys;
 mod watchdog;
 
+use change::{Bounds, Change};
 use cycle::Cycle;
 use desk::Desk;
 use evenkeel_core::control::Control;
 use evenkeel_core::image::Condition;
 use evenkeel_core::settings::GuardSettings;
+use evenkeel_core::time::Nanos;
 use kept::Record;
 use memory::ImageMemory;
 use privilege::{Folders, User};
@@ -43,9 +50,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use socket::Names;
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use watchdog::Watchdog;
@@ -158,7 +167,7 @@ fn guard(options: &Options) -> Result<(), AnyError> {
     }
     let listener = socket::listen(socket_path)?;
     let (watchdog, unwatched) = open_watchdog(options, &loaded.settings);
-    let ports: Vec<PathBuf> = loaded.settings.buses.iter().map(|b| b.port.clone()).collect();
+    let ports = ports_of(&loaded);
     if user.is_none() && rustix::process::geteuid().is_root() {
         say("runs as root; --user NAME gives that up");
     }
@@ -168,38 +177,103 @@ fn guard(options: &Options) -> Result<(), AnyError> {
             hand_over(&user, state_dir, socket_path).and_then(|()| user.assume()),
         )
     });
-    let folders = Folders { ports: &ports, state: state_dir, socket: socket_path };
+    let folders = Folders { ports: &ports, settings, state: state_dir, socket: socket_path };
     unconfined |= refused("not confined", privilege::confine_files(folders));
-    let mut record = Record::open(state_dir, shared.clone());
-    let control = Control::new(&loaded.settings, record.control());
-    let desk = Arc::new(Desk::new(&control));
-    let names = Names {
-        strings: loaded.settings.strings.iter().map(|s| s.name.clone()).collect(),
-        batteries: evenkeel_core::command::battery_runs(&loaded.settings.strings),
-        devices: loaded.settings.devices.iter().map(|d| d.name.clone()).collect(),
+    let bounds = Bounds {
+        ports: ports.iter().map(|port| privilege::folder_of(port).to_owned()).collect(),
+        cycle_max: watchdog.as_ref().and_then(Watchdog::cycle_max),
     };
-    let cycle =
-        Cycle::new(&loaded, control, desk.clone(), watchdog, memory.image(), shared.clone())?;
     let conditions = [
         (Condition::NotLocked, unlocked),
         (Condition::WatchdogLost, unwatched),
         (Condition::NotConfined, unconfined),
     ];
-    let thread = start(cycle, conditions)?;
+    let record = Record::open(state_dir, shared.clone());
+    let worker = Worker::start(conditions)?;
     let _ = writeln!(std::io::stdout(), "ready {}", socket_path.display());
-    let mut reporter = Reporter::new(ports);
-    socket::Server::new(listener, &names, memory.fd(), &desk).serve(&shared.stop, || {
-        reporter.look(&shared);
-        record.look(&desk);
-    });
-    thread.join().map_err(|_| "the cycle thread panicked")?;
-    reporter.look(&shared);
-    record.close(&desk);
+    let running = Running { settings, state_dir, bounds, listener, memory, shared, worker, record };
+    running.until_told(loaded, watchdog)?;
     if let Some(count) = alloc_check::count() {
         say(&format!("allocations of the running cycle thread: {count}"));
     }
     let _ = std::fs::remove_file(socket_path);
     Ok(())
+}
+
+fn ports_of(loaded: &Loaded) -> Vec<PathBuf> {
+    loaded.settings.buses.iter().map(|bus| bus.port.clone()).collect()
+}
+
+/// A guard that is confined, and what it needs whatever its settings are.
+struct Running<'a> {
+    settings: &'a Path,
+    state_dir: &'a Path,
+    bounds: Bounds,
+    listener: UnixListener,
+    memory: ImageMemory,
+    shared: Arc<Shared>,
+    worker: Worker,
+    record: Record,
+}
+
+impl Running<'_> {
+    /// Run until told to stop: with these settings, and with all that take over.
+    fn until_told(
+        mut self,
+        mut loaded: Loaded,
+        mut watchdog: Option<Watchdog>,
+    ) -> Result<(), AnyError> {
+        loop {
+            let control = Control::new(&loaded.settings, self.record.control());
+            let desk = Arc::new(Desk::new(&control));
+            let (image, shared) = (self.memory.image(), self.shared.clone());
+            let cycle = Cycle::new(&loaded, control, desk.clone(), watchdog, image, shared)?;
+            self.worker.begin(cycle)?;
+            let taken = self.serve(&loaded, &desk);
+            self.shared.set_make_way(true);
+            watchdog = self.worker.end()?;
+            let Some(taken) = taken else {
+                self.record.close(&desk);
+                return Ok(());
+            };
+            say(&format!("settings {:08x} take over from {:08x}", taken.crc, loaded.crc));
+            self.record.take_over(&desk);
+            self.shared.set_make_way(false);
+            loaded = taken;
+        }
+    }
+
+    /// Answer the socket, and do the main thread's chores; settings that were
+    /// taken, or nothing when it is time to stop.
+    fn serve(&mut self, loaded: &Loaded, desk: &Desk) -> Option<Loaded> {
+        let settings = &loaded.settings;
+        let names = Names {
+            strings: settings.strings.iter().map(|s| s.name.clone()).collect(),
+            batteries: evenkeel_core::command::battery_runs(&settings.strings),
+            devices: settings.devices.iter().map(|d| d.name.clone()).collect(),
+        };
+        let mut reporter = Reporter::new(ports_of(loaded));
+        let change = Change::new(loaded, self.settings, &self.bounds);
+        let memory = self.memory.fd();
+        let server = socket::Server::new(&self.listener, &names, memory, desk, change);
+        let (shared, record, state_dir) = (&self.shared, &mut self.record, self.state_dir);
+        let mut confirmed = false;
+        let mut confirm = || {
+            if !confirmed && shared.operated() > Nanos(0) {
+                loaded.confirm(state_dir);
+                confirmed = true;
+            }
+        };
+        let taken = server.serve(&shared.stop, || {
+            reporter.look(shared);
+            record.look(desk);
+            confirm();
+        });
+        // Also when it was told to stop in between.
+        confirm();
+        reporter.look(shared);
+        taken
+    }
 }
 
 /// Say that something was refused; true when it was.
@@ -230,34 +304,54 @@ fn hand_over(user: &User, state_dir: &Path, socket_path: &Path) -> std::io::Resu
     Ok(())
 }
 
-/// Start the cycle thread, and once it has what it needs take the right to
-/// get it away from the whole process.
-fn start(
-    cycle: Cycle,
-    conditions: [(Condition, bool); 3],
-) -> Result<thread::JoinHandle<()>, AnyError> {
-    let gate = Arc::new(Barrier::new(2));
-    let confined = Arc::new(AtomicBool::new(false));
-    let thread = thread::Builder::new().name("cycle".into()).stack_size(STACK_BYTES).spawn({
-        let (gate, confined) = (gate.clone(), confined.clone());
-        move || {
-            let not_real_time = realtime::become_real_time().is_err();
-            let dropped = privilege::drop_capabilities().is_ok();
-            gate.wait();
-            // Meanwhile the main thread confines both.
-            gate.wait();
-            let [locked, watched, (condition, unconfined)] = conditions;
-            let unconfined = unconfined || !dropped || !confined.load(Ordering::Relaxed);
-            let real_time = (Condition::NotRealTime, not_real_time);
-            cycle.run(&[real_time, locked, watched, (condition, unconfined)]);
-        }
-    })?;
-    gate.wait();
-    let kept = refused("capabilities are kept", privilege::drop_capabilities());
-    let open = refused("not confined", privilege::confine_calls());
-    confined.store(!kept && !open, Ordering::Relaxed);
-    gate.wait();
-    Ok(thread)
+/// The cycle thread. It runs one cycle after the other, each until it ends.
+struct Worker {
+    cycles: Sender<Cycle>,
+    ended: Receiver<Option<Watchdog>>,
+}
+
+impl Worker {
+    /// Start it, and once it has what it needs take the right to get it away from
+    /// the whole process.
+    fn start(conditions: [(Condition, bool); 3]) -> Result<Self, AnyError> {
+        let gate = Arc::new(Barrier::new(2));
+        let confined = Arc::new(AtomicBool::new(false));
+        let (cycles, next) = channel::<Cycle>();
+        let (tell, ended) = channel();
+        thread::Builder::new().name("cycle".into()).stack_size(STACK_BYTES).spawn({
+            let (gate, confined) = (gate.clone(), confined.clone());
+            move || {
+                let not_real_time = realtime::become_real_time().is_err();
+                let dropped = privilege::drop_capabilities().is_ok();
+                gate.wait();
+                // Meanwhile the main thread confines both.
+                gate.wait();
+                let [locked, watched, (condition, unconfined)] = conditions;
+                let unconfined = unconfined || !dropped || !confined.load(Ordering::Relaxed);
+                let real_time = (Condition::NotRealTime, not_real_time);
+                let conditions = [real_time, locked, watched, (condition, unconfined)];
+                // Both ends close when the main thread goes away.
+                while let Ok(cycle) = next.recv()
+                    && tell.send(cycle.run(&conditions)).is_ok()
+                {}
+            }
+        })?;
+        gate.wait();
+        let kept = refused("capabilities are kept", privilege::drop_capabilities());
+        let open = refused("not confined", privilege::confine_calls());
+        confined.store(!kept && !open, Ordering::Relaxed);
+        gate.wait();
+        Ok(Self { cycles, ended })
+    }
+
+    fn begin(&self, cycle: Cycle) -> Result<(), AnyError> {
+        self.cycles.send(cycle).map_err(|_| "the cycle thread is gone".into())
+    }
+
+    /// Wait until the cycle has ended; its watchdog, if that is still armed.
+    fn end(&self) -> Result<Option<Watchdog>, AnyError> {
+        self.ended.recv().map_err(|_| "the cycle thread panicked".into())
+    }
 }
 
 fn tell_fallback(loaded: &Loaded) {

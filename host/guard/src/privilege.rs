@@ -113,6 +113,8 @@ impl User {
 pub struct Folders<'a> {
     /// Serial ports.
     pub ports: &'a [PathBuf],
+    /// The settings file.
+    pub settings: &'a Path,
     /// Kept state.
     pub state: &'a Path,
     /// The socket.
@@ -134,6 +136,8 @@ pub fn confine_files(folders: Folders<'_>) -> Result<(), String> {
     let mut allowed = vec![
         (Path::new("/dev"), landlock::Use::Devices),
         (folders.state, landlock::Use::State),
+        // Settings that come over the socket replace the file.
+        (folder_of(folders.settings), landlock::Use::State),
         (folder_of(folders.socket), landlock::Use::Socket),
     ];
     allowed.extend(folders.ports.iter().map(|p| (folder_of(p), landlock::Use::Devices)));
@@ -168,7 +172,8 @@ fn keep_only(wanted: CapabilitySet) -> io::Result<()> {
     set_capabilities(None, sets).map_err(Into::into)
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder in which a path lies.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -3,15 +3,23 @@
 //! A file that is missing, damaged or senseless never stops the guard as long
 //! as it once had good settings: those go on, and the refusal is said loudly
 //! (standard error, and a condition in the process image).
+//!
+//! Settings are good once the guard came to a cycle with them: only then they
+//! become the last good ones ([`Loaded::confirm`]). New ones with which it never
+//! gets so far are given up after [`TRIES_MAX`] starts, as a file beside counts
+//! (`guard-settings.tried`: their number and the starts).
 
-use evenkeel_core::settings::{GuardSettings, SettingsError};
+use evenkeel_core::settings::{GuardSettings, SettingsError, TEXT_MAX};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Longest settings file, bytes.
-const FILE_MAX: u64 = 256 * 1024;
+/// Longest settings file, bytes: the text, and its seal above.
+const FILE_MAX: u64 = TEXT_MAX as u64 + 64;
 const LAST_GOOD: &str = "guard-settings.last-good.toml";
+const TRIED: &str = "guard-settings.tried";
+/// Starts that settings get to come to a cycle. One may be lost to a power cut.
+const TRIES_MAX: u32 = 3;
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +47,9 @@ pub enum Error {
         #[source]
         source: SettingsError,
     },
+    /// The guard ended before its first cycle, each time.
+    #[error("settings file {path} was tried {TRIES_MAX} times, and the guard came to no cycle with it", path = .0.display())]
+    Tried(PathBuf),
 }
 
 /// Settings in force.
@@ -46,33 +57,78 @@ pub enum Error {
 pub struct Loaded {
     /// The settings.
     pub settings: GuardSettings,
+    /// Their sealed text.
+    pub text: String,
     /// Number of their seal.
     pub crc: u32,
     /// Why the file itself is not in force, if it is not.
     pub fallback: Option<Error>,
 }
 
-/// Load the settings, or the last good ones; remember good ones.
+/// Load the settings, or the last good ones.
 ///
 /// # Errors
 /// When neither the file nor a last good copy can be used.
 pub fn load(file: &Path, state_dir: &Path) -> Result<Loaded, Error> {
-    let last_good = state_dir.join(LAST_GOOD);
-    match load_one(file) {
-        Ok((settings, crc, text)) => {
-            if read_text(&last_good).ok().as_deref() != Some(text.as_str())
-                && let Err(error) = replace(&last_good, &text)
-            {
-                // Protecting now matters more than being able to fall back later.
-                crate::say(&format!("{error}; there is no copy to fall back to"));
+    let last_good = load_one(&state_dir.join(LAST_GOOD));
+    let refusal = match (load_one(file), &last_good) {
+        (Ok(loaded), Ok(good)) if loaded.text != good.text => {
+            match try_once_more(&state_dir.join(TRIED), loaded.crc) {
+                true => return Ok(loaded),
+                false => Error::Tried(file.to_owned()),
             }
-            Ok(Loaded { settings, crc, fallback: None })
         }
-        Err(refusal) => match load_one(&last_good) {
-            Ok((settings, crc, _)) => Ok(Loaded { settings, crc, fallback: Some(refusal) }),
-            Err(_) => Err(refusal),
-        },
+        // Nothing else could be in force.
+        (Ok(loaded), _) => return Ok(loaded),
+        (Err(refusal), _) => refusal,
+    };
+    match last_good {
+        Ok(good) => Ok(Loaded { fallback: Some(refusal), ..good }),
+        Err(_) => Err(refusal),
     }
+}
+
+impl Loaded {
+    /// What these settings will be once they are in force: sealed, checked, and
+    /// on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(settings: GuardSettings, text: String, file: &Path) -> Result<Self, Error> {
+        replace(file, &text)?;
+        let crc = GuardSettings::number(GuardSettings::unsealed(&text));
+        Ok(Self { settings, text, crc, fallback: None })
+    }
+
+    /// The guard runs with them: from now on they are what it falls back to.
+    pub fn confirm(&self, state_dir: &Path) {
+        let last_good = state_dir.join(LAST_GOOD);
+        if read_text(&last_good).ok().as_deref() != Some(self.text.as_str())
+            && let Err(error) = replace(&last_good, &self.text)
+        {
+            // Protecting now matters more than being able to fall back later.
+            crate::say(&format!("{error}; there is no copy to fall back to"));
+        }
+        // What was given up stays so; what is in force was tried well.
+        if self.fallback.is_none() {
+            // Usually there is none.
+            let _ = fs::remove_file(state_dir.join(TRIED));
+        }
+    }
+}
+
+/// Count a start with settings of this number; false when they had enough.
+fn try_once_more(tried: &Path, crc: u32) -> bool {
+    let text = read_text(tried).unwrap_or_default();
+    let count = text.trim().strip_prefix(&format!("{crc:08x} ")).and_then(|n| n.parse().ok());
+    let count: u32 = count.unwrap_or(0);
+    if count >= TRIES_MAX {
+        return false;
+    }
+    if let Err(error) = replace(tried, &format!("{crc:08x} {}\n", count + 1)) {
+        crate::say(&format!("{error}; starts with new settings are not counted"));
+    }
+    true
 }
 
 /// Read a text file of bounded length.
@@ -105,11 +161,11 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
     fs::File::open(folder).and_then(|d| d.sync_all()).map_err(io)
 }
 
-fn load_one(path: &Path) -> Result<(GuardSettings, u32, String), Error> {
+fn load_one(path: &Path) -> Result<Loaded, Error> {
     let text = read_text(path)?;
     let (settings, crc) = GuardSettings::load(&text)
         .map_err(|source| Error::Refused { path: path.to_owned(), source })?;
-    Ok((settings, crc, text))
+    Ok(Loaded { settings, text, crc, fallback: None })
 }
 
 #[cfg(test)]
@@ -133,7 +189,9 @@ mod tests {
         let file = dir.join("guard.toml");
         let good = GuardSettings::seal(BODY).expect("valid");
         replace(&file, &good).expect("written");
-        assert!(load(&file, &dir).expect("good").fallback.is_none());
+        let loaded = load(&file, &dir).expect("good");
+        assert!(loaded.fallback.is_none());
+        loaded.confirm(&dir);
 
         fs::write(&file, good.replace("7.0", "8.0")).expect("written");
         let loaded = load(&file, &dir).expect("the last good ones");
@@ -146,6 +204,39 @@ mod tests {
         assert!(load(&file, &dir).expect("the last good ones").fallback.is_some());
         fs::remove_file(dir.join(LAST_GOOD)).expect("removed");
         assert!(load(&file, &dir).is_err(), "nothing left to stand on");
+        fs::remove_dir_all(dir).expect("removed");
+    }
+
+    #[test]
+    fn settings_that_never_come_to_a_cycle_are_given_up() {
+        let dir = folder("tried");
+        let file = dir.join("guard.toml");
+        replace(&file, &GuardSettings::seal(BODY).expect("valid")).expect("written");
+        for _ in 0..=TRIES_MAX {
+            let only = load(&file, &dir).expect("good");
+            assert!(only.fallback.is_none(), "nothing else could be in force");
+        }
+        load(&file, &dir).expect("good").confirm(&dir);
+        let new = GuardSettings::seal(&BODY.replace("7.0", "8.0")).expect("valid");
+        replace(&file, &new).expect("written");
+        for _ in 0..TRIES_MAX {
+            assert_eq!(load(&file, &dir).expect("tried").text, new);
+        }
+        let given_up = load(&file, &dir).expect("the last good ones");
+        assert_eq!(given_up.settings.batteries[0].capacity_ah, 7.0);
+        assert!(matches!(given_up.fallback, Some(Error::Tried(_))), "{:?}", given_up.fallback);
+        given_up.confirm(&dir);
+        assert!(load(&file, &dir).expect("good").fallback.is_some(), "they stay given up");
+        // Others begin anew, and once they were good nothing is counted.
+        let other = GuardSettings::seal(&BODY.replace("7.0", "9.0")).expect("valid");
+        replace(&file, &other).expect("written");
+        let loaded = load(&file, &dir).expect("tried");
+        assert_eq!(
+            (loaded.settings.batteries[0].capacity_ah, loaded.fallback.is_none()),
+            (9.0, true)
+        );
+        loaded.confirm(&dir);
+        assert!(!dir.join(TRIED).exists());
         fs::remove_dir_all(dir).expect("removed");
     }
 }

@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 pub struct Shared {
     /// Set by a signal: leave in order.
     pub stop: Arc<AtomicBool>,
+    /// Other settings are to take over.
+    make_way: AtomicBool,
     /// Time in cycles completed, ns.
     operated: AtomicU64,
     /// Conditions as in the process image.
@@ -24,6 +26,19 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Set by the main thread: let other settings take over, or no longer.
+    pub fn set_make_way(&self, on: bool) {
+        self.make_way.store(on, Ordering::Relaxed);
+        if !on {
+            self.tell_operated(Nanos(0));
+        }
+    }
+
+    /// The present run ends.
+    pub fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.make_way.load(Ordering::Relaxed)
+    }
+
     /// The cycle thread's conditions, and why its ports are lost, if they are.
     pub fn tell(&self, conditions: u64, lost: impl Iterator<Item = Option<PortError>>) {
         for (port, lost) in self.ports.iter().zip(lost) {

@@ -6,12 +6,14 @@
 //!
 //! Everything about a client is bounded: their number, the length of a
 //! request, requests per second, and what the kernel keeps of answers that it
-//! does not read. One that is slow, silent or hostile costs a connection slot
+//! does not read. [Settings](crate::change) come in parts. One that is slow, silent or hostile costs a connection slot
 //! for a while and nothing else.
 
+use crate::change::{Candidate, Change};
 use crate::desk::Desk;
 use crate::port::now;
-use evenkeel_core::command::{self, Answer, Request, VERSION};
+use crate::settings_file::Loaded;
+use evenkeel_core::command::{self, Answer, Order, PART_MAX, Request, VERSION};
 use evenkeel_core::time::Nanos;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_socket_send_buffer_size;
@@ -27,9 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const CLIENTS_MAX: usize = 8;
 /// A client that has not said hello by then makes room.
 const HELLO_WITHIN: Nanos = Nanos::from_secs(2);
-/// Longest request, bytes with its length in front; the longest that there is
-/// takes a fraction of it.
-const REQUEST_MAX: usize = 1024;
+/// Longest request, bytes with its length in front: a part of settings.
+const REQUEST_MAX: usize = PART_MAX + 64;
 /// Requests that a client may make at once, and how fast it may go on.
 const BURST_MAX: u32 = 32;
 const REQUEST_EVERY: Nanos = Nanos::from_millis(50);
@@ -83,10 +84,11 @@ pub struct Names {
 
 /// Serves clients.
 pub struct Server<'a> {
-    listener: UnixListener,
+    listener: &'a UnixListener,
     names: &'a Names,
     image: BorrowedFd<'a>,
     desk: &'a Desk,
+    change: Change<'a>,
     clients: Vec<Client>,
 }
 
@@ -100,6 +102,8 @@ struct Client {
     len: usize,
     /// The order whose answer it waits for, and since when.
     order: Option<(u32, Nanos)>,
+    /// Settings that take over when that order is done.
+    candidate: Option<Box<Candidate>>,
     /// Requests that it may make now, and when it was granted the last one.
     requests: u32,
     granted: Nanos,
@@ -108,27 +112,30 @@ struct Client {
 impl<'a> Server<'a> {
     /// For clients of `listener`.
     pub fn new(
-        listener: UnixListener,
+        listener: &'a UnixListener,
         names: &'a Names,
         image: BorrowedFd<'a>,
         desk: &'a Desk,
+        change: Change<'a>,
     ) -> Self {
         let clients = Vec::with_capacity(CLIENTS_MAX);
-        Self { listener, names, image, desk, clients }
+        Self { listener, names, image, desk, change, clients }
     }
 
-    /// Serve until told to stop; between requests, several times a second, do
-    /// the main thread's `chores`.
-    pub fn serve(mut self, stop: &AtomicBool, mut chores: impl FnMut()) {
-        while !stop.load(Ordering::Relaxed) {
+    /// Serve until told to stop, or until settings were taken; those are
+    /// returned. Between requests, several times a second, do the main thread's
+    /// `chores`.
+    pub fn serve(mut self, stop: &AtomicBool, mut chores: impl FnMut()) -> Option<Loaded> {
+        while !stop.load(Ordering::Relaxed) && !self.change.is_due() {
             chores();
             let ready = self.wait();
             let mut index = 0;
             let (names, image, desk) = (self.names, self.image, self.desk);
+            let change = &mut self.change;
             self.clients.retain_mut(|client| {
                 index += 1;
                 let stays = (!ready[index] || client.receive())
-                    && client.talk(names, image, desk)
+                    && client.talk(names, image, desk, change)
                     && (client.greeted || now().since(client.since) < HELLO_WITHIN);
                 if let Some((ticket, _)) = client.order.filter(|_| !stays) {
                     desk.forget(ticket);
@@ -139,6 +146,7 @@ impl<'a> Server<'a> {
                 self.accept();
             }
         }
+        self.change.taken()
     }
 
     /// Which of the listener and the clients are ready, in this order. A
@@ -175,6 +183,7 @@ impl<'a> Server<'a> {
                 received: [0; REQUEST_MAX],
                 len: 0,
                 order: None,
+                candidate: None,
                 requests: BURST_MAX,
                 granted: now(),
             });
@@ -206,8 +215,14 @@ impl Client {
 
     /// Answer the whole requests that it sent, as many as it may make now;
     /// false when it talks nonsense or does not read.
-    fn talk(&mut self, names: &Names, image: BorrowedFd<'_>, desk: &Desk) -> bool {
-        if !self.await_order(desk) {
+    fn talk(
+        &mut self,
+        names: &Names,
+        image: BorrowedFd<'_>,
+        desk: &Desk,
+        change: &mut Change<'_>,
+    ) -> bool {
+        if !self.await_order(desk, change) {
             return false;
         }
         while self.requests > 0 && self.order.is_none() {
@@ -222,7 +237,7 @@ impl Client {
             self.received.copy_within(2 + len..self.len, 0);
             self.len -= 2 + len;
             self.requests -= 1;
-            let Some(answer) = self.answer(&request, names, desk) else { break };
+            let Some(answer) = self.answer(request, names, desk, change) else { break };
             // Once per connection: the kernel counts descriptors that nobody
             // has taken yet, and hands out no more when there are too many.
             let hand_out = !self.served && matches!(answer, Answer::Welcome { .. });
@@ -236,7 +251,7 @@ impl Client {
 
     /// Pass on the answer to its order, if it is there; false when the client
     /// does not read.
-    fn await_order(&mut self, desk: &Desk) -> bool {
+    fn await_order(&mut self, desk: &Desk, change: &mut Change<'_>) -> bool {
         let Some((ticket, since)) = self.order else { return true };
         let late = now().since(since) > ANSWER_WITHIN;
         let given_up = || {
@@ -245,12 +260,29 @@ impl Client {
         };
         let Some(answer) = desk.fetch(ticket).or_else(|| late.then(given_up)) else { return true };
         self.order = None;
+        let answer = match (self.candidate.take(), answer) {
+            // Somebody else's may have been taken just now.
+            (Some(_), Answer::Done) if change.is_due() => {
+                Answer::Refused("other settings come into force now; look at them".to_owned())
+            }
+            (Some(candidate), Answer::Done) => match change.take(*candidate) {
+                Ok(()) => Answer::Done,
+                Err(why) => Answer::Refused(why),
+            },
+            (_, answer) => answer,
+        };
         self.send(&answer, None).is_ok()
     }
 
     /// The answer, unless the cycle thread will give it.
-    fn answer(&mut self, request: &Request, names: &Names, desk: &Desk) -> Option<Answer> {
-        Some(match *request {
+    fn answer(
+        &mut self,
+        request: Request,
+        names: &Names,
+        desk: &Desk,
+        change: &mut Change<'_>,
+    ) -> Option<Answer> {
+        Some(match request {
             Request::Hello { version: VERSION } => {
                 self.greeted = true;
                 let (strings, devices) = (names.strings.clone(), names.devices.clone());
@@ -261,14 +293,32 @@ impl Client {
                 "this guard speaks protocol version {VERSION}, the client {version}"
             )),
             _ if !self.greeted => Answer::Refused("say hello first".to_owned()),
-            Request::Order(order) => match desk.hand_in(order) {
-                Ok(ticket) => {
-                    self.order = Some((ticket, now()));
-                    return None;
+            Request::Order(order) => return self.hand_in(order, desk),
+            Request::Settings { from } => change.part(from),
+            Request::Offer { at, bytes } => change.offer(at, &bytes),
+            Request::Take(taking) => match change.judge(taking) {
+                Ok(candidate) => {
+                    self.candidate = Some(Box::new(candidate));
+                    let despite_alarm = taking.despite_alarm;
+                    return self.hand_in(Order::MakeWay { despite_alarm }, desk);
                 }
-                Err(refusal) => Answer::Refused(refusal.to_string()),
+                Err(why) => Answer::Refused(why),
             },
         })
+    }
+
+    /// Hand an order to the cycle thread; an answer when that takes none.
+    fn hand_in(&mut self, order: Order, desk: &Desk) -> Option<Answer> {
+        match desk.hand_in(order) {
+            Ok(ticket) => {
+                self.order = Some((ticket, now()));
+                None
+            }
+            Err(refusal) => {
+                self.candidate = None;
+                Some(Answer::Refused(refusal.to_string()))
+            }
+        }
     }
 
     /// A client that does not read its answers loses its connection: the
@@ -290,10 +340,27 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::Bounds;
     use crate::desk::tests::control;
-    use evenkeel_core::command::Order;
+    use evenkeel_core::command::Taking;
+    use evenkeel_core::settings::GuardSettings;
     use std::io::Write;
     use std::sync::Arc;
+
+    /// Serve with settings that nobody changes.
+    fn serve(listener: &UnixListener, names: &Names, desk: &Desk, stop: &AtomicBool) {
+        let body = "[[bus]]\nport = \"/dev/null\"\n[[battery]]\nname = \"b\"\n\
+                    chemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n[[string]]\nname = \"A\"\n\
+                    module = \"C20\"\nbattery = \"b\"\nfirst_address = 1\nblocks = 2\n";
+        let text = GuardSettings::seal(body).expect("valid");
+        let (settings, crc) = GuardSettings::load(&text).expect("valid");
+        let in_force = Loaded { settings, text, crc, fallback: None };
+        let bounds = Bounds { ports: Vec::new(), cycle_max: None };
+        let change = Change::new(&in_force, Path::new("/absent/guard.toml"), &bounds);
+        let image = io::stdin();
+        let server = Server::new(listener, names, image.as_fd(), desk, change);
+        assert!(server.serve(stop, || ()).is_none(), "nothing was taken");
+    }
 
     fn ask(stream: &mut UnixStream, request: &Request) -> Answer {
         stream.write_all(&command::encode(request).expect("short")).expect("sent");
@@ -320,7 +387,7 @@ mod tests {
                     batteries: vec![vec![("12 V".into(), 32)]],
                     devices: Vec::new(),
                 };
-                Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
+                serve(&listener, &names, &desk, &stop);
             }
         });
         // The cycle thread, so to speak.
@@ -347,6 +414,17 @@ mod tests {
         }
         let resume = Request::Order(Order::Resume { string: 1 });
         assert_eq!(ask(&mut stream, &resume), Answer::Done);
+        let part = ask(&mut stream, &Request::Settings { from: 0 });
+        let Answer::Settings { crc, bytes, .. } = part else { panic!("{part:?}") };
+        assert_eq!(GuardSettings::number(std::str::from_utf8(&bytes).expect("text")), crc);
+        // Good and in time, but there is no folder to keep it in: those in force stay.
+        let text = String::from_utf8(bytes).expect("text").replace("7.0", "8.0");
+        let offer = Request::Offer { at: 0, bytes: text.clone().into_bytes() };
+        assert_eq!(ask(&mut stream, &offer), Answer::Done);
+        let number = GuardSettings::number(&text);
+        let taking = Taking { crc: number, instead_of: crc, despite_alarm: false };
+        let refused = ask(&mut stream, &Request::Take(taking));
+        assert!(matches!(&refused, Answer::Refused(why) if why.contains("written")), "{refused:?}");
 
         let mut garbage = UnixStream::connect(&path).expect("connected");
         garbage.write_all(&[0xFF; 64]).expect("sent");
@@ -368,7 +446,7 @@ mod tests {
             move || {
                 let (strings, batteries, devices) = Default::default();
                 let names = Names { strings, batteries, devices };
-                Server::new(listener, &names, io::stdin().as_fd(), &desk).serve(&stop, || ());
+                serve(&listener, &names, &desk, &stop);
             }
         });
         let silent: Vec<_> = (0..CLIENTS_MAX).map(|_| UnixStream::connect(&path)).collect();

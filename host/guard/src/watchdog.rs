@@ -32,6 +32,8 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Watchdog {
     fd: OwnedFd,
+    /// It bites after so long; `None`: never.
+    limit: Option<Nanos>,
 }
 
 impl Watchdog {
@@ -43,7 +45,7 @@ impl Watchdog {
     pub fn open(path: &Path, kind: Kind, cycle: Nanos) -> io::Result<Self> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = open(path, flags, Mode::empty())?;
-        let this = Self { fd };
+        let mut this = Self { fd, limit: None };
         if kind == Kind::Device {
             let seconds = this.limit_to(wanted_seconds(cycle))?;
             if Nanos::from_secs(seconds) < Nanos(cycle.0 * CYCLES_MIN) {
@@ -51,8 +53,15 @@ impl Watchdog {
                 let text = format!("it bites after {seconds} s, too early for this cycle");
                 return Err(io::Error::new(io::ErrorKind::Unsupported, text));
             }
+            this.limit = Some(Nanos::from_secs(seconds));
         }
         Ok(this)
+    }
+
+    /// The longest cycle that it bears: its time cannot be changed once the guard
+    /// is confined.
+    pub fn cycle_max(&self) -> Option<Nanos> {
+        self.limit.map(|limit| Nanos(limit.0 / CYCLES_MIN))
     }
 
     /// A cycle has published at `done` and should have by `end`: the only
@@ -119,7 +128,7 @@ mod tests {
     fn cycles_that_hang_or_are_late_do_not_feed() {
         let (ours, theirs) = rustix::pipe::pipe().expect("a pipe");
         rustix::fs::fcntl_setfl(&ours, OFlags::NONBLOCK).expect("set");
-        let mut watchdog = Watchdog { fd: theirs };
+        let mut watchdog = Watchdog { fd: theirs, limit: None };
         let mut cycle = |number: u64, took_ms: Option<u64>| {
             let start = Nanos(number * CYCLE.0);
             // A cycle that hangs never comes to its end.
@@ -149,7 +158,7 @@ mod tests {
     fn a_device_that_takes_nothing_never_blocks() {
         let (_ours, theirs) = rustix::pipe::pipe().expect("a pipe");
         rustix::fs::fcntl_setfl(&theirs, OFlags::NONBLOCK).expect("set");
-        let mut watchdog = Watchdog { fd: theirs };
+        let mut watchdog = Watchdog { fd: theirs, limit: None };
         let fed = (0..1_000_000).take_while(|_| watchdog.feed().is_ok()).count();
         assert!((1..1_000_000).contains(&fed), "{fed}");
     }

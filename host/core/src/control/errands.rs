@@ -67,6 +67,12 @@ impl Errands {
         matches!(self.work, BusWork::Addressing { .. })
     }
 
+    /// Something that a person had it do goes on.
+    pub fn is_busy(&self) -> bool {
+        let addressing = self.is_commissioning();
+        addressing || matches!(self.work, BusWork::Discovering { .. } | BusWork::LocatingBreak)
+    }
+
     /// What a person had it do.
     pub fn work(&self) -> BusWork {
         self.work

@@ -14,6 +14,17 @@ pub struct Kept {
     pub tests: Vec<Memory>,
 }
 
+impl Kept {
+    /// What a string left: in its place, or under its name in another, as strings
+    /// are put before or taken out.
+    pub(super) fn of(&self, place: usize, name: &str) -> Option<&KeptString> {
+        let named = |kept: &&KeptString| {
+            kept.identity.strip_prefix(name).is_some_and(|rest| rest.starts_with(" | "))
+        };
+        self.strings.get(place).filter(named).or_else(|| self.strings.iter().find(named))
+    }
+}
+
 impl Control {
     /// Take over what has to be kept. Allocates only the first time, when
     /// `kept` gets its size.

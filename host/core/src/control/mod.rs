@@ -79,7 +79,7 @@ impl Control {
         let addresses: Vec<_> = (0..settings.buses.len()).map(|b| settings.modules_of(b)).collect();
         let strings = settings.strings.iter().enumerate().map(|(i, string)| {
             let own = &addresses[usize::from(string.bus) - 1];
-            StringControl::new(string, settings, own, kept.strings.get(i))
+            StringControl::new(string, settings, own, kept.of(i, &string.name))
         });
         let strings: Vec<_> = strings.collect();
         let tests = settings.tests.iter().enumerate().map(|(i, test)| {
@@ -165,14 +165,16 @@ impl Control {
         self.buses.get(bus).map_or(&[], |bus| &bus.duties)
     }
 
-    /// Before leaving: all bypasses off, alarm relay dropped; relays that have
-    /// to stay are kept by their devices.
-    pub fn release(&mut self, masters: &mut [Master]) {
+    /// Before leaving: all bypasses off, and unless other settings go on at once,
+    /// alarm relay dropped; relays that have to stay are kept by their devices.
+    pub fn release(&mut self, masters: &mut [Master], for_good: bool) {
         for (bus, master) in self.buses.iter_mut().zip(masters.iter_mut()) {
             bus.duties.fill(Duty::OFF);
             master.command(&bus.duties);
         }
-        self.devices.show(Annunciation::default());
+        if for_good {
+            self.devices.show(Annunciation::default());
+        }
         self.devices.command(masters);
     }
 

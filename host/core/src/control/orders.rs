@@ -1,7 +1,7 @@
 //! What people order.
 
-use super::Control;
 use super::pause::UserPause;
+use super::{Control, StringControl};
 use crate::bus::wire::DEVICE_MAX;
 use crate::command::{Commission, LOCATE_MAX_S, Order, PAUSE_MAX_S, Refusal, SIGNAL_MAX_S};
 use crate::protect::{Hands, Signal};
@@ -59,6 +59,7 @@ impl Control {
                 test.ok_or(Refusal::NotNow("this string has no battery test"))?.stop();
             }
             Order::Commission(commission) => self.commission(commission)?,
+            Order::MakeWay { despite_alarm } => self.make_way(despite_alarm)?,
             // Answered by the reader of the recorders, see `Control::rows`.
             Order::Rows { string, .. } => return Err(Refusal::NoRecord(string)),
         }
@@ -77,6 +78,31 @@ impl Control {
         let chunk = recorder.chunk(from as usize, out.len());
         let bytes = postcard::to_slice(&chunk, out).map_err(|_| Refusal::NoRecord(string))?;
         Ok(bytes.len())
+    }
+
+    /// Whether other settings may take the place of these: measuring and
+    /// protection outrank them. What says no more than that something of the
+    /// settings does not answer speaks for new ones, not against them.
+    fn make_way(&self, despite_alarm: bool) -> Result<(), Refusal> {
+        let no = |why| Err(Refusal::NotNow(why));
+        if self.strings.iter().any(StringControl::is_discharging) {
+            return no("a battery is being discharged; wait until it is over");
+        }
+        if (0..self.strings.len()).any(|s| self.tests.iter().any(|test| test.runs_on(s))) {
+            return no("a battery test is under way; end it, or wait until it is over");
+        }
+        let reports = || self.strings.iter().map(|s| s.protection.report());
+        if reports().any(|report| report.trip.is_some()) {
+            return no("a string is tripped; see to its cause and reset it first");
+        }
+        if self.buses.iter().any(|bus| bus.errands.is_busy()) {
+            return no("work on a bus is under way; end it, or wait until it is over");
+        }
+        let mut alarms = reports().map(|report| report.all.alarm.of_batteries());
+        if !despite_alarm && alarms.any(|alarms| !alarms.is_empty()) {
+            return no("a battery has an alarm; see to it first");
+        }
+        Ok(())
     }
 
     fn string(&self, number: u16) -> Result<usize, Refusal> {

@@ -186,6 +186,12 @@ impl StringControl {
         }
     }
 
+    /// It feeds its load.
+    #[must_use]
+    pub fn is_discharging(&self) -> bool {
+        self.record.phase == Phase::Discharge
+    }
+
     /// One scan of its modules (all of its master's).
     pub fn step(&mut self, modules: &[Module], around: Surroundings, fresh: Nanos) {
         self.surroundings = around;

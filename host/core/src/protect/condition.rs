@@ -174,6 +174,16 @@ impl Conditions {
         Self(self.0 & !other.0)
     }
 
+    /// Those of batteries: without those that tell of modules that do not answer,
+    /// or not with possible values. These may mean that the settings are wrong.
+    #[must_use]
+    pub const fn of_batteries(self) -> Self {
+        let unanswered = 1 << Condition::ModuleLost as u8
+            | 1 << Condition::VoltageInvalid as u8
+            | 1 << Condition::TemperatureInvalid as u8;
+        Self(self.0 & !unanswered)
+    }
+
     /// The conditions.
     pub fn iter(self) -> impl Iterator<Item = Condition> {
         Condition::ALL.into_iter().filter(move |c| self.contains(*c))

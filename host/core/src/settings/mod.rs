@@ -66,6 +66,8 @@ const WINDOW_MS: u8 = 100;
 /// a burst's last slot.
 const SLACK_MIN: Nanos = Nanos::from_millis(5);
 const SLACK_MAX: Nanos = Nanos::from_millis(250);
+/// Most bytes of a settings file.
+pub const TEXT_MAX: usize = 128 * 1024;
 const SEAL: &str = "# evenkeel guard settings, crc32 ";
 /// Most buses of an appliance, and most devices on all of them.
 pub const BUSES_MAX: usize = 2;
@@ -216,8 +218,13 @@ impl GuardSettings {
     /// [`SettingsError`] when `body` is not valid: nothing invalid is ever sealed.
     pub fn seal(body: &str) -> Result<String, SettingsError> {
         Self::parse(body)?;
-        let crc = CRC32.checksum(body.as_bytes());
-        Ok(format!("{SEAL}{crc:08x}\n{body}"))
+        Ok(format!("{SEAL}{:08x}\n{body}", Self::number(body)))
+    }
+
+    /// The number that the seal of this text has.
+    #[must_use]
+    pub fn number(body: &str) -> u32 {
+        CRC32.checksum(body.as_bytes())
     }
 
     /// The text without its seal, if it has one.

@@ -4,6 +4,7 @@
 //! never waits for an order. There are two of them at most, so that the
 //! guard's few places for clients are not taken by ours.
 
+use super::settings::{self, InForce};
 use super::talk::{Talk, TalkError};
 use evenkeel_core::command::{self, Order};
 use evenkeel_core::discharge::{OwnedChunk, RecordId, RowHead};
@@ -92,6 +93,29 @@ impl Orders {
             let order = Order::Output { device: number, output, on };
             talk.order(order).map(drop).map_err(unanswered)
         };
+        self.off_thread(&self.turn, work).await
+    }
+
+    /// The settings by which the guard protects.
+    ///
+    /// # Errors
+    /// [`OrderError`].
+    pub async fn settings(&self) -> Result<InForce, OrderError> {
+        self.off_thread(&self.reading, |talk| settings::in_force(talk).map_err(unanswered)).await
+    }
+
+    /// Have other settings in force instead of those with the number `instead_of`;
+    /// with `despite_alarm` also while a battery has an alarm.
+    ///
+    /// # Errors
+    /// [`OrderError`] says why they are not, or that nobody knows.
+    pub async fn change_settings(
+        &self,
+        text: String,
+        instead_of: u32,
+        despite_alarm: bool,
+    ) -> Result<(), OrderError> {
+        let work = move |talk: &mut Talk| settings::take(talk, &text, instead_of, despite_alarm);
         self.off_thread(&self.turn, work).await
     }
 

@@ -61,7 +61,7 @@ impl Talk {
                 Ok((Self { stream, strings, devices, batteries }, fd))
             }
             (Answer::Refused(why), _) => Err(TalkError::Refused(why)),
-            (Answer::Done | Answer::Rows(_), _) => Err(TalkError::Unexpected),
+            _ => Err(TalkError::Unexpected),
         }
     }
 
@@ -75,7 +75,18 @@ impl Talk {
             Answer::Done => Ok(Vec::new()),
             Answer::Rows(rows) => Ok(rows),
             Answer::Refused(why) => Err(TalkError::Refused(why)),
-            Answer::Welcome { .. } => Err(TalkError::Unexpected),
+            _ => Err(TalkError::Unexpected),
+        }
+    }
+
+    /// Ask for something else.
+    ///
+    /// # Errors
+    /// [`TalkError::Refused`] with the guard's reason, or why there is none.
+    pub fn ask(&mut self, request: &Request) -> Result<Answer, TalkError> {
+        match exchange(&mut self.stream, request)?.0 {
+            Answer::Refused(why) => Err(TalkError::Refused(why)),
+            answer => Ok(answer),
         }
     }
 

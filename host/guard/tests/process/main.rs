@@ -6,6 +6,7 @@ mod common;
 mod large;
 mod orders;
 mod seal;
+mod settings;
 
 use common::{Guard, Hardware, eventually};
 use evenkeel_core::command::{self, Answer, Request, VERSION};
