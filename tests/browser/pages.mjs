@@ -199,6 +199,7 @@ const paths = {
   automation: "/automation", job: "/automation/job?name=note", rule: "/automation/rule?name=long-outage",
   rehearsal: "/automation/rehearsal", schedule: "/schedule", entry: "/schedule/entry?name=weekly-report", audit: "/audit",
   firmware: "/firmware", licence: "/licence", webhooks: "/webhooks", certificate: "/certificate", configuration: "/configuration", network: "/network",
+  commissioning: "/commissioning", "commissioning-report": "/commissioning/report", accounts: "/accounts",
   document: "/configuration/thresholds?from=1", webhook: "/webhooks/edit?name=ops",
   "second-factor": "/second-factor",
 };

@@ -87,6 +87,27 @@ await says(/32 × .*32 von 32 antworten/s, "the strings");
 await press("discover");
 await at("/setup/battery", "the search");
 await screen("battery");
+
+// Strings and batteries: a wrong number, a look, and into force; then back.
+await page.click('a[href="/commissioning"]');
+await at("/commissioning", "strings and batteries");
+await page.screenshot({ path: `${shots}/commissioning.png`, fullPage: true });
+await page.fill('[name="string.2.blocks"]', "viele");
+await press("look-form");
+await says(/Eine ganze Zahl/, "no number of blocks");
+await page.fill('[name="string.2.blocks"]', "31");
+await page.fill('[name="string.1.name"]', "Raum 1");
+await press("look-form");
+await says(/Strang Raum 1 ist neu.*/s, "the look");
+await says(/blocks wird 31, war 32/, "the look at the blocks");
+await page.screenshot({ path: `${shots}/commissioning-look.png`, fullPage: true });
+await press("take");
+await at("/commissioning", "taking it");
+await says(/schützt jetzt nach diesen Einstellungen/, "that it is in force");
+await page.goto(`${base}/commissioning/report`);
+await says(/Raum 1/, "the report");
+await page.screenshot({ path: `${shots}/commissioning-report.png`, fullPage: true });
+await page.goto(`${base}/setup/battery`);
 await press("settle");
 await at("/setup/limits", "the battery");
 await screen("limits");

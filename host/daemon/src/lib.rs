@@ -18,6 +18,7 @@ pub mod files;
 pub mod firmware;
 pub mod grants;
 pub mod guard;
+pub mod guard_settings;
 pub mod hub;
 pub mod jobs;
 pub mod licence;

@@ -2,15 +2,16 @@
 //! here does not exist; a row without a permission does not compile.
 
 use super::api::{
-    accounts, alarms, automation, bench, certificate, configuration, discharges, firmware, history,
-    licence, network, plugins, reports, reset, sessions, site, strings, support, webhooks,
+    accounts, alarms, automation, bench, certificate, commissioning, configuration, discharges,
+    firmware, guard_settings, history, licence, network, plugins, reports, reset, sessions, site,
+    strings, support, webhooks,
 };
 use super::pages::{
     audit, automation as automation_page, block, certificate as certificate_page,
-    configuration as configuration_page, discharge, discharges as discharges_page, events,
-    firmware as firmware_page, job, licence as licence_page, network as network_page, rehearsal,
-    rule, schedule, second_factor as second_factor_page, setup as setup_page, string, thresholds,
-    webhooks as webhooks_page,
+    commissioning as commissioning_page, configuration as configuration_page, discharge,
+    discharges as discharges_page, events, firmware as firmware_page, job, licence as licence_page,
+    network as network_page, rehearsal, rule, schedule, second_factor as second_factor_page,
+    setup as setup_page, string, thresholds, webhooks as webhooks_page,
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
@@ -24,6 +25,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use std::sync::Arc;
 
+/// The same of the guard's settings, with the escapes of a form or of JSON.
+const GUARD_SETTINGS_MAX: usize = 3 * evenkeel_core::settings::TEXT_MAX + 4_096;
 /// Longest body of a request, bytes.
 const BODY_MAX: usize = 16 * 1_024;
 /// The same of an upload: a plugin bundle, and a form around it.
@@ -153,6 +156,15 @@ pub fn table() -> Vec<Route> {
         by_act("/strings/{id}", Of(Battery, Operate), post(string::act)),
         see("/blocks/{id}", Battery, get(block::show)),
         by_act("/blocks/{id}", Of(Battery, Operate), post(block::act)),
+        see("/commissioning", Battery, get(commissioning_page::show)),
+        // To look at settings is no danger, and to begin some of the work is daily
+        // work: its handler looks.
+        by_act(
+            "/commissioning",
+            Of(Battery, Operate),
+            post(commissioning_page::act).layer(DefaultBodyLimit::max(GUARD_SETTINGS_MAX)),
+        ),
+        see("/commissioning/report", Battery, get(commissioning_page::show_report)),
         see("/discharges", History, get(discharges_page::show)),
         see("/discharges/{id}", History, get(discharge::show)),
         see("/events", Events, get(events::show)),
@@ -426,6 +438,18 @@ pub fn table() -> Vec<Route> {
             post(history::import).layer(DefaultBodyLimit::disable()),
         ),
         see("/api/v1/guard", System, get(api::guard)),
+        see("/api/v1/guard/settings", Battery, get(guard_settings::settings)),
+        step_up(
+            "/api/v1/guard/settings",
+            Of(Battery, Configure),
+            post(guard_settings::put).layer(DefaultBodyLimit::max(GUARD_SETTINGS_MAX)),
+        ),
+        write(
+            "/api/v1/guard/settings/preview",
+            Of(Battery, View),
+            post(guard_settings::preview).layer(DefaultBodyLimit::max(GUARD_SETTINGS_MAX)),
+        ),
+        see("/api/v1/commissioning", Battery, get(commissioning::commissioning)),
         see("/api/v1/store", System, get(api::store::store)),
         read("/api/v1/support", Of(System, Configure), get(support::support)),
         see("/api/v1/audit", Audit, get(api::audit::audit)),

@@ -1178,6 +1178,7 @@ mod accounts;
 mod alarms;
 mod appliance;
 mod automation;
+mod commissioning;
 mod configuration;
 mod first_run;
 mod network;

@@ -7,8 +7,9 @@ use crate::words::{Lang, words};
 
 /// The pages of the menu, in the order of the plan (facts/console-ux.md §5):
 /// address, message, and what is needed to see it.
-const MENU: [(&str, &str, Area); 17] = [
+const MENU: [(&str, &str, Area); 18] = [
     ("/", "page-live", Area::Battery),
+    ("/commissioning", "page-commissioning", Area::Battery),
     ("/discharges", "page-discharges", Area::History),
     ("/alarms", "page-alarms", Area::Alarms),
     ("/events", "page-events", Area::Events),

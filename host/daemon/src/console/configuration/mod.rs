@@ -17,6 +17,7 @@ pub mod file;
 pub mod masks;
 
 use super::Console;
+use super::api::guard_settings::{self as guard_settings_api, in_force as in_force_at_guard};
 use super::by::By;
 use super::problem::Problem;
 use super::sign_in_settings;
@@ -24,6 +25,7 @@ use crate::accounts::rights::{Area, Level};
 use crate::alarms;
 use crate::config;
 use crate::failure::chain;
+use crate::guard_settings;
 use crate::jobs;
 use crate::jobs::receivers::{self, Offer};
 use crate::login::LoginSettings;
@@ -52,18 +54,21 @@ pub enum Part {
     Login,
     /// What the site is called.
     Site,
+    /// By what the guard protects.
+    Guard,
     /// The daemon's own file, which is changed where it lies.
     Appliance,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Thresholds,
         Self::Automation,
         Self::Webhooks,
         Self::Login,
         Self::Site,
+        Self::Guard,
         Self::Appliance,
     ];
 
@@ -71,6 +76,7 @@ impl Part {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
+            Self::Guard => guard_settings::DOCUMENT,
             Self::Thresholds => alarms::DOCUMENT,
             Self::Automation => jobs::DOCUMENT,
             Self::Webhooks => receivers::DOCUMENT,
@@ -96,6 +102,7 @@ impl Part {
     #[must_use]
     pub const fn seen_in(self) -> Area {
         match self {
+            Self::Guard => Area::Battery,
             Self::Thresholds => Area::Alarms,
             Self::Automation | Self::Webhooks => Area::Automation,
             Self::Login => Area::Accounts,
@@ -107,6 +114,7 @@ impl Part {
     #[must_use]
     pub const fn changed_in(self) -> Option<Area> {
         match self {
+            Self::Guard => Some(Area::Battery),
             Self::Thresholds => Some(Area::Alarms),
             Self::Automation => Some(Area::Automation),
             Self::Webhooks | Self::Site => Some(Area::System),
@@ -188,6 +196,7 @@ pub struct Taken {
 /// What can come into force at once.
 #[derive(Default)]
 struct Ready {
+    guard: Option<String>,
     thresholds: Option<Thresholds>,
     automation: Option<jobs::Ready>,
     webhooks: Option<Offer>,
@@ -203,6 +212,10 @@ pub async fn export(By { console, caller, .. }: &By) -> Result<String, Problem> 
     let mut documents = BTreeMap::new();
     for part in Part::ALL.into_iter().filter(|part| caller.may(part.seen_in(), Level::View)) {
         let table = in_force(console, part).await?;
+        if part == Part::Guard && table.is_empty() {
+            // It was never reached: an empty document would say that there is nothing.
+            continue;
+        }
         documents.insert(part, masks::taken_out(part, table));
     }
     let mut plugins = Vec::new();
@@ -235,6 +248,7 @@ pub async fn in_force(console: &Arc<Console>, part: Part) -> Result<Table, Probl
 
 fn text_in_force(console: &Console, part: Part) -> String {
     match part {
+        Part::Guard => console.hub.guard_settings().map_or_else(String::new, |s| s.text.clone()),
         Part::Thresholds => console.alarms.thresholds().to_toml(),
         Part::Automation => console.automation.text(),
         Part::Webhooks => console.automation.receivers().text(),
@@ -360,6 +374,12 @@ async fn take_quietly(
     if let Some(problem) = documents.iter().find_map(|document| document.refused.clone()) {
         return Err(problem);
     }
+    if let Some(text) = &ready.guard {
+        // It has the last word: what it refuses leaves everything as it was.
+        let seen = in_force_at_guard(&by.console)?;
+        let text = text.clone();
+        guard_settings_api::hand_over(&by.console, &seen, text, seen.number, false).await?;
+    }
     let keys = ready.webhooks.as_ref().map(|offer| offer.made.clone()).unwrap_or_default();
     if !kept.is_empty() {
         // On its own: whoever asked for it may go away before it is in force.
@@ -390,6 +410,16 @@ pub fn differences(part: Part, before: Table, after: Table) -> Vec<Line> {
 fn prepared(by: &By, part: Part, wanted: &str, ready: &mut Ready) -> Result<String, Problem> {
     let console = &by.console;
     match part {
+        Part::Guard => {
+            let seen = in_force_at_guard(console)?;
+            let changes = guard_settings_api::look(&seen, wanted).map_err(refused)?;
+            if changes.is_empty() {
+                return Ok(seen.text.clone());
+            }
+            guard_settings_api::permit(console, false)?;
+            ready.guard = Some(wanted.to_owned());
+            Ok(wanted.to_owned())
+        }
         Part::Thresholds => {
             let wrong = |e: &dyn std::fmt::Display| refused(e.to_string());
             let parsed = Thresholds::parse(wanted).map_err(|e| wrong(&e))?;
@@ -455,6 +485,7 @@ impl Ready {
     /// This document stays as it is.
     fn forget(&mut self, part: Part) {
         match part {
+            Part::Guard => self.guard = None,
             Part::Thresholds => self.thresholds = None,
             Part::Automation => self.automation = None,
             Part::Webhooks => self.webhooks = None,
@@ -465,7 +496,8 @@ impl Ready {
     }
 
     async fn come_into_force(self, console: &Console) {
-        let Self { thresholds, automation, webhooks, login, site } = self;
+        // The guard has taken its own before any other was kept.
+        let Self { guard: _, thresholds, automation, webhooks, login, site } = self;
         if let Some(offer) = webhooks {
             console.automation.receivers().take(offer);
         }

@@ -258,7 +258,8 @@ fn trial_text(reader: &Reader, trial: &TrialOut) -> String {
     format!("{text} {}", reader.say("page-firmware-without", &args))
 }
 
-fn hindrance(reader: &Reader, hindrance: &Hindrance) -> String {
+/// Something that speaks against an update, or against other settings, in words.
+pub fn hindrance(reader: &Reader, hindrance: &Hindrance) -> String {
     let mut args = FluentArgs::new();
     let name = match hindrance {
         Hindrance::NoGuard {} => "page-hindrance-no-guard",

@@ -12,6 +12,7 @@ pub mod automation;
 pub mod block;
 pub mod certificate;
 pub mod chart;
+pub mod commissioning;
 pub mod configuration;
 pub mod discharge;
 pub mod discharges;
