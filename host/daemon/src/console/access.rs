@@ -132,14 +132,14 @@ impl IntoResponse for Entry {
 
 impl Entry {
     /// The same as a page.
-    fn page(self) -> Response {
+    fn page(self, spoken: &Spoken) -> Response {
         match self {
             Self::In(cookie, who) => {
                 let next = if who.must_change_password { "/password" } else { "/" };
                 (cookie, Redirect::to(next)).into_response()
             }
             Self::Asked { cookie, prompt } => {
-                (AppendHeaders([(SET_COOKIE, cookie)]), page::ask(&prompt)).into_response()
+                (AppendHeaders([(SET_COOKIE, cookie)]), page::ask(spoken, &prompt)).into_response()
             }
         }
     }
@@ -177,7 +177,7 @@ pub async fn login_form(
         sign_in(&console, from, login).await
     };
     let again = |problem| page::login_again(&console, &spoken, &problem);
-    attempt.await.map_or_else(again, Entry::page)
+    attempt.await.map_or_else(again, |entry| entry.page(&spoken))
 }
 
 /// Answer the further question; sets the session cookie, or asks again.
@@ -209,7 +209,7 @@ pub async fn answer_form(
         answered(&console, from, &headers, answer).await
     };
     let again = |problem| page::login_again(&console, &spoken, &problem);
-    attempt.await.map_or_else(again, Entry::page)
+    attempt.await.map_or_else(again, |entry| entry.page(&spoken))
 }
 
 /// Change the password; ends all other sessions of this user and sets a new
@@ -238,7 +238,7 @@ pub async fn password_form(
     let mut weak = None;
     let attempt = async {
         let Form(wish) = form.map_err(|e| Problem::bad_request(e.body_text()))?;
-        weak = password::check(&by.caller.user, &wish.old, &wish.new, &wish.again).err();
+        weak = judged(&by, &wish).err();
         change(&by, wish).await
     };
     match attempt.await {
@@ -346,11 +346,19 @@ async fn decide(console: &Console, from: IpAddr, login: Login) -> Result<Entry, 
     begin(console, local_account(name, user.must_change), from).map(|(c, s)| Entry::In(c, s))
 }
 
+/// Whether a new password is good enough for somebody here: names that people know
+/// add nothing to it.
+fn judged(by: &By, wish: &NewPassword) -> Result<(), password::Weak> {
+    let (site, host) = (by.console.site(), by.console.certificates.host_name());
+    let known = [by.caller.user.as_str(), &site.name, &site.place, &host];
+    password::check(&known, &wish.old, &wish.new, &wish.again)
+}
+
 async fn change(by: &By, wish: NewPassword) -> Result<Cookie, Problem> {
     let By { console, caller, from } = by;
     let (name, from) = (&caller.user, *from);
     is_kept_here(by)?;
-    password::check(name, &wish.old, &wish.new, &wish.again).map_err(|weak| {
+    judged(by, &wish).map_err(|weak| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "password", "The new password is refused")
             .detail(weak.to_string())
     })?;

@@ -8,18 +8,19 @@ use super::api::accounts::{
 };
 use super::api::sessions::{self, SessionOut};
 use super::by::By;
-use super::page::{self, VERSION, render};
+use super::page::{self, VERSION};
 use super::pages::fields::{Fields, Sent};
+use super::pages::reader::Reader;
 use super::problem::Problem;
-use super::session::Caller;
 use super::sign_in_settings::{self, SignInOut};
 use super::who::Who;
 use super::{Console, clock};
 use crate::accounts::rights::{Area, Level};
 use askama::Template;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
+use fluent_bundle::FluentArgs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,45 +50,44 @@ struct Secret {
 }
 
 /// The page.
-pub async fn accounts(
-    State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
-) -> page::Answer {
-    show(&console, &caller, None)
+pub async fn accounts(State(console): State<Arc<Console>>, reader: Reader) -> page::Answer {
+    show(&console, &reader, None)
 }
 
 /// A form was sent.
-pub async fn act(by: By, Sent(fields): Sent<Fields>) -> page::Answer {
-    match perform(&by, &fields).await? {
-        Some(secret) => show(&by.console, &by.caller, Some(secret)),
+pub async fn act(by: By, reader: Reader, Sent(fields): Sent<Fields>) -> page::Answer {
+    match perform(&by, &reader, &fields).await? {
+        Some(secret) => show(&by.console, &reader, Some(secret)),
         None => Ok(Redirect::to("/accounts").into_response()),
     }
 }
 
-fn show(console: &Console, caller: &Caller, secret: Option<Secret>) -> page::Answer {
+fn show(console: &Console, reader: &Reader, secret: Option<Secret>) -> page::Answer {
     let page = AccountsPage {
         version: &VERSION,
-        who: Who::of(caller, Area::Accounts, Level::Configure),
+        who: reader.who(Area::Accounts, Level::Configure),
         users: users_of(console)?,
         groups: groups_of(console)?,
         roles: roles_of(console)?,
         tokens: tokens_of(console)?,
         sign_in: sign_in_settings::present(console),
-        sessions: sessions::listed(console, caller),
+        sessions: sessions::listed(console, &reader.caller),
         secret,
     };
-    Ok(render(StatusCode::OK, &page))
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
-async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
+async fn perform(by: &By, reader: &Reader, fields: &Fields) -> Result<Option<Secret>, Problem> {
     let name = fields.one("name");
-    let first = |first: super::api::accounts::FirstPassword| Secret {
-        what: format!("First password of {}", first.user),
-        text: first.first_password,
-        remark: format!(
-            "Tell it to them. It counts until {} UTC and must be changed at the first sign-in.",
-            clock::utc(first.until_unix_ms)
-        ),
+    let first = |first: super::api::accounts::FirstPassword| {
+        let mut args = FluentArgs::new();
+        args.set("user", first.user);
+        args.set("until", clock::utc(first.until_unix_ms));
+        Secret {
+            what: reader.say("page-accounts-first-of", &args),
+            text: first.first_password,
+            remark: reader.say("page-accounts-first-help", &args),
+        }
     };
     match fields.one("act") {
         "add-user" => {
@@ -128,9 +128,9 @@ async fn perform(by: &By, fields: &Fields) -> Result<Option<Secret>, Problem> {
             };
             let made = by.add_token(token).await?;
             return Ok(Some(Secret {
-                what: format!("Token {}", made.id),
+                what: format!("{} {}", reader.word("page-accounts-token"), made.id),
                 text: made.token,
-                remark: "Copy it now: it is not kept and cannot be shown again.".to_owned(),
+                remark: reader.word("page-accounts-token-help"),
             }));
         }
         "end-session" => sessions::finish(by, fields.one("id")).await?,
@@ -163,6 +163,30 @@ impl AccountsPage<'_> {
         Level::ALL
     }
 
+    fn area_word(&self, area: &Area) -> String {
+        self.who.word(&format!("page-area-{}", area.as_str()))
+    }
+
+    fn level_word(&self, level: &Level) -> String {
+        self.who.word(&format!("page-level-{}", level.as_str()))
+    }
+
+    /// What is allowed, in a row.
+    fn allowed(&self, rights: &BTreeMap<Area, Level>) -> String {
+        let all = |level: &Level| *level == Level::Configure;
+        if rights.len() == Area::ALL.len() && rights.values().all(all) {
+            return self.who.word("page-accounts-everything");
+        }
+        let one = |(area, level)| format!("{}: {}", self.area_word(area), self.level_word(level));
+        let words: Vec<_> = rights.iter().map(one).collect();
+        if words.is_empty() { self.who.word("page-level-none") } else { words.join(", ") }
+    }
+
+    /// A time in UTC, or that there is none.
+    fn at(&self, unix_ms: &Option<u64>) -> String {
+        unix_ms.map_or_else(|| self.who.word("page-accounts-never"), clock::utc)
+    }
+
     fn time(&self, unix_ms: &u64) -> String {
         clock::utc(*unix_ms)
     }
@@ -171,20 +195,6 @@ impl AccountsPage<'_> {
 /// Names with commas between them.
 fn listed(names: &BTreeSet<String>) -> String {
     names.iter().cloned().collect::<Vec<_>>().join(", ")
-}
-
-/// What is allowed, in a row.
-fn allowed(rights: &BTreeMap<Area, Level>) -> String {
-    if rights.len() == Area::ALL.len() && rights.values().all(|level| *level == Level::Configure) {
-        return "everything".to_owned();
-    }
-    let words: Vec<_> = rights.iter().map(|(area, level)| format!("{area}: {level}")).collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
-}
-
-/// A time in UTC, or that there is none.
-fn at(unix_ms: &Option<u64>) -> String {
-    unix_ms.map_or_else(|| "never".to_owned(), clock::utc)
 }
 
 #[cfg(test)]
@@ -197,9 +207,6 @@ mod tests {
             [("role", "a"), ("audit", "view"), ("alarms", "none"), ("battery", "everything")];
         let fields = Fields(pairs.map(|(n, v)| (n.to_owned(), v.to_owned())).to_vec());
         assert_eq!(levels(&fields), BTreeMap::from([(Area::Audit, Level::View)]));
-        assert_eq!(allowed(&levels(&fields)), "audit: view");
         assert_eq!(listed(&BTreeSet::from(["b".to_owned(), "a".to_owned()])), "a, b");
-        assert_eq!(allowed(&BTreeMap::new()), "nothing");
-        assert_eq!(allowed(&crate::accounts::rights::Rights::ALL.by_name()), "everything");
     }
 }

@@ -6,9 +6,10 @@ use super::problem::Problem;
 use super::session::Caller;
 use super::view::View;
 use super::who::Who;
-use super::{Console, claim, setup};
+use super::{Console, access, claim, setup};
 use crate::accounts::rights::{Area, Level};
 use crate::site::Site;
+use crate::words::{Lang, words};
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, header};
@@ -48,6 +49,7 @@ struct LivePage<'a> {
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     version: &'a str,
+    lang: Lang,
     problem: &'a str,
 }
 
@@ -55,7 +57,24 @@ struct LoginPage<'a> {
 #[template(path = "answer.html")]
 struct AnswerPage<'a> {
     version: &'a str,
+    lang: Lang,
     prompt: &'a str,
+}
+
+impl LoginPage<'_> {
+    fn word(&self, name: &str) -> String {
+        words().word(self.lang, name)
+    }
+
+    const fn languages(&self) -> [Lang; Lang::ALL.len()] {
+        Lang::ALL
+    }
+}
+
+impl AnswerPage<'_> {
+    fn word(&self, name: &str) -> String {
+        words().word(self.lang, name)
+    }
 }
 
 #[derive(Template)]
@@ -123,13 +142,19 @@ fn entrance(console: &Console, spoken: &Spoken, problem: Option<&Problem>) -> Re
         return claim::page(spoken, problem);
     }
     let status = problem.map_or(StatusCode::OK, Problem::status);
-    let problem = problem.map_or_else(String::new, Problem::text);
-    render(status, &LoginPage { version: &VERSION, problem: &problem })
+    let problem = problem.map_or_else(String::new, |problem| match problem.kind {
+        "wrong-password" if *problem == access::wrong_password() => {
+            words().word(spoken.lang, "page-sign-in-wrong")
+        }
+        "wrong-password" => words().word(spoken.lang, "page-answer-wrong"),
+        _ => spoken.problem(problem),
+    });
+    spoken.show(status, &LoginPage { version: &VERSION, lang: spoken.lang, problem: &problem })
 }
 
 /// The page that asks what an authenticator wants to know.
-pub fn ask(prompt: &str) -> Response {
-    render(StatusCode::OK, &AnswerPage { version: &VERSION, prompt })
+pub fn ask(spoken: &Spoken, prompt: &str) -> Response {
+    spoken.show(StatusCode::OK, &AnswerPage { version: &VERSION, lang: spoken.lang, prompt })
 }
 
 /// What the page says when an order was not carried out, or there is no page.

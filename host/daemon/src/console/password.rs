@@ -3,6 +3,7 @@
 
 use argon2::password_hash::{Output, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use std::sync::LazyLock;
 use tokio::sync::Semaphore;
 
 /// Fewest characters.
@@ -131,11 +132,12 @@ impl Hasher {
     }
 }
 
-/// Check a new password.
+/// Check a new password of somebody who, with the site and its appliance, goes by
+/// these `known` names.
 ///
 /// # Errors
 /// [`Weak`] says what is wrong with it.
-pub fn check(user: &str, old: &str, new: &str, again: &str) -> Result<(), Weak> {
+pub fn check(known: &[&str], old: &str, new: &str, again: &str) -> Result<(), Weak> {
     let characters = new.chars().count();
     if characters < CHARS_MIN {
         return Err(Weak::Short);
@@ -149,7 +151,7 @@ pub fn check(user: &str, old: &str, new: &str, again: &str) -> Result<(), Weak> 
     if new == old {
         return Err(Weak::Same);
     }
-    if guessable(user, new) { Err(Weak::Guessable) } else { Ok(()) }
+    if guessable(known, new) { Err(Weak::Guessable) } else { Ok(()) }
 }
 
 /// A first password: 100 random bits in four groups that can be read out.
@@ -198,6 +200,14 @@ fn failed(error: impl ToString) -> HashError {
     HashError::Failed(error.to_string())
 }
 
+/// Passwords that many people have (SEC-004), sorted.
+static COMMON: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let lines = include_str!("common_passwords.txt").lines();
+    lines.filter(|line| !line.starts_with('#')).collect()
+});
+/// Digits behind common passwords that make them no better.
+const TAIL_MAX: usize = 4;
+
 /// Words that add nothing to a password.
 const WORDS: [&str; 22] = [
     "password",
@@ -225,18 +235,38 @@ const WORDS: [&str; 22] = [
 ];
 const ROWS: [&str; 2] = ["01234567890123456789", "abcdefghijklmnopqrstuvwxyz"];
 
-/// True when hardly anything is left without known words, rows and repetitions.
-fn guessable(user: &str, password: &str) -> bool {
-    let mut rest: String = password.to_lowercase().chars().map(unleet).collect();
-    for word in WORDS.iter().copied().chain((user.len() > 2).then_some(user)) {
+/// True when hardly anything is left without known words, rows and repetitions, or
+/// it is made of what many people have.
+fn guessable(known: &[&str], password: &str) -> bool {
+    let plain = password.to_lowercase();
+    let mut rest: String = plain.chars().map(unleet).collect();
+    let known = known.iter().flat_map(|name| name.split(|c: char| !c.is_alphanumeric()));
+    let known: Vec<String> = known.filter(|word| word.len() > 2).map(str::to_lowercase).collect();
+    for word in WORDS.into_iter().chain(known.iter().map(String::as_str)) {
         rest = rest.replace(&word.chars().map(unleet).collect::<String>(), "");
     }
-    let plain = password.to_lowercase();
+    let bare: String = plain.chars().filter(|c| c.is_alphanumeric()).collect();
+    let unleeted: String = plain.chars().map(unleet).filter(|c| c.is_alphanumeric()).collect();
+    if is_common(&plain) || is_common(&bare) || is_common(&unleeted) {
+        return true;
+    }
     let reversed: String = plain.chars().rev().collect();
     let row =
         ROWS.iter().any(|row| [&plain, &reversed].iter().any(|p| longest_common(p, row) >= 10));
     let distinct = rest.chars().collect::<std::collections::BTreeSet<_>>().len();
     row || distinct < 5 || rest.chars().count() < 6 || repeats(&plain)
+}
+
+/// One or two common passwords, and perhaps a few digits.
+fn is_common(text: &str) -> bool {
+    let digits = text.bytes().rev().take_while(u8::is_ascii_digit).count().min(TAIL_MAX);
+    let one = |text: &str| COMMON.binary_search(&text).is_ok();
+    let two = |text: &str| {
+        let places = text.char_indices().map(|(at, _)| at);
+        one(text) || places.skip(1).any(|at| one(&text[..at]) && one(&text[at..]))
+    };
+    // Digits are bytes of their own.
+    (0..=digits).any(|tail| two(&text[..text.len() - tail]))
 }
 
 fn unleet(c: char) -> char {
@@ -318,11 +348,31 @@ mod tests {
             ("123456789012345", Err(Weak::Guessable)),
             ("old-but-good-enough", Err(Weak::Same)),
             ("three rusty anchors", Ok(())),
+            ("1q2w3e4r5t6y7u8i9o0p", Err(Weak::Guessable)),
+            ("iloveyou princess 2026", Err(Weak::Guessable)),
+            ("Sunsh1ne-B@sketb4ll", Err(Weak::Guessable)),
+            ("werk-sued-rack-7 werk", Ok(())),
+            ("Werk Werk Rack Rack 7", Err(Weak::Guessable)),
+            ("four monkeys eat red dragons", Ok(())),
         ] {
-            assert_eq!(check("admin", "old-but-good-enough", new, new), expected, "{new}");
+            assert_eq!(
+                check(&["admin", "Werk Süd", "rack-7"], "old-but-good-enough", new, new),
+                expected,
+                "{new}"
+            );
         }
-        let differs = check("admin", "", "three rusty anchors", "three rusty anchor");
+        let differs = check(&["admin"], "", "three rusty anchors", "three rusty anchor");
         assert_eq!(differs, Err(Weak::Unconfirmed));
+    }
+
+    #[test]
+    fn common_passwords_are_sorted_and_enough() {
+        assert!(COMMON.is_sorted() && COMMON.len() >= 3_000, "{}", COMMON.len());
+        assert!(COMMON.iter().all(|one| is_common(one) && one.to_lowercase() == **one));
+        let long = COMMON.iter().filter(|one| one.chars().count() >= CHARS_MIN);
+        for password in long {
+            assert_eq!(check(&[], "", password, password), Err(Weak::Guessable), "{password}");
+        }
     }
 
     #[test]
@@ -330,6 +380,6 @@ mod tests {
         let (a, b) = (random().expect("random"), random().expect("random"));
         assert_ne!(a, b);
         assert_eq!(a.len(), 23);
-        assert_eq!(check("admin", "", &a, &a), Ok(()));
+        assert_eq!(check(&["admin"], "", &a, &a), Ok(()));
     }
 }

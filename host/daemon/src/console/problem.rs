@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// What went wrong and what to do.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
     /// A stable word for programs.
     #[serde(rename = "type")]

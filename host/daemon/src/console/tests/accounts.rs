@@ -273,7 +273,7 @@ async fn who_is_signed_in_is_listed_and_signed_out() {
     assert_eq!(end(&this[0]["id"], &guest).await, 403);
     assert_eq!(end(&json!("0123456789abcdef"), &admin).await, 404);
     let page = bench.get("/accounts", &admin).await.body;
-    assert!(page.contains("Sign out guest at") && page.contains("this one"), "{page}");
+    assert!(page.contains("Sign out: guest,") && page.contains("this one"), "{page}");
     assert_eq!(end(&json!("others"), &admin).await, 204);
     assert_eq!(bench.get("/api/v1/session", &other).await.status, 401, "signed out");
     assert_eq!(bench.get("/api/v1/session", &admin).await.status, 200);

@@ -330,3 +330,65 @@ async fn a_discharge_is_gone_through_and_compared() {
         assert_eq!(bench.get(wrong, &cookie).await.status, StatusCode::NOT_FOUND, "{wrong}");
     }
 }
+
+/// Pages that are in English only, so far.
+const ENGLISH: [&str; 7] = [
+    "alarms.html",
+    "bundle.html",
+    "live.html",
+    "plugin.html",
+    "plugins.html",
+    "plugins_base.html",
+    "refused.html",
+];
+/// Pages with samples of names and expressions, which are the same everywhere.
+const SAMPLES: [&str; 3] = ["job.html", "rule.html", "thresholds.html"];
+/// What needs no translation: names and units.
+const UNTRANSLATED: [&str; 11] =
+    ["CSV", "Evenkeel", "V", "°C", "mΩ", "mA", "bit/s", "IPv4", "IPv6", "UTC", "TOML"];
+
+/// The text of a template: neither what is in braces nor tags.
+fn bare(template: &str) -> String {
+    let mut text = String::new();
+    let (mut braces, mut tag) = (0_i32, false);
+    for c in template.chars() {
+        match c {
+            '{' => braces += 1,
+            '}' => braces -= 1,
+            '<' if braces == 0 => tag = true,
+            '>' if braces == 0 => tag = false,
+            _ if braces > 0 || tag => continue,
+            c => text.push(c),
+        }
+        if matches!(c, '}' | '>') {
+            text.push(' ');
+        }
+    }
+    text
+}
+
+#[test]
+fn no_template_says_anything_but_in_the_readers_language() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console/templates");
+    let folders = [root.clone(), root.join("pages")];
+    let mut looked_at = 0;
+    for folder in folders {
+        for entry in std::fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("listed").path();
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+            if path.is_dir() || ENGLISH.iter().chain(&SAMPLES).any(|other| *other == name) {
+                continue;
+            }
+            let text = bare(&std::fs::read_to_string(&path).expect("readable"));
+            let text = text.replace("&nbsp;", " ");
+            let words = text.split_whitespace().map(|word| word.trim_matches([',', '.', ':', '·']));
+            let bare: Vec<&str> = words
+                .filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 1)
+                .filter(|word| !UNTRANSLATED.contains(word))
+                .collect();
+            assert!(bare.is_empty(), "{name} says {bare:?}; it belongs into words/pages");
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 30, "{looked_at} templates");
+}
