@@ -14,6 +14,7 @@ use super::session::{Account, Caller};
 use super::{Console, gate, lock};
 use crate::accounts::AccountError;
 use crate::accounts::second_factor::{Enrolment, Shown};
+use crate::accounts::user::User;
 use crate::clock;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Json, State};
@@ -186,6 +187,28 @@ pub async fn judge(console: &Console, visitor: Visitor, code: &str) -> Result<En
     access::begin(console, account, from).map(|(cookie, who)| Entry::In(cookie, who))
 }
 
+/// Somebody whose password was right proves themselves once more; who has no second
+/// factor needs no code.
+///
+/// # Errors
+/// It is no code, or was used before.
+pub async fn prove(by: &By, user: &User, code: &str) -> Result<(), Problem> {
+    if user.second_factor.is_none() {
+        return Ok(());
+    }
+    let (name, unix_s) = (&by.caller.user, set_s());
+    let taken = by.console.accounts.update(name, |user| {
+        user.second_factor.as_mut().and_then(|factor| factor.take(code, unix_s))
+    });
+    // The attempt that the password began stays charged for a wrong code.
+    let taken = taken.await.map_err(|e| access::account_problem(&e))?;
+    if let Shown::Recovery(left) = taken.ok_or_else(|| wrong_code(unix_s))? {
+        let order = format!("prove themselves with a recovery code; {left} are left");
+        by.console.store.record(by.event(order, None));
+    }
+    Ok(())
+}
+
 /// What there is of an account's own.
 pub fn present(console: &Console, account: &Account) -> Result<SecondFactorOut, Problem> {
     let user = match &account.via {
@@ -280,7 +303,7 @@ pub async fn turn_off(by: &By, password: String, code: &str) -> Result<(), Probl
 
 /// Who gives their own password; the attempt is charged until somebody tells the
 /// throttle otherwise.
-async fn own(by: &By, password: String) -> Result<crate::accounts::user::User, Problem> {
+async fn own(by: &By, password: String) -> Result<User, Problem> {
     if by.caller.must_change {
         return Err(gate::must_change());
     }

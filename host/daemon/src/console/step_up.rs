@@ -6,7 +6,8 @@
 //! looks, before any handler does. A program is told so and sends the password to
 //! `/api/v1/step-up`. A person is asked on the spot: the page that asks carries
 //! what their form sent, and sends it again beside the password, so that nothing is
-//! typed twice. A file cannot be carried so; it is chosen again.
+//! typed twice. A file cannot be carried so; it is chosen again. Who has a second
+//! factor gives a code of it, too.
 //!
 //! The password of an account that is kept elsewhere is judged elsewhere: such
 //! people sign in again. With the password the session gets another token.
@@ -20,13 +21,13 @@ use super::problem::Problem;
 use super::routes::StepUp;
 use super::session::Shown;
 use super::who::{Who, page_of};
-use super::{Console, configuration, gate};
+use super::{Console, configuration, gate, second_factor};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
 use askama::Template;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Form, FromRequest as _, FromRequestParts as _, Json, Query, Request};
+use axum::extract::{Form, FromRequest as _, FromRequestParts as _, Json, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -34,8 +35,10 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// The field with the password; the last one of the form that asks.
+/// The field with the password, behind all that the form carries.
 const FIELD: &str = "step-up-password";
+/// The field behind it, for a code of the second factor.
+const CODE_FIELD: &str = "step-up-code";
 /// The longest form that is carried over: the one with a configuration.
 const FORM_MAX: usize = 3 * configuration::file::BYTES_MAX + 4_096;
 
@@ -45,6 +48,9 @@ const FORM_MAX: usize = 3 * configuration::file::BYTES_MAX + 4_096;
 pub struct StepUpIn {
     /// It.
     pub password: String,
+    /// Where the account has a second factor: a code of the app, or a recovery code.
+    #[serde(default)]
+    pub code: String,
 }
 
 /// The page to go on with.
@@ -67,6 +73,8 @@ struct StepUpPage<'a> {
     back: &'a str,
     /// A file must be chosen again.
     again: bool,
+    /// A code of the second factor is asked for, too.
+    code: bool,
     problem: String,
 }
 
@@ -74,30 +82,37 @@ struct StepUpPage<'a> {
 /// the new session cookie that this sets.
 #[utoipa::path(post, path = "/api/v1/step-up", request_body = StepUpIn, tag = "access",
     responses((status = 200, body = SignedIn),
-    (status = 401, body = Problem, description = "The password is wrong"),
+    (status = 401, body = Problem, description = "The password or the code is wrong"),
     (status = 409, body = Problem, description = "The account is kept elsewhere: sign in again"),
     (status = 429, body = Problem, description = "Too many attempts; retry_after_s says when")))]
 pub async fn step_up(
     by: By,
     body: Result<Json<StepUpIn>, JsonRejection>,
 ) -> Result<(Cookie, Json<SignedIn>), Problem> {
-    let Json(StepUpIn { password }) = body.map_err(bad_json)?;
-    let cookie = prove(&by, password).await?;
+    let Json(StepUpIn { password, code }) = body.map_err(bad_json)?;
+    let cookie = prove(&by, password, &code).await?;
     Ok((cookie, Json(SignedIn::of(&by.console, &by.caller.account))))
 }
 
 /// The page that asks, before a file is chosen.
-pub async fn show(reader: Reader, Query(To { to }): Query<To>) -> Response {
-    ask(&reader, StatusCode::OK, beforehand(&reader, &to))
+pub async fn show(
+    State(console): State<Arc<Console>>,
+    reader: Reader,
+    Query(To { to }): Query<To>,
+) -> Response {
+    ask(&reader, StatusCode::OK, beforehand(&console, &reader, &to))
 }
 
 /// Its form was sent.
 pub async fn confirm(by: By, reader: Reader, Sent(sent): Sent<Fields>) -> Answer {
     let to = page_of(sent.one("to"));
-    match prove(&by, password(&sent)).await {
+    match prove(&by, typed(&sent, FIELD), &typed(&sent, CODE_FIELD)).await {
         Ok(cookie) => Ok((cookie, Redirect::to(to)).into_response()),
         Err(problem) => {
-            let page = StepUpPage { problem: reader.problem(&problem), ..beforehand(&reader, to) };
+            let page = StepUpPage {
+                problem: reader.problem(&problem),
+                ..beforehand(&by.console, &reader, to)
+            };
             Ok(refused(&reader, &problem, page))
         }
     }
@@ -113,7 +128,7 @@ pub async fn pass(console: &Arc<Console>, rule: StepUp, request: Request, next: 
     };
     if !is_plain_form(&parts.headers) {
         let to = parts.uri.path().replace("/bundles", "/plugins");
-        let page = StepUpPage { again: true, ..beforehand(&reader, &to) };
+        let page = StepUpPage { again: true, ..beforehand(console, &reader, &to) };
         return ask(&reader, StatusCode::UNAUTHORIZED, page);
     }
     let Ok(body) = to_bytes(body, FORM_MAX).await else {
@@ -137,13 +152,13 @@ pub async fn pass(console: &Arc<Console>, rule: StepUp, request: Request, next: 
         }
     };
     let given = !own.0.is_empty();
-    let page = StepUpPage { action, fields, ..beforehand(&reader, parts.uri.path()) };
+    let page = StepUpPage { action, fields, ..beforehand(console, &reader, parts.uri.path()) };
     if !given && rule == StepUp::Always {
         return ask(&reader, StatusCode::UNAUTHORIZED, page);
     }
     let mut cookie = None;
     if given {
-        match prove(&by, password(&own)).await {
+        match prove(&by, typed(&own, FIELD), &typed(&own, CODE_FIELD)).await {
             Ok(made) => cookie = Some(made),
             Err(problem) => {
                 let page = StepUpPage { problem: reader.problem(&problem), ..page };
@@ -163,10 +178,12 @@ pub async fn pass(console: &Arc<Console>, rule: StepUp, request: Request, next: 
     }
 }
 
-/// Whoever is signed in gives their password: it counts anew, under another token.
-async fn prove(by: &By, password: String) -> Result<Cookie, Problem> {
+/// Whoever is signed in gives their password, and a code of the second factor if
+/// they have one: it counts anew, under another token.
+async fn prove(by: &By, password: String, code: &str) -> Result<Cookie, Problem> {
     let Shown::Session(id) = by.caller.shown else { return Err(gate::for_people()) };
-    access::own_password(by, password).await?;
+    let user = access::own_password(by, password).await?;
+    second_factor::prove(by, &user, code).await?;
     by.console.throttle().succeeded(&by.caller.user, by.from, clock::now());
     let (token, cookie) = access::fresh()?;
     by.console.sessions().step_up(id, &token, clock::now());
@@ -175,7 +192,7 @@ async fn prove(by: &By, password: String) -> Result<Cookie, Problem> {
     Ok(cookie)
 }
 
-fn beforehand<'a>(reader: &'a Reader, to: &str) -> StepUpPage<'a> {
+fn beforehand<'a>(console: &Console, reader: &'a Reader, to: &str) -> StepUpPage<'a> {
     let back = page_of(to);
     let mut fields = Fields::default();
     fields.set("to", back);
@@ -187,6 +204,8 @@ fn beforehand<'a>(reader: &'a Reader, to: &str) -> StepUpPage<'a> {
         fields,
         back,
         again: false,
+        // A store that cannot be read lets nobody prove anything either.
+        code: second_factor::present(console, &reader.caller.account).is_ok_and(|own| own.on),
         problem: String::new(),
     }
 }
@@ -201,10 +220,10 @@ fn refused(reader: &Reader, problem: &Problem, page: StepUpPage<'_>) -> Response
     response
 }
 
-/// Spaces belong to a password.
-fn password(sent: &Fields) -> String {
-    let found = sent.0.iter().find(|(name, _)| name == FIELD);
-    found.map_or_else(String::new, |(_, password)| password.clone())
+/// What was typed; spaces belong to a password.
+fn typed(sent: &Fields, field: &str) -> String {
+    let found = sent.0.iter().find(|(name, _)| name == field);
+    found.map_or_else(String::new, |(_, typed)| typed.clone())
 }
 
 fn is_plain_form(headers: &HeaderMap) -> bool {

@@ -189,3 +189,41 @@ async fn the_page_shows_a_picture_and_the_codes_once() {
     let asked = bench.form("/login", "", &format!("user=admin&password={password}")).await;
     assert!(asked.body.contains("Code of your app"), "{}", asked.body);
 }
+
+#[tokio::test]
+async fn who_has_a_second_factor_proves_themselves_by_both() {
+    let bench = Bench::new().await;
+    let cookie = bench.signed_in().await;
+    let (cookie, _, codes) = bench.with_factor(&cookie).await;
+    bench.console.sessions().age();
+    let wish = json!({"name": "eve", "roles": ["viewer"], "groups": []});
+    assert_eq!(bench.post("/api/v1/users", &cookie, wish.clone()).await.status, 401);
+    let alone = json!({"password": NEW_PASSWORD});
+    let alone = bench.post("/api/v1/step-up", &cookie, alone).await;
+    assert_eq!(alone.status, 401, "the password alone is not enough: {}", alone.body);
+    let sent = "act=add-user&name=eve&role=viewer";
+    let asked = bench.form("/accounts?lang=de", &cookie, sent).await;
+    assert!(asked.body.contains("name=\"step-up-code\""), "{}", asked.body);
+    assert!(asked.body.contains("Wiederherstellungscode"), "{}", asked.body);
+    let password = NEW_PASSWORD.replace(' ', "+");
+    let wrong = format!("{sent}&step-up-password={password}&step-up-code=000000");
+    let wrong = bench.form("/accounts", &cookie, &wrong).await;
+    assert_eq!(wrong.status, 401, "{}", wrong.body);
+    assert!(bench.store.user("eve").expect("readable").is_none(), "nothing was done");
+    let right = format!("{sent}&step-up-password={password}&step-up-code={}", codes[0]);
+    let done = bench.form("/accounts", &cookie, &right).await;
+    assert!(done.status == 200 && done.body.contains("First password of eve"), "{}", done.body);
+    let cookie = done.cookie();
+    bench.console.sessions().age();
+    let used = json!({"password": NEW_PASSWORD, "code": codes[0]});
+    let used = bench.post("/api/v1/step-up", &cookie, used).await;
+    assert_eq!(used.status, 401, "a code counts once: {}", used.body);
+    let both = json!({"password": NEW_PASSWORD, "code": codes[1]});
+    let proven = bench.post("/api/v1/step-up", &cookie, both).await;
+    assert_eq!(proven.status, 200, "{}", proven.body);
+    assert_eq!(
+        bench.post("/api/v1/users", &proven.cookie(), wish).await.status,
+        409,
+        "eve is there"
+    );
+}
