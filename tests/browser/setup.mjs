@@ -104,7 +104,11 @@ await page.screenshot({ path: `${shots}/commissioning-look.png`, fullPage: true 
 await press("take");
 await at("/commissioning", "taking it");
 await says(/schützt jetzt nach diesen Einstellungen/, "that it is in force");
-await page.goto(`${base}/commissioning/report`);
+// The console greets the guard anew, which takes a moment.
+for (const until = Date.now() + 10_000; Date.now() < until;) {
+  await page.goto(`${base}/commissioning/report`);
+  if (/Raum 1/.test(await page.locator("main").textContent())) break;
+}
 await says(/Raum 1/, "the report");
 await page.screenshot({ path: `${shots}/commissioning-report.png`, fullPage: true });
 await page.goto(`${base}/setup/battery`);

@@ -71,7 +71,9 @@ pub fn spawn(socket: PathBuf, hub: Arc<Hub>) -> io::Result<()> {
                 tracing::warn!("{text}");
                 said = text;
             }
-            std::thread::sleep(RETRY);
+            // One that ends its connections has other settings, and is there.
+            let closed = matches!(error, LinkError::Closed);
+            std::thread::sleep(if closed { LOOK } else { RETRY });
         }
     })?;
     Ok(())
