@@ -20,8 +20,8 @@ use std::os::unix::fs::FileExt as _;
 
 /// Bytes that are read back at once.
 const READ: usize = 1 << 20;
-/// What is taken in is on the disk after so many bytes: a power cut takes no
-/// more.
+/// What is taken in is on the disk after so many bytes, and at the end of each
+/// part: a power cut takes no more.
 const FLUSH: u64 = 4 << 20;
 
 /// Where the parts of a slot lie.
@@ -166,6 +166,9 @@ impl Install {
             .read_exact(&mut bytes)
             .map_err(|e| InstallError::Io("the connection ended early; send the rest", e))?;
         self.intake.take(&bytes)?;
+        // Each part is a device of its own: flushing the next would leave the end
+        // of this one behind, and nothing goes on behind a piece that is missing.
+        let ends = self.intake.next().is_none_or(|next| next.part != part);
         let place = match part.as_str() {
             FirmwareManifest::BOOT => Some(&places.boot),
             FirmwareManifest::ROOT => Some(&places.root),
@@ -179,7 +182,10 @@ impl Install {
         if let Some(place) = place {
             place
                 .write_all_at(&bytes[..len], at)
-                .and_then(|()| if at.is_multiple_of(FLUSH) { place.sync_data() } else { Ok(()) })
+                .and_then(|()| match ends || at.is_multiple_of(FLUSH) {
+                    true => place.sync_data(),
+                    false => Ok(()),
+                })
                 .map_err(|e| disk("the slot is not written", e))?;
         }
         Ok(true)

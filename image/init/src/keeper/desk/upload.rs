@@ -49,14 +49,18 @@ pub fn install(
         }
         return Err(error.into());
     }
-    forget();
+    // Until the record says that it is whole, a power cut leaves something to go
+    // on with.
     match install.finish(&desk.identity, &places) {
         Ok((header, bytes)) => {
             let event = Event::Written { header: Header::tag(&bytes), epoch: header.epoch };
             log::say(&format!("version {} is in slot {}", header.version, desk.slot.other()));
-            Ok(desk.state.step(event)?)
+            desk.state.step(event)?;
+            forget();
+            Ok(())
         }
         Err(error) => {
+            forget();
             desk.state.step(Event::Abandon)?;
             Err(error.into())
         }
