@@ -62,6 +62,12 @@ impl Book {
         (Self { folder: folder.to_owned(), kept, trial: None }, problem)
     }
 
+    /// Where it is kept.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What is in force.
     #[must_use]
     pub fn in_force(&self) -> &Network {
@@ -105,7 +111,9 @@ impl Book {
     pub fn confirm(&mut self, now: Duration) -> Result<(), BookError> {
         let trial = self.trial.as_ref().filter(|trial| now < trial.until);
         let network = trial.ok_or(BookError::NoTrial)?.network.clone();
-        write(&self.folder, &network.to_text())?;
+        let path = self.folder.join(FILE);
+        write_whole(&path, &network.to_text())
+            .map_err(|source| BookError::File { path, source })?;
         (self.kept, self.trial) = (network, None);
         Ok(())
     }
@@ -136,16 +144,16 @@ fn read(path: &Path) -> Result<Option<Network>, BookError> {
 }
 
 /// Whole, or as it was: a power cut leaves one of both.
-fn write(folder: &Path, text: &str) -> Result<(), BookError> {
-    let path = folder.join(FILE);
-    let beside = folder.join("network.toml.new");
-    let done = File::create(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(folder)?.sync_all()
-    });
-    done.map_err(|source| BookError::File { path, source })
+///
+/// # Errors
+/// What the system says.
+pub fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ use crate::kernel;
 use crate::lease::wire::{LEN_MAX, Terms};
 use crate::lease::{Change, Client, Packet};
 use crate::log;
+use crate::memory::Memory;
 use evenkeel_core::network::{InterfaceStatus, LeaseStatus};
 use evenkeel_core::settings::network::{Interface, Ipv4, Ipv6, Static};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,15 +38,24 @@ pub struct Link {
     connections: u64,
     /// and whether it was so then.
     carrier: bool,
+    /// The address before a restart.
+    memory: Memory,
     /// Somebody else has this, which a server lent.
     taken: Option<Ipv4Addr>,
     problem: Option<String>,
 }
 
 impl Link {
-    /// The interface `name`, which nobody has touched yet.
+    /// The interface `name`, which nobody has touched yet; what is remembered of
+    /// it stands in `folder`.
     #[must_use]
-    pub fn new(name: &str, wanted: Interface, host_name: Option<String>, metric: u32) -> Self {
+    pub fn new(
+        name: &str,
+        wanted: Interface,
+        host_name: Option<String>,
+        metric: u32,
+        folder: &Path,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             wanted,
@@ -55,6 +66,7 @@ impl Link {
             client: None,
             connections: 0,
             carrier: false,
+            memory: Memory::new(folder, name),
             taken: None,
             problem: None,
         }
@@ -163,7 +175,8 @@ impl Link {
             };
             interface.set_ipv4(own, self.metric)?;
             if self.wanted.ipv4 == Ipv4::Dhcp {
-                let client = Client::new(interface.hardware()?, self.host_name.clone(), now);
+                let (hardware, name) = (interface.hardware()?, self.host_name.clone());
+                let client = Client::new(hardware, name, self.memory.recall(), now);
                 self.client = Some((client, Arc::new(socket(&self.name)?)));
             }
             self.ipv4 = Some(self.wanted.ipv4);
@@ -214,6 +227,9 @@ impl Link {
             Some(Change::Got(terms)) if before.as_ref().map(own) != Some(own(&terms)) => {
                 let (address, server) = (terms.address, terms.server);
                 log::say(&format!("interface {}: {address}, lent by {server}", self.name));
+                if let Err(error) = self.memory.keep(address) {
+                    log::say(&format!("interface {}: it is not remembered: {error}", self.name));
+                }
                 set(Some(own(&terms)))
             }
             Some(Change::Got(_)) | None => Ok(()),

@@ -17,6 +17,7 @@ mod kernel;
 mod lease;
 mod link;
 mod log;
+mod memory;
 mod privilege;
 mod sntp;
 mod state;

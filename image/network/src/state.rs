@@ -108,7 +108,8 @@ impl State {
             match self.links.get_mut(name) {
                 Some(link) => link.want(*wanted, host_name.as_deref(), metric, now),
                 None => {
-                    let link = Link::new(name, *wanted, host_name.clone(), metric);
+                    let link =
+                        Link::new(name, *wanted, host_name.clone(), metric, self.book.folder());
                     self.links.insert(name.clone(), link);
                 }
             }

@@ -1,6 +1,6 @@
 //! The keeper of the network against other people's servers, dnsmasq and
 //! chronyd: an address is lent, renewed, refused, not to be had, taken by
-//! somebody else; the cable is pulled; the clock is asked.
+//! somebody else; the cable is pulled, the program starts anew; the clock is asked.
 //!
 //! Each test has two network namespaces with a cable between them, in a user
 //! namespace: in there the program is root as on the appliance, and nothing that
@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 const SOON: Duration = Duration::from_secs(60);
 /// Where the servers are, and at which end of the cable.
@@ -153,6 +153,13 @@ impl Cable {
                 .expect("`cargo xtask test` installs it");
         server.await_words("sockets bound exclusively to interface", SOON).expect("ready");
         server
+    }
+
+    /// Somebody else has the address for an hour.
+    fn lend_to_somebody(&self) {
+        let since = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        let row = format!("{} 02:00:00:00:00:99 192.0.2.50 * *\n", since + 3_600);
+        fs::write(self.leases(), row).expect("written");
     }
 
     fn leases(&self) -> std::path::PathBuf {
@@ -313,9 +320,7 @@ fn after_the_cable_was_away_the_server_is_asked_whether_the_address_counts() {
 #[test]
 fn where_all_addresses_are_lent_it_waits_until_one_is_free() {
     let cable = Cable::new();
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
-    let row = format!("{} 02:00:00:00:00:99 192.0.2.50 * *\n", since + 3_600);
-    fs::write(cable.leases(), row).expect("written");
+    cable.lend_to_somebody();
     let mut server = cable.dnsmasq("192.0.2.50", &[]);
     let mut program = cable.program();
     for _ in 0..2 {
@@ -345,4 +350,29 @@ fn an_address_that_somebody_has_is_declined_and_told() {
     program.await_words("interface eth0: 192.0.2.50, lent by 192.0.2.1", SOON).expect("lent");
     let status = cable.await_status(|status| status.interfaces[0].problem.is_none());
     assert_eq!(status.interfaces[0].addresses, ["192.0.2.50/24"]);
+}
+
+#[test]
+fn after_a_restart_the_same_address_is_asked_for() {
+    let cable = Cable::new();
+    let mut server = cable.dnsmasq("192.0.2.50", &[]);
+    let mut program = cable.program();
+    program.await_words("interface eth0: 192.0.2.50, lent by 192.0.2.1", SOON).expect("lent");
+    server.await_words("DHCPACK(sw0) 192.0.2.50", SOON).expect("lent");
+    let begun = times(&server, "DHCPDISCOVER");
+    program.kill();
+    let mut program = cable.program();
+    program.await_words("interface eth0: 192.0.2.50, lent by 192.0.2.1", SOON).expect("lent");
+    server.await_words("DHCPACK(sw0) 192.0.2.50", SOON).expect("lent");
+    assert_eq!(times(&server, "DHCPDISCOVER"), begun, "nothing begins anew");
+
+    // Somebody else got it while it was off: the server says no to it, and has none.
+    program.kill();
+    server.stop();
+    cable.lend_to_somebody();
+    let mut server = cable.dnsmasq("192.0.2.50", &[]);
+    let _program = cable.program();
+    server.await_words("DHCPNAK(sw0) 192.0.2.50", SOON).expect("refused");
+    server.await_words("no address available", SOON).expect("another is asked for");
+    assert_eq!(cable.status().interfaces[0].addresses, [""; 0]);
 }

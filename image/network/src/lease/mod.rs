@@ -4,7 +4,7 @@
 //! Terms: *selecting*, asking who lends; *requesting*, asking one for what it
 //! offered; *checking*, looking whether somebody has the address already; *held*,
 //! having a lease; *returning*, asking whether it still counts where the cable was
-//! plugged in again (INIT-REBOOT). A held lease is renewed with its server at
+//! plugged in again, or after a restart (INIT-REBOOT). A held lease is renewed with its server at
 //! half its time, with anybody at seven eighths, and given up when it ends,
 //! whoever is silent.
 //!
@@ -12,7 +12,8 @@
 //! cut takes switch and server alike, and the server is the later one back. But
 //! others are asked, too, in case the cable leads to another network now.
 //!
-//! Not done: remembering a lease over a restart.
+//! Of a lease before a restart the address alone is known: nobody knows how long
+//! the appliance was off. It is asked for first, and used when a server grants it.
 
 #[cfg(test)]
 mod tests;
@@ -68,8 +69,8 @@ enum Phase {
         terms: Terms,
         since: Duration,
     },
-    /// With a lease, as this one.
-    Returning,
+    /// With a lease, as this one; or after a restart, with this address.
+    Returning(Option<Ipv4Addr>),
     Held,
 }
 
@@ -104,13 +105,18 @@ pub enum Change {
 }
 
 impl Client {
-    /// One that asks at once.
+    /// One that asks at once; for the address that it had before, if it had one.
     #[must_use]
-    pub fn new(hardware: [u8; 6], host_name: Option<String>, now: Duration) -> Self {
+    pub fn new(
+        hardware: [u8; 6],
+        host_name: Option<String>,
+        before: Option<Ipv4Addr>,
+        now: Duration,
+    ) -> Self {
         Self {
             hardware,
             host_name,
-            phase: Phase::Selecting,
+            phase: before.map_or(Phase::Selecting, |_| Phase::Returning(before)),
             lease: None,
             transaction: 0,
             began: now,
@@ -148,7 +154,7 @@ impl Client {
     pub fn tick(&mut self, now: Duration, random: u32) -> Step {
         if self.lease().is_some_and(|(_, ends)| now >= ends) {
             self.lease = None;
-            if matches!(self.phase, Phase::Held | Phase::Returning) {
+            if matches!(self.phase, Phase::Held | Phase::Returning(_)) {
                 self.begin(now);
             }
             let step = self.tick(now, random);
@@ -168,11 +174,11 @@ impl Client {
             Phase::Requesting(terms) => self.request(&terms, now),
             // Nobody said that it is his.
             Phase::Checking { terms, since } => self.hold(terms, since),
-            Phase::Returning if self.questions >= RETURNS_MAX => {
+            Phase::Returning(_) if self.questions >= RETURNS_MAX => {
                 self.begin(now);
                 self.discover(now, random)
             }
-            Phase::Returning => self.ask_again(now, random),
+            Phase::Returning(before) => self.ask_again(before, now, random),
             Phase::Held => self.keep(now, random),
         }
     }
@@ -205,11 +211,14 @@ impl Client {
                 self.due = now + pause(self.refusals - 1);
                 Step::default()
             }
-            (Phase::Returning | Phase::Held, Heard::Ack(terms)) if self.has(terms.address) => {
+            (Phase::Returning(_) | Phase::Held, Heard::Ack(terms)) if self.has(terms.address) => {
                 let since = self.asked;
                 self.hold(terms, since)
             }
-            (Phase::Returning, Heard::Nak(_)) => self.lose(now),
+            (Phase::Returning(Some(before)), Heard::Ack(terms)) if terms.address == before => {
+                self.take(terms, now)
+            }
+            (Phase::Returning(_), Heard::Nak(_)) => self.lose(now),
             (Phase::Held, Heard::Nak(server)) if self.may_refuse(server, now) => self.lose(now),
             _ => Step::default(),
         }
@@ -217,12 +226,16 @@ impl Client {
 
     /// The cable was plugged in, after it had been away: perhaps somewhere else.
     pub fn reconnect(&mut self, now: Duration) {
-        match self.lease {
-            Some(_) => {
-                self.phase = Phase::Returning;
+        match (&self.lease, &self.phase) {
+            (Some(_), _) => {
+                self.phase = Phase::Returning(None);
                 (self.began, self.due, self.questions) = (now, now, 0);
             }
-            None => self.begin(now),
+            // Nobody heard what was asked until now.
+            (None, Phase::Returning(_)) => {
+                (self.began, self.due, self.questions) = (now, now, 0);
+            }
+            (None, _) => self.begin(now),
         }
     }
 
@@ -304,13 +317,12 @@ impl Client {
         self.say(kind, Ipv4Addr::BROADCAST, now)
     }
 
-    /// Ask whether what is in use still counts here.
-    fn ask_again(&mut self, now: Duration, random: u32) -> Step {
-        let Some((terms, _)) = &self.lease else {
+    /// Ask whether what is in use, or was before, still counts here.
+    fn ask_again(&mut self, before: Option<Ipv4Addr>, now: Duration, random: u32) -> Step {
+        let Some(address) = self.lease.as_ref().map(|(terms, _)| terms.address).or(before) else {
             self.begin(now);
             return self.discover(now, random);
         };
-        let address = terms.address;
         if self.questions == 0 {
             self.transaction = random;
         }

@@ -86,7 +86,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let client = Client::new(HARDWARE, Some("rack-7".to_owned()), at(0));
+        let client = Client::new(HARDWARE, Some("rack-7".to_owned()), None, at(0));
         Self { client, now: at(0), sent: vec![], changes: vec![], occupied: false }
     }
 
@@ -303,6 +303,44 @@ fn a_cable_that_comes_back_in_a_network_with_other_addresses_takes_one_of_them()
 }
 
 #[test]
+fn after_a_restart_the_address_before_is_asked_for_and_used_when_it_is_granted() {
+    let other = Ipv4Addr::new(192, 0, 2, 99);
+    let restarted =
+        |before| World { client: Client::new(HARDWARE, None, Some(before), at(0)), ..World::new() };
+    let mut world = restarted(ADDRESS);
+    world.run(GOOD, at(1));
+    assert!(!world.has_lease(), "whether somebody has it is looked for");
+    world.run(GOOD, at(10));
+    assert_eq!(world.said(at(0)), [(DhcpMessageType::Request, Some(ADDRESS))]);
+    assert!(world.has_lease());
+
+    // In another network, where somebody knows that it is one.
+    let mut world = restarted(other);
+    world.run(Server { refuses: true, ..GOOD }, at(1));
+    world.run(GOOD, at(100));
+    assert_eq!(world.said(at(0))[0], (DhcpMessageType::Request, Some(other)));
+    assert!(world.has_lease() && !world.changes.iter().any(|(_, change)| *change == Change::Lost));
+
+    // Where nobody does, it is given up soon, and what was not asked for is no lease.
+    let mut world = restarted(other);
+    world.run(GOOD, at(3));
+    assert!(!world.has_lease() && world.client.checking().is_none());
+    world.run(GOOD, at(30));
+    let said = world.said(at(0));
+    assert_eq!(said[..2], [(DhcpMessageType::Request, Some(other)); 2]);
+    assert_eq!(said[2], (DhcpMessageType::Discover, None));
+    assert!(world.has_lease());
+
+    // The cable comes later than the program.
+    let mut world = restarted(ADDRESS);
+    world.run(Server { here: false, ..GOOD }, at(2));
+    world.client.reconnect(at(3));
+    world.run(GOOD, at(10));
+    assert_eq!(world.said(at(3)), [(DhcpMessageType::Request, Some(ADDRESS))]);
+    assert!(world.has_lease());
+}
+
+#[test]
 fn another_name_is_told_the_server_at_once() {
     let mut world = World::new();
     world.run(GOOD, at(100));
@@ -338,7 +376,7 @@ fn what_answers_somebody_else_is_passed_over() {
 #[test]
 fn a_packet_that_was_cut_or_changed_does_no_harm() {
     let asking = || {
-        let mut client = Client::new(HARDWARE, None, at(0));
+        let mut client = Client::new(HARDWARE, None, None, at(0));
         client.tick(at(0), 77);
         client
     };
@@ -361,7 +399,7 @@ fn a_packet_that_was_cut_or_changed_does_no_harm() {
 proptest! {
     #[test]
     fn no_bytes_are_a_lease(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let mut client = Client::new(HARDWARE, None, at(0));
+        let mut client = Client::new(HARDWARE, None, None, at(0));
         client.tick(at(0), 77);
         client.hear(&bytes, at(0));
         prop_assert!(client.lease().is_none(), "nobody was asked for one");
