@@ -72,6 +72,7 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
             ("init", len(&programs.init)?),
             ("guard", len(&programs.guard)?),
             ("daemon", len(&programs.daemon)?),
+            ("network", len(&programs.network)?),
             ("kernel", kernel.image.len() as u64),
             ("first stage, packed", archive.len() as u64),
             ("boot image", parts.boot.len() as u64),
