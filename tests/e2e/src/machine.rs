@@ -35,6 +35,8 @@ pub const OTHER: &str = "10.0.2.20";
 const ORDERS: &str = "orders";
 /// Longest wait for what comes of one.
 const ORDER_MAX: Duration = Duration::from_secs(20);
+/// Room for the log of all writes.
+const LOG_LEN: u64 = 4 << 30;
 
 /// What a serial line of the machine is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,9 @@ pub struct Machine {
     lines: [Line; 2],
     /// Somebody holds the button at the next start; the loader says so.
     pub button: bool,
+    /// Everything that is done to the disk is written down here
+    /// ([`crate::write_log`]).
+    pub log: Option<PathBuf>,
     /// What the loader refused, in order.
     pub refused: Vec<(Slot, Reason)>,
 }
@@ -123,7 +128,8 @@ impl Machine {
         let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
         let key = folder.join(KEY);
         let (folder, refused) = (folder.to_owned(), Vec::new());
-        Ok(Self { folder, hardware, key, port, other: None, lines, button: false, refused })
+        let (other, button, log) = (None, false, None);
+        Ok(Self { folder, hardware, key, port, other, lines, button, log, refused })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -230,15 +236,24 @@ impl Machine {
     /// [`MachineError::Order`].
     pub fn plug(&self, plugged: bool) -> Result<(), MachineError> {
         let arguments = json!({"name": "n", "up": plugged});
-        let orders = [
-            json!({"execute": "qmp_capabilities"}),
-            json!({"execute": "set_link", "arguments": arguments}),
-        ];
-        self.order(&orders).map_err(MachineError::Order)
+        self.order(&json!({"execute": "set_link", "arguments": arguments}))
+    }
+
+    /// Switch off at once, and keep what it had written by then.
+    ///
+    /// # Errors
+    /// [`MachineError::Order`].
+    pub fn halt(&self) -> Result<(), MachineError> {
+        self.order(&json!({"execute": "quit"}))
+    }
+
+    fn order(&self, order: &Value) -> Result<(), MachineError> {
+        let orders = [json!({"execute": "qmp_capabilities"}), order.clone()];
+        self.orders(&orders).map_err(MachineError::Order)
     }
 
     /// Have QEMU do this, one after the other.
-    fn order(&self, orders: &[Value]) -> io::Result<()> {
+    fn orders(&self, orders: &[Value]) -> io::Result<()> {
         let stream = UnixStream::connect(self.folder.join(ORDERS))?;
         stream.set_read_timeout(Some(ORDER_MAX))?;
         let mut lines = BufReader::new(&stream).lines();
@@ -265,7 +280,26 @@ impl Machine {
         let button = if self.button { " evenkeel.button=held" } else { "" };
         qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
         let disk = self.folder.join(DISK);
-        qemu.arg("-drive").arg(format!("file={},format=raw,if=none,id=d", disk.display()));
+        let disk = disk.display();
+        match &self.log {
+            None => qemu.arg("-drive").arg(format!("file={disk},format=raw,if=none,id=d")),
+            Some(log) => {
+                // It grows no file by itself; what is empty takes no room.
+                File::create(log)
+                    .and_then(|file| file.set_len(LOG_LEN))
+                    .map_err(|source| file(log, source))?;
+                let log = log.display();
+                let nodes = [
+                    format!("raw,node-name=f,file.driver=file,file.filename={disk}"),
+                    format!("file,node-name=l,filename={log}"),
+                ];
+                for node in nodes {
+                    // This machine's own disk loses nothing in between.
+                    qemu.arg("-blockdev").arg(format!("driver={node},cache.no-flush=on"));
+                }
+                qemu.args(["-blockdev", "driver=blklogwrites,node-name=d,file=f,log=l"])
+            }
+        };
         // The first is what QEMU's own server of addresses lends.
         let mut forward = format!("user,id=n,hostfwd=tcp:127.0.0.1:{}-10.0.2.15:443", self.port);
         if let Some(port) = self.other {

@@ -8,6 +8,7 @@
 //! printed.
 
 mod bench;
+mod cuts;
 mod fallback;
 mod network;
 mod reset;
