@@ -90,7 +90,9 @@ impl Story {
             let sending = scope.spawn(|| sender.post_bytes("/api/v1/firmware", &bundle));
             while !sending.is_finished() {
                 let firmware = client.get("/api/v1/firmware").expect("slots");
-                if let Some(taken) = firmware["installing"]["taken"].as_u64() {
+                // Before its head was judged, nothing was taken.
+                let taken = firmware["installing"]["taken"].as_u64().filter(|taken| *taken > 0);
+                if let Some(taken) = taken {
                     self.promise(Promise::Taken(taken));
                 }
                 self.name_the_site(&mut client);
