@@ -90,7 +90,7 @@ families! {
     lfp_tremblay: LfpTremblay, [25.0, 20.0, 10.0, 10.0];
     held_out_lfp_other: LfpOther, [30.0, 22.0, 14.0, 8.0];
     nmc_tremblay: NmcTremblay, [20.0, 10.0, 12.0, 16.0];
-    nca: Nca, [20.0, 10.0, 6.0, 8.0];
+    nca: Nca, [20.0, 10.0, 6.0, 13.0];
 }
 
 #[test]
@@ -106,7 +106,34 @@ fn print_table() {
     println!("the absolute value, the lowest, the highest; per cent");
     let held_out = std::env::var("HELD_OUT").is_ok();
     let models = Model::TRAINING.iter().chain(Model::HELD_OUT.iter().filter(|_| held_out));
+    let mut all = Vec::new();
     for model in models {
-        row(&format!("{model:?}"), &outcomes(*model, count));
+        let some = outcomes(*model, count);
+        row(&format!("{model:?}"), &some);
+        all.extend(some);
     }
+    shares("all", &all);
+    let (fit, worn): (Vec<_>, Vec<_>) = all.into_iter().partition(|(d, _)| d.spec.health >= 0.85);
+    shares("healthy", &fit);
+    shares("worn", &worn);
+}
+
+/// Shares of the discharges within the limits that the estimators aim at.
+fn shares(name: &str, all: &[(Discharge, Outcome)]) {
+    let share = |f: &dyn Fn(&Outcome) -> bool| {
+        100.0 * all.iter().filter(|(_, o)| f(o)).count() as f64 / all.len().max(1) as f64
+    };
+    print!("{name:12} {:3} | within 20/10/5 %:", all.len());
+    for (mark, limit) in [20.0, 10.0, 5.0].into_iter().enumerate() {
+        let error = |o: &Outcome| o.figures.of_duration[mark];
+        let median = quantile(all.iter().map(|(_, o)| error(o)), 0.5);
+        print!(" {:3.0} % (median {median:5.1})", share(&|o| error(o).abs() <= limit));
+    }
+    let capacity = |o: &Outcome| 100.0 * (o.half_ah / o.true_ah - 1.0);
+    println!(
+        " | late optimism over 10 %: {:3.0} % | capacity within 6 %: {:3.0} % (median {:5.1})",
+        share(&|o| o.figures.last_quarter > 10.0),
+        share(&|o| capacity(o).abs() <= 6.0),
+        quantile(all.iter().map(|(_, o)| capacity(o)), 0.5),
+    );
 }

@@ -14,14 +14,13 @@ use super::charge::{ChargeCounter, Missing};
 use super::curve::{Curve, POINTS, Point};
 use super::fit::{Fitter, Load, Posterior, Task};
 use super::load::LoadMeter;
+use super::promise::Promise;
 use super::report::{BlockEstimate, Learned, LearnedCapacity, StringEstimate};
 
 /// Width of a curve's first points, share of the rated capacity.
 const POINT_WIDTH: f64 = 0.001;
 /// Loads closer than this are the same load.
 const SAME_LOAD: f64 = 0.05;
-/// Share of a discharge within which the shown runtime follows a lower one.
-const LAG: f64 = 0.02;
 /// The belief's span, stretched by this, holds nine of ten batteries to either
 /// side: none is quite like one of the shapes.
 const STRETCH: f32 = 2.0;
@@ -95,6 +94,7 @@ struct Discharge {
     changed: bool,
     /// Load for which the shown runtime was promised, A and W per cell.
     promised: (f64, f64),
+    promise: Promise,
 }
 
 /// A block during a discharge.
@@ -445,20 +445,11 @@ impl StringEstimator {
         let same = alike(amps, d.promised.0) || alike(watts, d.promised.1);
         let value = match e.runtime_s {
             Some(before) if same => {
-                // A passing dip of the estimate must not hold for ever: down
-                // to a lower one within a small part of what it says is left.
-                let total_s = d.elapsed_s + f64::from(value);
-                let lag_s = (LAG * total_s).min(0.25 * f64::from(value)).max(1.0);
-                let expected = (f64::from(before) - dt_s).max(0.0) as f32;
-                let share = (1.0 - (-dt_s / lag_s).exp()) as f32;
-                if value < expected {
-                    expected + share * (value - expected)
-                } else {
-                    value.min(before)
-                }
+                d.promise.keep(d.elapsed_s, dt_s, f64::from(before), f64::from(value)) as f32
             }
             _ => {
-                d.promised = (amps, watts);
+                let steps = self.config.battery.chemistry_data().lithium;
+                (d.promised, d.promise) = ((amps, watts), Promise::new(steps));
                 value
             }
         };
@@ -487,6 +478,7 @@ impl Discharge {
             fitted: (f64::NAN, f64::NAN),
             changed: false,
             promised: (f64::NAN, f64::NAN),
+            promise: Promise::new(false),
         }
     }
 

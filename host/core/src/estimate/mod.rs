@@ -5,9 +5,10 @@
 //! - `charge`: what was drawn and not given back; sensor offset.
 //! - `load`: what is fed, at constant power or constant current.
 //! - `curve`: the discharge so far in bounded memory.
-//! - `shape`, `rate`: what batteries do, from published curves and tables.
+//! - `shape`, `open_circuit`, `rate`: what batteries do, from published curves and tables.
 //! - `hypothesis`, `solve`: what one of these makes of the discharge so far.
 //! - `fit`: which of them this battery does, and how sure that is, in pieces.
+//! - `promise`: the runtime that is shown, which never rises.
 //! - `belief`: what is believed before a discharge, and kept from it.
 //!
 //! # What it assumes
@@ -34,6 +35,8 @@ mod estimator;
 mod fit;
 mod hypothesis;
 mod load;
+mod open_circuit;
+mod promise;
 mod rate;
 mod report;
 mod shape;

@@ -15,6 +15,12 @@
 
 use crate::battery::{BatteryType, Chemistry};
 
+use super::open_circuit::{
+    LFP_PLAIN, LFP_POWER, LFP_PRINTED, LFP_STAGED, LFP_ZONE, NMC_ALUMINIUM, NMC_COBALT, NMC_ENERGY,
+    NMC_FIVE, NMC_MIXED, NMC_POLYMER, NMC_POUCH, NMC_POWER, NMC_PRINTED, NMC_RICH, NMC_SILICON,
+    NMC_ZONE,
+};
+
 /// How a curve collapses towards its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Knee {
@@ -257,75 +263,6 @@ const NICKEL: [Shape; 3] = [
     Shape { knee: Knee::Logarithm, slope_v: (0.04, 0.03), knee_v: (0.03, 0.02), ..FLAT },
 ];
 
-/// Steps of the graphite electrode at two thirds, knee below a tenth.
-const LFP_STAGED: &[(f64, f64)] = &[
-    (0.0, 2.60),
-    (0.02, 2.85),
-    (0.05, 3.03),
-    (0.10, 3.17),
-    (0.15, 3.21),
-    (0.20, 3.235),
-    (0.30, 3.265),
-    (0.40, 3.285),
-    (0.50, 3.290),
-    (0.60, 3.297),
-    (0.65, 3.310),
-    (0.70, 3.325),
-    (0.80, 3.330),
-    (0.90, 3.333),
-    (0.96, 3.337),
-    (0.98, 3.350),
-    (1.0, 3.40),
-];
-/// The coarse table that most integrators print.
-const LFP_PRINTED: &[(f64, f64)] = &[
-    (0.0, 2.50),
-    (0.10, 3.00),
-    (0.20, 3.20),
-    (0.30, 3.22),
-    (0.40, 3.25),
-    (0.50, 3.26),
-    (0.60, 3.27),
-    (0.70, 3.30),
-    (0.80, 3.32),
-    (0.90, 3.35),
-    (1.0, 3.40),
-];
-/// A plain plateau with rounded ends (Tremblay's parameters for 3.3 V cells).
-const LFP_PLAIN: &[(f64, f64)] = &[
-    (0.0, 2.60),
-    (0.02, 2.95),
-    (0.05, 3.10),
-    (0.10, 3.19),
-    (0.20, 3.25),
-    (0.40, 3.29),
-    (0.60, 3.305),
-    (0.80, 3.315),
-    (0.90, 3.33),
-    (0.96, 3.36),
-    (1.0, 3.40),
-];
-/// The same without its end, for a pole that brings its own.
-const LFP_ZONE: &[(f64, f64)] =
-    &[(0.0, 3.343), (0.85, 3.346), (0.92, 3.352), (0.97, 3.37), (1.0, 3.40)];
-/// The full range of a high-power cell (Prada and others 2013).
-const LFP_POWER: &[(f64, f64)] = &[
-    (0.0, 2.00),
-    (0.02, 2.458),
-    (0.04, 2.705),
-    (0.07, 2.884),
-    (0.10, 2.975),
-    (0.15, 3.105),
-    (0.20, 3.166),
-    (0.30, 3.204),
-    (0.40, 3.250),
-    (0.50, 3.264),
-    (0.70, 3.272),
-    (0.80, 3.308),
-    (0.95, 3.314),
-    (0.98, 3.348),
-    (1.0, 3.55),
-];
 const LITHIUM: Shape = Shape {
     open: LFP_STAGED,
     knee: Knee::Exponential(0.06),
@@ -342,132 +279,19 @@ const LFP: [Shape; 5] = [
     LITHIUM,
     Shape { open: LFP_PRINTED, ..LITHIUM },
     Shape { open: LFP_PLAIN, ..LITHIUM },
-    Shape { open: LFP_POWER, level_v: -0.02, knee_v: (0.0, 0.02), ..LITHIUM },
+    Shape { open: LFP_POWER, level_v: 0.0, knee_v: (0.0, 0.02), ..LITHIUM },
     Shape { open: LFP_ZONE, knee: Knee::Pole, knee_v: (0.015, 0.006), knee_drops: 0.1, ..LITHIUM },
 ];
 
-const NMC_MIXED: &[(f64, f64)] = &[
-    (0.0, 3.00),
-    (0.05, 3.35),
-    (0.10, 3.45),
-    (0.20, 3.56),
-    (0.30, 3.61),
-    (0.40, 3.65),
-    (0.50, 3.70),
-    (0.60, 3.79),
-    (0.70, 3.89),
-    (0.80, 3.98),
-    (0.90, 4.07),
-    (1.0, 4.18),
-];
-/// The table printed for polymer cells.
-const NMC_PRINTED: &[(f64, f64)] = &[
-    (0.0, 3.27),
-    (0.05, 3.61),
-    (0.10, 3.69),
-    (0.20, 3.73),
-    (0.30, 3.77),
-    (0.40, 3.80),
-    (0.50, 3.84),
-    (0.60, 3.87),
-    (0.70, 3.95),
-    (0.80, 4.02),
-    (0.90, 4.11),
-    (1.0, 4.20),
-];
-/// Chen and Rincón-Mora 2006.
-const NMC_POLYMER: &[(f64, f64)] = &[
-    (0.0, 2.654),
-    (0.01, 2.961),
-    (0.02, 3.178),
-    (0.04, 3.439),
-    (0.06, 3.571),
-    (0.10, 3.674),
-    (0.15, 3.710),
-    (0.20, 3.725),
-    (0.30, 3.748),
-    (0.40, 3.773),
-    (0.50, 3.803),
-    (0.60, 3.841),
-    (0.70, 3.888),
-    (0.80, 3.946),
-    (0.90, 4.017),
-    (1.0, 4.103),
-];
-/// Nickel-rich, no step (Panasonic's cells look like this).
-const NMC_RICH: &[(f64, f64)] = &[
-    (0.0, 2.70),
-    (0.03, 3.05),
-    (0.05, 3.18),
-    (0.10, 3.34),
-    (0.20, 3.49),
-    (0.30, 3.58),
-    (0.40, 3.65),
-    (0.50, 3.74),
-    (0.60, 3.83),
-    (0.70, 3.92),
-    (0.80, 4.01),
-    (0.90, 4.08),
-    (1.0, 4.18),
-];
-/// An exponential zone over a plateau (Tremblay's parameters for 3.6 V cells).
-const NMC_ZONE: &[(f64, f64)] = &[
-    (0.0, 3.71),
-    (0.10, 3.72),
-    (0.20, 3.73),
-    (0.30, 3.74),
-    (0.40, 3.757),
-    (0.50, 3.78),
-    (0.60, 3.814),
-    (0.70, 3.863),
-    (0.80, 3.931),
-    (0.90, 4.03),
-    (1.0, 4.17),
-];
-/// Nickel-rich against graphite with silicon (Chen and others 2020).
-const NMC_SILICON: &[(f64, f64)] = &[
-    (0.0, 2.50),
-    (0.01, 2.71),
-    (0.02, 2.86),
-    (0.04, 3.046),
-    (0.07, 3.189),
-    (0.10, 3.292),
-    (0.15, 3.430),
-    (0.20, 3.481),
-    (0.30, 3.578),
-    (0.40, 3.663),
-    (0.50, 3.746),
-    (0.60, 3.836),
-    (0.70, 3.944),
-    (0.80, 4.037),
-    (0.90, 4.093),
-    (0.95, 4.118),
-    (1.0, 4.196),
-];
-/// Cobalt oxide, a plateau (Marquis and others 2019).
-const NMC_COBALT: &[(f64, f64)] = &[
-    (0.0, 3.105),
-    (0.01, 3.30),
-    (0.02, 3.432),
-    (0.04, 3.577),
-    (0.07, 3.655),
-    (0.10, 3.679),
-    (0.20, 3.689),
-    (0.30, 3.695),
-    (0.40, 3.713),
-    (0.50, 3.743),
-    (0.60, 3.763),
-    (0.70, 3.797),
-    (0.80, 3.847),
-    (0.90, 3.902),
-    (0.95, 4.005),
-    (0.98, 4.074),
-    (1.0, 4.098),
-];
 const LAYERED: Shape =
     Shape { open: NMC_MIXED, slope_v: (0.0, 0.04), knee_v: (0.0, 0.06), ..LITHIUM };
-const NMC: [Shape; 8] = [
+const NMC: [Shape; 13] = [
     LAYERED,
+    Shape { open: NMC_POWER, ..LAYERED },
+    Shape { open: NMC_ALUMINIUM, ..LAYERED },
+    Shape { open: NMC_ENERGY, ..LAYERED },
+    Shape { open: NMC_FIVE, ..LAYERED },
+    Shape { open: NMC_POUCH, ..LAYERED },
     Shape { open: NMC_SILICON, ..LAYERED },
     Shape { open: NMC_COBALT, level_v: -0.07, ..LAYERED },
     Shape { open: NMC_PRINTED, ..LAYERED },
