@@ -179,6 +179,80 @@ impl Source {
     }
 }
 
+/// Sources of a package with the distribution's changes, unpacked and never
+/// built as a package.
+pub struct Sources {
+    /// Where they are.
+    pub folder: PathBuf,
+    /// The package's version.
+    pub version: String,
+}
+
+impl Sources {
+    /// Those of `name`, fetched into `folder` once.
+    pub fn unpacked(folder: &Path, name: &str) -> Result<Self, AnyError> {
+        let (place, note) = (folder.join("sources"), folder.join(UNPACKED));
+        if !note.exists() {
+            println!("   fetching the sources of {name}");
+            if folder.exists() {
+                fs::remove_dir_all(folder)?;
+            }
+            fs::create_dir_all(folder.join("lists/partial"))?;
+            // As make and the compiler find themselves.
+            let folder = folder.canonicalize()?;
+            let list = folder.join("sources.list");
+            fs::write(&list, source_lists()?)?;
+            let settings = [
+                format!("Dir::Etc::sourcelist={}", list.display()),
+                "Dir::Etc::sourceparts=/dev/null".to_owned(),
+                format!("Dir::State::Lists={}", folder.join("lists").display()),
+                "Dir::Cache::pkgcache=".to_owned(),
+                "Dir::Cache::srcpkgcache=".to_owned(),
+            ];
+            let options = settings.map(|setting| format!("-o{setting}"));
+            let apt = |arguments: &[&str]| {
+                let mut apt = command("apt-get", &options);
+                apt.args(arguments).current_dir(&folder);
+                exec(apt.stdout(Stdio::null()).stderr(Stdio::null()))
+            };
+            apt(&["update", "--quiet"])?;
+            apt(&["source", "--download-only", "--quiet", name])?;
+            let described = fs::read_dir(&folder)?
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .find(|file| file.ends_with(".dsc"))
+                .ok_or_else(|| format!("apt fetched no sources of {name}"))?;
+            // apt has checked them; the changes are applied here.
+            let mut unpack = command("dpkg-source", &["--no-check", "-x", &described, "sources"]);
+            exec(unpack.current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::null()))?;
+            fs::write(&note, described)?;
+        }
+        let described = fs::read_to_string(note)?;
+        let version = described.trim_end_matches(".dsc").rsplit('_').next().unwrap_or_default();
+        Ok(Self { folder: place.canonicalize()?, version: version.to_owned() })
+    }
+}
+
+/// Where the sources of this machine's packages are: its own places, asked for
+/// sources.
+fn source_lists() -> Result<String, AnyError> {
+    let mut ask = command("apt-get", &["indextargets", "--format"]);
+    let output = ask.args(["$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);
+    let output = output.arg("Origin: Debian").output()?;
+    let mut rows: Vec<String> = String::from_utf8(output.stdout)?
+        .lines()
+        .map(|place| format!("deb-src [signed-by={KEYS}] {place}\n"))
+        .collect();
+    rows.sort();
+    rows.dedup();
+    if rows.is_empty() {
+        return Err("apt knows no list of Debian's packages; run `apt-get update`".into());
+    }
+    Ok(rows.concat())
+}
+
+/// Debian's keys, by the package of which every Debian has it.
+const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,6 +49,22 @@ pub fn exec(command: &mut Command) -> Result<(), AnyError> {
     if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", line(command)).into()) }
 }
 
+/// The same for one that talks too much: what it said is shown when it fails.
+pub fn quiet(command: &mut Command) -> Result<(), AnyError> {
+    let output = command.output().map_err(|e| format!("{}: {e}", line(command)))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let last = said.lines().rev().take(SHOWN).collect::<Vec<_>>();
+    let last = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+    Err(format!("`{}`: {}:\n{last}", line(command), output.status).into())
+}
+
+/// Most lines of a program's words in an error.
+const SHOWN: usize = 40;
+
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());

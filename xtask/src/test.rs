@@ -134,11 +134,12 @@ const END_TO_END: &[&str] = &[
     "browser",
 ];
 
-/// A board in emulation, and the tests of its image.
-type Image = (&'static str, &'static str);
-const IMAGES: &[Image] = &[("qemu-x86_64", "image")];
+/// A board in emulation, and the tests of its image and its loader.
+type Image = (&'static str, &'static [&'static str]);
+const X86_64: Image = ("qemu-x86_64", &["image"]);
+const IMAGES: &[Image] = &[X86_64];
 /// The programs for ARM take as long to build again: `cargo xtask soak` does it.
-pub const ALL_IMAGES: &[Image] = &[("qemu-x86_64", "image"), ("qemu-arm", "image_arm")];
+pub const ALL_IMAGES: &[Image] = &[X86_64, ("qemu-arm", &["loader", "image_arm"])];
 /// Also the tests that wait for minutes.
 pub const SLOW_TOO: &str = "--include-ignored";
 
@@ -158,7 +159,7 @@ pub fn images(
         let board = image::board(root, name)?;
         image::install(&board)?;
         image::build(root, &board, bundles, false)?;
-        test.args(["--test", tests]);
+        test.args(tests.iter().flat_map(|name| ["--test", name]));
     }
     // Each of them has a machine of its own, and there are few processors.
     exec(test.args(["--", "--nocapture", "--test-threads=1"]).args(more))

@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 /// The file in a board's folder, and in the folder of an image.
 pub const FILE: &str = "board.toml";
 
+/// In the folder of a board whose loader is made here: options of U-Boot.
+pub const LOADER_CONFIG: &str = "loader.config";
+/// The same: what it does.
+pub const LOADER_ENVIRONMENT: &str = "loader.env";
+
 /// One kind of hardware that an image is made for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
@@ -34,8 +39,8 @@ pub struct Board {
     pub ups: String,
     /// Its kernel.
     pub kernel: Kernel,
-    /// How its loader is told what to start; absent where the loader is played
-    /// ([`crate::boot`]).
+    /// How its loader, U-Boot, is told what to start; absent where the loader is
+    /// played ([`crate::boot`]).
     pub loader: Option<Loader>,
     /// The machine in QEMU that stands for it; absent for real hardware.
     pub machine: Option<Machine>,
@@ -59,10 +64,15 @@ pub struct Kernel {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Loader {
-    /// The kernel's name of the device tree, e.g. `am335x-boneblack.dtb`.
-    pub device_tree: String,
+    /// The kernel's name of the device tree, e.g. `am335x-boneblack.dtb`;
+    /// absent: the machine in QEMU describes itself.
+    pub device_tree: Option<String>,
     /// Where the kernel is put and entered, an address of the board's memory.
     pub load: u32,
+    /// U-Boot's own configuration of the board, which is built with
+    /// [`LOADER_CONFIG`] and [`LOADER_ENVIRONMENT`]; absent where it is not
+    /// made here.
+    pub defconfig: Option<String>,
 }
 
 /// A machine in QEMU.
@@ -175,7 +185,16 @@ mod tests {
             let board = Board::read(&boards().join(&name)).unwrap();
             assert_eq!(board.name, name);
             assert_ne!(board.bus, board.ups, "{name}: the bus is the guard's alone");
-            assert!(board.machine.is_some() != board.loader.is_some(), "{name}");
+            let Board { machine, loader, .. } = &board;
+            assert!(machine.is_some() || loader.is_some(), "{name}: who starts it?");
+            if let Some(loader) = loader {
+                let described = loader.device_tree.is_some() || machine.is_some();
+                assert!(described, "{name}: who knows its device tree?");
+                for file in [LOADER_CONFIG, LOADER_ENVIRONMENT] {
+                    let there = boards().join(&name).join(file).exists();
+                    assert_eq!(there, loader.defconfig.is_some(), "{name}: {file}");
+                }
+            }
             let line = &board.kernel.command_line;
             let console = line.split(' ').find_map(|word| word.strip_prefix("console="));
             let console = console.unwrap_or_else(|| panic!("{name} has no console: {line}"));

@@ -6,6 +6,8 @@ use evenkeel_signing::{Digest, FirmwareManifest, SealError, SecretKey, seal_firm
 
 /// What the images are for.
 pub const PRODUCT: &str = "evenkeel";
+/// Raised by the releases that close a hole.
+pub const EPOCH: u32 = 1;
 /// Largest root and bundle, so that slots keep room for years of releases.
 const ROOT_MAX: usize = 24 << 20;
 const BUNDLE_MAX: usize = 32 << 20;

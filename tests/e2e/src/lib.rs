@@ -7,6 +7,7 @@
 pub mod bundle;
 mod certificates;
 mod client;
+pub mod fit;
 pub mod machine;
 pub mod power_cut;
 mod program;

@@ -1,6 +1,7 @@
-//! The board in QEMU. Its boot loader is played here, with the same rules: it
-//! reads the state record, takes the step, checks the boot image against the
-//! slot's header, and starts kernel and first stage.
+//! The board in QEMU, started by its own boot loader where one is made for it.
+//! Otherwise the loader is played here, with the same rules: it reads the state
+//! record, takes the step, checks the boot image against the slot's header, and
+//! starts kernel and first stage.
 //!
 //! Everything is emulated (TCG): what is measured here is a ratio, not a time
 //! on the board.
@@ -9,6 +10,7 @@ use crate::{Program, ProgramError};
 use evenkeel_image::board::{self, Board, BoardError};
 use evenkeel_image::boot::{Boot, BootError};
 use evenkeel_image::disk::{self, TooSmall};
+use evenkeel_image::release::EPOCH;
 use evenkeel_signing::slot::header::{HEADER_LEN, Header};
 use evenkeel_signing::slot::record::{COPY_DISTANCE, RECORD_LEN};
 use evenkeel_signing::slot::{Copies, Event, Forbidden, Reason, Record, RecordError, Slot};
@@ -28,6 +30,14 @@ pub const DISK: &str = "disk.img";
 /// Public half of the key that the loader trusts, in the folder of an image.
 pub const KEY: &str = "firmware.pub";
 
+/// The board's own boot loader, in the folder of an image.
+pub const LOADER: &str = "loader.bin";
+/// That loader's device tree, with the key of boot images.
+pub const CONTROL: &str = "loader.dtb";
+
+/// The board as the machine describes itself, in the folder of an image.
+pub const TREE: &str = "machine.dtb";
+
 /// Another address that the machine may have.
 pub const OTHER: &str = "10.0.2.20";
 
@@ -37,6 +47,9 @@ const ORDERS: &str = "orders";
 const ORDER_MAX: Duration = Duration::from_secs(20);
 /// Room for the log of all writes.
 const LOG_LEN: u64 = 4 << 30;
+
+/// Longest time from the start to a kernel, or to the loader's end.
+const LOADER_MAX: Duration = Duration::from_secs(60);
 
 /// What a serial line of the machine is connected to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,17 +65,19 @@ pub enum Line {
 pub struct Machine {
     folder: PathBuf,
     hardware: board::Machine,
+    /// The board's own loader starts it; otherwise it is played.
+    own_loader: bool,
     key: PathBuf,
     port: u16,
     /// The console at [`OTHER`], for who changes the network.
     other: Option<u16>,
     lines: [Line; 2],
-    /// Somebody holds the button at the next start; the loader says so.
+    /// Somebody holds the button at the next start; the played loader says so.
     pub button: bool,
     /// Everything that is done to the disk is written down here
     /// ([`crate::write_log`]).
     pub log: Option<PathBuf>,
-    /// What the loader refused, in order.
+    /// What the played loader refused, in order.
     pub refused: Vec<(Slot, Reason)>,
 }
 
@@ -111,6 +126,9 @@ pub enum MachineError {
     /// QEMU.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// A loader that starts a kernel and does not say which.
+    #[error("the loader did not say which slot it starts")]
+    Silent,
     /// An order to the machine that runs.
     #[error("QEMU did not do what it was told")]
     Order(#[source] io::Error),
@@ -125,11 +143,12 @@ impl Machine {
     /// [`MachineError::Board`], [`MachineError::Hardware`].
     pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Result<Self, MachineError> {
         let board = Board::read(folder)?;
+        let own_loader = board.loader.is_some_and(|loader| loader.defconfig.is_some());
         let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
         let key = folder.join(KEY);
         let (folder, refused) = (folder.to_owned(), Vec::new());
         let (other, button, log) = (None, false, None);
-        Ok(Self { folder, hardware, key, port, other, lines, button, log, refused })
+        Ok(Self { folder, hardware, own_loader, key, port, other, lines, button, log, refused })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -137,8 +156,11 @@ impl Machine {
     /// # Errors
     /// [`MachineError::File`], and those of [`Self::new`].
     pub fn copy(image: &Path, folder: &Path, lines: [Line; 2]) -> Result<Self, MachineError> {
-        for name in [DISK, KEY, board::FILE] {
+        for name in [DISK, KEY, board::FILE, LOADER, CONTROL] {
             let path = image.join(name);
+            if [LOADER, CONTROL].contains(&name) && !path.exists() {
+                continue;
+            }
             let copied = Command::new("cp").arg("--sparse=always").arg(&path).arg(folder).status();
             let failed = || io::Error::other("cp failed");
             copied
@@ -167,28 +189,51 @@ impl Machine {
     }
 
     /// Play the loader once; gives the slot that starts, whose parts are in the
-    /// machine's folder.
+    /// machine's folder. `None`: the board has a loader of its own.
     ///
     /// # Errors
     /// [`MachineError`] when nothing may start.
-    pub fn load(&mut self) -> Result<Slot, MachineError> {
+    pub fn load(&mut self) -> Result<Option<Slot>, MachineError> {
+        if self.own_loader {
+            return Ok(None);
+        }
+        let slot = self.choose()?;
+        let image = self.boot_image(slot)?;
+        let boot = Boot::unpack(&image)?;
+        self.keep("kernel", boot.kernel)?;
+        self.keep("archive", boot.archive)?;
+        self.keep("command-line", boot.command_line.as_bytes())?;
+        Ok(Some(slot))
+    }
+
+    /// Take the steps of a loader in the state record, up to a slot whose boot
+    /// image is the one of its header.
+    ///
+    /// # Errors
+    /// [`MachineError`] when nothing may start.
+    pub fn choose(&mut self) -> Result<Slot, MachineError> {
+        let mut found = match self.copies() {
+            Err(MachineError::Record(..)) => Copies { record: self.rebuild()?, write_to: 0 },
+            found => found?,
+        };
         let mut event = Event::Start;
         loop {
-            let slot = self.step(event)?.active;
-            match self.check(slot)? {
-                Ok(image) => {
-                    let boot = Boot::unpack(&image)?;
-                    self.keep("kernel", boot.kernel)?;
-                    self.keep("archive", boot.archive)?;
-                    self.keep("command-line", boot.command_line.as_bytes())?;
-                    return Ok(slot);
-                }
-                Err(reason) => {
-                    self.refused.push((slot, reason));
-                    event = Event::Refused(reason);
-                }
-            }
+            found = self.advance(&found, event)?;
+            let slot = found.record.active;
+            let Err(reason) = self.check(slot)? else { return Ok(slot) };
+            self.refused.push((slot, reason));
+            event = Event::Refused(reason);
         }
+    }
+
+    /// A record in the place of two that are damaged.
+    fn rebuild(&self) -> Result<Record, MachineError> {
+        let mut headers = [None; 2];
+        for slot in Slot::BOTH {
+            let found = self.header(slot)?;
+            headers[slot.index()] = found.map(|(tag, header)| (header.epoch, tag));
+        }
+        Ok(Record::rebuild(headers, EPOCH)?)
     }
 
     /// QEMU for the slot that was loaded, with the serial console on the
@@ -196,7 +241,7 @@ impl Machine {
     ///
     /// # Errors
     /// [`MachineError::File`] when nothing was loaded.
-    pub fn command(&self, slot: Slot) -> Result<Command, MachineError> {
+    pub fn command(&self, slot: Option<Slot>) -> Result<Command, MachineError> {
         let mut qemu = self.hardware(slot)?;
         qemu.args(["-nographic", "-serial", "mon:stdio"]);
         self.connect(&mut qemu);
@@ -227,7 +272,12 @@ impl Machine {
         qemu.arg(format!("unix:{},server=on,wait=off", self.folder.join(ORDERS).display()));
         self.connect(&mut qemu);
         let log = self.folder.join("console.log");
-        Ok((slot, Program::start(&self.hardware.program, &mut qemu, &log)?))
+        let mut qemu = Program::start(&self.hardware.program, &mut qemu, &log)?;
+        let slot = match slot {
+            Some(slot) => slot,
+            None => chosen(&mut qemu)?,
+        };
+        Ok((slot, qemu))
     }
 
     /// Plug the network's cable in, or pull it out, while the machine runs.
@@ -271,14 +321,20 @@ impl Machine {
         Ok(())
     }
 
-    fn hardware(&self, slot: Slot) -> Result<Command, MachineError> {
-        let path = self.folder.join("command-line");
-        let line = fs::read_to_string(&path).map_err(|source| file(&path, source))?;
+    fn hardware(&self, slot: Option<Slot>) -> Result<Command, MachineError> {
         let mut qemu = Command::new(&self.hardware.program);
-        qemu.args(&self.hardware.arguments).args(["-no-reboot", "-kernel"]);
-        qemu.arg(self.folder.join("kernel")).arg("-initrd").arg(self.folder.join("archive"));
-        let button = if self.button { " evenkeel.button=held" } else { "" };
-        qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
+        qemu.args(&self.hardware.arguments).arg("-no-reboot");
+        if let Some(slot) = slot {
+            let path = self.folder.join("command-line");
+            let line = fs::read_to_string(&path).map_err(|source| file(&path, source))?;
+            qemu.arg("-kernel").arg(self.folder.join("kernel"));
+            qemu.arg("-initrd").arg(self.folder.join("archive"));
+            let button = if self.button { " evenkeel.button=held" } else { "" };
+            qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
+        } else {
+            qemu.arg("-bios").arg(self.folder.join(LOADER));
+            qemu.arg("-dtb").arg(self.folder.join(CONTROL));
+        }
         let disk = self.folder.join(DISK);
         let disk = disk.display();
         match &self.log {
@@ -360,10 +416,13 @@ impl Machine {
     /// # Errors
     /// [`MachineError::Forbidden`] and others.
     pub fn step(&self, event: Event) -> Result<Record, MachineError> {
-        let found = self.copies()?;
-        let next = found.record.step(event)?;
-        self.write("state", found.write_to as u64 * COPY_DISTANCE, &next.encode())?;
-        Ok(next)
+        Ok(self.advance(&self.copies()?, event)?.record)
+    }
+
+    fn advance(&self, found: &Copies, event: Event) -> Result<Copies, MachineError> {
+        let record = found.record.step(event)?;
+        self.write("state", found.write_to as u64 * COPY_DISTANCE, &record.encode())?;
+        Ok(Copies { record, write_to: 1 - found.write_to })
     }
 
     fn copies(&self) -> Result<Copies, MachineError> {
@@ -385,20 +444,29 @@ impl Machine {
 
     /// The boot image, if the slot's signed header vouches for it.
     fn check(&self, slot: Slot) -> Result<Result<Vec<u8>, Reason>, MachineError> {
-        let mut trusted = Keyring::new();
-        trusted.insert_from(PublicKey::read(&self.key)?, Origin::Platform)?;
         let (_, len) = self.partition(disk::boot(slot))?;
         let header_at = len - HEADER_LEN as u64;
-        let bytes = self.read(disk::boot(slot), header_at, HEADER_LEN)?;
-        let header = <[u8; HEADER_LEN]>::try_from(bytes).ok();
-        let header = header.and_then(|bytes| Header::verify(&bytes, &trusted).ok());
-        let Some(header) = header else { return Ok(Err(Reason::Signature)) };
+        let Some((_, header)) = self.header(slot)? else { return Ok(Err(Reason::Signature)) };
         if header.boot_len > header_at {
             return Ok(Err(Reason::BootImage));
         }
         let image = self.read(disk::boot(slot), 0, header.boot_len as usize)?;
         let same = Digest::of(&image) == header.boot;
         Ok(if same { Ok(image) } else { Err(Reason::BootImage) })
+    }
+
+    /// The slot's header and how a record names it, if the loader's key has
+    /// signed it.
+    fn header(&self, slot: Slot) -> Result<Option<([u8; 8], Header)>, MachineError> {
+        let mut trusted = Keyring::new();
+        trusted.insert_from(PublicKey::read(&self.key)?, Origin::Platform)?;
+        let (_, len) = self.partition(disk::boot(slot))?;
+        let bytes = self.read(disk::boot(slot), len - HEADER_LEN as u64, HEADER_LEN)?;
+        let bytes = <[u8; HEADER_LEN]>::try_from(bytes).ok();
+        Ok(bytes.and_then(|bytes| {
+            let header = Header::verify(&bytes, &trusted).ok()?;
+            Some((Header::tag(&bytes), header))
+        }))
     }
 
     /// Beginning and length of a partition, in bytes.
@@ -426,6 +494,18 @@ impl Machine {
     fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), MachineError> {
         let path = self.folder.join(name);
         fs::write(&path, bytes).map_err(|source| file(&path, source))
+    }
+}
+
+/// The slot whose kernel the board's own loader started.
+fn chosen(qemu: &mut Program) -> Result<Slot, MachineError> {
+    qemu.await_words("Starting kernel", LOADER_MAX)?;
+    let log = qemu.log();
+    let last = log.lines().rev().find_map(|line| line.trim().strip_prefix("loader: slot "));
+    match last {
+        Some("a") => Ok(Slot::A),
+        Some("b") => Ok(Slot::B),
+        _ => Err(MachineError::Silent),
     }
 }
 

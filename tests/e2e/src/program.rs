@@ -135,6 +135,18 @@ impl Program {
         }
     }
 
+    /// Wait until it has ended by itself; gives its exit status.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotReady`] when it still runs after `limit`.
+    pub fn await_end(&mut self, limit: Duration) -> Result<Option<ExitStatus>, ProgramError> {
+        match self.await_that("its end", limit, |_| false) {
+            Err(ProgramError::Ended { .. }) => Ok(self.child.wait().ok()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(None),
+        }
+    }
+
     /// Process number.
     #[must_use]
     pub fn pid(&self) -> u32 {

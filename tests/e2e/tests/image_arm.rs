@@ -1,16 +1,19 @@
-//! The image for 32-bit ARM: it boots verified, protects, interprets a signed
-//! plugin and stays within its memory; and its programs run
-//! on a Cortex-A8, which has no divide instruction.
+//! The image for 32-bit ARM: its own loader starts it verified, it protects,
+//! interprets a signed plugin, takes an update, goes back from a damaged one,
+//! and stays within its memory; and its programs run on a Cortex-A8, which has
+//! no divide instruction.
 //!
 //! Everything is emulated; what is measured is printed.
 
 mod bench;
 
+use bench::update::{a_damaged_root, events, install, off, update};
 use bench::{
     BOOT, Bench, Built, SCENARIO, bill_of_materials, first_cycle, first_sign_in, it_protects, lists,
 };
 use evenkeel_e2e::machine::format_data;
 use evenkeel_e2e::{Client, Options, Stack};
+use evenkeel_signing::slot::{Reason, Slot, SlotState};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -39,6 +42,51 @@ fn an_arm_board_protects_and_interprets_a_plugin() {
     let firmware = client.get("/api/v1/firmware").expect("slots");
     assert_eq!(firmware["development"], true, "{firmware:#}");
     println!("daemon resident: {:.1} MB", resident(&mut client) / 1e6);
+}
+
+/// Over the loader's own script and signature.
+#[test]
+fn from_the_first_start_over_an_update_to_damage() {
+    let built = Built::find(BOARD);
+    let mut bench = Bench::new(&built, SCENARIO);
+    let (slot, mut qemu, begun) = bench.on();
+    assert_eq!(slot, Slot::A);
+    let mut client = bench.console(&mut qemu, begun);
+    let password = first_sign_in(&mut client, &mut qemu);
+    update(&built, &mut client);
+    off(&mut qemu);
+    let gone = Instant::now();
+    let (slot, mut qemu, begun) = bench.on();
+    assert_eq!(slot, Slot::B);
+    let mut client = bench.console(&mut qemu, begun);
+    client.login("admin", &password).expect("the data is there");
+    let back = first_cycle(&mut client, gone);
+    println!("from the machine's restart to the guard's first cycle: {back:.1} s");
+    client.await_answer("/api/v1/firmware", |firmware| firmware["trial"].is_null());
+    events(&mut client, "firmware_confirmed");
+    let record = bench.machine.record().expect("a record");
+    assert!(record.is_good(Slot::B) && record.is_good(Slot::A), "{record:?}");
+    it_protects(&mut client);
+    qemu.kill();
+    drop(qemu);
+    let (mut client, mut qemu) = a_damaged_root(&mut bench, &password);
+
+    // Again, and its boot image is damaged before it has proved itself.
+    install(&built, &mut client);
+    off(&mut qemu);
+    let (slot, mut qemu, _) = bench.on();
+    assert_eq!(slot, Slot::B);
+    qemu.kill();
+    let byte = bench.machine.read("boot_b", 1 << 20, 1).expect("read")[0];
+    bench.machine.write("boot_b", 1 << 20, &[byte ^ 1]).expect("written");
+    let (slot, mut qemu, begun) = bench.on();
+    assert_eq!(slot, Slot::A, "the loader goes on with the other at once");
+    let mut client = bench.console(&mut qemu, begun);
+    client.login("admin", &password).expect("in");
+    let event = events(&mut client, "firmware_returned");
+    assert!(event.to_string().contains(&Reason::BootImage.to_string()), "{event:#}");
+    let record = bench.machine.record().expect("a record");
+    assert_eq!(record.slot(Slot::B).state, SlotState::Bad, "{record:?}");
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use super::kernel::Kernel;
 use super::programs::Programs;
-use super::{Inside, fit, fresh, sbom};
+use super::{Inside, fresh, loader, sbom};
 use crate::run::{AnyError, command, exec};
+use evenkeel_e2e::fit::{self, Fit};
+use evenkeel_e2e::machine::{CONTROL, LOADER};
 use evenkeel_image::archive::{self, Entry};
 use evenkeel_image::board::{self, Board};
-use evenkeel_image::release::{PRODUCT, Parts, Release};
+use evenkeel_image::release::{EPOCH, PRODUCT, Parts, Release};
 use evenkeel_image::{boot::Boot, disk};
 use evenkeel_signing::slot::{Header, Record, Slot, header::HEADER_LEN};
 use evenkeel_signing::{PublicKey, SecretKey};
@@ -15,8 +17,6 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Raised by the releases that close a hole.
-const EPOCH: u32 = 1;
 const DISK_LEN: u64 = 512 << 20;
 /// The data partition as it leaves the factory, in the folder of an image.
 const DATA: &str = "data.ext4";
@@ -45,17 +45,7 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
     let keys = Keys { firmware: key.public(), plugins: root.join("target/dev-keys/plugin.pub") };
     let version = env!("CARGO_PKG_VERSION");
     let archive = first_stage(out, board, programs, kernel, &keys)?;
-    let boot = match &board.loader {
-        Some(loader) => {
-            let device_tree = kernel.device_tree.as_deref().unwrap_or_default();
-            let parts = fit::Parts { kernel: &kernel.image, archive: &archive, device_tree };
-            fit::pack(out, board, loader.load, &parts)?
-        }
-        None => {
-            let command_line = &board.kernel.command_line;
-            Boot { kernel: &kernel.image, archive: &archive, command_line }.pack()?
-        }
-    };
+    let boot = boot_image(root, out, board, inside, &archive)?;
     let data = data(root, out, board)?;
     let parts = Parts { boot, root: root_image(out, board, inside, &keys)? };
     let first = parts.release(&board.name, version, EPOCH, &key)?;
@@ -80,6 +70,33 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
             ("bundle", first.bundle.len() as u64),
         ],
     })
+}
+
+/// Kernel and first stage in one piece, as the board's loader takes it.
+fn boot_image(
+    root: &Path,
+    out: &Path,
+    board: &Board,
+    inside: &Inside,
+    archive: &[u8],
+) -> Result<Vec<u8>, AnyError> {
+    let (kernel, command_line) = (&inside.kernel.image, board.kernel.command_line.as_str());
+    let Some(settings) = &board.loader else {
+        return Ok(Boot { kernel, archive, command_line }.pack()?);
+    };
+    let keys = root.join("target/dev-keys");
+    fit::make_key(&keys)?;
+    let control = out.join(CONTROL);
+    if let Some(loader) = &inside.loader {
+        fs::copy(&loader.program, out.join(LOADER))?;
+        loader::control(&control, &loader.tree)?;
+    }
+    let tree = inside.loader.as_ref().map(|loader| &loader.tree);
+    let tree = inside.kernel.device_tree.as_ref().or(tree);
+    let device_tree = tree.ok_or("nobody knows the board's device tree")?;
+    let fit = Fit { kernel, archive, device_tree, command_line, load: settings.load };
+    let told = inside.loader.is_some().then_some(control.as_path());
+    Ok(fit.pack(&out.join("fit"), Some(&keys), told)?)
 }
 
 /// The version after `version`, as one that was never released.

@@ -69,6 +69,11 @@ impl Cross {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Beginning of the names of the C compiler's programs, without a hyphen.
+    pub const fn gcc(&self) -> &'static str {
+        self.target.gcc
+    }
+
     /// The C library that programs are linked to.
     pub fn libc(&self) -> Result<Package, AnyError> {
         Package::unpacked(&self.musl, "musl-dev")

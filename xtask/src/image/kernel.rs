@@ -17,7 +17,7 @@ pub struct Kernel {
     pub image: Vec<u8>,
     /// File names and content, in the order in which they are loaded.
     pub modules: Vec<(String, Vec<u8>)>,
-    /// The device tree of a board whose loader passes one.
+    /// The device tree of a board that does not describe itself.
     pub device_tree: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,8 @@ pub fn stock(root: &Path, board: &Board) -> Result<Kernel, AnyError> {
     }
     println!("   {release}, {} modules", modules.len());
     let tree = |name| fs::read(unpacked.join("usr/lib").join(&package).join(name));
-    let device_tree = board.loader.as_ref().map(|loader| tree(&loader.device_tree)).transpose()?;
+    let device_tree = board.loader.as_ref().and_then(|loader| loader.device_tree.as_ref());
+    let device_tree = device_tree.map(tree).transpose()?;
     Ok(Kernel { package: Package::unpacked(&unpacked, &package)?, image, modules, device_tree })
 }
 

@@ -3,14 +3,16 @@
 //!
 //! What differs from board to board is data, in `image/boards`. [`kernel`]
 //! fetches, [`programs`] builds, with [`cross`] for another processor,
+//! [`loader`] is the boot loader of a board whose loader is made here,
 //! [`precompile`] gives the plugins their code, [`assemble`] puts together. What the parts are made of, byte for
 //! byte, is in `image/builder`; the machine with its boot loader is
 //! `evenkeel_e2e::machine`, which the tests use as well.
 
 mod assemble;
 mod cross;
-mod fit;
 mod kernel;
+mod loader;
+mod options;
 mod precompile;
 mod programs;
 mod sbom;
@@ -19,9 +21,12 @@ mod twice;
 use crate::debian;
 use crate::run::{AnyError, step};
 use cross::Cross;
+use evenkeel_e2e::fit;
 use evenkeel_e2e::machine::{Line, Machine};
 use evenkeel_image::board::Board;
+use evenkeel_image::release::EPOCH;
 use kernel::Kernel;
+use loader::Loader;
 use programs::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,8 +87,11 @@ pub fn install(board: &Board) -> Result<(), AnyError> {
     let program = board.machine.as_ref().map(|machine| format!("/usr/bin/{}", machine.program));
     let machine = board.machine.as_ref().zip(program.as_deref());
     let machine = machine.map(|(machine, program)| (program, machine.package.as_str()));
-    let loader = if board.loader.is_some() { fit::PACKAGES } else { &[] };
-    let packages: Vec<_> = PACKAGES.iter().chain(loader).copied().chain(machine).collect();
+    let boot = if board.loader.is_some() { fit::PACKAGES } else { &[] };
+    let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
+    let loader = if own { loader::PACKAGES } else { &[] };
+    let packages = PACKAGES.iter().chain(boot).chain(loader).copied();
+    let packages: Vec<_> = packages.chain(machine).collect();
     debian::install(&packages, &[])
 }
 
@@ -113,7 +121,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     let lines = [line(&arguments.bus), line(&arguments.ups)];
     let mut machine = Machine::new(&out, arguments.port, lines)?;
     let slot = machine.load()?;
-    println!("── loader: slot {slot}");
+    match slot {
+        Some(slot) => println!("── loader: slot {slot}"),
+        None => println!("── the board's own loader chooses the slot"),
+    }
     println!("── console at {} once the daemon is up; Ctrl-A X ends QEMU", machine.address());
     crate::run::exec(&mut machine.command(slot)?)
 }
@@ -136,13 +147,14 @@ pub fn build(
         })?,
     };
     let plugins = step("code of the plugins", || precompile::all(root, &out, board, plugins))?;
+    let loader = step("boot loader", || loader::make(root, &out, board, cross.as_ref(), EPOCH))?;
     let kernel = step("kernel", || kernel::stock(root, board))?;
     let sbom = step("bill of materials", || {
         let bill = sbom::document(root, board, cross.as_ref(), &plugins, &kernel.package)?;
         fs::write(out.join(sbom::FILE), &bill)?;
         Ok(bill)
     })?;
-    let inside = Inside { programs, plugins, kernel, sbom };
+    let inside = Inside { programs, plugins, loader, kernel, sbom };
     let made = step("image", || assemble::assemble(root, &out, board, &inside))?;
     print!("{made}");
     Ok(out)
@@ -152,6 +164,7 @@ pub fn build(
 struct Inside {
     programs: Programs,
     plugins: Vec<PathBuf>,
+    loader: Option<Loader>,
     kernel: Kernel,
     sbom: String,
 }

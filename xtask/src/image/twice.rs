@@ -4,6 +4,7 @@
 //! Fetched packages, keys and the signed plugins are shared: they are inputs.
 
 use crate::run::{AnyError, command, exec, sources};
+use evenkeel_e2e::machine::{CONTROL, LOADER};
 use evenkeel_image::board::Board;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -18,13 +19,16 @@ pub fn check(root: &Path, board: &Board, plugins: &[PathBuf], out: &Path) -> Res
     let copy = super::fresh(&root.join("target/image/twice"))?;
     copy_sources(root, &copy)?;
     fs::create_dir_all(copy.join("target/image"))?;
-    for shared in ["debug", "dev-keys", "image/kernel", "image/toolchain"] {
+    for shared in ["debug", "dev-keys", "image/kernel", "image/toolchain", "image/u-boot"] {
         let target = root.join("target").join(shared);
         symlink(target, copy.join("target").join(shared))?;
     }
     let again = super::build(&copy, board, plugins, false)?;
     let bundle = format!("evenkeel-{}-{}.evkf", env!("CARGO_PKG_VERSION"), board.name);
-    for name in ["sbom.cdx.json", "first-stage.cpio", "root.sqfs", &bundle, "disk.img"] {
+    let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
+    let loader: &[&str] = if own { &[LOADER, CONTROL] } else { &[] };
+    let all = ["sbom.cdx.json", "first-stage.cpio", "root.sqfs", &bundle, "disk.img"];
+    for name in all.iter().chain(loader) {
         if let Some(at) = first_difference(&out.join(name), &again.join(name))? {
             return Err(format!("{name} differs from byte {at} on; see {}", again.display()).into());
         }

@@ -1,6 +1,8 @@
 //! A board in QEMU with its battery bus and UPS on the simulator, as the tests
 //! of images use it. Everything is emulated, so limits of time are generous.
 
+pub mod update;
+
 use evenkeel_e2e::machine::{Line, Machine};
 use evenkeel_e2e::{Client, Program};
 use evenkeel_signing::slot::Slot;
