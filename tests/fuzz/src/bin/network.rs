@@ -31,15 +31,18 @@ const HARDWARE: [u8; 6] = [2, 0, 0, 0, 0, 7];
 
 fuzz_target!(|data: &[u8]| {
     match data.split_first() {
-        Some((0, events)) => addresses(events),
+        Some((0, events)) => addresses(events, None),
+        Some((1, events)) => addresses(events, Some(Ipv4Addr::new(192, 0, 2, 7))),
         Some((_, answer)) => time(answer),
         None => {}
     }
 });
 
 /// Events: what, and two bytes for it; of an answer its length, and its bytes.
-fn addresses(mut events: &[u8]) {
-    let mut client = Client::new(HARDWARE, Some("rack-7".to_owned()), Duration::ZERO);
+/// `before` is the address before a restart.
+fn addresses(mut events: &[u8], before: Option<Ipv4Addr>) {
+    let host_name = Some("rack-7".to_owned());
+    let mut client = Client::new(HARDWARE, host_name, before, Duration::ZERO);
     let (mut now, mut transaction, mut held) = (Duration::ZERO, [0; 4], false);
     while let Some((&[what, low, high], rest)) = events.split_first_chunk::<3>() {
         let number = u16::from_le_bytes([low, high]);
