@@ -87,6 +87,12 @@ await says(/32 × .*32 von 32 antworten/s, "the strings");
 await press("discover");
 await at("/setup/battery", "the search");
 await screen("battery");
+// Settings wait for whoever works on a bus.
+for (const until = Date.now() + 60_000; Date.now() < until;) {
+  await page.goto(`${base}/setup/battery`);
+  if (!/searching/.test(await page.locator("main").textContent())) break;
+  await page.waitForTimeout(250);
+}
 
 // Strings and batteries: a wrong number, a look, and into force; then back.
 await page.click('a[href="/commissioning"]');
@@ -108,6 +114,7 @@ await says(/schützt jetzt nach diesen Einstellungen/, "that it is in force");
 for (const until = Date.now() + 10_000; Date.now() < until;) {
   await page.goto(`${base}/commissioning/report`);
   if (/Raum 1/.test(await page.locator("main").textContent())) break;
+  await page.waitForTimeout(250);
 }
 await says(/Raum 1/, "the report");
 await page.screenshot({ path: `${shots}/commissioning-report.png`, fullPage: true });
