@@ -16,7 +16,8 @@ use crate::project::Project;
 /// # Errors
 /// [`RunError`]; the runner and cargo have said the details.
 pub fn run(project: &Project, words: &[String]) -> Result<(), RunError> {
-    let folder = project.target_dir().join("evenkeel-run").join(&project.package);
+    let runners = project.target_dir().join("evenkeel-run");
+    let folder = runners.join(&project.package);
     let source = folder.join("src");
     let write = |path: PathBuf, text: &str| {
         fs::write(&path, text).map_err(|source| RunError::Write { path, source })
@@ -32,9 +33,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<(), RunError> {
     }
     let mut cargo = cargo(&folder);
     cargo.args(["run", "--quiet", "--"]).args(words);
-    if env::var_os("CARGO_TARGET_DIR").is_none() {
-        cargo.env("CARGO_TARGET_DIR", project.target_dir());
-    }
+    // A folder of their own: a plugin's library has the same file name here and
+    // in its workspace, and each would be joined to the other's SDK.
+    cargo.env("CARGO_TARGET_DIR", runners.join("target"));
     let status = cargo.status().map_err(|source| RunError::Start { source })?;
     if status.success() { Ok(()) } else { Err(RunError::Ended { status }) }
 }

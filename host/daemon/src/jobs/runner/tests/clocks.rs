@@ -77,6 +77,13 @@ async fn kept(bench: &Bench, unix_s: u64) {
     bench.until("kept", is_kept).await;
 }
 
+/// Wait until the disk, too, knows that what was begun is done: what a crash
+/// finds there is done again.
+async fn at_rest(bench: &Bench) {
+    let begun = |(name, _): &(String, Vec<u8>)| name.starts_with("i/");
+    bench.until("at rest", |b| !b.store.jobs().expect("readable").iter().any(begun)).await;
+}
+
 /// Wait until the points and the calendar were looked at.
 async fn scanned(bench: &Bench) {
     bench.until("scanned", |b| b.automation.state().published.is_some()).await;
@@ -201,6 +208,7 @@ async fn a_clock_that_nobody_set_misses_nothing_and_repeats_nothing() {
     clock.pass(10);
     bench.until("run", |b| runs(b) == [1, 2]).await;
     kept(&bench, BEFORE_S + 10).await;
+    at_rest(&bench).await;
     bench.crash().await;
     let bench = start(dir.path(), None, &clock.at(7)).await;
     scanned(&bench).await;
