@@ -95,6 +95,8 @@ const END_TO_END: &[&str] = &[
     "--test",
     "certificate",
     "--test",
+    "commissioning",
+    "--test",
     "contract",
     "--test",
     "drivers",
