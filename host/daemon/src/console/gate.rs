@@ -2,6 +2,7 @@
 //! (SEC-060, §2.6), the cross-site check on all writes (SEC-043), the
 //! permission of its route (SEC-050), and a password that is not old (SEC-045).
 
+use super::pages::reader;
 use super::problem::Problem;
 use super::routes::{Permission, StepUp};
 use super::session::{self, Account, Caller, Shown, Token};
@@ -56,12 +57,14 @@ pub async fn set_headers(
     next: Next,
 ) -> Response {
     let upload = request.method() == Method::POST && UPLOADS.contains(&request.uri().path());
+    let lang = reader::asked(request.uri(), request.headers());
     let time = if upload { UPLOAD_TIME } else { ANSWER_TIME };
     let answer = tokio::time::timeout(time, next.run(request)).await;
-    let mut response = answer.unwrap_or_else(|_| {
+    let response = answer.unwrap_or_else(|_| {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long")
             .into_response()
     });
+    let mut response = page::said_in(lang, response);
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

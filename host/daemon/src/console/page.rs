@@ -81,9 +81,27 @@ impl AnswerPage<'_> {
 #[template(path = "refused.html")]
 struct RefusedPage<'a> {
     version: &'a str,
-    heading: &'a str,
-    title: &'a str,
+    lang: Lang,
+    /// Name of its word.
+    heading: &'static str,
+    kind: &'static str,
+    title: &'static str,
     problem: &'a str,
+}
+
+impl RefusedPage<'_> {
+    fn word(&self, name: &str) -> String {
+        words().word(self.lang, name)
+    }
+
+    /// In the reader's language, if it is one of the titles that everybody meets.
+    fn title(&self) -> String {
+        let name = format!("page-refused-{}", self.kind);
+        match words().word(Lang::En, &name) == self.title {
+            true => self.word(&name),
+            false => self.title.to_owned(),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -157,16 +175,38 @@ pub fn ask(spoken: &Spoken, prompt: &str) -> Response {
     spoken.show(StatusCode::OK, &AnswerPage { version: &VERSION, lang: spoken.lang, prompt })
 }
 
+/// What is refused, until it is known in which language to say it.
+#[derive(Clone)]
+struct Unsaid(Problem);
+
 /// What the page says when an order was not carried out, or there is no page.
+/// Whoever refuses does not know who reads it: [`said_in`] does.
 pub fn refused(problem: &Problem) -> Response {
+    let mut response = with_retry_after(refused_in(Lang::En, problem), problem);
+    response.extensions_mut().insert(Unsaid(problem.clone()));
+    response
+}
+
+/// An answer in the reader's language, if it is a [`refused`].
+pub fn said_in(lang: Lang, mut response: Response) -> Response {
+    if let Some(Unsaid(problem)) = response.extensions_mut().remove()
+        && lang != Lang::En
+    {
+        *response.body_mut() = refused_in(lang, &problem).into_body();
+    }
+    response
+}
+
+fn refused_in(lang: Lang, problem: &Problem) -> Response {
     let heading = match problem.status() {
-        StatusCode::NOT_FOUND => "Not found",
-        StatusCode::FORBIDDEN => "Not allowed",
-        _ => "Not done",
+        StatusCode::NOT_FOUND => "page-refused-missing",
+        StatusCode::FORBIDDEN => "page-refused-forbidden",
+        _ => "page-refused-undone",
     };
-    let (title, detail) = (problem.title, problem.detail.as_deref().unwrap_or_default());
-    let page = RefusedPage { version: &VERSION, heading, title, problem: detail };
-    with_retry_after(render(problem.status(), &page), problem)
+    let Problem { kind, title, .. } = *problem;
+    let detail = problem.detail.as_deref().unwrap_or_default();
+    let page = RefusedPage { version: &VERSION, lang, heading, kind, title, problem: detail };
+    render(problem.status(), &page)
 }
 
 /// The page that changes the password.

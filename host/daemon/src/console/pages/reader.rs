@@ -13,7 +13,7 @@ use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use fluent_bundle::FluentArgs;
 
@@ -42,8 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Spoken {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let mut pairs = parts.uri.query().unwrap_or_default().split('&');
-        let named = pairs.find_map(|pair| pair.strip_prefix("lang="));
+        let named = named(&parts.uri);
         let chosen = named.map(str::parse::<Lang>).transpose();
         let chosen = chosen.map_err(|()| page::refused(&unknown_language(named.unwrap_or(""))))?;
         let lang = chosen.unwrap_or_else(|| preferred(&parts.headers));
@@ -61,6 +60,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
         let spoken = Spoken::from_request_parts(parts, state).await?;
         Ok(Self { caller, lang: spoken.lang, spoken })
     }
+}
+
+/// The tag that an address names.
+fn named(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("lang="))
+}
+
+/// The language of a request, whatever comes of it.
+pub fn asked(uri: &Uri, headers: &HeaderMap) -> Lang {
+    let named = named(uri).and_then(|tag| tag.parse().ok());
+    named.unwrap_or_else(|| preferred(headers))
 }
 
 /// The language that somebody chose before, or that their browser asks for.

@@ -332,14 +332,13 @@ async fn a_discharge_is_gone_through_and_compared() {
 }
 
 /// Pages that are in English only, so far.
-const ENGLISH: [&str; 7] = [
+const ENGLISH: [&str; 6] = [
     "alarms.html",
     "bundle.html",
     "live.html",
     "plugin.html",
     "plugins.html",
     "plugins_base.html",
-    "refused.html",
 ];
 /// Pages with samples of names and expressions, which are the same everywhere.
 const SAMPLES: [&str; 3] = ["job.html", "rule.html", "thresholds.html"];

@@ -900,3 +900,17 @@ page-accounts-first-help = Teilen Sie es mit. Es gilt bis { $until } UTC und mus
 page-accounts-token-help = Jetzt abschreiben: er wird nicht aufbewahrt und kann nicht noch einmal gezeigt werden.
 page-sign-in-wrong = Benutzer oder Passwort ist falsch.
 page-answer-wrong = Der Code ist falsch oder wurde schon benutzt. Beginnen Sie von vorn.
+
+## Was abgelehnt wird
+page-refused-missing = Nicht gefunden
+page-refused-forbidden = Nicht erlaubt
+page-refused-undone = Nicht getan
+page-refused-back = Zurück zur Live-Seite
+page-refused-not-found = Hier ist nichts
+page-refused-not-allowed = Dieses Konto darf das nicht
+page-refused-bad-request = Die Anfrage ergibt keinen Sinn
+page-refused-method = Dieser Pfad kennt diese Methode nicht
+page-refused-too-long = Die Datei ist zu lang
+page-refused-store = Der Speicher lässt sich nicht benutzen
+page-refused-no-guard = Der Wächter hat noch nicht geantwortet
+page-refused-refused = Der Wächter hat die Anweisung abgelehnt

@@ -900,3 +900,17 @@ page-accounts-first-help = Tell it to them. It counts until { $until } UTC and m
 page-accounts-token-help = Copy it now: it is not kept and cannot be shown again.
 page-sign-in-wrong = Wrong user or password.
 page-answer-wrong = The code is wrong, or was used before. Begin again.
+
+## What is refused
+page-refused-missing = Not found
+page-refused-forbidden = Not allowed
+page-refused-undone = Not done
+page-refused-back = Back to the live page
+page-refused-not-found = There is nothing here
+page-refused-not-allowed = This account may not do that
+page-refused-bad-request = The request makes no sense
+page-refused-method = This path does not have this method
+page-refused-too-long = The file is too long
+page-refused-store = The store cannot be used
+page-refused-no-guard = The guard has not answered yet
+page-refused-refused = The guard refused the order
