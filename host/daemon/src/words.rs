@@ -303,6 +303,12 @@ impl Words {
         self.attribute(lang, name, None, args)
     }
 
+    /// Whether there is a message of this name.
+    #[must_use]
+    pub fn has_word(&self, name: &str) -> bool {
+        self.has(Lang::En, name, None)
+    }
+
     /// The kinds of events that there are, as rules of jobs name them.
     #[must_use]
     pub fn event_kinds(&self) -> Vec<String> {

@@ -7,10 +7,13 @@
 
 use super::api::plugins::PluginIn;
 use super::settings_form::{self, Texts};
+use crate::caps::base;
 use crate::config::PluginGrant;
 use crate::grants::Grants;
 use crate::plugin::grant::{Field, Kind, kind_of};
 use crate::plugin_admin::{BundleInfo, MASK, PermissionInfo};
+use crate::words::{Lang, words};
+use fluent_bundle::FluentArgs;
 use serde::Deserialize;
 
 /// What the install form sends.
@@ -59,13 +62,18 @@ pub struct GrantField {
 
 /// What is granted by name, as fields with `values` by their names.
 #[must_use]
-pub fn grant_fields(bundle: &BundleInfo, values: &Texts, errors: &Texts) -> Vec<GrantField> {
+pub fn grant_fields(
+    lang: Lang,
+    bundle: &BundleInfo,
+    values: &Texts,
+    errors: &Texts,
+) -> Vec<GrantField> {
     let field = |(permission, kind): (&PermissionInfo, &Kind)| {
         let name = name_of(kind, permission);
         let value = values.get(&name).cloned().unwrap_or_default();
         let is_secret = kind.field == Field::Secrets;
         GrantField {
-            label: permission.text.clone(),
+            label: permission_text(lang, permission),
             reason: permission.reason.clone(),
             // The quotes belong to the configuration file.
             example: kind.example.trim_matches('"'),
@@ -77,6 +85,18 @@ pub fn grant_fields(bundle: &BundleInfo, values: &Texts, errors: &Texts) -> Vec<
         }
     };
     named(bundle).map(field).collect()
+}
+
+/// What a permission means, in the reader's language.
+#[must_use]
+pub fn permission_text(lang: Lang, permission: &PermissionInfo) -> String {
+    let interface = base(&permission.interface);
+    let name = interface.replace(['/', ':'], "-").replace("evenkeel-", "page-may-");
+    let what = if permission.what.is_empty() { "none" } else { &permission.what };
+    match words().has_word(&name) {
+        true => words().message(lang, &name, &FluentArgs::from_iter([("what", what)])),
+        false => permission.text.clone(),
+    }
 }
 
 /// What is granted by name.
@@ -340,7 +360,7 @@ mod tests {
         installed.grant = installed.grant.masked();
         installed.enabled = false;
         let mut again = InstallForm::of(&installed);
-        let fields = grant_fields(&bundle(), &again.fields, &Texts::new());
+        let fields = grant_fields(Lang::En, &bundle(), &again.fields, &Texts::new());
         let secret = fields.iter().find(|f| f.is_secret).expect("there");
         assert!(secret.is_set && secret.value.is_empty());
         again.fields.insert("grant.secrets.shared".into(), String::new());
@@ -384,7 +404,7 @@ mod tests {
     fn a_typed_secret_is_not_repeated() {
         let again = form(&GOOD).shown_again(None);
         assert!(!again.fields.values().any(|text| text == "correct horse"));
-        let fields = grant_fields(&bundle(), &again.fields, &Texts::new());
+        let fields = grant_fields(Lang::En, &bundle(), &again.fields, &Texts::new());
         assert!(fields.iter().all(|f| f.value != "correct horse" && !f.is_set));
     }
 

@@ -8,11 +8,11 @@
 
 use super::api::plugins::{A_BUNDLE, ActionIn, answered, detail_of, install as put, keep, perform};
 use super::by::By;
-use super::page::{self, VERSION, render};
+use super::page::{self, VERSION};
 use super::pages::fields::{self, Sent};
+use super::pages::reader::Reader;
 use super::plugins_form::{self, GrantField, InstallForm};
 use super::problem::Problem;
-use super::session::Caller;
 use super::settings_form::{self, Input, SettingField, Texts};
 use super::who::Who;
 use super::{Console, clock};
@@ -21,13 +21,15 @@ use crate::caps::log::Said;
 use crate::config::PluginGrant;
 use crate::plugin::permission::{self, Danger};
 use crate::plugin::report::Report;
-use crate::plugin_admin::{BundleInfo, PluginDetail};
+use crate::plugin_admin::{BundleInfo, PermissionInfo, PluginDetail};
 use crate::plugin_status::{PluginState, PluginStatus};
+use crate::words::words;
 use askama::Template;
 use axum::extract::multipart::{Multipart, MultipartRejection};
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use fluent_bundle::FluentArgs;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ struct PluginPage<'a> {
     who: Who<'a>,
     detail: &'a PluginDetail,
     reports: Vec<Report>,
+    /// What a button sends, and the name of its word.
     actions: Vec<(&'static str, &'static str)>,
     digest: Option<String>,
 }
@@ -64,7 +67,7 @@ struct BundlePage<'a> {
     settings: Vec<SettingField>,
     publishes: bool,
     problem: String,
-    id_help: &'static str,
+    id_help: String,
     id_error: String,
     points_error: String,
     settings_error: String,
@@ -88,39 +91,39 @@ pub struct Button {
 /// Everything installed, and every bundle.
 pub async fn plugins(
     State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
+    reader: Reader,
 ) -> page::Answer {
     let bundles = answered(console.plugins.bundles()).await?;
     let (who, plugins) =
-        (Who::of(&caller, Area::Plugins, Level::Configure), console.plugins.plugins());
-    Ok(render(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles }))
+        (reader.who(Area::Plugins, Level::Configure), console.plugins.plugins());
+    Ok(reader.show(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles }))
 }
 
 /// One plugin.
 pub async fn plugin(
     State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
+    reader: Reader,
     Path(id): Path<String>,
 ) -> page::Answer {
     let detail = detail_of(&console, id.clone()).await?;
     let reports = answered(console.plugins.reports(id)).await?;
     let mut actions = match detail.status.state {
-        PluginState::Disabled => vec![("enable", "Switch on")],
-        _ => vec![("restart", "Restart"), ("disable", "Switch off")],
+        PluginState::Disabled => vec![("enable", "page-plugin-enable")],
+        _ => vec![("restart", "page-plugin-restart"), ("disable", "page-plugin-disable")],
     };
     if detail.can_roll_back {
-        actions.push(("roll-back", "Back to the version before"));
+        actions.push(("roll-back", "page-plugin-roll-back"));
     }
-    actions.push(("remove", "Remove"));
+    actions.push(("remove", "page-remove"));
     // What it runs now, to change its grants.
     let bundles = answered(console.plugins.bundles()).await.unwrap_or_default();
     let digest = detail.bundle.clone().or_else(|| {
         let name = &detail.plugin.name;
         bundles.iter().find(|b| b.shipped && b.name == *name).map(|b| b.digest.clone())
     });
-    let who = Who::of(&caller, Area::Plugins, Level::Configure);
+    let who = reader.who(Area::Plugins, Level::Configure);
     let page = PluginPage { version: &VERSION, who, detail: &detail, reports, actions, digest };
-    Ok(render(StatusCode::OK, &page))
+    Ok(reader.show(StatusCode::OK, &page))
 }
 
 /// A button was pressed.
@@ -147,7 +150,7 @@ pub async fn upload(by: By, form: Result<Multipart, MultipartRejection>) -> page
 /// What a bundle asks for, and the form to install it.
 pub async fn bundle(
     State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
+    reader: Reader,
     Path(digest): Path<String>,
     Query(For { plugin }): Query<For>,
 ) -> page::Answer {
@@ -158,12 +161,13 @@ pub async fn bundle(
     let form = before.as_ref().map(InstallForm::of).unwrap_or_default();
     let settings = before.as_ref().map(|before| before.settings.clone()).unwrap_or_default();
     let draft = Draft { form, settings, errors: Texts::new(), problem: String::new() };
-    Ok(form_page(StatusCode::OK, &caller, &bundle, before.as_ref(), draft))
+    Ok(form_page(StatusCode::OK, &reader, &bundle, before.as_ref(), draft))
 }
 
 /// The install form was sent.
 pub async fn install(
     by: By,
+    reader: Reader,
     Path(digest): Path<String>,
     Sent(form): Sent<InstallForm>,
 ) -> page::Answer {
@@ -178,7 +182,7 @@ pub async fn install(
         Err(errors) => {
             let text = match errors.get("") {
                 Some(text) => text.clone(),
-                None => "Nothing was changed: see the marked fields".to_owned(),
+                None => reader.word("page-plugin-wrong"),
             };
             (StatusCode::UNPROCESSABLE_ENTITY, errors, text)
         }
@@ -186,7 +190,7 @@ pub async fn install(
     let known = before.as_ref().map(|before| before.settings.clone()).unwrap_or_default();
     let (settings, _) = settings_form::read(&bundle.settings, &form.fields, &known);
     let draft = Draft { form, settings, errors, problem };
-    Ok(form_page(status, &by.caller, &bundle, before.as_ref(), draft))
+    Ok(form_page(status, &reader, &bundle, before.as_ref(), draft))
 }
 
 async fn find(console: &Console, digest: &str) -> Result<BundleInfo, Problem> {
@@ -215,7 +219,7 @@ struct Draft {
 
 fn form_page(
     status: StatusCode,
-    caller: &Caller,
+    reader: &Reader,
     bundle: &BundleInfo,
     before: Option<&PluginGrant>,
     draft: Draft,
@@ -235,21 +239,58 @@ fn form_page(
     let error = |field: &str| errors.get(field).cloned().unwrap_or_default();
     let page = BundlePage {
         version: &VERSION,
-        who: Who::of(caller, Area::Plugins, Level::Configure),
+        who: reader.who(Area::Plugins, Level::Configure),
         installed: before.is_some(),
         publishes: plugins_form::publishes(bundle),
-        grants: plugins_form::grant_fields(bundle, &form.fields, &errors),
-        settings: settings_form::fields(&bundle.settings, &settings, &errors),
+        grants: plugins_form::grant_fields(reader.lang, bundle, &form.fields, &errors),
+        settings: settings_form::fields(reader.lang, &bundle.settings, &settings, &errors),
         bundle,
         problem,
-        id_help: "Needed only when there are several of it.",
+        id_help: reader.word("page-bundle-id-help"),
         id_error: error("id"),
         points_error: error("points"),
         settings_error: error("settings"),
         dangers,
         form,
     };
-    render(status, &page)
+    reader.show(status, &page)
+}
+
+/// What a plugin is for, for a template; empty while nobody knows.
+fn world(who: &Who<'_>, world: &str) -> String {
+    if world.is_empty() { String::new() } else { who.word(&format!("page-world-{world}")) }
+}
+
+/// What a plugin is doing, for a template.
+fn state(who: &Who<'_>, state: &PluginState) -> String {
+    who.word(&format!("page-plugin-is-{}", state.as_str()))
+}
+
+/// A permission in plain words, for a template.
+fn permission_text(who: &Who<'_>, permission: &PermissionInfo) -> String {
+    plugins_form::permission_text(who.lang, permission)
+}
+
+/// A message with a number, for a template.
+fn number_in(who: &Who<'_>, name: &str, number: &u64) -> String {
+    words().message(who.lang, name, &FluentArgs::from_iter([("count", *number)]))
+}
+
+/// For how long it has been in one call, for a template.
+fn in_call(who: &Who<'_>, ms: &u64) -> String {
+    number_in(who, "page-plugin-in-call", &(ms / 1_000))
+}
+
+/// Bytes both ways, for a template.
+fn traffic(who: &Who<'_>, sent: &u64, received: &u64) -> String {
+    let args = FluentArgs::from_iter([("sent", *sent), ("received", *received)]);
+    words().message(who.lang, "page-plugin-traffic", &args)
+}
+
+/// Where it failed, innermost first, for a template.
+fn backtrace(who: &Who<'_>, functions: &[String]) -> String {
+    let between = format!(", {} ", who.word("page-plugin-called-by"));
+    format!("{} {}", who.word("page-plugin-in"), functions.join(&between))
 }
 
 /// When something was said, for a template.

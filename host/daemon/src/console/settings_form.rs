@@ -5,7 +5,9 @@
 //! A secret goes one way: the page says that it is set, never what it is.
 
 use crate::plugin_admin::MASK;
+use crate::words::{Lang, words};
 use evenkeel_signing::{SettingError, SettingKind, SettingSpec, SettingValue};
+use fluent_bundle::FluentArgs;
 use std::collections::BTreeMap;
 
 /// Beginning of the fields' names.
@@ -69,7 +71,12 @@ pub enum Input {
 /// The fields of a schema. `settings` is what is in force or was entered, by
 /// the plugin's names; `errors` by the fields'.
 #[must_use]
-pub fn fields(specs: &[SettingSpec], settings: &Texts, errors: &Texts) -> Vec<SettingField> {
+pub fn fields(
+    lang: Lang,
+    specs: &[SettingSpec],
+    settings: &Texts,
+    errors: &Texts,
+) -> Vec<SettingField> {
     let field = |spec: &SettingSpec| {
         let name = format!("{FIELD}{}", spec.name);
         let given = settings.get(&spec.name).cloned().unwrap_or_default();
@@ -97,7 +104,7 @@ pub fn fields(specs: &[SettingSpec], settings: &Texts, errors: &Texts) -> Vec<Se
             }
         };
         let error = errors.get(&name).cloned().unwrap_or_default();
-        let (label, required, help) = (spec.label.clone(), spec.required, help(spec));
+        let (label, required, help) = (spec.label.clone(), spec.required, help(lang, spec));
         SettingField { name, label, help, input, value, required, error }
     };
     specs.iter().map(field).collect()
@@ -148,14 +155,25 @@ pub fn is_ours(field: &str) -> bool {
 }
 
 /// The vendor's words, what is allowed, and what holds when nothing is given.
-fn help(spec: &SettingSpec) -> String {
+fn help(lang: Lang, spec: &SettingSpec) -> String {
+    let say = |name: &str, value: String| {
+        words().message(lang, name, &FluentArgs::from_iter([("value", value)]))
+    };
+    let range = |low: String, high: String| {
+        let args = FluentArgs::from_iter([("low", low), ("high", high)]);
+        words().message(lang, "page-setting-range", &args)
+    };
     let with_unit = |text: String, unit: &str| format!("{text} {unit}").trim_end().to_owned();
     let allowed = match &spec.kind {
         SettingKind::Number { min, max, step, unit, .. } => {
-            let steps = step.map_or(String::new(), |step| format!(" in steps of {step}"));
-            with_unit(format!("{min} to {max}"), unit) + &steps
+            let steps = step.map_or_else(String::new, |step| {
+                format!(" {}", say("page-setting-steps", step.to_string()))
+            });
+            with_unit(range(min.to_string(), max.to_string()), unit) + &steps
         }
-        SettingKind::Integer { min, max, unit, .. } => with_unit(format!("{min} to {max}"), unit),
+        SettingKind::Integer { min, max, unit, .. } => {
+            with_unit(range(min.to_string(), max.to_string()), unit)
+        }
         _ => String::new(),
     };
     let default = match (&spec.kind, spec.default_value()) {
@@ -163,9 +181,10 @@ fn help(spec: &SettingSpec) -> String {
         (SettingKind::Switch { .. }, _) | (_, None) => String::new(),
         (SettingKind::Choice { choices, .. }, Some(SettingValue::Text(value))) => {
             let label = choices.iter().find(|choice| choice.value == value);
-            format!("{} when nothing is chosen", label.map_or(value.as_str(), |c| &c.label))
+            let label = label.map_or(value.as_str(), |c| &c.label);
+            say("page-setting-unchosen", label.to_owned())
         }
-        (_, Some(value)) => format!("{value} when empty"),
+        (_, Some(value)) => say("page-setting-empty", value.to_string()),
     };
     let allowed = [allowed, default].into_iter().filter(|text| !text.is_empty());
     let mut allowed = allowed.collect::<Vec<_>>().join("; ");
@@ -201,7 +220,7 @@ mod tests {
     #[test]
     fn a_schema_becomes_fields_that_say_what_is_allowed() {
         let given = texts(&[("volts", "3.5"), ("key", MASK)]);
-        let fields = fields(&schema(), &given, &texts(&[("setting.unit", "missing")]));
+        let fields = fields(Lang::En, &schema(), &given, &texts(&[("setting.unit", "missing")]));
         let by = |name: &str| fields.iter().find(|f| f.name == name).expect(name);
         assert_eq!(
             by("setting.volts").help,

@@ -914,3 +914,137 @@ page-refused-too-long = Die Datei ist zu lang
 page-refused-store = Der Speicher lässt sich nicht benutzen
 page-refused-no-guard = Der Wächter hat noch nicht geantwortet
 page-refused-refused = Der Wächter hat die Anweisung abgelehnt
+
+## Plugins
+page-plugin = Plugin
+page-plugins-installed = Installierte Plugins
+page-plugins-none = Noch keine.
+page-plugins-install = Installieren Sie eines aus den Paketen unten.
+page-plugins-bundles = Pakete, die installiert werden können
+page-plugins-file = Ein signiertes Paket eines Herstellers (.evkp)
+page-plugin-for = Art
+page-plugin-version = Version
+page-plugin-signer = Signiert von
+page-plugin-processor = Prozessor
+page-plugin-memory = Arbeitsspeicher
+page-plugin-failures = Ausfälle
+page-plugin-last-problem = Letztes Problem
+page-plugin-vendor = Hersteller
+page-plugin-from = Aus
+page-plugin-does = Was es tut
+page-plugin-shipped = Firmware
+page-plugin-uploaded = hochgeladen
+page-plugin-is-starting = startet
+page-plugin-is-running = läuft
+page-plugin-is-backoff = wartet auf den nächsten Versuch
+page-plugin-is-quarantined = in Quarantäne
+page-plugin-is-refused = abgelehnt
+page-plugin-is-disabled = ausgeschaltet
+page-plugin-is-stopped = beendet
+page-world-driver = Treiber
+page-world-gateway = Gateway
+page-world-notifier = Melder
+page-world-authenticator = Authentifizierer
+page-world-licence-gate = Lizenzprüfung
+page-plugin-tried = Versuchte, was es nicht darf:
+page-plugin-in-call = Seit { $count } s rechnet oder wartet es in einem Aufruf.
+page-plugin-vendor-says = Hersteller nach eigener Angabe
+page-plugin-publishes = Veröffentlicht unter
+page-plugin-costs = Was es kostet
+page-plugin-calls = Aufrufe
+page-plugin-poll = Übliche Abfrage
+page-plugin-slowest = Längster Aufruf
+page-plugin-processor-time = Prozessorzeit
+page-plugin-serial = Serielle Leitungen
+page-plugin-usb = USB-Geräte
+page-plugin-network = Netz
+page-plugin-appliance = Gerät
+page-plugin-traffic = { $sent } Bytes gesendet, { $received } empfangen
+page-plugin-refused = Verweigert
+page-plugin-times = { $count }-mal
+page-plugin-told = Was es gemeldet hat
+page-plugin-untold = Das nächste Ereignis ist noch nicht gemeldet:
+page-plugin-waiting = Wartend, höchstens
+page-plugin-last-told = Zuletzt gemeldet
+page-plugin-nothing-told = nichts seit dem Start
+page-plugin-enable = Einschalten
+page-plugin-restart = Neu starten
+page-plugin-disable = Ausschalten
+page-plugin-roll-back = Zurück zur vorigen Version
+page-plugin-change = Rechte und Einstellungen ändern
+page-plugin-may = Was es darf
+page-plugin-not-loaded = Nicht bekannt, solange es nicht geladen ist.
+page-plugin-harm = Was davon schaden kann
+page-plugin-confirmed-file = bestätigt von dem, der die Konfigurationsdatei schrieb
+page-plugin-confirmed-person = bestätigt von einem Administrator
+page-plugin-failed = Woran es zuletzt scheiterte
+page-plugin-recording = Aufzeichnung
+page-plugin-in = in
+page-plugin-called-by = aufgerufen von
+page-plugin-repeats = und noch { $count }-mal in derselben Stunde
+page-plugin-recording-help = Sie enthält, was das Plugin empfing und behielt; seine Geheimnisse nicht.
+page-plugin-for-vendor = für seinen Hersteller
+page-plugin-said = Was es zuletzt sagte
+page-plugin-silent = Noch nichts.
+page-plugin-wrong = Nichts wurde geändert: siehe die markierten Felder
+page-bundle-memory = Arbeitsspeicher, höchstens
+page-bundle-call = Prozessorzeit je Aufruf
+page-bundle-asks = Was es verlangt
+page-bundle-change = Ändern
+page-bundle-install = Installieren
+page-bundle-name = Name und Ort
+page-bundle-id = Name auf diesem Gerät
+page-bundle-id-help = Nur nötig, wenn es mehrere davon gibt.
+page-bundle-points = Wohin seine Werte kommen
+page-bundle-grants = Was es benutzen darf
+page-bundle-settings = Einstellungen
+page-bundle-lines = Je Zeile ein „Name = Wert“; leer: die Vorgaben
+page-bundle-set = gesetzt; leer behält es
+page-bundle-not-set = nicht gesetzt
+page-bundle-forget = Zurücknehmen
+page-bundle-word = Ihr Wort
+page-bundle-consent = Ich habe oben gelesen, was es verlangt, und bin einverstanden
+page-bundle-harm = Diese Rechte können schaden:
+page-bundle-confirm = Wiederholen Sie zur Bestätigung hier jedes dieser Worte, eines je Zeile
+page-bundle-save = Speichern und neu starten
+page-bundle-do-install = Installieren
+page-setting-range = { $low } bis { $high }
+page-setting-steps = in Schritten von { $value }
+page-setting-unchosen = { $value }, wenn nichts gewählt ist
+page-setting-empty = leer: { $value }
+page-may-serial-serial = mit dem Gerät an der seriellen Leitung „{ $what }“ sprechen
+page-may-hid-hid = das USB-Gerät „{ $what }“ lesen und ihm, wenn Sie es erlauben, befehlen
+page-may-net-client-net-client = sich mit der Gegenstelle „{ $what }“ verbinden
+page-may-net-server-net-server = { $what ->
+    [none] auf seinen Verbindungen ungefragt senden
+   *[other] unter der Netzadresse „{ $what }“ antworten
+  }
+page-may-snmp-client-snmp-client = den SNMP-Agenten „{ $what }“ fragen
+page-may-points-points = { $what ->
+    [none] Messwerte veröffentlichen
+   *[other] Messwerte veröffentlichen („{ $what }“)
+  }
+page-may-points-reader = Messwerte lesen („{ $what }“)
+page-may-commands-commands = Befehle geben („{ $what }“)
+page-may-commands-offers = { $what ->
+    [none] Befehle an seinem Gerät ausführen, mit denen eine USV die Last abschalten kann
+   *[other] Befehle an seinem Gerät ausführen, mit denen eine USV die Last abschalten kann („{ $what }“)
+  }
+page-may-contacts-contacts = den Kontakt „{ $what }“ lesen und, wenn Sie es erlauben, schalten
+page-may-events-events = { $what ->
+    [none] dem Protokoll Ereignisse zur Information hinzufügen
+   *[other] das Ereignisprotokoll lesen oder ihm Warnungen und Alarme hinzufügen, wie Sie es erlauben („{ $what }“)
+  }
+page-may-events-types = { $what ->
+    [none] Ereignisse verstehen
+   *[other] erfahren, was geschieht („{ $what }“)
+  }
+page-may-crypto-crypto = { $what ->
+    [none] Prüfsummen rechnen und Signaturen prüfen
+   *[other] mit dem Geheimnis „{ $what }“ rechnen, ohne es zu sehen
+  }
+page-may-log-log = ins Protokoll schreiben
+page-may-clock-clock = die Zeit wissen
+page-may-config-config = seine Einstellungen lesen
+page-may-random-random = Zufallszahlen benutzen
+page-may-kv-kv = ein wenig über Neustarts hinweg behalten

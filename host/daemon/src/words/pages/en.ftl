@@ -914,3 +914,137 @@ page-refused-too-long = The file is too long
 page-refused-store = The store cannot be used
 page-refused-no-guard = The guard has not answered yet
 page-refused-refused = The guard refused the order
+
+## Plugins
+page-plugin = Plugin
+page-plugins-installed = Installed plugins
+page-plugins-none = None yet.
+page-plugins-install = Install one from the bundles below.
+page-plugins-bundles = Bundles that can be installed
+page-plugins-file = A signed bundle of a vendor (.evkp)
+page-plugin-for = For
+page-plugin-version = Version
+page-plugin-signer = Signed by
+page-plugin-processor = Processor
+page-plugin-memory = Memory
+page-plugin-failures = Failures
+page-plugin-last-problem = Last problem
+page-plugin-vendor = Vendor
+page-plugin-from = From
+page-plugin-does = What it does
+page-plugin-shipped = firmware
+page-plugin-uploaded = upload
+page-plugin-is-starting = starting
+page-plugin-is-running = running
+page-plugin-is-backoff = backoff
+page-plugin-is-quarantined = quarantined
+page-plugin-is-refused = refused
+page-plugin-is-disabled = disabled
+page-plugin-is-stopped = stopped
+page-world-driver = driver
+page-world-gateway = gateway
+page-world-notifier = notifier
+page-world-authenticator = authenticator
+page-world-licence-gate = licence-gate
+page-plugin-tried = Tried what it may not,
+page-plugin-in-call = It has been busy or waiting in one call for { $count } s.
+page-plugin-vendor-says = Vendor, as it says itself
+page-plugin-publishes = Publishes under
+page-plugin-costs = What it costs
+page-plugin-calls = Calls
+page-plugin-poll = Usual poll
+page-plugin-slowest = Slowest call
+page-plugin-processor-time = Processor time
+page-plugin-serial = Serial lines
+page-plugin-usb = USB devices
+page-plugin-network = Network
+page-plugin-appliance = Appliance
+page-plugin-traffic = { $sent } bytes sent, { $received } received
+page-plugin-refused = Refused
+page-plugin-times = { $count } times
+page-plugin-told = What it told
+page-plugin-untold = The next event is not told yet:
+page-plugin-waiting = Waiting, at most
+page-plugin-last-told = Last told
+page-plugin-nothing-told = nothing since the start
+page-plugin-enable = Switch on
+page-plugin-restart = Restart
+page-plugin-disable = Switch off
+page-plugin-roll-back = Back to the version before
+page-plugin-change = Change grants and settings
+page-plugin-may = What it may do
+page-plugin-not-loaded = Not known while it is not loaded.
+page-plugin-harm = What of it can do harm
+page-plugin-confirmed-file = confirmed by whoever wrote the configuration file
+page-plugin-confirmed-person = confirmed by an administrator
+page-plugin-failed = How it failed last
+page-plugin-recording = Recording
+page-plugin-in = in
+page-plugin-called-by = called by
+page-plugin-repeats = and { $count } times more within the hour
+page-plugin-recording-help = What the plugin received and kept is in it; its secrets are not.
+page-plugin-for-vendor = for its vendor
+page-plugin-said = What it said last
+page-plugin-silent = Nothing yet.
+page-plugin-wrong = Nothing was changed: see the marked fields
+page-bundle-memory = Memory, at most
+page-bundle-call = Processor time of a call
+page-bundle-asks = What it asks for
+page-bundle-change = Change it
+page-bundle-install = Install it
+page-bundle-name = Name and place
+page-bundle-id = Name on this appliance
+page-bundle-id-help = Needed only when there are several of it.
+page-bundle-points = Where its values go
+page-bundle-grants = What it may use
+page-bundle-settings = Settings
+page-bundle-lines = One “name = value” a line; empty for the defaults
+page-bundle-set = set; empty keeps it
+page-bundle-not-set = not set
+page-bundle-forget = Take it back
+page-bundle-word = Your word
+page-bundle-consent = I have read above what it asks for, and accept it
+page-bundle-harm = These grants can do harm:
+page-bundle-confirm = To confirm, repeat each of these words here, one a line
+page-bundle-save = Save and restart it
+page-bundle-do-install = Install
+page-setting-range = { $low } to { $high }
+page-setting-steps = in steps of { $value }
+page-setting-unchosen = { $value } when nothing is chosen
+page-setting-empty = { $value } when empty
+page-may-serial-serial = talk to the device on the serial line “{ $what }”
+page-may-hid-hid = read the USB device “{ $what }”, and tell it what to do if you say so
+page-may-net-client-net-client = connect to the peer “{ $what }”
+page-may-net-server-net-server = { $what ->
+    [none] send unasked on its connections
+   *[other] answer on the network address “{ $what }”
+  }
+page-may-snmp-client-snmp-client = ask the SNMP agent “{ $what }”
+page-may-points-points = { $what ->
+    [none] publish measured values
+   *[other] publish measured values (“{ $what }”)
+  }
+page-may-points-reader = read measured values (“{ $what }”)
+page-may-commands-commands = give commands (“{ $what }”)
+page-may-commands-offers = { $what ->
+    [none] carry out commands on its device, by which a UPS can cut its load
+   *[other] carry out commands on its device, by which a UPS can cut its load (“{ $what }”)
+  }
+page-may-contacts-contacts = read the contact “{ $what }”, and switch it if you say so
+page-may-events-events = { $what ->
+    [none] add events for information to the log
+   *[other] read the event log, or add warnings and alarms, as you say (“{ $what }”)
+  }
+page-may-events-types = { $what ->
+    [none] understand events
+   *[other] be told what happens (“{ $what }”)
+  }
+page-may-crypto-crypto = { $what ->
+    [none] compute digests and check signatures
+   *[other] compute with the secret “{ $what }” without seeing it
+  }
+page-may-log-log = write to the log
+page-may-clock-clock = know the time
+page-may-config-config = read its settings
+page-may-random-random = use random numbers
+page-may-kv-kv = remember a little over restarts
