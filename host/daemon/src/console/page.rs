@@ -3,7 +3,6 @@
 
 use super::pages::reader::{Reader, Spoken};
 use super::problem::Problem;
-use super::session::Caller;
 use super::view::View;
 use super::who::Who;
 use super::{Console, access, claim, setup};
@@ -11,7 +10,7 @@ use crate::accounts::rights::{Area, Level};
 use crate::site::Site;
 use crate::words::{Lang, words};
 use askama::Template;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
@@ -132,17 +131,15 @@ impl IntoResponse for Refused {
 }
 
 /// The live page.
-pub async fn live(
-    State(console): State<Arc<Console>>,
-    Extension(caller): Extension<Caller>,
-) -> Response {
-    let view = View::of(&console);
-    let who = Who::of(&caller, Area::Battery, Level::Operate);
+pub async fn live(State(console): State<Arc<Console>>, reader: Reader) -> Response {
+    let view = View::of(&console, reader.lang);
+    let who = reader.who(Area::Battery, Level::Operate);
     let not_set = setup::not_set(&console).into_iter();
     let not_set = not_set.map(|step| who.word(&format!("page-setup-{}", step.as_str())));
     let not_set = not_set.collect::<Vec<_>>().join(", ");
     let site = console.site();
-    render(StatusCode::OK, &LivePage { version: &VERSION, who, view: &view, site, not_set })
+    let page = LivePage { version: &VERSION, who, view: &view, site, not_set };
+    reader.show(StatusCode::OK, &page)
 }
 
 /// The sign-in page; the claim page while nobody has claimed the appliance.

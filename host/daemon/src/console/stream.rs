@@ -2,20 +2,24 @@
 //! whole [`View`], then what changed in it.
 //!
 //! One task makes a [`Frame`] whenever something changed, at most four a
-//! second and at least one; all streams share it. A stream that missed a frame
-//! gets the whole view instead of a backlog.
+//! second and at least one, in each language that somebody reads; all streams of
+//! a language share it. A stream that missed a frame gets the whole view instead
+//! of a backlog.
 //!
 //! A change is an object with the changed members only. A changed array of
 //! scalars is `{"i": [indices], "v": [values]}` while its length stays; arrays
 //! of objects are objects by index.
 
 use super::Console;
+use super::api::alarms::{LangQuery, unknown_language};
 use super::problem::Problem;
 use super::session::{Caller, Shown};
 use super::view::View;
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
-use axum::extract::{Extension, State};
+use crate::words::Lang;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, Sse};
@@ -43,15 +47,16 @@ struct Frame {
     delta: String,
 }
 
-/// The newest frame, and a bell for whoever needs one soon.
+/// The newest frame of each language, and a bell for whoever needs one soon.
 pub struct Live {
-    frames: watch::Sender<Option<Arc<Frame>>>,
+    frames: [watch::Sender<Option<Arc<Frame>>>; Lang::ALL.len()],
     bell: Notify,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { frames: watch::Sender::new(None), bell: Notify::new() }
+        let frames = std::array::from_fn(|_| watch::Sender::new(None));
+        Self { frames, bell: Notify::new() }
     }
 }
 
@@ -59,7 +64,7 @@ impl Default for Live {
 pub async fn run(console: Arc<Console>) {
     let mut hub = console.hub.changes();
     let mut store = console.store.changes();
-    let (mut id, mut before) = (0, Value::Null);
+    let mut told: [(u64, Value); Lang::ALL.len()] = Default::default();
     loop {
         let changed = async {
             tokio::select! {
@@ -70,29 +75,42 @@ pub async fn run(console: Arc<Console>) {
             }
         };
         let _ = timeout(TICK, changed).await;
-        if console.live.frames.receiver_count() == 0 {
-            continue;
+        let mut is_read = false;
+        let languages = Lang::ALL.into_iter().zip(&console.live.frames);
+        for ((lang, frames), (id, before)) in languages.zip(&mut told) {
+            if frames.receiver_count() == 0 {
+                continue;
+            }
+            is_read = true;
+            let now = serde_json::to_value(View::of(&console, lang)).unwrap_or_default();
+            if let Some(delta) = difference(before, &now) {
+                *id += 1;
+                let (whole, delta) = (now.to_string(), delta.to_string());
+                frames.send_replace(Some(Arc::new(Frame { id: *id, whole, delta })));
+                *before = now;
+            }
         }
-        let now = serde_json::to_value(View::of(&console)).unwrap_or_default();
-        if let Some(delta) = difference(&before, &now) {
-            id += 1;
-            let frame = Frame { id, whole: now.to_string(), delta: delta.to_string() };
-            console.live.frames.send_replace(Some(Arc::new(frame)));
-            before = now;
+        if is_read {
+            sleep(SPACING).await;
         }
-        sleep(SPACING).await;
     }
 }
 
 /// The live stream: `snapshot` events carry the whole view, `delta` events
 /// what changed since the event before, `end` says that the session is over.
-#[utoipa::path(get, path = "/api/v1/stream", tag = "values", responses(
+#[utoipa::path(get, path = "/api/v1/stream", params(LangQuery), tag = "values", responses(
     (status = 200, content_type = "text/event-stream", body = String),
     (status = 503, body = Problem, description = "Too many streams")))]
 pub async fn stream(
     State(console): State<Arc<Console>>,
     Extension(caller): Extension<Caller>,
+    query: Result<Query<LangQuery>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
+    let Query(LangQuery { lang }) = query.map_err(|e| Problem::bad_request(e.body_text()))?;
+    let lang = match &lang {
+        Some(tag) => tag.parse::<Lang>().map_err(|()| unknown_language(tag))?,
+        None => Lang::En,
+    };
     let full = |detail: &str| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "streams", "Too many live pages")
             .detail(detail)
@@ -102,7 +120,7 @@ pub async fn stream(
     let own = own.map_err(|_| full("close another live page of this session"))?;
     let device = console.stream_slots.clone().try_acquire_owned();
     let device = device.map_err(|_| full("the appliance serves no further live page now"))?;
-    let mut frames = console.live.frames.subscribe();
+    let mut frames = console.live.frames[lang as usize].subscribe();
     // The newest frame may be from when somebody last looked: wait for a fresh one.
     frames.mark_unchanged();
     console.live.bell.notify_one();

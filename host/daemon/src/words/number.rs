@@ -129,6 +129,12 @@ const fn marks(lang: Lang) -> (char, char) {
     }
 }
 
+/// What stands before the decimals.
+#[must_use]
+pub const fn decimal_mark(lang: Lang) -> char {
+    marks(lang).0
+}
+
 const fn spaced_percent(lang: Lang) -> bool {
     matches!(lang, Lang::De | Lang::Fr | Lang::Es | Lang::Cs | Lang::Sk)
 }

@@ -1,6 +1,7 @@
 // Keeps the live page up to date from /api/v1/stream (format: stream.rs).
-// The server made every text; here it only finds its place: data-t takes a
-// text, data-c a status, data-p the points of a line, data-rows table rows.
+// The server made every text, in the language of the page; here it only finds
+// its place: data-t takes a text, data-c a status, data-p the points of a line,
+// data-rows table rows. The words of tiles stand at <main>.
 // Tiles are drawn as view.rs draws them.
 
 const STALE_MS = 5000;
@@ -17,6 +18,7 @@ for (const [kind, attribute] of [["t", "data-t"], ["c", "data-c"], ["p", "data-p
 const boards = [...document.querySelectorAll("[data-string]")].map((s) => [...s.querySelectorAll(".board li")]);
 const upses = document.querySelectorAll("[data-ups]").length;
 const offline = document.getElementById("offline");
+const said = document.querySelector("main").dataset;
 
 let view = null;
 let source = null;
@@ -83,12 +85,15 @@ function tile(item, string, at) {
   bar.setAttribute("class", mv < 0 ? "lo" : "hi");
   bar.setAttribute("d", barPath(mv));
   bypass.setAttribute("width", duty * 0.4);
-  const volts = string.mv[at] === null ? "no voltage" : `${(string.mv[at] / 1000).toFixed(3)} V`;
-  const celsius = string.temp[at] === null ? "" : `, ${(string.temp[at] / 10).toFixed(1)} °C`;
-  const wrong = ["", ", warning", ", alarm"][string.wrong[at]];
-  const values = string.mark[at] === 4 ? "over the licence: watched for safety only"
-    : `${volts}${celsius}, bypass ${duty} %`;
-  item.title = `Block ${at + 1}: ${values}${wrong}`;
+  const volts = string.mv[at] === null ? said.noVoltage : `${decimal(string.mv[at] / 1000, 3)} V`;
+  const celsius = string.temp[at] === null ? "" : `, ${decimal(string.temp[at] / 10, 1)} °C`;
+  const wrong = ["", `, ${said.warning}`, `, ${said.alarm}`][string.wrong[at]];
+  const values = string.mark[at] === 4 ? said.over : `${volts}${celsius}, ${said.bypass} ${duty} %`;
+  item.title = `${said.block} ${at + 1}: ${values}${wrong}`;
+}
+
+function decimal(value, digits) {
+  return value.toFixed(digits).replace(".", said.mark);
 }
 
 function barPath(mv) {
@@ -126,7 +131,7 @@ function connect() {
   clearTimeout(retry);
   source?.close();
   if (document.hidden) return;
-  source = new EventSource("/api/v1/stream");
+  source = new EventSource("/api/v1/stream" + `?lang=${document.documentElement.lang}`);
   source.addEventListener("snapshot", (e) => { view = null; take(JSON.parse(e.data)); });
   source.addEventListener("delta", (e) => take(JSON.parse(e.data)));
   source.addEventListener("end", () => location.assign("/login"));
@@ -165,10 +170,10 @@ upload.hidden = false;
 upload.addEventListener("change", async () => {
   const [file] = upload.files;
   if (!file) return;
-  const said = document.getElementById("licence-said");
+  const status = document.getElementById("licence-said");
   const answer = await fetch(upload.dataset.to, { method: "POST", body: file }).catch(() => null);
   const told = await answer?.json().catch(() => null);
-  said.textContent = answer?.ok ? "Installed." : told?.detail ?? told?.title ?? "The appliance does not answer.";
+  status.textContent = answer?.ok ? status.dataset.done : told?.detail ?? told?.title ?? status.dataset.silent;
   upload.value = "";
 });
 
@@ -177,7 +182,7 @@ setInterval(() => {
   const stale = silent > STALE_MS && !document.hidden;
   document.body.classList.toggle("stale", stale);
   if (stale) {
-    const text = "No live data from the appliance; the values are old.";
+    const { text } = offline.dataset;
     if (offline.textContent !== text) offline.textContent = text;
   }
   offline.hidden = !stale;

@@ -1,21 +1,22 @@
 //! What the live page shows, in words and integers. The page is rendered from
 //! a [`View`], and the stream sends the same [`View`], then what changed in it:
-//! no text is made twice, in two languages.
+//! no text is made twice, here and in the script.
 
 mod device;
 mod string;
 
 pub use device::{GuardView, LicenceView, UpsView};
-pub use string::{StringView, Tile};
+pub use string::{StringView, Tile, TileWords};
 
 use super::Console;
 use crate::alarms::Shown;
 use crate::clock;
-use crate::words::{Lang, words};
+use crate::words::{Lang, number, words};
 use evenkeel_core::alarm::Alarm;
 use evenkeel_core::alarm::book::State;
 use evenkeel_core::events::Severity;
 use evenkeel_core::time::Nanos;
+use fluent_bundle::{FluentArgs, FluentValue};
 use serde::Serialize;
 
 /// Newest events on the page.
@@ -83,6 +84,9 @@ pub struct View {
     pub events: Vec<Row>,
     /// What an administrator must know: refused settings, failing store.
     pub notices: Vec<Row>,
+    /// Whose words these are.
+    #[serde(skip)]
+    lang: Lang,
 }
 
 /// A row of a table: its status and its cells.
@@ -90,26 +94,35 @@ pub struct View {
 pub struct Row(pub Status, pub Vec<String>);
 
 impl View {
-    /// What there is to see now.
+    /// The words of its tiles, for the script.
     #[must_use]
-    pub fn of(console: &Console) -> Self {
+    pub fn tile_words(&self) -> TileWords {
+        TileWords::of(self.lang)
+    }
+
+    /// What there is to see now, in the reader's language.
+    #[must_use]
+    pub fn of(console: &Console, lang: Lang) -> Self {
         let now = clock::now();
         let plant = console.hub.plant();
         let plant = plant.as_deref();
         let strings =
-            plant.map_or_else(Vec::new, |p| string::strings(p, console.store.recent(), now));
-        let alarms = AlarmList::of(&console.alarms.shown().0, plant.is_some_and(|p| p.connected));
+            plant.map_or_else(Vec::new, |p| string::strings(lang, p, console.store.recent(), now));
+        let connected = plant.is_some_and(|p| p.connected);
+        let alarms = AlarmList::of(lang, &console.alarms.shown().0, connected);
         let buzzer = plant.is_some_and(|p| p.connected && p.snapshot.annunciation.buzzer);
-        let upses = device::upses(console.hub.query("ups"), now);
-        let guard = device::guard(plant, now);
-        let plugins: Vec<Row> = console.plugins.plugins().iter().map(device::plugin).collect();
+        let upses = device::upses(lang, console.hub.query("ups"), now);
+        let guard = device::guard(lang, plant, now);
+        let plugins = console.plugins.plugins();
+        let plugins: Vec<Row> = plugins.iter().map(|p| device::plugin(lang, p)).collect();
+        let events = console.store.latest(EVENTS);
         let mut notices = console.notices.clone();
         if let Some(error) = console.store.health().error {
-            let text = format!("The store cannot be written; events are kept in memory. {error}");
+            let text = say(lang, "page-live-store-failed", [("error", error.to_string().into())]);
             notices.push(Row(Status::Warning, vec![text]));
         }
         let (status, sentence) =
-            summary(&strings, &upses, &guard, alarms.status, &plugins, &notices);
+            summary(lang, &strings, &upses, &guard, alarms.status, &plugins, &notices);
         Self {
             status,
             title: format!("{} · Evenkeel", sentence.trim_end_matches('.')),
@@ -122,10 +135,11 @@ impl View {
             sounding: if buzzer { "buzzer" } else { "" },
             upses,
             guard,
-            licence: device::licence(&console.licences.status()),
+            licence: device::licence(lang, &console.licences.status()),
             plugins,
-            events: console.store.latest(EVENTS).iter().map(device::event).collect(),
+            events: events.iter().map(|stored| device::event(lang, stored)).collect(),
             notices,
+            lang,
         }
     }
 }
@@ -140,11 +154,11 @@ struct AlarmList {
 impl AlarmList {
     /// What lights the lamp is true or waits for a reset. What was acknowledged stays in
     /// the count and says so; what was put aside, and what is over, does not light it.
-    fn of(alarms: &[Shown], connected: bool) -> Self {
+    fn of(lang: Lang, alarms: &[Shown], connected: bool) -> Self {
         let (mut list, mut counts) = (Vec::new(), Counts::default());
         for Shown { alarm } in alarms {
             let status = counts.take(alarm);
-            let said = words().alarm(Lang::En, alarm);
+            let said = words().alarm(lang, alarm);
             let value =
                 if said.value.is_empty() { said.value } else { format!(", {}", said.value) };
             let state = match alarm.state() {
@@ -154,8 +168,8 @@ impl AlarmList {
             list.push(Row(status, vec![said.place, format!("{}{value}{state}", said.title)]));
         }
         list.sort_by_key(|row| std::cmp::Reverse(row.0));
-        let (status, state) = counts.words(connected);
-        Self { status, state, rows: shortened(list) }
+        let (status, state) = counts.words(lang, connected);
+        Self { status, state, rows: shortened(lang, list) }
     }
 }
 
@@ -199,25 +213,22 @@ impl Counts {
         }
     }
 
-    fn words(&self, connected: bool) -> (Status, String) {
-        let many = |n: usize, word: &str| match n {
-            0 => None,
-            1 => Some(format!("1 {word}")),
-            n => Some(format!("{n} {word}s")),
-        };
-        let some = |n: usize, word: &str| (n > 0).then(|| format!("{n} {word}"));
-        let mut parts = vec![many(self.alarms, "alarm"), many(self.warnings, "warning")];
+    fn words(&self, lang: Lang, connected: bool) -> (Status, String) {
+        let some = |n: usize, name: &str| (n > 0).then(|| count(lang, name, n));
+        let mut parts = vec![
+            some(self.alarms, "page-live-alarms"),
+            some(self.warnings, "page-live-warnings"),
+        ];
         if self.alarms + self.warnings == 0 && connected {
-            parts.push(Some("no alarm".to_owned()));
+            parts.push(Some(word(lang, "page-live-no-alarm")));
         }
         parts.extend([
-            some(self.acknowledged, "acknowledged"),
-            some(self.latched, "to be reset"),
-            some(self.shelved, "put aside"),
-            some(self.over, "over"),
+            some(self.acknowledged, "page-live-acknowledged"),
+            some(self.latched, "page-live-latched"),
+            some(self.shelved, "page-live-shelved"),
+            some(self.over, "page-live-over"),
         ]);
-        let unknown = "nobody knows what else: the guard does not answer".to_owned();
-        parts.push((!connected).then_some(unknown));
+        parts.push((!connected).then(|| word(lang, "page-live-blind")));
         let status = match (self.alarms, self.warnings, connected) {
             (1.., _, _) => Status::Alarm,
             (0, 1.., _) => Status::Warning,
@@ -229,11 +240,11 @@ impl Counts {
 }
 
 /// A list that stays readable, whatever happens to the plant.
-fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
+fn shortened(lang: Lang, mut rows: Vec<Row>) -> Vec<Row> {
     let more = rows.len().saturating_sub(ALARMS);
     if more > 0 {
         rows.truncate(ALARMS);
-        rows.push(Row(Status::Unknown, vec![String::new(), format!("and {more} more")]));
+        rows.push(Row(Status::Unknown, vec![String::new(), count(lang, "page-live-more", more)]));
     }
     rows
 }
@@ -241,6 +252,7 @@ fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
 /// The state of everything in one sentence, the battery first, without
 /// numbers: it is read aloud whenever it changes.
 fn summary(
+    lang: Lang,
     strings: &[StringView],
     upses: &[UpsView],
     guard: &GuardView,
@@ -252,36 +264,36 @@ fn summary(
     let mut parts = Vec::new();
     let uneasy = strings.iter().enumerate().filter(|(_, s)| s.status != Status::Ok);
     parts.extend(uneasy.map(|(i, s)| {
-        format!(
-            "string {}: {}",
-            i + 1,
-            s.state.trim_start_matches(|c: char| c.is_ascii_digit()).trim()
-        )
+        let state = s.state.trim_start_matches(|c: char| c.is_ascii_digit()).trim();
+        let args = [("number", number_of(i + 1)), ("state", state.to_owned().into())];
+        say(lang, "page-live-sum-string", args)
     }));
+    let uneasy = upses.iter().filter(|u| u.status != Status::Ok);
     parts.extend(
-        upses.iter().filter(|u| u.status != Status::Ok).map(|u| format!("UPS {}", u.state)),
+        uneasy.map(|u| say(lang, "page-live-sum-ups", [("state", u.state.clone().into())])),
     );
     if guard.status != Status::Ok {
-        parts.push(format!("guard: {}", guard.state.split(',').next().unwrap_or_default()));
+        let state = guard.state.split(',').next().unwrap_or_default().to_owned();
+        parts.push(say(lang, "page-live-sum-guard", [("state", state.into())]));
     }
     if alarms >= Status::Warning && parts.is_empty() {
-        parts.push("see the alarms".into());
+        parts.push(word(lang, "page-live-sum-alarms"));
     }
     let failing = plugins.iter().filter(|p| p.0 >= Status::Warning).count();
     if failing > 0 {
-        parts.push("a plugin needs attention".into());
+        parts.push(word(lang, "page-live-sum-plugin"));
     }
-    parts.extend(notices.first().map(|_| "see the notices".to_owned()));
+    parts.extend(notices.first().map(|_| word(lang, "page-live-sum-notices")));
     let statuses = strings.iter().map(|s| s.status).chain(upses.iter().map(|u| u.status));
     let statuses = statuses.chain(plugins.iter().chain(notices).map(|row| row.0));
     worst = statuses.fold(worst, Status::max);
     let in_band = !strings.is_empty() && strings.iter().all(|s| s.status == Status::Ok);
     if in_band && !parts.is_empty() {
-        parts.insert(0, "all strings in band".into());
+        parts.insert(0, word(lang, "page-live-all-in-band"));
     }
     if parts.is_empty() {
-        let ups = if upses.is_empty() { "no UPS configured" } else { "UPS on mains" };
-        return (worst, format!("All strings in band, {ups}."));
+        let ups = if upses.is_empty() { "page-live-no-ups" } else { "page-live-ups-on-mains" };
+        return (worst, say(lang, "page-live-all-well", [("ups", word(lang, ups).into())]));
     }
     let mut sentence = parts.join("; ");
     sentence.push('.');
@@ -289,6 +301,42 @@ fn summary(
         first.make_ascii_uppercase();
     }
     (worst, sentence)
+}
+
+fn word(lang: Lang, name: &str) -> String {
+    words().word(lang, name)
+}
+
+fn say<const N: usize>(
+    lang: Lang,
+    name: &str,
+    args: [(&'static str, FluentValue<'static>); N],
+) -> String {
+    words().message(lang, name, &FluentArgs::from_iter(args))
+}
+
+fn count(lang: Lang, name: &str, count: usize) -> String {
+    say(lang, name, [("count", number_of(count))])
+}
+
+fn number_of(number: usize) -> FluentValue<'static> {
+    (number as f64).into()
+}
+
+/// What is called by a short English text elsewhere too, such as an inhibit or
+/// the state of a breaker, in the reader's language.
+pub fn called(lang: Lang, prefix: &str, text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let name = format!("page-{prefix}-{}", words.collect::<Vec<_>>().join("-"));
+    if self::words().has_word(&name) { word(lang, &name) } else { text.to_owned() }
+}
+
+/// A number as the reader's language writes it.
+fn written(lang: Lang, number: String) -> String {
+    match number::decimal_mark(lang) {
+        '.' => number,
+        mark => number.replace('.', mark.encode_utf8(&mut [0; 4])),
+    }
 }
 
 fn signed(mv: i32) -> String {
@@ -300,16 +348,19 @@ fn signed(mv: i32) -> String {
     }
 }
 
-fn volts(value: f64, decimals: usize) -> String {
-    if value.is_finite() { format!("{value:.decimals$} V") } else { "--".to_owned() }
+fn volts(lang: Lang, value: f64, decimals: usize) -> String {
+    match value.is_finite() {
+        true => written(lang, format!("{value:.decimals$} V")),
+        false => "--".to_owned(),
+    }
 }
 
-fn millis(span: Nanos) -> String {
-    format!("{:.1} ms", span.as_secs_f64() * 1e3)
+fn millis(lang: Lang, span: Nanos) -> String {
+    written(lang, format!("{:.1} ms", span.as_secs_f64() * 1e3))
 }
 
 /// At most three decimals, none that says nothing.
-fn number(value: f64) -> String {
+fn plain(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -335,18 +386,21 @@ mod tests {
         let good = view(&plant(&[13.6]));
         let guard = GuardView { status: Status::Ok, state: "running".into(), rows: vec![] };
         let (status, sentence) =
-            summary(std::slice::from_ref(&good), &[], &guard, Status::Ok, &[], &[]);
+            summary(Lang::En, std::slice::from_ref(&good), &[], &guard, Status::Ok, &[], &[]);
         assert_eq!(
             (status, sentence.as_str()),
             (Status::Ok, "All strings in band, no UPS configured.")
         );
         let lost =
             GuardView { status: Status::Alarm, state: "does not answer, 3 s".into(), rows: vec![] };
-        let (status, sentence) = summary(&[good], &[], &lost, Status::Alarm, &[], &[]);
+        let (status, sentence) =
+            summary(Lang::En, std::slice::from_ref(&good), &[], &lost, Status::Alarm, &[], &[]);
         assert_eq!(
             (status, sentence.as_str()),
             (Status::Alarm, "All strings in band; guard: does not answer.")
         );
+        let (_, sentence) = summary(Lang::De, &[good], &[], &lost, Status::Alarm, &[], &[]);
+        assert_eq!(sentence, "Alle Stränge im Band; Wächter: does not answer.");
     }
 
     /// What a book shows that was told of these.
@@ -364,7 +418,7 @@ mod tests {
         now.standing.push(standing(low, 2, Severity::Warning));
         now.standing.push(standing(high, 3, Severity::Alarm));
         let mut book = Book::default();
-        let list = |book: &Book, connected| AlarmList::of(&shown(book), connected);
+        let list = |book: &Book, connected| AlarmList::of(Lang::En, &shown(book), connected);
         let state = |book: &Book| list(book, true).state;
         assert_eq!((list(&book, true).status, state(&book)), (Status::Ok, "no alarm".to_owned()));
         assert_eq!(list(&book, false).status, Status::Unknown);
@@ -393,16 +447,17 @@ mod tests {
             (list(&book, true).status, state(&book)),
             (Status::Ok, "no alarm, 1 put aside".into())
         );
-        let many = shortened(vec![both.rows[0].clone(); 100]);
+        let many = shortened(Lang::En, vec![both.rows[0].clone(); 100]);
         assert_eq!((many.len(), many[ALARMS].1[1].as_str()), (ALARMS + 1, "and 76 more"));
     }
 
     #[test]
     fn numbers_lose_what_says_nothing() {
         assert_eq!(
-            (number(50.0), number(230.125), number(0.1)),
+            (plain(50.0), plain(230.125), plain(0.1)),
             ("50".into(), "230.125".into(), "0.1".into())
         );
         assert_eq!(signed(i32::MIN), "\u{2212}2147483648");
+        assert_eq!(volts(Lang::De, 13.612, 3), "13,612 V");
     }
 }

@@ -1,17 +1,19 @@
 //! A battery string on the live page: its numbers, its board of tiles, its
 //! sparkline (facts/console-ux.md §4.1).
 
-use super::{Status, short_age, signed, volts};
-use crate::plant::{Plant, findings, words};
+use super::{Status, called, count, number_of, say, short_age, signed, volts, word, written};
+use crate::plant::words::{phase, worst_advice};
+use crate::plant::{Plant, findings};
 use crate::store::Recent;
+use crate::words::{Lang, number, words};
+use evenkeel_core::alarm::Kind;
 use evenkeel_core::equalize::Inhibits;
 use evenkeel_core::estimate::{BlockEstimate, StringEstimate};
 use evenkeel_core::events::IN_BAND_MV;
 use evenkeel_core::history::Spread;
 use evenkeel_core::image::StringRecord;
-use evenkeel_core::licence::OVER;
 use evenkeel_core::points::Quality;
-use evenkeel_core::protect::Level;
+use evenkeel_core::protect::{Condition, Level};
 use evenkeel_core::time::Nanos;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -39,7 +41,7 @@ pub struct StringView {
     /// Mean bypass.
     pub bypass: String,
     /// What it is doing.
-    pub phase: &'static str,
+    pub phase: String,
     /// String current.
     pub current: String,
     /// State of charge.
@@ -70,6 +72,45 @@ pub struct StringView {
     pub wrong: Vec<u8>,
     /// Per block: age in seconds, when it is not fresh.
     pub age: Vec<Option<u32>>,
+    /// Whose words these are.
+    #[serde(skip)]
+    lang: Lang,
+}
+
+/// What is said of a tile; live.js is handed the same.
+pub struct TileWords {
+    /// Before its number.
+    pub block: String,
+    /// Without a voltage.
+    pub no_voltage: String,
+    /// Before its bypass.
+    pub bypass: String,
+    /// Instead of its values, when it is over the licence.
+    pub over: String,
+    /// Something is wrong with it.
+    pub warning: String,
+    /// Something bad is wrong with it.
+    pub alarm: String,
+    /// Before the decimals.
+    pub mark: char,
+    lang: Lang,
+}
+
+impl TileWords {
+    /// In a language.
+    #[must_use]
+    pub fn of(lang: Lang) -> Self {
+        Self {
+            block: word(lang, "page-block"),
+            no_voltage: word(lang, "page-live-no-voltage"),
+            bypass: word(lang, "page-live-bypass"),
+            over: word(lang, "page-live-over-safety"),
+            warning: word(lang, "page-live-warning"),
+            alarm: word(lang, "page-live-alarm"),
+            mark: number::decimal_mark(lang),
+            lang,
+        }
+    }
 }
 
 /// One block as the page draws it. live.js draws the same.
@@ -96,10 +137,11 @@ pub struct Tile {
 impl StringView {
     /// The tiles of its board.
     pub fn tiles(&self) -> impl Iterator<Item = Tile> {
-        (0..self.dev.len()).map(|i| self.tile(i))
+        let said = TileWords::of(self.lang);
+        (0..self.dev.len()).map(move |i| self.tile(&said, i))
     }
 
-    fn tile(&self, i: usize) -> Tile {
+    fn tile(&self, said: &TileWords, i: usize) -> Tile {
         let dev = self.dev[i];
         let mv = dev.unwrap_or(0);
         let text = match (dev, self.age[i]) {
@@ -107,14 +149,19 @@ impl StringView {
             (_, Some(age)) => short_age(age),
             (None, None) => "--".to_owned(),
         };
-        let voltage = self.mv[i].map_or("no voltage".into(), |mv| volts(f64::from(mv) / 1e3, 3));
-        let temperature =
-            self.temp[i].map_or_else(String::new, |dc| format!(", {:.1} °C", f64::from(dc) / 10.0));
+        let volts = |mv| volts(said.lang, f64::from(mv) / 1e3, 3);
+        let voltage = self.mv[i].map_or_else(|| said.no_voltage.clone(), volts);
+        let celsius = |dc| format!(", {}", written(said.lang, format!("{:.1} °C", f64::from(dc) / 10.0)));
+        let temperature = self.temp[i].map_or_else(String::new, celsius);
         let values = match self.mark[i] {
-            OVER_MARK => OVER.to_owned(),
-            _ => format!("{voltage}{temperature}, bypass {} %", self.duty[i]),
+            OVER_MARK => said.over.clone(),
+            _ => format!("{voltage}{temperature}, {} {} %", said.bypass, self.duty[i]),
         };
-        let wrong = ["", ", warning", ", alarm"][usize::from(self.wrong[i])];
+        let wrong = match self.wrong[i] {
+            0 => String::new(),
+            1 => format!(", {}", said.warning),
+            _ => format!(", {}", said.alarm),
+        };
         Tile {
             number: i + 1,
             text,
@@ -123,7 +170,7 @@ impl StringView {
             bar: bar(mv),
             side: if mv < 0 { "lo" } else { "hi" },
             bypass: f64::from(self.duty[i]) * 0.4,
-            title: format!("Block {}: {values}{wrong}", i + 1),
+            title: format!("{} {}: {values}{wrong}", said.block, i + 1),
         }
     }
 }
@@ -144,12 +191,13 @@ fn bar(mv: i32) -> String {
     format!("M20 1h{width}v4h{}z", -width)
 }
 
-pub fn strings(plant: &Plant, recent: &Recent, now: Nanos) -> Vec<StringView> {
+pub fn strings(lang: Lang, plant: &Plant, recent: &Recent, now: Nanos) -> Vec<StringView> {
     let records = plant.snapshot.strings.iter().enumerate();
-    records.map(|(i, string)| string_view(plant, i, string, &recent.of(i), now)).collect()
+    records.map(|(i, string)| string_view(lang, plant, i, string, &recent.of(i), now)).collect()
 }
 
 fn string_view(
+    lang: Lang,
     plant: &Plant,
     index: usize,
     string: &StringRecord,
@@ -159,39 +207,50 @@ fn string_view(
     let blocks = plant.snapshot.blocks_of(index);
     let live = plant.live(index);
     let columns = Columns::of(plant, index, string, now);
-    let (status, state) = string_state(string, &columns, live, plant.is_string_over(index));
-    let worst = columns
-        .worst()
-        .map_or("--".into(), |(i, mv)| format!("block {}: {} mV", i + 1, signed(mv)));
+    let (status, state) = string_state(lang, string, &columns, live, plant.is_string_over(index));
+    let worst = columns.worst().map_or_else(
+        || "--".to_owned(),
+        |(i, mv)| {
+            let args = [("number", number_of(i + 1)), ("mv", signed(mv).into())];
+            say(lang, "page-live-worst-block", args)
+        },
+    );
     let usable = columns.mark.iter().zip(&columns.mv).filter(|(mark, _)| **mark < 2);
     let usable = usable.filter_map(|(_, mv)| *mv);
     let spread = match (usable.clone().min(), usable.max()) {
         (Some(low), Some(high)) => format!("{} mV", high - low),
         _ => "--".to_owned(),
     };
-    let (spark, spark_label) = sparkline(recent);
+    let (spark, spark_label) = sparkline(lang, recent);
     let name = plant.strings.get(index).cloned().unwrap_or_default();
     StringView {
         status,
         state,
-        name: format!("String {} · {name}", index + 1),
-        target: volts(string.equalize.target_v, 3),
-        sum: volts(string.equalize.sum_v, 2),
+        name: format!("{} {} · {name}", word(lang, "page-string"), index + 1),
+        target: volts(lang, string.equalize.target_v, 3),
+        sum: volts(lang, string.equalize.sum_v, 2),
         worst,
         spread,
-        phase: words::phase(string.phase),
-        current: string.current_a.map_or("--".into(), |a| format!("{a:+.1} A")),
+        phase: word(lang, &format!("page-phase-{}", phase(string.phase))),
+        current: string.current_a.map_or("--".into(), |a| written(lang, format!("{a:+.1} A"))),
         charge: charge(&string.estimate.whole),
-        runtime: runtime(&string.estimate),
-        advice: words::worst_advice(&string.health),
+        runtime: runtime(lang, &string.estimate),
+        advice: worst_advice(&string.health),
         acts: acts(string),
         bypass: match string.equalize.mean_duty.is_finite() {
             true => format!("{:.0} %", string.equalize.mean_duty * 100.0),
             false => "--".to_owned(),
         },
         equalizing: match string.equalize.inhibits.is_empty() {
-            true => format!("{} of {} blocks", string.equalize.members, blocks.len()),
-            false => format!("off: {}", string.equalize.inhibits),
+            true => {
+                let members = f64::from(string.equalize.members).into();
+                say(lang, "page-live-equalized", [("count", members), ("of", number_of(blocks.len()))])
+            }
+            false => {
+                let why = string.equalize.inhibits.texts().map(|why| called(lang, "inhibit", why));
+                let why = why.collect::<Vec<_>>().join(", ");
+                say(lang, "page-live-equalizing-off", [("why", why.into())])
+            }
         },
         spark,
         spark_label,
@@ -202,10 +261,12 @@ fn string_view(
         mark: columns.mark,
         wrong: columns.wrong,
         age: columns.age,
+        lang,
     }
 }
 
 fn string_state(
+    lang: Lang,
     string: &StringRecord,
     columns: &Columns,
     live: bool,
@@ -213,32 +274,43 @@ fn string_state(
 ) -> (Status, String) {
     let missing = columns.mark.iter().filter(|m| matches!(m, 2 | 3)).count();
     if !live {
-        return (Status::Unknown, "no live data".into());
+        return (Status::Unknown, word(lang, "page-live-no-data"));
     }
     let found = findings(string);
     let worst = found.first().filter(|finding| finding.level >= Level::Warning);
     if let Some(worst) = worst.filter(|finding| finding.level == Level::Alarm) {
-        return (Status::Alarm, worst.condition.text().into());
+        return (Status::Alarm, finding(lang, worst.condition));
     }
     if missing > 0 {
-        let plural = if missing == 1 { "" } else { "s" };
-        return (Status::Warning, format!("{missing} block{plural} without live data"));
+        return (Status::Warning, count(lang, "page-live-missing", missing));
     }
     if let Some(worst) = worst {
-        return (Status::Warning, worst.condition.text().into());
+        return (Status::Warning, finding(lang, worst.condition));
     }
     if over {
-        return (Status::Ok, OVER.into());
+        return (Status::Ok, word(lang, "page-live-over-safety"));
     }
     if !string.equalize.worst_v.is_finite() {
-        return (Status::Unknown, "no target yet".into());
+        return (Status::Unknown, word(lang, "page-live-no-target"));
     }
     if (string.equalize.worst_v * 1e3).round().abs() <= f64::from(IN_BAND_MV) {
-        return (Status::Ok, "in band".into());
+        return (Status::Ok, word(lang, "page-live-in-band"));
     }
-    let closing =
-        if string.equalize.inhibits.is_empty() { "out of band, equalizing" } else { "out of band" };
-    (Status::Warning, closing.into())
+    let closing = match string.equalize.inhibits.is_empty() {
+        true => "page-live-closing",
+        false => "page-live-out-of-band",
+    };
+    (Status::Warning, word(lang, closing))
+}
+
+/// What is wrong, as it stands within a sentence; German begins its nouns large
+/// there too.
+fn finding(lang: Lang, condition: Condition) -> String {
+    let mut text = words().kind(lang, Kind::Finding(condition));
+    if let Some(first) = text.get_mut(0..1).filter(|_| lang != Lang::De) {
+        first.make_ascii_lowercase();
+    }
+    text
 }
 
 /// State of charge with its standard deviation.
@@ -251,11 +323,13 @@ fn charge(whole: &BlockEstimate) -> String {
 }
 
 /// Time left, and what is sure of it; nothing while nothing is drawn.
-fn runtime(estimate: &StringEstimate) -> String {
+fn runtime(lang: Lang, estimate: &StringEstimate) -> String {
     let minutes = |seconds: f32| (seconds / 60.0).floor();
     match estimate.runtime_s.filter(|s| s.is_finite()) {
         Some(s) if estimate.runtime_low_s.is_finite() => {
-            format!("{} min, surely {}", minutes(s), minutes(estimate.runtime_low_s))
+            let low = minutes(estimate.runtime_low_s);
+            let args = [("minutes", f64::from(minutes(s)).into()), ("low", f64::from(low).into())];
+            say(lang, "page-live-runtime", args)
         }
         Some(s) => format!("{} min", minutes(s)),
         None => "--".to_owned(),
@@ -323,9 +397,9 @@ impl Columns {
 
 /// The spread over the time that there is, at most half an hour; every point
 /// is the widest spread of its slice.
-fn sparkline(recent: &[Spread]) -> (String, String) {
+fn sparkline(lang: Lang, recent: &[Spread]) -> (String, String) {
     let (Some(first), Some(last)) = (recent.first(), recent.last()) else {
-        return (String::new(), "no record yet".into());
+        return (String::new(), word(lang, "page-live-no-record"));
     };
     let held = last.unix_ms.saturating_sub(first.unix_ms) / 60_000;
     let minutes = [2, 5, 10, 30].into_iter().find(|m| held < *m).unwrap_or(30);
@@ -347,7 +421,8 @@ fn sparkline(recent: &[Spread]) -> (String, String) {
         format!("{x},{:.1}", 29.0 - f64::from(*width) * 28.0 / f64::from(scale))
     });
     let points = points.collect::<Vec<_>>().join(" ");
-    (points, format!("spread {minutes} min, top {scale} mV"))
+    let args = [("minutes", (minutes as f64).into()), ("mv", f64::from(scale).into())];
+    (points, say(lang, "page-live-spark", args))
 }
 
 /// Full heights of the sparkline, mV.
@@ -361,8 +436,12 @@ pub mod tests {
 
     /// The view of its only string.
     pub fn view(plant: &Plant) -> StringView {
+        view_in(Lang::En, plant)
+    }
+
+    fn view_in(lang: Lang, plant: &Plant) -> StringView {
         let string = &plant.snapshot.strings[0];
-        string_view(plant, 0, string, &[], Nanos::from_secs(100))
+        string_view(lang, plant, 0, string, &[], Nanos::from_secs(100))
     }
 
     #[test]
@@ -400,6 +479,13 @@ pub mod tests {
         assert!(view.tiles().nth(1).expect("a tile").title.ends_with("bypass 0 %, warning"));
         assert_eq!((view.current.as_str(), view.charge.as_str()), ("-12.3 A", "--"));
         assert_eq!((view.runtime.as_str(), view.acts.as_str()), ("30 min, surely 25", "paused"));
+        assert_eq!(view.equalizing, "off: paused by a user");
+        let german = view_in(Lang::De, &plant);
+        assert_eq!(german.state, "Modul antwortet nicht");
+        assert_eq!(german.current, "-12,3 A");
+        assert_eq!(german.equalizing, "aus: von einem Benutzer angehalten");
+        let title = german.tiles().nth(1).expect("a tile").title;
+        assert!(title.starts_with("Block 2: 13,600 V") && title.ends_with("Warnung"), "{title}");
     }
 
     #[test]
@@ -412,13 +498,13 @@ pub mod tests {
     fn the_sparkline_stays_in_its_box() {
         let spread = |n: u64, max_mv| Spread { unix_ms: n * 2_000, min_mv: 0, max_mv, worst_mv: 0 };
         let recent: Vec<_> = (0..900).map(|n| spread(n, 1_800 - n as u16)).collect();
-        let (points, label) = sparkline(&recent);
+        let (points, label) = sparkline(Lang::En, &recent);
         assert_eq!(label, "spread 30 min, top 2000 mV");
         for point in points.split(' ') {
             let (x, y) = point.split_once(',').expect("a pair");
             let (x, y): (f64, f64) = (x.parse().expect("x"), y.parse().expect("y"));
             assert!((0.0..=120.0).contains(&x) && (0.0..=30.0).contains(&y), "{point}");
         }
-        assert_eq!(sparkline(&[]).0, "");
+        assert_eq!(sparkline(Lang::En, &[]).0, "");
     }
 }
