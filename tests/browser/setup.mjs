@@ -90,7 +90,7 @@ await screen("battery");
 // Settings wait for whoever works on a bus.
 for (const until = Date.now() + 60_000; Date.now() < until;) {
   await page.goto(`${base}/setup/battery`);
-  if (!/searching/.test(await page.locator("main").textContent())) break;
+  if (!/wird abgesucht/.test(await page.locator("main").textContent())) break;
   await page.waitForTimeout(250);
 }
 
@@ -143,7 +143,7 @@ check(screens.length <= 12, `${screens.length} screens: ${screens.join(", ")}`);
 
 // What was left out is marked on the live page, and is taken up again.
 await page.goto(base);
-await says(/Whom it tells/, "the live page");
+await says(/Wem es meldet/, "the live page");
 check((await page.locator("p.site").textContent()) === "Rechenzentrum Süd, Gebäude 4, Raum 012", "the live page does not name the site");
 await page.screenshot({ path: `${shots}/setup-live.png`, fullPage: true });
 await page.goto(`${base}/setup`);

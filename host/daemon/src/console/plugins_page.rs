@@ -89,13 +89,9 @@ pub struct Button {
 }
 
 /// Everything installed, and every bundle.
-pub async fn plugins(
-    State(console): State<Arc<Console>>,
-    reader: Reader,
-) -> page::Answer {
+pub async fn plugins(State(console): State<Arc<Console>>, reader: Reader) -> page::Answer {
     let bundles = answered(console.plugins.bundles()).await?;
-    let (who, plugins) =
-        (reader.who(Area::Plugins, Level::Configure), console.plugins.plugins());
+    let (who, plugins) = (reader.who(Area::Plugins, Level::Configure), console.plugins.plugins());
     Ok(reader.show(StatusCode::OK, &PluginsPage { version: &VERSION, who, plugins, bundles }))
 }
 

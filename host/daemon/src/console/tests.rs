@@ -311,7 +311,11 @@ impl Bench {
 
     /// Everything a stream says until `enough`.
     async fn stream(&self, cookie: &str) -> axum::body::BodyDataStream {
-        let request = Request::get("/api/v1/stream")
+        self.stream_in("en", cookie).await
+    }
+
+    async fn stream_in(&self, lang: &str, cookie: &str) -> axum::body::BodyDataStream {
+        let request = Request::get(format!("/api/v1/stream?lang={lang}"))
             .header(header::HOST, HOST)
             .header(header::COOKIE, cookie)
             .body(Body::empty());

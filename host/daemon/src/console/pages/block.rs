@@ -6,7 +6,7 @@ use super::fields::{Fields, Sent};
 use super::figure::Figure;
 use super::reader::Reader;
 use super::span::{Choice, Span};
-use super::string::{POINTS, present, series, status_of, subject};
+use super::string::{self, POINTS, present, series, status_of, subject};
 use super::{VERSION, events, none};
 use crate::accounts::rights::{Area, Level};
 use crate::clock;
@@ -17,6 +17,7 @@ use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page;
 use crate::console::problem::Problem;
+use crate::console::view::called;
 use crate::console::who::Who;
 use crate::store::history::Whose;
 use crate::words::number::{Style, measured, span, with_unit};
@@ -43,6 +44,8 @@ struct BlockPage<'a> {
     string_name: String,
     block: BlockOut,
     status: &'static str,
+    /// How it is, in words.
+    state: String,
     facts: Vec<(String, String)>,
     previous: Option<u16>,
     next: Option<u16>,
@@ -122,6 +125,7 @@ async fn page_of<'a>(
         string: number,
         string_name,
         status: status_of(&block),
+        state: state(reader, &block),
         facts: facts(reader, &block),
         previous: index.checked_sub(1).filter(|n| *n > 0),
         next: Some(index + 1).filter(|n| usize::from(*n) <= blocks),
@@ -158,6 +162,15 @@ fn found(
     Ok(((name, count), block))
 }
 
+fn state(reader: &Reader, block: &BlockOut) -> String {
+    let lang = reader.lang;
+    let alone = string::over(lang, block).or_else(|| string::fault(lang, block));
+    alone.unwrap_or_else(|| match block.alarms.is_empty() {
+        true => reader.word("page-ok"),
+        false => string::alarms(lang, block).join(", "),
+    })
+}
+
 fn facts(reader: &Reader, block: &BlockOut) -> Vec<(String, String)> {
     let lang = reader.lang;
     let unknown = || "--".to_owned();
@@ -185,7 +198,7 @@ fn facts(reader: &Reader, block: &BlockOut) -> Vec<(String, String)> {
         ("page-health", value(block.health_percent.value, "%")),
         ("page-life", life),
         ("page-bypass", exact(Some(block.duty * 100.0), 0, false, "%")),
-        ("page-activity", block.activity.to_owned()),
+        ("page-activity", called(lang, "activity", block.activity)),
         ("page-age", age),
         ("page-bus", format!("{} / {}", block.bus, block.address)),
         ("page-serial", block.serial.map_or_else(unknown, |serial| serial.to_string())),

@@ -4,6 +4,7 @@
 
 pub mod form;
 
+use super::bus_work::bus_work;
 use super::edit::Errors;
 use super::fields::{Fields, Sent};
 use super::firmware::hindrance;
@@ -18,10 +19,11 @@ use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page;
 use crate::console::problem::Problem;
+use crate::console::view::called;
 use crate::console::who::Who;
 use crate::firmware::preflight::Hindrance;
 use crate::guard::InForce;
-use crate::plant::words::bus_work;
+use crate::words::Lang;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -57,7 +59,7 @@ struct Form {
     batteries: usize,
     strings: usize,
     /// Word and name.
-    chemistries: Vec<(String, &'static str)>,
+    chemistries: Vec<(String, String)>,
     /// Name, and what it measures.
     modules: Vec<(&'static str, String)>,
     /// What a string can be of: as it is sent, and for people.
@@ -302,14 +304,14 @@ fn page_of<'a>(console: &Console, reader: &'a Reader, seen: &InForce) -> Commiss
         problem: String::new(),
         number: format!("{:08x}", seen.number),
         fallback: seen.fallback.clone().unwrap_or_default(),
-        buses: buses.map(|(bus, number)| (number, bus_work(bus.work))).collect(),
-        form: form_of(settings.as_ref()),
+        buses: buses.map(|(bus, number)| (number, bus_work(reader.lang, bus.work))).collect(),
+        form: form_of(reader.lang, settings.as_ref()),
         text: seen.text.clone(),
         look: None,
     }
 }
 
-fn form_of(settings: Option<&GuardSettings>) -> Form {
+fn form_of(lang: Lang, settings: Option<&GuardSettings>) -> Form {
     let mut fields = Fields(settings.map(form::fields_of).unwrap_or_default());
     let strings = settings.into_iter().flat_map(|settings| &settings.strings).zip(1..);
     for (_, row) in strings.filter(|(string, _)| !string.parts.is_empty()) {
@@ -326,7 +328,9 @@ fn form_of(settings: Option<&GuardSettings>) -> Form {
         errors: Errors::default(),
         batteries,
         strings,
-        chemistries: Chemistry::ALL.map(|c| (form::word_of(c), c.data().name)).to_vec(),
+        chemistries: Chemistry::ALL
+            .map(|c| (form::word_of(c), called(lang, "chemistry", c.data().name)))
+            .to_vec(),
         modules: ModuleKind::ALL.map(volts).to_vec(),
         types: types.map(|battery| (battery.name.clone(), battery.name.clone())).collect(),
         catalogue: settings.map(|s| form::offered(s).collect()).unwrap_or_default(),

@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod automation;
 pub mod block;
+mod bus_work;
 pub mod certificate;
 pub mod chart;
 pub mod commissioning;

@@ -15,14 +15,17 @@ use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page;
 use crate::console::problem::Problem;
+use crate::console::view::{called, finding};
 use crate::console::who::Who;
 use crate::store::history::Whose;
 use crate::words::number::{Style, measured, plain, span, with_unit};
+use crate::words::{Lang, words};
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use evenkeel_core::history::{Point, Span as Values};
+use evenkeel_core::protect::Condition;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -188,7 +191,8 @@ fn facts(reader: &Reader, string: &StringOut) -> Vec<(String, String)> {
         v.map_or_else(|| "--".to_owned(), |v| with_unit(lang, v, style, "V"))
     };
     let phase = reader.word(&format!("page-phase-{}", string.phase));
-    let inhibits = string.inhibits.join(", ");
+    let inhibits = string.inhibits.iter().map(|why| called(lang, "inhibit", why));
+    let inhibits = inhibits.collect::<Vec<_>>().join(", ");
     let equalizing = if inhibits.is_empty() { reader.word("page-yes") } else { inhibits };
     let runtime = string.runtime_s.map_or_else(|| "--".to_owned(), |s| span(lang, s));
     [
@@ -201,8 +205,8 @@ fn facts(reader: &Reader, string: &StringOut) -> Vec<(String, String)> {
         ("page-charge", value(string.charge_percent.value, "%")),
         ("page-capacity", value(string.capacity_ah.value, "Ah")),
         ("page-runtime", runtime),
-        ("page-breaker", string.breaker.to_owned()),
-        ("page-charger", string.charger.clone()),
+        ("page-breaker", called(lang, "breaker", string.breaker)),
+        ("page-charger", called(lang, "charger", &string.charger)),
         ("page-equalizing", equalizing),
         ("page-bypass", measured(lang, string.mean_duty * 100.0, "%")),
     ]
@@ -214,8 +218,9 @@ fn row(reader: &Reader, block: &BlockOut) -> Row {
     let number = |value: Option<f64>, digits, sign| {
         value.map_or_else(|| "--".to_owned(), |v| plain(reader.lang, v, Style { digits, sign }))
     };
-    let said: Vec<&str> =
-        block.alarms.iter().copied().chain(block.fault).chain(block.licence).collect();
+    let lang = reader.lang;
+    let said = alarms(lang, block).into_iter().chain(fault(lang, block)).chain(over(lang, block));
+    let said: Vec<String> = said.collect();
     Row {
         index: block.index,
         status: status_of(block),
@@ -233,6 +238,25 @@ fn row(reader: &Reader, block: &BlockOut) -> Row {
             false => said.join(", "),
         },
     }
+}
+
+/// What protection finds wrong with a block.
+pub fn alarms(lang: Lang, block: &BlockOut) -> Vec<String> {
+    let called = |text: &&str| {
+        let condition = Condition::ALL.into_iter().find(|condition| condition.text() == *text);
+        condition.map_or_else(|| (*text).to_owned(), |condition| finding(lang, condition))
+    };
+    block.alarms.iter().map(called).collect()
+}
+
+/// Why its reading is not good.
+pub fn fault(lang: Lang, block: &BlockOut) -> Option<String> {
+    block.fault.map(|fault| called(lang, "fault", fault))
+}
+
+/// That it is over the licence.
+pub fn over(lang: Lang, block: &BlockOut) -> Option<String> {
+    block.licence.map(|_| words().word(lang, "page-live-over-safety"))
 }
 
 /// How a block is, as the style sheet knows it (UX-010).

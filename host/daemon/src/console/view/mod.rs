@@ -6,7 +6,7 @@ mod device;
 mod string;
 
 pub use device::{GuardView, LicenceView, UpsView};
-pub use string::{StringView, Tile, TileWords};
+pub use string::{StringView, Tile, TileWords, finding};
 
 use super::Console;
 use crate::alarms::Shown;
@@ -215,10 +215,8 @@ impl Counts {
 
     fn words(&self, lang: Lang, connected: bool) -> (Status, String) {
         let some = |n: usize, name: &str| (n > 0).then(|| count(lang, name, n));
-        let mut parts = vec![
-            some(self.alarms, "page-live-alarms"),
-            some(self.warnings, "page-live-warnings"),
-        ];
+        let mut parts =
+            vec![some(self.alarms, "page-live-alarms"), some(self.warnings, "page-live-warnings")];
         if self.alarms + self.warnings == 0 && connected {
             parts.push(Some(word(lang, "page-live-no-alarm")));
         }

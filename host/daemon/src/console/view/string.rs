@@ -151,7 +151,8 @@ impl StringView {
         };
         let volts = |mv| volts(said.lang, f64::from(mv) / 1e3, 3);
         let voltage = self.mv[i].map_or_else(|| said.no_voltage.clone(), volts);
-        let celsius = |dc| format!(", {}", written(said.lang, format!("{:.1} °C", f64::from(dc) / 10.0)));
+        let celsius =
+            |dc| format!(", {}", written(said.lang, format!("{:.1} °C", f64::from(dc) / 10.0)));
         let temperature = self.temp[i].map_or_else(String::new, celsius);
         let values = match self.mark[i] {
             OVER_MARK => said.over.clone(),
@@ -244,7 +245,11 @@ fn string_view(
         equalizing: match string.equalize.inhibits.is_empty() {
             true => {
                 let members = f64::from(string.equalize.members).into();
-                say(lang, "page-live-equalized", [("count", members), ("of", number_of(blocks.len()))])
+                say(
+                    lang,
+                    "page-live-equalized",
+                    [("count", members), ("of", number_of(blocks.len()))],
+                )
             }
             false => {
                 let why = string.equalize.inhibits.texts().map(|why| called(lang, "inhibit", why));
@@ -305,7 +310,7 @@ fn string_state(
 
 /// What is wrong, as it stands within a sentence; German begins its nouns large
 /// there too.
-fn finding(lang: Lang, condition: Condition) -> String {
+pub fn finding(lang: Lang, condition: Condition) -> String {
     let mut text = words().kind(lang, Kind::Finding(condition));
     if let Some(first) = text.get_mut(0..1).filter(|_| lang != Lang::De) {
         first.make_ascii_lowercase();

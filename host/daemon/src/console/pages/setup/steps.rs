@@ -11,6 +11,7 @@ use crate::console::by::By;
 use crate::console::orders::{OrderIn, give};
 use crate::console::page::Refused;
 use crate::console::pages::automation;
+use crate::console::pages::bus_work::bus_work;
 use crate::console::pages::edit;
 use crate::console::pages::fields::Fields;
 use crate::console::pages::reader::Reader;
@@ -18,6 +19,7 @@ use crate::console::pages::thresholds;
 use crate::console::problem::Problem;
 use crate::console::setup::Step;
 use crate::jobs::Named;
+use crate::plugin_status::PluginState;
 use crate::site::Site;
 use crate::words::Lang;
 use axum::http::StatusCode;
@@ -118,7 +120,7 @@ pub fn content(console: &Console, reader: &Reader, step: Step) -> Result<Content
             fields.set("name", "operations");
             Content::Receiver { receivers: listed(console), fields, made: None }
         }
-        Step::Ups => ups(console),
+        Step::Ups => ups(console, reader),
         Step::Users => users(console, None)?,
     })
 }
@@ -279,14 +281,15 @@ fn battery(console: &Console, reader: &Reader) -> Content {
             true => reader.word("page-setup-not-searched"),
             false => reader.say("page-setup-found", &args),
         };
-        (number, found, crate::plant::words::bus_work(bus.work))
+        (number, found, bus_work(reader.lang, bus.work))
     });
     Content::Battery { strings, buses: buses.collect() }
 }
 
-fn ups(console: &Console) -> Content {
+fn ups(console: &Console, reader: &Reader) -> Content {
     let plugins = console.plugins.plugins().into_iter();
-    let plugins = plugins.map(|plugin| (plugin.name, plugin.state.as_str().to_owned())).collect();
+    let state = |state: PluginState| reader.word(&format!("page-plugin-is-{}", state.as_str()));
+    let plugins = plugins.map(|plugin| (plugin.name, state(plugin.state))).collect();
     let points = console.hub.query("ups");
     let of = |name: &String| name.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
     Content::Ups { plugins, upses: points.iter().map(|(name, _)| of(name)).collect() }
