@@ -822,7 +822,11 @@ async fn the_first_view_of_512_blocks_is_light() {
     big.snapshot.strings[0] = StringRecord::new(vec![block; 512]);
     bench.hub.set_limits(Limits { blocks: None, ups_va: None });
     bench.hub.set_plant(big);
-    for (path, row, rows) in [("/", "<i>+12</i>", 512), ("/strings/1", "<td>+12</td>", 512)] {
+    for (path, row, rows) in [
+        ("/", "<i>+12</i>", 512),
+        ("/?lang=de", "<i>+12</i>", 512),
+        ("/strings/1", "<td>+12</td>", 512),
+    ] {
         let page = bench.get(path, &cookie).await.body;
         assert_eq!(page.matches(row).count(), rows, "{path}");
         let mut bytes = page.len();

@@ -4,7 +4,7 @@
 use super::*;
 
 /// Everything that a page may be asked for by somebody who may only look.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 15] = [
     "/strings/1",
     "/blocks/1-1",
     "/discharges",
@@ -20,7 +20,6 @@ const PAGES: [&str; 16] = [
     "/certificate",
     "/configuration",
     "/configuration/automation?from=0",
-    "/plugins",
 ];
 
 async fn bench() -> (Bench, String) {

@@ -132,6 +132,12 @@ async fn a_viewer_sees_no_button_and_a_page_with_a_way_out() {
         assert!(seen.body.contains("megatec"), "{path}");
         assert_eq!(forms(&seen.body), 1, "{path}: signing out alone");
         assert!(forms(&whole.body) > 1, "{path}");
+        let german = host.bench.get(&format!("{path}?lang=de"), &admin).await.body;
+        assert!(german.contains("<html lang=\"de\">") && !german.contains("page-"), "{german}");
+    }
+    let german = host.bench.get(&format!("{bundle}?lang=de"), &admin).await.body;
+    for part in ["mit dem Gerät an der seriellen Leitung „ups“ sprechen", "1 bis 247."] {
+        assert!(german.contains(part), "{part}: {german}");
     }
     let refused = host.bench.form("/plugins/megatec", &viewer, "action=remove").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
