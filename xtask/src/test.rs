@@ -159,8 +159,9 @@ pub fn images(
     let mut test = cargo(IMAGE);
     for &(name, tests) in images {
         let board = image::board(root, name)?;
-        image::install(&board)?;
-        image::build(root, &board, bundles, false)?;
+        let kernel = image::Choice::Stock;
+        image::install(&board, kernel)?;
+        image::build(root, &board, bundles, image::How { kernel, no_build: false })?;
         test.args(tests.iter().flat_map(|name| ["--test", name]));
     }
     // Each of them has a machine of its own, and there are few processors.

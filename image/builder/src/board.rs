@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 /// The file in a board's folder, and in the folder of an image.
 pub const FILE: &str = "board.toml";
 
+/// In the folder of a board that has a kernel of its own: its options.
+pub const KERNEL_CONFIG: &str = "kernel.config";
 /// In the folder of a board whose loader is made here: options of U-Boot.
 pub const LOADER_CONFIG: &str = "loader.config";
 /// The same: what it does.

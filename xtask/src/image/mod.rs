@@ -2,7 +2,7 @@
 //! boots, and the machine that plays its board.
 //!
 //! What differs from board to board is data, in `image/boards`. [`kernel`]
-//! fetches, [`programs`] builds, with [`cross`] for another processor,
+//! fetches, or [`own_kernel`] builds, [`programs`] builds, with [`cross`] for another processor,
 //! [`loader`] is the boot loader of a board whose loader is made here,
 //! [`precompile`] gives the plugins their code, [`assemble`] puts together. What the parts are made of, byte for
 //! byte, is in `image/builder`; the machine with its boot loader is
@@ -13,6 +13,7 @@ mod cross;
 mod kernel;
 mod loader;
 mod options;
+mod own_kernel;
 mod precompile;
 mod programs;
 mod sbom;
@@ -31,11 +32,23 @@ use programs::Programs;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Whose kernel an image has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choice {
+    /// Debian's, with the modules that the board needs.
+    Stock,
+    /// Ours, without modules, for boards that have its options.
+    Own,
+}
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The board: a folder of image/boards.
     #[arg(long, value_name = "NAME", default_value = "qemu-x86_64")]
     board: String,
+    /// The distribution's kernel, or one that is built here.
+    #[arg(long, value_enum, default_value_t = Choice::Stock)]
+    kernel: Choice,
     /// Use the programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
@@ -83,14 +96,15 @@ pub fn board(root: &Path, name: &str) -> Result<Board, AnyError> {
 }
 
 /// Install what the image of `board` is made and started with.
-pub fn install(board: &Board) -> Result<(), AnyError> {
+pub fn install(board: &Board, kernel: Choice) -> Result<(), AnyError> {
     let program = board.machine.as_ref().map(|machine| format!("/usr/bin/{}", machine.program));
     let machine = board.machine.as_ref().zip(program.as_deref());
     let machine = machine.map(|(machine, program)| (program, machine.package.as_str()));
     let boot = if board.loader.is_some() { fit::PACKAGES } else { &[] };
     let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
     let loader = if own { loader::PACKAGES } else { &[] };
-    let packages = PACKAGES.iter().chain(boot).chain(loader).copied();
+    let kernel = if kernel == Choice::Own { own_kernel::PACKAGES } else { &[] };
+    let packages = PACKAGES.iter().chain(boot).chain(loader).chain(kernel).copied();
     let packages: Vec<_> = packages.chain(machine).collect();
     debian::install(&packages, &[])
 }
@@ -102,7 +116,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         return Err(format!("QEMU has no machine for {}: {}", board.name, board.about).into());
     }
     println!("── {}", board.about);
-    step("install what the image needs", || install(&board))?;
+    step("install what the image needs", || install(&board, arguments.kernel))?;
     if !arguments.no_build {
         crate::run::build_programs()?;
     }
@@ -110,9 +124,10 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         true => crate::plugins::built(root)?,
         false => step("plugins", || Ok(crate::plugins::build(root)?))?,
     };
-    let out = build(root, &board, &plugins, arguments.no_build)?;
+    let how = How { kernel: arguments.kernel, no_build: arguments.no_build };
+    let out = build(root, &board, &plugins, how)?;
     if arguments.twice {
-        step("the same in another folder", || twice::check(root, &board, &plugins, &out))?;
+        step("the same in another folder", || twice::check(root, &board, &plugins, how, &out))?;
     }
     if !arguments.run {
         return Ok(());
@@ -129,18 +144,27 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     crate::run::exec(&mut machine.command(slot)?)
 }
 
+/// How an image is built.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// Whose kernel.
+    pub kernel: Choice,
+    /// Of programs that are built already.
+    pub no_build: bool,
+}
+
 /// Build the image of `board` with these plugins; gives its folder.
 pub fn build(
     root: &Path,
     board: &Board,
     plugins: &[PathBuf],
-    no_build: bool,
+    how: How,
 ) -> Result<PathBuf, AnyError> {
     let out = root.join("target/image").join(&board.name);
     fs::create_dir_all(&out)?;
     let toolchain = root.join("target/image/toolchain");
     let cross = step("compiler", || Cross::find(&toolchain, &board.target))?;
-    let programs = match no_build {
+    let programs = match how.no_build {
         true => programs::built(root, board),
         false => step("programs of the image (the first time this takes minutes)", || {
             programs::build(root, board, cross.as_ref())
@@ -148,7 +172,10 @@ pub fn build(
     };
     let plugins = step("code of the plugins", || precompile::all(root, &out, board, plugins))?;
     let loader = step("boot loader", || loader::make(root, &out, board, cross.as_ref(), EPOCH))?;
-    let kernel = step("kernel", || kernel::stock(root, board))?;
+    let kernel = step("kernel", || match how.kernel {
+        Choice::Stock => kernel::stock(root, board),
+        Choice::Own => own_kernel::make(root, board, cross.as_ref()),
+    })?;
     let sbom = step("bill of materials", || {
         let bill = sbom::document(root, board, cross.as_ref(), &plugins, &kernel.package)?;
         fs::write(out.join(sbom::FILE), &bill)?;

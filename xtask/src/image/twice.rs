@@ -3,6 +3,7 @@
 //!
 //! Fetched packages, keys and the signed plugins are shared: they are inputs.
 
+use super::How;
 use crate::run::{AnyError, command, exec, sources};
 use evenkeel_e2e::machine::{CONTROL, LOADER};
 use evenkeel_image::board::Board;
@@ -15,7 +16,13 @@ use std::path::{Path, PathBuf};
 const CHUNK: u64 = 1 << 20;
 
 /// Build the image of `board` again, and compare it with the one in `out`.
-pub fn check(root: &Path, board: &Board, plugins: &[PathBuf], out: &Path) -> Result<(), AnyError> {
+pub fn check(
+    root: &Path,
+    board: &Board,
+    plugins: &[PathBuf],
+    how: How,
+    out: &Path,
+) -> Result<(), AnyError> {
     let copy = super::fresh(&root.join("target/image/twice"))?;
     copy_sources(root, &copy)?;
     fs::create_dir_all(copy.join("target/image"))?;
@@ -23,7 +30,7 @@ pub fn check(root: &Path, board: &Board, plugins: &[PathBuf], out: &Path) -> Res
         let target = root.join("target").join(shared);
         symlink(target, copy.join("target").join(shared))?;
     }
-    let again = super::build(&copy, board, plugins, false)?;
+    let again = super::build(&copy, board, plugins, how)?;
     let bundle = format!("evenkeel-{}-{}.evkf", env!("CARGO_PKG_VERSION"), board.name);
     let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
     let loader: &[&str] = if own { &[LOADER, CONTROL] } else { &[] };
