@@ -761,6 +761,7 @@ page-commissioning-leave = Lassen, wie es ist
 page-commissioning-form = Stränge und Batterien
 page-commissioning-help = Was an den Bussen hängt und von welchem Typ es ist. Danach richten sich Schutz und Ausgleich. Ein Strang nimmt seinen Typ aus dieser Liste oder aus dem Katalog üblicher Größen; Erhaltungsspannung und Widerstand stehen im Datenblatt.
 page-commissioning-number = Nummer der Einstellungen
+page-commissioning-answers = Antwortet
 page-commissioning-report = Inbetriebnahmebericht
 page-configuration-revisions = Frühere Einstellungen
 page-commissioning-types = Blocktypen

@@ -761,6 +761,7 @@ page-commissioning-leave = Leave it as it is
 page-commissioning-form = Strings and batteries
 page-commissioning-help = What hangs on the buses, and of which type it is. Protection and equalization follow it. A string takes its type from this list or from the catalogue of common sizes; float voltage and resistance stand on the data sheet.
 page-commissioning-number = Settings number
+page-commissioning-answers = Answers
 page-commissioning-report = Commissioning report
 page-configuration-revisions = Earlier settings
 page-commissioning-types = Types of block
