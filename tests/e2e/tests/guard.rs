@@ -128,6 +128,9 @@ fn a_paused_string_sheds_nothing_until_the_pause_ends() {
 fn damaged_settings_are_refused_and_the_last_good_ones_go_on() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut stack = Stack::for_test(dir.path()).expect("a running stack");
+    // Good are settings with which a cycle ran.
+    let mut client = stack.sign_in().expect("signed in");
+    client.await_answer("/api/v1/guard", |guard| guard["cycles"].as_u64() > Some(0));
     let settings = dir.path().join("guard/settings.toml");
     let text = std::fs::read_to_string(&settings).expect("readable");
     std::fs::write(&settings, text.replace("blocks = 32", "blocks = 33")).expect("written");
