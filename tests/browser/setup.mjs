@@ -49,6 +49,14 @@ const says = async (wanted, where) => {
   const text = await page.locator("main").textContent();
   check(wanted.test(text), `${where}: ${wanted} is not said: ${text.slice(0, 600)}`);
 };
+// The step of the battery is as it was loaded: load it until it says so.
+async function shows(wanted) {
+  for (const until = Date.now() + 60_000; Date.now() < until;) {
+    await page.goto(`${base}/setup/battery`);
+    if (wanted(await page.locator("main").textContent())) break;
+    await page.waitForTimeout(250);
+  }
+}
 
 // Claimed by the code, which is gone then.
 await page.goto(base);
@@ -83,16 +91,14 @@ await page.selectOption("#lang", "de");
 await screen("appliance");
 await press("save");
 await at("/setup/battery", "the time zone");
+// A guard that has just begun knows no module yet.
+await shows((main) => /32 von 32 antworten/.test(main));
 await says(/32 × .*32 von 32 antworten/s, "the strings");
 await press("discover");
 await at("/setup/battery", "the search");
 await screen("battery");
 // Settings wait for whoever works on a bus.
-for (const until = Date.now() + 60_000; Date.now() < until;) {
-  await page.goto(`${base}/setup/battery`);
-  if (!/wird abgesucht/.test(await page.locator("main").textContent())) break;
-  await page.waitForTimeout(250);
-}
+await shows((main) => !/wird abgesucht/.test(main));
 
 // Strings and batteries: a wrong number, a look, and into force; then back.
 await page.click('a[href="/commissioning"]');
