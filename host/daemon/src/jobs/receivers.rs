@@ -338,6 +338,8 @@ mod tests {
         drop((store, receivers));
         let (store, receivers) = open(dir.path());
         assert_eq!(receivers.all().len(), RECEIVERS_MAX);
+        // What was recorded goes through the writer's thread first.
+        store.record_acknowledged(Event::Unknown).done().await.expect("on the disk");
         let told = store.latest(8).into_iter().any(
             |e| matches!(&e.event, Event::SettingsRefused { what, .. } if what == DOCUMENT.name),
         );
