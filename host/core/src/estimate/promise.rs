@@ -23,17 +23,24 @@ const PIECES: usize = 8;
 pub(super) struct Promise {
     /// The battery's curve may have steps.
     steps: bool,
-    /// The latest end that was estimated in each piece, s from the start.
-    ends_s: [f64; PIECES],
-    /// Which of them is being filled, and since when, s from the start.
+    pieces: [Piece; PIECES],
+    /// Which of them is being filled.
     open: usize,
-    opened_s: f64,
+}
+
+/// A piece of what was estimated; times are s from the start.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    began_s: f64,
+    /// The latest end that was estimated in it.
+    end_s: f64,
 }
 
 impl Promise {
     /// Nothing yet, of a battery whose curve may have steps or has none.
     pub(super) const fn new(steps: bool) -> Self {
-        Self { steps, ends_s: [0.0; PIECES], open: 0, opened_s: 0.0 }
+        let nothing = Piece { began_s: f64::NEG_INFINITY, end_s: 0.0 };
+        Self { steps, pieces: [nothing; PIECES], open: 0 }
     }
 
     /// What to show `elapsed_s` after the start, s, where `before_s` was shown
@@ -68,12 +75,15 @@ impl Promise {
         let late = ((passed - from) / (to - from)).clamp(0.0, 1.0);
         let share = PATIENCE.0 + late * (PATIENCE.1 - PATIENCE.0);
         let while_s = (share * elapsed_s).min(PATIENCE_LEFT * left_s);
-        if elapsed_s - self.opened_s >= while_s / PIECES as f64 {
+        if elapsed_s - self.pieces[self.open].began_s >= while_s / PIECES as f64 {
             self.open = (self.open + 1) % PIECES;
-            (self.ends_s[self.open], self.opened_s) = (end_s, elapsed_s);
+            self.pieces[self.open] = Piece { began_s: elapsed_s, end_s };
         }
-        self.ends_s[self.open] = self.ends_s[self.open].max(end_s);
-        self.ends_s.into_iter().fold(0.0, f64::max)
+        let open = &mut self.pieces[self.open];
+        open.end_s = open.end_s.max(end_s);
+        // Scans may be further apart than pieces.
+        let recent = self.pieces.iter().filter(|piece| elapsed_s - piece.began_s <= while_s);
+        recent.fold(end_s, |latest, piece| latest.max(piece.end_s))
     }
 }
 
@@ -122,6 +132,16 @@ mod tests {
     fn towards_the_end_a_lower_estimate_is_shown_soon() {
         let shown = shown_s(true, |now_s| if now_s < 2_900.0 { 3_600.0 } else { 3_300.0 });
         assert!((shown[3_100] - 200.0).abs() < 40.0, "{}", shown[3_100]);
+    }
+
+    #[test]
+    fn scans_that_are_far_apart_have_no_more_patience() {
+        let end_s = |now_s: f64| if now_s < 2_900.0 { 3_600.0 } else { 3_300.0 };
+        let (mut promise, mut shown_s) = (Promise::new(true), 3_600.0);
+        for now_s in (60..=3_120).step_by(60).map(f64::from) {
+            shown_s = promise.keep(now_s, 60.0, shown_s, end_s(now_s) - now_s);
+        }
+        assert!(shown_s < 220.0, "{shown_s}");
     }
 
     #[test]
