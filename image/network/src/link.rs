@@ -226,11 +226,13 @@ impl Link {
             }
             Some(Change::Got(terms)) if before.as_ref().map(own) != Some(own(&terms)) => {
                 let (address, server) = (terms.address, terms.server);
-                log::say(&format!("interface {}: {address}, lent by {server}", self.name));
                 if let Err(error) = self.memory.keep(address) {
-                    log::say(&format!("interface {}: it is not remembered: {error}", self.name));
+                    let name = &self.name;
+                    log::say(&format!("interface {name}: {address} is not remembered: {error}"));
                 }
-                set(Some(own(&terms)))
+                // Whoever reads this can count on both.
+                let said = format!("interface {}: {address}, lent by {server}", self.name);
+                set(Some(own(&terms))).inspect(|()| log::say(&said))
             }
             Some(Change::Got(_)) | None => Ok(()),
         };
