@@ -112,6 +112,23 @@ impl KeyringManifest {
     /// The value of [`KeyringManifest::kind`].
     pub const KIND: &'static str = "keyring";
 
+    /// A keyring that takes nothing back; made and expiring at these times, in
+    /// seconds since 1970 UTC.
+    #[must_use]
+    pub fn new(sequence: u32, [issued, expires]: [u64; 2], keys: Vec<KeyEntry>) -> Self {
+        Self {
+            format: Self::FORMAT,
+            kind: Self::KIND.to_owned(),
+            sequence,
+            issued_unix_s: issued,
+            expires_unix_s: expires,
+            keys,
+            revoked_keys: Vec::new(),
+            revoked_bundles: Vec::new(),
+            floors: Vec::new(),
+        }
+    }
+
     /// Parse and check a keyring. Give it signed bytes only.
     ///
     /// # Errors

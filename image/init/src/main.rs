@@ -17,6 +17,7 @@ mod command_line;
 mod host_name;
 mod keeper;
 mod kept;
+mod keyring;
 mod log;
 mod mapper;
 mod partition;

@@ -1,13 +1,13 @@
 //! The first stage: from the kernel's first file system to the verified root.
 //!
 //! What it trusts came with it in the signed boot image, under `/trust`
-//! ([`crate::trust`]). The loader chose the slot and counted the try; what the first
+//! ([`crate::trust`]), and by a keyring that was accepted since. The loader chose the slot and counted the try; what the first
 //! stage refuses, it writes down, and the next start takes the other slot.
 
 use crate::mapper::{self, Damage};
 use crate::state::{State, StateError};
 use crate::trust::{Identity, IdentityError};
-use crate::{command_line, log, partition, state, watchdog};
+use crate::{command_line, keyring, log, partition, state, watchdog};
 use evenkeel_signing::slot::header::HEADER_LEN;
 use evenkeel_signing::slot::{Event, Header, HeaderError, Reason, Record, Slot, SlotState};
 use rustix::mount::{MountFlags, mount, mount_move};
@@ -79,8 +79,9 @@ fn start() -> Result<std::convert::Infallible, Stage1Error> {
     let words = fs::read_to_string("/proc/cmdline")
         .map_err(|e| Stage1Error::System("read the command line", e))?;
     let slot = command_line::slot(&words).ok_or(Stage1Error::NoSlot)?;
-    let state = State::open(&find(state::PARTITION)?)?;
-    let header = judge(slot, state.record().floor)?;
+    let place = find(state::PARTITION)?;
+    let state = State::open(&place)?;
+    let header = judge(slot, state.record().floor, &place)?;
     log::say(&format!("slot {slot}: version {}, epoch {}", header.version, header.epoch));
     let device = find(&format!("root_{}", slot.letter()))?;
     let unfit =
@@ -112,10 +113,12 @@ fn read_whole(device: &Path, header: &Header) -> io::Result<()> {
     whole
 }
 
-/// The slot's header, if it may start here.
-fn judge(slot: Slot, floor: u32) -> Result<Header, Stage1Error> {
+/// The slot's header, if it may start here; `state` is the partition of the
+/// state record.
+fn judge(slot: Slot, floor: u32, state: &Path) -> Result<Header, Stage1Error> {
     let refused = |reason, detail: String| Stage1Error::Slot { slot, reason, detail };
-    let Identity { product, board, trust } = Identity::load(Path::new("/trust"))?;
+    let Identity { product, board, mut trust } = Identity::load(Path::new("/trust"))?;
+    keyring::take(state, &mut trust);
     let bytes = read_header(&find(&format!("boot_{}", slot.letter()))?)
         .map_err(|e| refused(Reason::Signature, e.to_string()))?;
     let header = Header::verify(&bytes, trust.trusted()).map_err(|error| {

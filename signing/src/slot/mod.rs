@@ -22,6 +22,7 @@
 pub mod header;
 pub mod kept;
 pub mod record;
+pub mod ring;
 pub mod rules;
 pub mod talk;
 

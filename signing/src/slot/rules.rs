@@ -55,8 +55,13 @@ pub enum Event {
     CommitFloor,
     /// Back to the other slot, for this reason.
     GoBack(Reason),
-    /// A keyring with this sequence was accepted.
-    Keyring(u32),
+    /// A keyring was accepted.
+    Keyring {
+        /// Its number.
+        sequence: u32,
+        /// It takes back the key that signed the inactive slot.
+        revokes_other: bool,
+    },
     /// The data partition is to be made anew at the next start, before anything
     /// reads it: back to how the appliance left the factory. Slots, floor and
     /// keyring stay.
@@ -192,11 +197,24 @@ impl Record {
                 (next.active, next.tries_left, next.failed_starts) = (other, 0, 0);
                 next.boot_reason = reason;
             }
-            Event::Keyring(sequence) => next.keyring = next.keyring.max(sequence),
+            Event::Keyring { sequence, revokes_other } => next.accept(sequence, revokes_other)?,
             Event::Erase => next.erase = true,
             Event::Erased => next.erase = false,
         }
         Ok(next)
+    }
+
+    fn accept(&mut self, sequence: u32, revokes_other: bool) -> Result<(), Forbidden> {
+        self.keyring = self.keyring.max(sequence);
+        let (active, other) = (self.active, self.active.other());
+        if revokes_other && self.slot(other).state != SlotState::Empty {
+            if !self.is_good(active) {
+                return Err(Forbidden::NotGood);
+            }
+            let place = self.slot_mut(other);
+            (place.state, place.reason) = (SlotState::Bad, Reason::Revoked);
+        }
+        Ok(())
     }
 
     /// True when `slot` proved itself and has no hole that is known.

@@ -35,6 +35,14 @@ pub enum Ask {
         /// Where the bytes begin: 0, or where [`Progress::taken`] is.
         from: u64,
     },
+    /// Take a keyring into force, for firmware too. Behind the line follow its
+    /// bytes.
+    Keyring {
+        /// Its length, in bytes.
+        length: u32,
+        /// The date, in seconds since 1970 UTC, where it is known.
+        now_unix_s: Option<u64>,
+    },
     /// Give up what is being or was installed.
     Abandon,
     /// Restart into what was installed.
@@ -107,6 +115,9 @@ pub struct Status {
     pub floor: u32,
     /// It was signed with a development key.
     pub development: bool,
+    /// Number of the keyring that says whose firmware starts here; `None` where
+    /// there are no roots, as in a workshop.
+    pub keyring: Option<u32>,
     /// Root of the hash tree over what runs.
     pub root: String,
     /// Why the last start happened, for people.

@@ -11,8 +11,10 @@ pub mod preflight;
 pub mod selfcheck;
 
 use crate::certificate::Certificates;
+use crate::clock;
 use crate::failure::chain;
 use crate::hub::Hub;
+use crate::plugin::trusted;
 use crate::plugin_status::{PluginList, PluginState, PluginStatus};
 use crate::store::Store;
 use evenkeel_core::events::Event;
@@ -21,7 +23,7 @@ use evenkeel_signing::slot::Order;
 use evenkeel_signing::slot::talk::{Answer, Ask, Health, News, PLUGINS_MAX, Status};
 use keeper::{Keeper, KeeperError};
 use preflight::Hindrance;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -165,6 +167,28 @@ impl Firmware {
         self.done(&Ask::MakePermanent)?;
         // Told before anybody asks again.
         self.take_news()
+    }
+
+    /// Take a keyring into force for firmware, which the keeper judges; nothing
+    /// where there are no slots.
+    ///
+    /// # Errors
+    /// [`FirmwareError`]; the one before is in force then.
+    pub fn keyring(&self, raw: &[u8]) -> Result<(), FirmwareError> {
+        let mut keeper = match Keeper::reach(&self.socket) {
+            Err(KeeperError::Absent { .. }) if !Path::new(trusted::IMAGE).exists() => return Ok(()),
+            reached => reached?,
+        };
+        let length = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+        let now_unix_s = Some(clock::unix_ms() / 1_000);
+        keeper.say(&Ask::Keyring { length, now_unix_s })?;
+        // What it does not want any more its answer explains.
+        let _ = keeper.send(raw);
+        keeper.end();
+        match keeper.answer()? {
+            Answer::Done => Ok(()),
+            _ => Err(FirmwareError::Unexpected),
+        }
     }
 
     /// Restart, and leave the factory once more: everything that is kept is

@@ -9,6 +9,7 @@
 //! | the same, named `…development…` | the workshop's own key, as good as the platform's; refused in production |
 //! | `<trust_dir>/keyring.evkk` | the keyring of the firmware |
 //! | `<data_dir>/keyring.evkk` | a later one, accepted since |
+//! | `<run>/keyring.evkk` | the one that an appliance's keeper of the slots has in force: it outlives updates and the data partition |
 //! | `<image>/product`, `<image>/development/*.pub` | an image, and one for development: without such a key it is one for production |
 
 use crate::clock;
@@ -36,17 +37,21 @@ pub struct Places {
     /// What the image says of itself, under its own signature; absent on a
     /// machine that runs the daemon without one.
     pub image: PathBuf,
+    /// Where the keeper of the slots shows the keyring in force.
+    pub run: PathBuf,
 }
 
 /// Where an image says what it is.
 pub const IMAGE: &str = "/etc/evenkeel/firmware";
+/// Where an image's programs meet.
+const RUN: &str = "/run/evenkeel";
 
 impl Places {
     /// These folders, on this machine.
     #[must_use]
     pub fn new(trust_dir: &Path, data_dir: &Path) -> Self {
         let (trust_dir, data_dir) = (trust_dir.to_owned(), data_dir.to_owned());
-        Self { trust_dir, data_dir, image: IMAGE.into() }
+        Self { trust_dir, data_dir, image: IMAGE.into(), run: RUN.into() }
     }
 
     /// Whether this is an image for production. One that cannot be looked into
@@ -115,7 +120,7 @@ pub fn load(places: &Places, decisions: &Decisions) -> (Trust, Vec<Problem>) {
     let (roots, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| is_root(key));
     let mut trust = with_roots(roots, places.is_production(), &mut problems);
     trust.require_sequence(decisions.keyring_sequence);
-    for dir in [&places.trust_dir, &places.data_dir] {
+    for dir in [&places.trust_dir, &places.data_dir, &places.run] {
         keyring(&mut trust, &dir.join(KEYRING), &mut problems);
     }
     for (path, key) in keys {
@@ -257,9 +262,12 @@ fn keyring(trust: &mut Trust, path: &Path, problems: &mut Vec<Problem>) {
     match read {
         Ok(_) => {
             // What was accepted once stays in force when it expires.
-            let accepted = trust.accept_keyring(&raw, None);
+            let refused = trust.accept_keyring(&raw, None).err();
+            let in_force = trust.keyring().map(|keyring| keyring.sequence);
+            let replaced = |error: &TrustError| matches!(error, TrustError::Older { found, .. } if Some(*found) < in_force);
             let what = || format!("the keyring {}", path.display());
-            problems.extend(accepted.err().map(|source| not_used(what(), source)));
+            let wrong = refused.filter(|error| !replaced(error));
+            problems.extend(wrong.map(|source| not_used(what(), source)));
         }
         Err(source) if source.kind() == io::ErrorKind::NotFound => {}
         Err(source) => problems.push(Problem::Read { path: path.to_owned(), source }),
@@ -305,7 +313,7 @@ mod tests {
 
     /// All in `dir`, where there is no image.
     fn places(dir: &Path) -> Places {
-        Places { image: dir.join("image"), ..Places::new(dir, dir) }
+        Places { image: dir.join("image"), run: dir.join("run"), ..Places::new(dir, dir) }
     }
 
     /// What is trusted, and what is said of what is not.

@@ -1,7 +1,9 @@
 //! What the keeper knows, and what it does about a question or about time.
 
+mod keyring;
 mod upload;
 
+pub use keyring::accept;
 pub use upload::install;
 
 use super::health::{Before, REPORT_MAX, Trial, Verdict};
@@ -10,6 +12,7 @@ use super::permanent::{self, Wellness};
 use crate::state::{State, StateError};
 use crate::trust::{Identity, IdentityError};
 use crate::{kept, log, partition};
+use evenkeel_signing::TrustError;
 use evenkeel_signing::slot::talk::{self, Answer, Ask, Health, News, Other, Progress, Status};
 use evenkeel_signing::slot::{
     Event, Forbidden, Header, HeaderError, Order, Reason, Slot, SlotState,
@@ -86,6 +89,21 @@ pub enum DeskError {
     /// The block beside the state record.
     #[error("who orders it cannot be kept, so it is not done")]
     Kept(#[source] io::Error),
+    /// A keyring that does not count.
+    #[error("the keyring is not taken into force: {0}")]
+    Keyring(TrustError),
+    /// It would end what runs.
+    #[error(
+        "the keyring is not taken into force: it takes back the key that signed the running \
+        firmware, which would not start again; install firmware that another key signed first"
+    )]
+    RevokesRunning,
+    /// It would end the only way back.
+    #[error(
+        "the keyring is not taken into force: it takes back the key that signed the other slot, \
+        and the running system has not proved healthy; wait until it has"
+    )]
+    RevokesWayBack,
 }
 
 /// The desk.
@@ -116,6 +134,8 @@ pub struct Desk {
     /// What was taken, when nobody sends more.
     install: Option<Install>,
     news: Vec<News>,
+    /// The keyring that stands beside the state record.
+    keyring: Option<Vec<u8>>,
 }
 
 impl Desk {
@@ -124,7 +144,8 @@ impl Desk {
     /// # Errors
     /// [`DeskError`].
     pub fn open(slot: Slot, place: &Path) -> Result<Self, DeskError> {
-        let identity = Identity::load(Path::new(IDENTITY))?;
+        let mut identity = Identity::load(Path::new(IDENTITY))?;
+        let keyring = crate::keyring::take(place, &mut identity.trust);
         let mut state = State::open(place)?;
         let bytes = read_header(&open("boot", slot)?)
             .map_err(|source| DeskError::System { what: "read the slot's header", source })?;
@@ -157,6 +178,7 @@ impl Desk {
             installing: None,
             install: None,
             news: Vec::new(),
+            keyring,
         };
         if because.is_failure() && this.trial.is_none() {
             let version = this.other_version();
@@ -164,6 +186,12 @@ impl Desk {
         }
         this.tell_of_reset();
         this.go_on();
+        match &this.keyring {
+            Some(raw) => keyring::show(raw),
+            // One on trial may go again, and its keyring with it.
+            None if this.trial.is_none() => this.adopt(),
+            None => {}
+        }
         Ok(this)
     }
 
@@ -213,6 +241,7 @@ impl Desk {
 
     fn confirm(&mut self, now: Duration) -> Result<(), DeskError> {
         self.state.step(Event::Confirm)?;
+        self.adopt();
         if self.blamed.0.take().is_some() {
             self.state.step(Event::Because(Reason::Power))?;
         }
@@ -318,7 +347,7 @@ impl Desk {
             Ask::GoBack => super::answer(self.go_back()),
             Ask::MakePermanent => super::answer(self.make_permanent()),
             Ask::FactoryReset { order } => super::answer(self.factory_reset(order)),
-            Ask::Install { .. } => super::answer(Err(DeskError::Busy)),
+            Ask::Install { .. } | Ask::Keyring { .. } => super::answer(Err(DeskError::Busy)),
         }
     }
 
@@ -338,6 +367,7 @@ impl Desk {
             epoch: self.header.epoch,
             floor: record.floor,
             development: self.header.development,
+            keyring: self.identity.trust.keyring().map(|keyring| keyring.sequence),
             root: self.header.root.to_string(),
             started_because: self.because.to_string(),
             trial,

@@ -110,6 +110,9 @@ fn converse(stream: &UnixStream, desk: &Mutex<Desk>, began: Instant) -> io::Resu
             Ok(Ask::Install { length, from }) => {
                 answer(desk::install(desk, &mut input, length, from))
             }
+            Ok(Ask::Keyring { length, now_unix_s }) => {
+                answer(desk::accept(desk, &mut input, length, now_unix_s))
+            }
             Ok(ask) => lock(desk).answer(ask, began.elapsed()),
             Err(error) => Answer::Refused { reason: error.to_string() },
         };

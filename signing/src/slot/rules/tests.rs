@@ -21,6 +21,8 @@ fn events(damage: bool) -> Vec<Event> {
         Event::CommitFloor,
         Event::Erase,
         Event::Erased,
+        Event::Keyring { sequence: 1, revokes_other: false },
+        Event::Keyring { sequence: 1, revokes_other: true },
         Event::GoBack(Reason::Person),
         Event::GoBack(Reason::Daemon),
     ];
@@ -256,4 +258,30 @@ fn without_a_record_the_headers_say_what_starts() {
         let found = Record::rebuild(headers(a, b), least).map(|record| record.active);
         assert_eq!(found.ok(), active, "{a:?} {b:?} {least}");
     }
+}
+
+#[test]
+fn a_revoked_slot_never_starts_and_is_never_the_last_good_one() {
+    let mut seen = 0;
+    walk(false, |record, event, next| {
+        let Event::Keyring { sequence, revokes_other } = event else { return };
+        match next {
+            Ok(next) => {
+                assert_eq!(next.keyring, record.keyring.max(sequence));
+                assert!(good(next) > 0, "{record:?} → {next:?}");
+                let other = next.slot(record.active.other());
+                if revokes_other && other.state != SlotState::Empty {
+                    assert_eq!((other.state, other.reason), (SlotState::Bad, Reason::Revoked));
+                    assert_eq!(next.step(Event::Activate), Err(Forbidden::NotReady));
+                    seen += 1;
+                }
+            }
+            // What runs on trial may fail, and then the other one is needed.
+            Err(error) => {
+                assert_eq!((*error, revokes_other), (Forbidden::NotGood, true));
+                assert!(!record.is_good(record.active), "{record:?}");
+            }
+        }
+    });
+    assert!(seen > 100, "{seen}");
 }

@@ -44,6 +44,9 @@ pub struct FirmwareOut {
     pub(in crate::console) floor: u32,
     /// Signed with a development key: for a workshop, not for a plant.
     pub(in crate::console) development: bool,
+    /// Number of the keyring that says whose firmware starts here; null in a
+    /// workshop, which has no roots.
+    pub(in crate::console) keyring: Option<u32>,
     /// Root of the hash tree over what runs.
     pub(in crate::console) root: String,
     /// Why the last start happened.
@@ -295,6 +298,11 @@ pub(in crate::console) fn length(headers: &HeaderMap) -> Result<u64, Problem> {
 }
 
 pub(super) fn problem(error: &FirmwareError) -> Problem {
+    titled(error, "The firmware is not changed")
+}
+
+/// What went wrong with the keeper of the slots, under this title.
+pub(super) fn titled(error: &FirmwareError, title: &'static str) -> Problem {
     let (status, kind) = match error {
         FirmwareError::Keeper(KeeperError::Absent { .. }) => (StatusCode::NOT_FOUND, "no-slots"),
         FirmwareError::NotNow(_) => (StatusCode::CONFLICT, "not-now"),
@@ -302,11 +310,11 @@ pub(super) fn problem(error: &FirmwareError) -> Problem {
         FirmwareError::Broken => (StatusCode::CONFLICT, "broken-off"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "keeper"),
     };
-    Problem::new(status, kind, "The firmware is not changed").detail(chain(error))
+    Problem::new(status, kind, title).detail(chain(error))
 }
 
 fn out(status: talk::Status, hindrances: Vec<Hindrance>) -> FirmwareOut {
-    let talk::Status { slot, version, epoch, floor, development, root, .. } = status;
+    let talk::Status { slot, version, epoch, floor, development, keyring, root, .. } = status;
     let trial = status.trial.map(|trial| TrialOut {
         tries_left: trial.tries_left,
         healthy_s: trial.healthy_s,
@@ -326,6 +334,7 @@ fn out(status: talk::Status, hindrances: Vec<Hindrance>) -> FirmwareOut {
         epoch,
         floor,
         development,
+        keyring,
         root,
         started_because: status.started_because,
         trial,

@@ -5,11 +5,13 @@
 use crate::config::PluginGrant;
 use crate::console::Console;
 use crate::console::access::bad_json;
+use crate::console::api::firmware;
 use crate::console::by::By;
 use crate::console::path::Path;
 use crate::console::problem::Problem;
 use crate::plugin_admin::{AdminError, BundleInfo, KeyInfo, PluginDetail, Reply, Wanted};
 use crate::plugin_status::PluginStatus;
+use crate::store::StoreError;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -247,8 +249,17 @@ pub async fn put_keyring(
 ) -> Result<StatusCode, Problem> {
     let raw = body.map_err(unread(A_KEYRING))?;
     let what = format!("take a keyring of {} bytes into force", raw.len());
-    let done = answered(by.console.plugins.put_keyring(raw.to_vec())).await;
+    let done = take_keyring(&by.console, raw.to_vec()).await;
     by.told(what, done).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// By the keeper of the slots first: what it refuses is in force for nobody.
+async fn take_keyring(console: &Console, raw: Vec<u8>) -> Result<(), Problem> {
+    let (firmware, bytes) = (Arc::clone(&console.firmware), raw.clone());
+    let taken = tokio::task::spawn_blocking(move || firmware.keyring(&bytes)).await;
+    let taken = taken.map_err(|_| Problem::store(&StoreError::Closed))?;
+    taken.map_err(|error| firmware::titled(&error, "The keyring is not taken into force"))?;
+    answered(console.plugins.put_keyring(raw)).await
 }
 
 /// What the plugin host knows of a plugin, and how far it is as a notifier.

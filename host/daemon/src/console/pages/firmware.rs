@@ -200,6 +200,10 @@ fn slots(reader: &Reader, firmware: &FirmwareOut) -> Slots {
             fact("page-firmware-started", firmware.started_because.clone()),
             fact("page-firmware-epoch", format!("{} (≥ {})", firmware.epoch, firmware.floor)),
             fact("page-firmware-way-back", way_back(reader, firmware.permanent_in_s)),
+            fact(
+                "page-firmware-keyring",
+                firmware.keyring.map_or_else(|| "–".to_owned(), |number| number.to_string()),
+            ),
             fact("page-firmware-root", firmware.root.clone()),
         ],
         development: firmware.development,

@@ -32,7 +32,7 @@ impl FakeKeeper {
                 input.read_until(b'\n', &mut text).expect("a line");
                 let ask: Ask = parse(&text).expect("a question");
                 let mut bytes = Vec::new();
-                if matches!(ask, Ask::Install { .. }) {
+                if matches!(ask, Ask::Install { .. } | Ask::Keyring { .. }) {
                     input.read_to_end(&mut bytes).expect("the bytes");
                 }
                 let said = match ask {
@@ -72,6 +72,7 @@ fn status(state: &str) -> Status {
         epoch: 3,
         floor: 2,
         development: false,
+        keyring: Some(1),
         root: "ab".repeat(32),
         started_because: "power came back".into(),
         trial: None,
@@ -251,6 +252,25 @@ async fn a_file_goes_on_where_it_broke_off() {
     assert_eq!(keeper.wanted()[1], (other, b"another".to_vec()));
     assert_eq!(send_file(&bench, "/firmware", &cookie, "bundle", b"").await.status, 400);
     assert_eq!(keeper.wanted().len(), 2);
+}
+
+/// A keyring says whose firmware starts, too.
+#[tokio::test]
+async fn a_keyring_goes_to_the_keeper_first() {
+    let (bench, cookie) = bench().await;
+    let keeper = FakeKeeper::start(&bench, status("good"));
+    let page = bench.get("/firmware", &cookie).await.body;
+    assert!(page.contains("Number of the keyring in force</dt><dd>1<"), "{page}");
+    let request = Request::post("/api/v1/plugin-keyring")
+        .header(header::HOST, HOST)
+        .header("sec-fetch-site", "same-origin")
+        .header(header::CONTENT_TYPE, "application/octet-stream")
+        .header(header::COOKIE, &cookie);
+    bench.send(request.body(Body::from("a keyring")).expect("a request")).await;
+    let [(Ask::Keyring { length: 9, now_unix_s: Some(_) }, bytes)] = &keeper.wanted()[..] else {
+        panic!("{:?}", keeper.wanted());
+    };
+    assert_eq!(bytes, b"a keyring");
 }
 
 #[tokio::test]

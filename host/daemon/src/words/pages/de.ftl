@@ -390,6 +390,7 @@ page-firmware-version = Version
 page-slot = Platz
 page-firmware-started = Gestartet, weil
 page-firmware-epoch = Epoche
+page-firmware-keyring = Nummer des geltenden Schlüsselbunds
 page-firmware-root = Wurzel des Hashbaums
 page-firmware-development = Mit einem Entwicklungsschlüssel signiert: für die Werkstatt, nicht für eine Anlage.
 page-firmware-trial = Sie hat sich noch nicht bewährt: seit { $healthy } gesund, { $tries ->

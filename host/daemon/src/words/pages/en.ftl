@@ -390,6 +390,7 @@ page-firmware-version = Version
 page-slot = Slot
 page-firmware-started = Started because
 page-firmware-epoch = Epoch
+page-firmware-keyring = Number of the keyring in force
 page-firmware-root = Root of the hash tree
 page-firmware-development = Signed with a development key: for a workshop, not for a plant.
 page-firmware-trial = It has not proved itself yet: healthy for { $healthy }, { $tries ->
