@@ -84,7 +84,7 @@ fn plugin_folders(root: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// Run `evenkeel-plugin`; gives the line that it writes to standard output.
-fn tool(root: &Path, arguments: &[&Path]) -> Result<String, String> {
+pub fn tool(root: &Path, arguments: &[&Path]) -> Result<String, String> {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(root)
         .args(["run", "--quiet", "--package", "evenkeel-plugin", "--"])

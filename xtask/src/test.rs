@@ -2,6 +2,7 @@
 //! fails fastest. Installs what is missing and says what it installs; a tool
 //! that cannot be had is a failure, never a skip.
 
+use crate::image::{How, Keys};
 use crate::run::{AnyError, build_programs, cargo, command, exec, programs, step};
 use crate::{debian, fuzz, image, plugins};
 use std::path::{Path, PathBuf};
@@ -157,13 +158,19 @@ pub fn images(
     more: &[&str],
 ) -> Result<(), AnyError> {
     let mut test = cargo(IMAGE);
+    let (kernel, source) = (image::Choice::Stock, image::revision(root)?);
+    let keys = Keys::development(root)?;
+    let how = How { kernel, keys: &keys, source: &source, no_build: false };
     for &(name, tests) in images {
         let board = image::board(root, name)?;
-        let kernel = image::Choice::Stock;
         image::install(&board, kernel)?;
-        image::build(root, &board, bundles, image::How { kernel, no_build: false })?;
+        image::build(root, &board, bundles, how)?;
         test.args(tests.iter().flat_map(|name| ["--test", name]));
     }
+    // An image for production, by a platform that is nobody's.
+    let keys = Keys::of_platform(&image::platform::example(root)?)?;
+    let how = How { keys: &keys, no_build: true, ..how };
+    image::build(root, &image::board(root, X86_64.0)?, bundles, how)?;
     // Each of them has a machine of its own, and there are few processors.
     exec(test.args(["--", "--nocapture", "--test-threads=1"]).args(more))
 }

@@ -21,6 +21,8 @@ pub struct Parts {
     pub boot: Vec<u8>,
     /// Root file system, without its hash tree.
     pub root: Vec<u8>,
+    /// Which sources they were made from, e.g. a revision.
+    pub source: String,
 }
 
 /// A release, for a slot and for a bundle.
@@ -56,7 +58,8 @@ pub enum ReleaseError {
 }
 
 impl Parts {
-    /// Seal them as `version` with `epoch` for `board`, by a development key.
+    /// Seal them as `version` with `epoch` for `board`. A development key makes
+    /// a development image, and says so.
     ///
     /// # Errors
     /// [`ReleaseError`].
@@ -72,7 +75,7 @@ impl Parts {
         at_most("root", tree.image.len(), ROOT_MAX)?;
         let header = Header {
             epoch,
-            development: true,
+            development: key.public().is_development(),
             product: PRODUCT.to_owned(),
             board: board.to_owned(),
             version: version.to_owned(),
@@ -90,13 +93,13 @@ impl Parts {
             (FirmwareManifest::ROOT, tree.image.as_slice()),
             (FirmwareManifest::HEADER, &header[..]),
         ];
-        let bundle = seal_firmware(manifest(board, version, epoch), &parts, &[key])?;
+        let bundle = seal_firmware(manifest(board, version, epoch, &self.source), &parts, &[key])?;
         at_most("bundle", bundle.len(), BUNDLE_MAX)?;
         Ok(Release { root: tree.image, header, bundle })
     }
 }
 
-fn manifest(board: &str, version: &str, epoch: u32) -> FirmwareManifest {
+fn manifest(board: &str, version: &str, epoch: u32, source: &str) -> FirmwareManifest {
     FirmwareManifest {
         format: FirmwareManifest::FORMAT,
         kind: FirmwareManifest::KIND.to_owned(),
@@ -105,7 +108,7 @@ fn manifest(board: &str, version: &str, epoch: u32) -> FirmwareManifest {
         version: version.to_owned(),
         epoch,
         built_unix_s: 0,
-        source: "development".to_owned(),
+        source: source.to_owned(),
         security: false,
         schema: SCHEMA.0,
         readable_from: SCHEMA.1,
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn a_release_is_the_same_each_time_and_is_trusted_where_its_key_is() {
         let key = SecretKey::generate(Role::Firmware, "development").unwrap();
-        let parts = Parts { boot: vec![1; 9_000], root: vec![2; 70_000] };
+        let parts = Parts { boot: vec![1; 9_000], root: vec![2; 70_000], source: "r1".into() };
         let release = || parts.release("test", "0.2.0", 3, &key).unwrap();
         let made = release();
         assert_eq!(made.bundle, release().bundle);
@@ -141,13 +144,17 @@ mod tests {
         let device = Device { product: PRODUCT, board: "test", floor: 3, running: 3, schema: 1 };
         let (manifest, _) = trust.firmware(&made.bundle, &device).unwrap();
         let header = Header::verify(&made.header, trust.trusted()).unwrap();
+        assert!(header.development);
         assert_eq!((manifest.version, manifest.epoch), (header.version, header.epoch));
+        let platform = SecretKey::generate(Role::Firmware, "release-1").unwrap();
+        let made = parts.release("test", "0.2.0", 3, &platform).unwrap();
+        assert_eq!((made.header[12], made.header.len()), (0, HEADER_LEN), "for production");
     }
 
     #[test]
     fn what_has_grown_too_much_is_refused() {
         let key = SecretKey::generate(Role::Firmware, "development").unwrap();
-        let large = Parts { boot: vec![1], root: vec![0; ROOT_MAX] };
+        let large = Parts { boot: vec![1], root: vec![0; ROOT_MAX], source: "r1".into() };
         let refused = large.release("test", "0.2.0", 1, &key);
         assert!(matches!(refused, Err(ReleaseError::TooLarge { what: "root", .. })));
     }

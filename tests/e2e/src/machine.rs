@@ -67,7 +67,9 @@ pub struct Machine {
     hardware: board::Machine,
     /// The board's own loader starts it; otherwise it is played.
     own_loader: bool,
-    key: PathBuf,
+    /// Whose headers the played loader takes, as files; a test that changes the
+    /// keys adds one.
+    pub keys: Vec<PathBuf>,
     port: u16,
     /// The console at [`OTHER`], for who changes the network.
     other: Option<u16>,
@@ -145,10 +147,10 @@ impl Machine {
         let board = Board::read(folder)?;
         let own_loader = board.loader.is_some_and(|loader| loader.defconfig.is_some());
         let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
-        let key = folder.join(KEY);
+        let keys = vec![folder.join(KEY)];
         let (folder, refused) = (folder.to_owned(), Vec::new());
         let (other, button, log) = (None, false, None);
-        Ok(Self { folder, hardware, own_loader, key, port, other, lines, button, log, refused })
+        Ok(Self { folder, hardware, own_loader, keys, port, other, lines, button, log, refused })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -459,7 +461,9 @@ impl Machine {
     /// signed it.
     fn header(&self, slot: Slot) -> Result<Option<([u8; 8], Header)>, MachineError> {
         let mut trusted = Keyring::new();
-        trusted.insert_from(PublicKey::read(&self.key)?, Origin::Platform)?;
+        for key in &self.keys {
+            trusted.insert_from(PublicKey::read(key)?, Origin::Platform)?;
+        }
         let (_, len) = self.partition(disk::boot(slot))?;
         let bytes = self.read(disk::boot(slot), len - HEADER_LEN as u64, HEADER_LEN)?;
         let bytes = <[u8; HEADER_LEN]>::try_from(bytes).ok();

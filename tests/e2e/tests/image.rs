@@ -2,7 +2,8 @@
 //! boots verified, protects, answers, takes an update, proves it, goes back
 //! when a root is damaged, and runs a plugin of a vendor whom it was told to
 //! trust. [`fallback`] has the updates that cannot run, [`reset`] what ends for
-//! good, [`network`] how it comes to its address.
+//! good, [`network`] how it comes to its address, [`release`] an image for
+//! production.
 //!
 //! Everything is emulated, so limits of time are generous; what is measured is
 //! printed.
@@ -11,6 +12,7 @@ mod bench;
 mod cuts;
 mod fallback;
 mod network;
+mod release;
 mod reset;
 
 use bench::update::{a_damaged_root, events, off, off_within, update};

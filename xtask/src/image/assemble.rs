@@ -1,26 +1,26 @@
 //! Puts the image together: boot image, root, header, disk, bundle.
 
 use super::kernel::Kernel;
+use super::keys::{Keys, Text};
 use super::programs::Programs;
 use super::{Inside, fresh, loader, sbom};
 use crate::run::{AnyError, command, exec};
-use evenkeel_e2e::fit::{self, Fit};
+use evenkeel_e2e::fit::Fit;
 use evenkeel_e2e::machine::{CONTROL, LOADER};
 use evenkeel_image::archive::{self, Entry};
 use evenkeel_image::board::{self, Board};
 use evenkeel_image::release::{EPOCH, PRODUCT, Parts, Release};
 use evenkeel_image::{boot::Boot, disk};
 use evenkeel_signing::slot::{Header, Record, Slot, header::HEADER_LEN};
-use evenkeel_signing::{PublicKey, SecretKey};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const DISK_LEN: u64 = 512 << 20;
 /// The data partition as it leaves the factory, in the folder of an image.
 const DATA: &str = "data.ext4";
-/// The bundle to try an update with.
+/// The bundle to try an update with; made in workshops only.
 pub const NEXT: &str = "next.evkf";
 
 /// What was made, for people.
@@ -39,21 +39,29 @@ impl std::fmt::Display for Made {
 }
 
 /// Make everything in `out`: `disk.img`, `evenkeel-<version>-<board>.evkf`.
-pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Result<Made, AnyError> {
-    let Inside { programs, kernel, .. } = inside;
-    let key = SecretKey::read(&crate::plugins::development_key(root, "firmware", "development")?)?;
-    let keys = Keys { firmware: key.public(), plugins: root.join("target/dev-keys/plugin.pub") };
+pub fn assemble(
+    root: &Path,
+    out: &Path,
+    board: &Board,
+    keys: &Keys,
+    inside: &Inside,
+) -> Result<Made, AnyError> {
+    let Inside { programs, kernel, source, .. } = inside;
+    let key = &keys.firmware;
     let version = env!("CARGO_PKG_VERSION");
-    let archive = first_stage(out, board, programs, kernel, &keys)?;
-    let boot = boot_image(root, out, board, inside, &archive)?;
+    let archive = first_stage(out, board, programs, kernel, keys)?;
+    let boot = boot_image(out, board, keys, inside, &archive)?;
     let data = data(root, out, board)?;
-    let parts = Parts { boot, root: root_image(out, board, inside, &keys)? };
-    let first = parts.release(&board.name, version, EPOCH, &key)?;
-    let bundle = out.join(format!("{PRODUCT}-{version}-{}.evkf", board.name));
+    let parts = Parts { boot, root: root_image(out, board, inside, keys)?, source: source.clone() };
+    let first = parts.release(&board.name, version, EPOCH, key)?;
+    let bundle = out.join(bundle_name(board));
     fs::write(&bundle, &first.bundle)?;
-    // The same under a later version: to try an update with.
-    fs::write(out.join(NEXT), parts.release(&board.name, &next(version)?, EPOCH, &key)?.bundle)?;
-    fs::write(out.join(evenkeel_e2e::machine::KEY), keys.firmware.to_text())?;
+    if keys.are_for_development() {
+        // The same under a later version: to try an update with.
+        let next = parts.release(&board.name, &next(version)?, EPOCH, key)?;
+        fs::write(out.join(NEXT), next.bundle)?;
+    }
+    fs::write(out.join(evenkeel_e2e::machine::KEY), key.public().to_text())?;
     fs::copy(super::folder(root, &board.name).join(board::FILE), out.join(board::FILE))?;
     write_disk(out, &parts.boot, &first, &data)?;
     let len = |path: &Path| fs::metadata(path).map(|metadata| metadata.len());
@@ -72,11 +80,16 @@ pub fn assemble(root: &Path, out: &Path, board: &Board, inside: &Inside) -> Resu
     })
 }
 
+/// The bundle's file for `board`, of this version.
+pub fn bundle_name(board: &Board) -> String {
+    format!("{PRODUCT}-{}-{}.evkf", env!("CARGO_PKG_VERSION"), board.name)
+}
+
 /// Kernel and first stage in one piece, as the board's loader takes it.
 fn boot_image(
-    root: &Path,
     out: &Path,
     board: &Board,
+    keys: &Keys,
     inside: &Inside,
     archive: &[u8],
 ) -> Result<Vec<u8>, AnyError> {
@@ -84,8 +97,7 @@ fn boot_image(
     let Some(settings) = &board.loader else {
         return Ok(Boot { kernel, archive, command_line }.pack()?);
     };
-    let keys = root.join("target/dev-keys");
-    fit::make_key(&keys)?;
+    let keys = keys.boot()?;
     let control = out.join(CONTROL);
     if let Some(loader) = &inside.loader {
         fs::copy(&loader.program, out.join(LOADER))?;
@@ -96,19 +108,13 @@ fn boot_image(
     let device_tree = tree.ok_or("nobody knows the board's device tree")?;
     let fit = Fit { kernel, archive, device_tree, command_line, load: settings.load };
     let told = inside.loader.is_some().then_some(control.as_path());
-    Ok(fit.pack(&out.join("fit"), Some(&keys), told)?)
+    Ok(fit.pack(&out.join("fit"), Some(keys), told)?)
 }
 
 /// The version after `version`, as one that was never released.
 fn next(version: &str) -> Result<String, AnyError> {
     let (begin, patch) = version.rsplit_once('.').ok_or("a version has three numbers")?;
     Ok(format!("{begin}.{}-next", patch.parse::<u32>()? + 1))
-}
-
-/// Public halves of the development keys.
-struct Keys {
-    firmware: PublicKey,
-    plugins: PathBuf,
 }
 
 /// The archive that the kernel starts from, packed.
@@ -119,7 +125,6 @@ fn first_stage(
     kernel: &Kernel,
     keys: &Keys,
 ) -> Result<Vec<u8>, AnyError> {
-    let file = |text: &str| Entry::File(text.as_bytes().to_vec());
     let mut entries = vec![
         ("dev".to_owned(), Entry::Folder),
         ("dev/console".to_owned(), Entry::Device(5, 1)),
@@ -129,13 +134,18 @@ fn first_stage(
         ("root".to_owned(), Entry::Folder),
         ("sys".to_owned(), Entry::Folder),
         ("trust".to_owned(), Entry::Folder),
-        ("trust/development".to_owned(), Entry::Folder),
     ];
-    for (name, text) in identity(board, keys) {
-        entries.push((format!("trust/{name}"), file(&text)));
+    let mut last = None;
+    for (name, text) in keys.identity(board) {
+        let folder = name.split_once('/').map(|(folder, _)| folder.to_owned());
+        if folder != last {
+            entries.extend(folder.iter().map(|name| (format!("trust/{name}"), Entry::Folder)));
+        }
+        last = folder;
+        entries.push((format!("trust/{name}"), Entry::File(text)));
     }
     let order: String = kernel.modules.iter().map(|(name, _)| format!("{name}\n")).collect();
-    entries.push(("modules/order".to_owned(), file(&order)));
+    entries.push(("modules/order".to_owned(), Entry::File(order.into_bytes())));
     for (name, content) in &kernel.modules {
         entries.push((format!("modules/{name}"), Entry::File(content.clone())));
     }
@@ -147,16 +157,6 @@ fn first_stage(
     let options = ["-19", "--quiet", "--force", "--single-thread", "-o"];
     exec(command("zstd", &options).arg(&packed).arg(&path))?;
     Ok(fs::read(packed)?)
-}
-
-/// What the image is and whom it trusts with its slots, as files.
-fn identity(board: &Board, keys: &Keys) -> [(&'static str, String); 4] {
-    [
-        ("board", board.name.clone()),
-        ("product", PRODUCT.to_owned()),
-        ("threshold", "1".to_owned()),
-        ("development/firmware.pub", keys.firmware.to_text()),
-    ]
 }
 
 /// The root: programs, plugins, keys, empty folders to mount on.
@@ -184,15 +184,11 @@ fn root_image(
     std::os::unix::fs::symlink("init", root.join("sbin/evenkeel-keeper"))?;
     // Servers for names are known when the network is.
     std::os::unix::fs::symlink("/run/network/resolv.conf", root.join("etc/resolv.conf"))?;
-    for (name, text) in identity(board, keys) {
-        let path = root.join("etc/evenkeel/firmware").join(name);
-        fs::create_dir_all(path.parent().unwrap_or(&root))?;
-        fs::write(path, text)?;
-    }
+    write_all(&root.join("etc/evenkeel/firmware"), &keys.identity(board))?;
+    write_all(&root.join("etc/evenkeel/trust"), &keys.trust())?;
     for plugin in plugins {
         copy(plugin, &shelf.join(plugin.file_name().unwrap_or_default()), 0o644)?;
     }
-    copy(&keys.plugins, &root.join("etc/evenkeel/trust/plugin.pub"), 0o644)?;
     fs::write(root.join("etc/evenkeel/ports"), board.ports())?;
     fs::write(root.join("usr/lib/evenkeel").join(sbom::FILE), sbom)?;
     // The way back to how it left the factory; its zeros take no room.
@@ -251,6 +247,15 @@ fn write_disk(out: &Path, boot: &[u8], release: &Release, data: &[u8]) -> Result
             }
             file.write_all_at(bytes, partition.start + at)?;
         }
+    }
+    Ok(())
+}
+
+fn write_all(folder: &Path, files: &[Text]) -> Result<(), AnyError> {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        fs::write(path, text)?;
     }
     Ok(())
 }

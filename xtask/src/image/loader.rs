@@ -26,6 +26,10 @@ pub const PACKAGES: &[(&str, &str)] = &[
 
 /// A boot loader.
 pub struct Loader {
+    /// What it is.
+    pub name: &'static str,
+    /// Of its sources.
+    pub version: String,
     /// As it stands in the board's flash.
     pub program: PathBuf,
     /// The board, as the machine describes itself.
@@ -66,7 +70,16 @@ pub fn make(
         fs::rename(place.with_extension("partial"), &place)?;
     }
     println!("   U-Boot {}, {} bytes", sources.version, fs::metadata(&program)?.len());
-    Ok(Some(Loader { program, tree: describe(out, board)? }))
+    let (name, version) = ("u-boot", sources.version);
+    Ok(Some(Loader { name, version, program, tree: describe(out, board)? }))
+}
+
+impl Loader {
+    /// The package URL of its sources.
+    pub fn purl(&self) -> String {
+        let Self { name, version, .. } = self;
+        format!("pkg:deb/debian/{name}@{}?arch=source", version.replace(':', "%3A"))
+    }
 }
 
 /// What a loader is to be.

@@ -4,29 +4,33 @@
 //! What differs from board to board is data, in `image/boards`. [`kernel`]
 //! fetches, or [`own_kernel`] builds, [`programs`] builds, with [`cross`] for another processor,
 //! [`loader`] is the boot loader of a board whose loader is made here,
-//! [`precompile`] gives the plugins their code, [`assemble`] puts together. What the parts are made of, byte for
+//! [`precompile`] gives the plugins their code, [`assemble`] puts together, with
+//! [`keys`] of the workshop or of a platform. What the parts are made of, byte for
 //! byte, is in `image/builder`; the machine with its boot loader is
 //! `evenkeel_e2e::machine`, which the tests use as well.
 
 mod assemble;
 mod cross;
 mod kernel;
+mod keys;
 mod loader;
 mod options;
 mod own_kernel;
+pub mod platform;
 mod precompile;
 mod programs;
 mod sbom;
 mod twice;
 
 use crate::debian;
-use crate::run::{AnyError, step};
+use crate::run::{AnyError, command, step};
 use cross::Cross;
 use evenkeel_e2e::fit;
 use evenkeel_e2e::machine::{Line, Machine};
 use evenkeel_image::board::Board;
 use evenkeel_image::release::EPOCH;
 use kernel::Kernel;
+pub use keys::Keys;
 use loader::Loader;
 use programs::Programs;
 use std::fs;
@@ -46,9 +50,14 @@ pub struct Arguments {
     /// The board: a folder of image/boards.
     #[arg(long, value_name = "NAME", default_value = "qemu-x86_64")]
     board: String,
-    /// The distribution's kernel, or one that is built here.
-    #[arg(long, value_enum, default_value_t = Choice::Stock)]
-    kernel: Choice,
+    /// The distribution's kernel, or one that is built here; a release has the
+    /// latter, and a development image the former, unless something is said.
+    #[arg(long, value_enum)]
+    kernel: Option<Choice>,
+    /// Make an image for production, with the keys of the platform in this
+    /// folder; image/README.md says what belongs into it.
+    #[arg(long, value_name = "FOLDER")]
+    release: Option<PathBuf>,
     /// Use the programs and plugins that are built already.
     #[arg(long)]
     no_build: bool,
@@ -116,7 +125,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         return Err(format!("QEMU has no machine for {}: {}", board.name, board.about).into());
     }
     println!("── {}", board.about);
-    step("install what the image needs", || install(&board, arguments.kernel))?;
+    let default = if arguments.release.is_some() { Choice::Own } else { Choice::Stock };
+    let kernel = arguments.kernel.unwrap_or(default);
+    step("install what the image needs", || install(&board, kernel))?;
     if !arguments.no_build {
         crate::run::build_programs()?;
     }
@@ -124,7 +135,12 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         true => crate::plugins::built(root)?,
         false => step("plugins", || Ok(crate::plugins::build(root)?))?,
     };
-    let how = How { kernel: arguments.kernel, no_build: arguments.no_build };
+    let keys = match &arguments.release {
+        Some(folder) => Keys::of_platform(folder)?,
+        None => Keys::development(root)?,
+    };
+    let source = revision(root)?;
+    let how = How { kernel, keys: &keys, source: &source, no_build: arguments.no_build };
     let out = build(root, &board, &plugins, how)?;
     if arguments.twice {
         step("the same in another folder", || twice::check(root, &board, &plugins, how, &out))?;
@@ -144,11 +160,26 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     crate::run::exec(&mut machine.command(slot)?)
 }
 
+/// Which sources these are, as the version control says it.
+pub fn revision(root: &Path) -> Result<String, AnyError> {
+    let options = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+    let output = command("git", &options).current_dir(root).output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?.trim().to_owned()),
+        // An archive of them, without their history.
+        false => Ok("unknown".to_owned()),
+    }
+}
+
 /// How an image is built.
-#[derive(Clone, Copy, Debug)]
-pub struct How {
+#[derive(Clone, Copy)]
+pub struct How<'a> {
     /// Whose kernel.
     pub kernel: Choice,
+    /// Who seals it.
+    pub keys: &'a Keys,
+    /// [`revision`] of the sources.
+    pub source: &'a str,
     /// Of programs that are built already.
     pub no_build: bool,
 }
@@ -158,9 +189,9 @@ pub fn build(
     root: &Path,
     board: &Board,
     plugins: &[PathBuf],
-    how: How,
+    how: How<'_>,
 ) -> Result<PathBuf, AnyError> {
-    let out = root.join("target/image").join(&board.name);
+    let out = how.keys.place(root, board);
     fs::create_dir_all(&out)?;
     let toolchain = root.join("target/image/toolchain");
     let cross = step("compiler", || Cross::find(&toolchain, &board.target))?;
@@ -170,19 +201,25 @@ pub fn build(
             programs::build(root, board, cross.as_ref())
         })?,
     };
-    let plugins = step("code of the plugins", || precompile::all(root, &out, board, plugins))?;
+    let plugins =
+        step("code of the plugins", || precompile::all(root, &out, board, how.keys, plugins))?;
     let loader = step("boot loader", || loader::make(root, &out, board, cross.as_ref(), EPOCH))?;
     let kernel = step("kernel", || match how.kernel {
         Choice::Stock => kernel::stock(root, board),
         Choice::Own => own_kernel::make(root, board, cross.as_ref()),
     })?;
     let sbom = step("bill of materials", || {
-        let bill = sbom::document(root, board, cross.as_ref(), &plugins, &kernel.package)?;
+        let loader = loader.iter().map(|loader| (loader.name, &*loader.version, loader.purl()));
+        let package = &kernel.package;
+        let parts = [(&*package.name, &*package.version, package.purl())];
+        let parts: Vec<_> = parts.into_iter().chain(loader).collect();
+        let bill = sbom::document(root, board, cross.as_ref(), &plugins, &parts)?;
         fs::write(out.join(sbom::FILE), &bill)?;
         Ok(bill)
     })?;
-    let inside = Inside { programs, plugins, loader, kernel, sbom };
-    let made = step("image", || assemble::assemble(root, &out, board, &inside))?;
+    let source = how.source.to_owned();
+    let inside = Inside { programs, plugins, loader, kernel, sbom, source };
+    let made = step("image", || assemble::assemble(root, &out, board, how.keys, &inside))?;
     print!("{made}");
     Ok(out)
 }
@@ -194,6 +231,7 @@ struct Inside {
     loader: Option<Loader>,
     kernel: Kernel,
     sbom: String,
+    source: String,
 }
 
 /// An empty folder.

@@ -2,9 +2,10 @@
 //! without: each signed again with machine code for the board, as a release is
 //! by the platform's key.
 
+use super::keys::Keys;
 use crate::run::AnyError;
 use evenkeel_image::board::Board;
-use evenkeel_signing::{CodePart, PluginManifest, PublicKey, Roots, SecretKey, Trust, seal_plugin};
+use evenkeel_signing::{CodePart, PluginManifest, Roots, SecretKey, Trust, seal_plugin};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,33 +15,36 @@ pub fn all(
     root: &Path,
     out: &Path,
     board: &Board,
+    keys: &Keys,
     bundles: &[PathBuf],
 ) -> Result<Vec<PathBuf>, AnyError> {
     let compiler = crate::run::programs(root).join("evenkeeld");
     let described =
         Command::new(&compiler).args(["describe-code", "--target", &board.plugin_code]).output()?;
     let row: CodePart = serde_json::from_slice(&described.stdout)?;
-    let key = SecretKey::read(&crate::plugins::development_key(root, "plugin", "development")?)?;
+    let workshop =
+        SecretKey::read(&crate::plugins::development_key(root, "plugin", "development")?)?;
     let folder = super::fresh(&out.join("plugins"))?;
     let mut made = Vec::new();
     for bundle in bundles {
         let path = folder.join(bundle.file_name().unwrap_or_default());
-        fs::write(&path, with_code(&compiler, &row, &key, bundle)?)?;
+        fs::write(&path, with_code(&compiler, &row, &workshop, &keys.plugin, bundle)?)?;
         made.push(path);
     }
     Ok(made)
 }
 
-/// The bundle in `path` with the code that `row` describes.
+/// The bundle in `path`, which the `workshop` built, with the code that `row`
+/// describes, signed by `key`.
 fn with_code(
     compiler: &Path,
     row: &CodePart,
+    workshop: &SecretKey,
     key: &SecretKey,
     path: &Path,
 ) -> Result<Vec<u8>, AnyError> {
-    let public: PublicKey = key.public();
     let mut trust = Trust::new(Roots::none(), false)?;
-    trust.add_development_key(public)?;
+    trust.add_development_key(workshop.public())?;
     let raw = fs::read(path)?;
     let bundle = trust.plugin(&raw).map_err(|error| format!("{}: {error}", path.display()))?;
     let component = bundle.part(PluginManifest::COMPONENT).ok_or("a bundle has a component")?;

@@ -2,7 +2,8 @@
 //! in the root under its hash tree (facts/firmware-trust.md §11).
 //!
 //! It lists the crates that are compiled into the three programs, with their
-//! licences, standard and C library, the plugins, and the kernel. No date, no
+//! licences, standard and C library, the plugins, the kernel, and the boot loader
+//! where it is made here. No date, no
 //! machine, no random number: the same sources give the same bytes.
 
 use super::cross::Cross;
@@ -18,13 +19,14 @@ use std::process::Command;
 /// The document's name, beside the bundle and in the root.
 pub const FILE: &str = "sbom.cdx.json";
 
-/// The document for the image of `board`.
+/// The document for the image of `board`. `firmware`: what is below the
+/// programs, kernel and loader, each with version and package URL.
 pub fn document(
     root: &Path,
     board: &Board,
     cross: Option<&Cross>,
     plugins: &[PathBuf],
-    kernel: &Package,
+    firmware: &[(&str, &str, String)],
 ) -> Result<String, AnyError> {
     let mut components = BTreeMap::new();
     let mut add = |component: Value| {
@@ -45,7 +47,9 @@ pub fn document(
     let rust = rust.split(' ').nth(1).ok_or("rustc has no version")?.to_owned();
     add(component("library", "std", &rust, &format!("pkg:generic/rust-std@{rust}"), None));
     add(component("library", &libc.name, &libc.version, &libc.purl(), None));
-    add(component("operating-system", &kernel.name, &kernel.version, &kernel.purl(), None));
+    for (name, version, purl) in firmware {
+        add(component("operating-system", name, version, purl, None));
+    }
     for plugin in plugins {
         let stem = plugin.file_stem().unwrap_or_default().to_string_lossy();
         let (name, version) = stem.rsplit_once('-').ok_or("a bundle is named with its version")?;

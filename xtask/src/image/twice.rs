@@ -3,7 +3,7 @@
 //!
 //! Fetched packages, keys and the signed plugins are shared: they are inputs.
 
-use super::How;
+use super::{How, assemble};
 use crate::run::{AnyError, command, exec, sources};
 use evenkeel_e2e::machine::{CONTROL, LOADER};
 use evenkeel_image::board::Board;
@@ -20,7 +20,7 @@ pub fn check(
     root: &Path,
     board: &Board,
     plugins: &[PathBuf],
-    how: How,
+    how: How<'_>,
     out: &Path,
 ) -> Result<(), AnyError> {
     let copy = super::fresh(&root.join("target/image/twice"))?;
@@ -31,7 +31,7 @@ pub fn check(
         symlink(target, copy.join("target").join(shared))?;
     }
     let again = super::build(&copy, board, plugins, how)?;
-    let bundle = format!("evenkeel-{}-{}.evkf", env!("CARGO_PKG_VERSION"), board.name);
+    let bundle = assemble::bundle_name(board);
     let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
     let loader: &[&str] = if own { &[LOADER, CONTROL] } else { &[] };
     let all = ["sbom.cdx.json", "first-stage.cpio", "root.sqfs", &bundle, "disk.img"];

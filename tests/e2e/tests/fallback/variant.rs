@@ -1,5 +1,6 @@
 //! Releases that cannot run, made of the good one in seconds: a part of it is
-//! replaced, and the whole is sealed again with the development key.
+//! replaced, and the whole is sealed again, with the development key unless
+//! another is given.
 
 use crate::bench::Built;
 use evenkeel_e2e::machine::{Line, Machine, squash};
@@ -45,6 +46,29 @@ impl Good {
         }
     }
 
+    /// Sealed by this key from now on.
+    pub fn sealed_by(self, key: SecretKey) -> Self {
+        Self { key, ..self }
+    }
+
+    /// With another keyring in it.
+    pub fn with_keyring(&self, version: &str, raw: &[u8]) -> Vec<u8> {
+        let Boot { kernel, archive, command_line } =
+            Boot::unpack(&self.boot).expect("a boot image");
+        let more = archive::pack(&[("trust/keyring.evkk", Entry::File(raw.to_vec()))]);
+        // Of two archives in a row the kernel has the later one's files.
+        let mut archive = archive.to_vec();
+        archive.resize(archive.len().next_multiple_of(4), 0);
+        archive.extend(more.expect("packed"));
+        let boot = Boot { kernel, archive: &archive, command_line }.pack().expect("packed");
+        let put = |root: &Path| {
+            for place in ["etc/evenkeel/firmware", "etc/evenkeel/trust"] {
+                fs::write(root.join(place).join("keyring.evkk"), raw).expect("written");
+            }
+        };
+        self.seal(version, 1, boot, self.changed_root(version, put))
+    }
+
     /// The same under another version and epoch.
     pub fn again(&self, version: &str, epoch: u32) -> Vec<u8> {
         self.seal(version, epoch, self.boot.clone(), self.good_root())
@@ -69,14 +93,18 @@ impl Good {
 
     /// With a root that `spoil` has changed.
     pub fn with_root(&self, version: &str, spoil: impl FnOnce(&Path)) -> Vec<u8> {
+        self.seal(version, 1, self.boot.clone(), self.changed_root(version, spoil))
+    }
+
+    fn changed_root(&self, version: &str, change: impl FnOnce(&Path)) -> Vec<u8> {
         let folder = self.dir.path().join(version);
         let mut copy = Command::new("cp");
         copy.args(["--archive", "--sparse=always"]).arg(&self.root).arg(&folder);
         assert!(copy.status().expect("cp").success());
-        spoil(&folder);
+        change(&folder);
         let image = folder.with_extension("sqfs");
         squash(&folder, &image).expect("squashed");
-        self.seal(version, 1, self.boot.clone(), fs::read(image).expect("read"))
+        fs::read(image).expect("read")
     }
 
     fn good_root(&self) -> Vec<u8> {
@@ -84,7 +112,12 @@ impl Good {
     }
 
     fn seal(&self, version: &str, epoch: u32, boot: Vec<u8>, root: Vec<u8>) -> Vec<u8> {
-        let release = Parts { boot, root }.release(&self.board, version, epoch, &self.key);
+        let release = Parts { boot, root, source: "a variant".into() }.release(
+            &self.board,
+            version,
+            epoch,
+            &self.key,
+        );
         release.expect("a release").bundle
     }
 }
