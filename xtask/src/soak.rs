@@ -1,10 +1,12 @@
 //! `cargo xtask soak`: the hour-long form of what `test` checks in minutes:
-//! the images with their slow tests, random worlds, power cuts of the store, damaged
+//! the images as they are released, with a kernel of our own and their slow
+//! tests, random worlds, power cuts of the store, damaged
 //! components by the thousand, and the daemon killed under load.
 //! Run by hand; the figures go into the release notes.
 
 use crate::bench::print_guard;
 use crate::demo::stack;
+use crate::image::Choice;
 use crate::load::Load;
 use crate::plugins;
 use crate::run::{AnyError, build_programs, cargo, exec, step};
@@ -115,7 +117,7 @@ fn all_images(root: &Path) -> Result<(), AnyError> {
     build_programs()?;
     let bundles = plugins::build(root)?;
     step("images of all boards in emulation, slow tests too", || {
-        images(root, &bundles, ALL_IMAGES, &[SLOW_TOO])
+        images(root, &bundles, ALL_IMAGES, Choice::Own, &[SLOW_TOO])
     })
 }
 

@@ -2,7 +2,7 @@
 //! fails fastest. Installs what is missing and says what it installs; a tool
 //! that cannot be had is a failure, never a skip.
 
-use crate::image::{How, Keys};
+use crate::image::{Choice, How, Keys};
 use crate::run::{AnyError, build_programs, cargo, command, exec, programs, step};
 use crate::{debian, fuzz, image, plugins};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,9 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
         run_cargo(&["test", "--workspace", "--exclude", "evenkeel-fuzz", "--no-fail-fast"])
     })?;
     if !arguments.quick {
-        step("the appliance's images in emulation", || images(root, &bundles, IMAGES, &[]))?;
+        step("the appliance's images in emulation", || {
+            images(root, &bundles, IMAGES, Choice::Stock, &[])
+        })?;
         step("fuzz targets, short", || fuzz::short(root, FUZZ_SECONDS))?;
         step("the running appliance: demo, and end to end with real peers", || appliance(root))?;
     }
@@ -150,15 +152,16 @@ pub const SLOW_TOO: &str = "--include-ignored";
 const IMAGE: &[&str] =
     &["test", "--workspace", "--exclude", "evenkeel-fuzz", "--features", "evenkeel-e2e/appliance"];
 
-/// Build the images, and switch them on; `more` are words for the test programs.
+/// Build the images with this kernel, and switch them on; `more` are words for the test programs.
 pub fn images(
     root: &Path,
     bundles: &[PathBuf],
     images: &[Image],
+    kernel: Choice,
     more: &[&str],
 ) -> Result<(), AnyError> {
     let mut test = cargo(IMAGE);
-    let (kernel, source) = (image::Choice::Stock, image::revision(root)?);
+    let source = image::revision(root)?;
     let keys = Keys::development(root)?;
     let how = How { kernel, keys: &keys, source: &source, no_build: false };
     for &(name, tests) in images {
