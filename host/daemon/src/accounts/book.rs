@@ -100,6 +100,12 @@ pub enum Refusal {
     /// The account could do nothing.
     #[error("name at least one role or group")]
     NoRole,
+    /// They would keep themselves out.
+    #[error(
+        "you have the role {0} and no second factor yet; turn on your own first, under Second \
+         factor (/second-factor), then require it"
+    )]
+    NoFactor(String),
     /// A time that is over.
     #[error("the end must be in the future")]
     Over,
@@ -141,9 +147,13 @@ impl Book {
     /// What a user may do, by their own roles and their groups'.
     #[must_use]
     pub fn rights(&self, user: &User) -> Rights {
+        self.rights_of(self.roles_of(user))
+    }
+
+    /// A user's roles: their own, and their groups'.
+    pub fn roles_of<'a>(&'a self, user: &'a User) -> impl Iterator<Item = &'a str> {
         let groups = user.groups.iter().filter_map(|group| self.groups.get(group));
-        let roles = user.roles.iter().chain(groups.flatten());
-        self.rights_of(roles.map(String::as_str))
+        user.roles.iter().chain(groups.flatten()).map(String::as_str)
     }
 
     /// Make or change a role.
@@ -299,7 +309,7 @@ impl Book {
 }
 
 /// `rights` are all among `by`.
-fn within(rights: &Rights, by: &Rights) -> Result<(), Refusal> {
+pub(super) fn within(rights: &Rights, by: &Rights) -> Result<(), Refusal> {
     let more = Area::ALL.into_iter().find(|area| !by.allow(*area, rights.level(*area)));
     more.map_or(Ok(()), |area| Err(Refusal::NotYours { area, level: rights.level(area) }))
 }

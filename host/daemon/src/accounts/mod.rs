@@ -7,6 +7,7 @@
 //! every request: a change holds at once.
 
 pub mod book;
+pub mod required;
 pub mod rights;
 pub mod second_factor;
 pub mod token;
@@ -15,6 +16,7 @@ pub mod user;
 use crate::clock;
 use crate::store::{Store, StoreError};
 use book::{Book, Refusal, Users};
+use required::Required;
 use rights::{Area, Level, Rights};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +31,8 @@ pub struct Accounts {
     store: Arc<Store>,
     /// As kept; `None` until it could be read.
     book: Mutex<Option<Arc<Book>>>,
+    /// For which roles a second factor is required.
+    required: Mutex<Arc<Required>>,
     /// One change after the other.
     turn: tokio::sync::Mutex<()>,
 }
@@ -87,7 +91,8 @@ impl Accounts {
     /// Accounts of this store.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, book: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        let required = Mutex::new(Arc::new(Required::open(&store)));
+        Self { store, book: Mutex::default(), required, turn: tokio::sync::Mutex::default() }
     }
 
     /// Roles, groups and tokens.
@@ -368,7 +373,7 @@ fn parse_user(bytes: Vec<u8>) -> Result<User, StoreError> {
     serde_json::from_slice(&bytes).map_err(|_| StoreError::Record { what: "user" })
 }
 
-// What this lock guards is replaced whole.
+// What these locks guard is replaced whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -78,6 +78,9 @@ pub struct SignedIn {
     origin: String,
     /// The password must be changed before anything else is reachable.
     must_change_password: bool,
+    /// After that, a second factor must be turned on before anything else is
+    /// reachable: a role requires it.
+    must_turn_on_second_factor: bool,
 }
 
 impl SignedIn {
@@ -93,6 +96,7 @@ impl SignedIn {
             rights: console.rights(account).unwrap_or_default().by_name(),
             origin: account.origin().to_owned(),
             must_change_password: account.must_change,
+            must_turn_on_second_factor: console.must_enrol(account),
         }
     }
 }
@@ -135,7 +139,11 @@ impl Entry {
     fn page(self, spoken: &Spoken) -> Response {
         match self {
             Self::In(cookie, who) => {
-                let next = if who.must_change_password { "/password" } else { "/" };
+                let next = match (who.must_change_password, who.must_turn_on_second_factor) {
+                    (true, _) => "/password",
+                    (false, true) => "/second-factor",
+                    (false, false) => "/",
+                };
                 (cookie, Redirect::to(next)).into_response()
             }
             Self::Asked { cookie, prompt } => {

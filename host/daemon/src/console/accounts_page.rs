@@ -14,7 +14,7 @@ use super::pages::reader::Reader;
 use super::problem::Problem;
 use super::sign_in_settings::{self, SignInOut};
 use super::who::Who;
-use super::{Console, clock};
+use super::{Console, clock, required_factor};
 use crate::accounts::rights::{Area, Level};
 use askama::Template;
 use axum::extract::State;
@@ -109,6 +109,7 @@ async fn perform(by: &By, reader: &Reader, fields: &Fields) -> Result<Option<Sec
             by.put_user(name, wanted).await?;
         }
         "remove-second-factor" => by.remove_second_factor(name).await?,
+        "require-factor" => required_factor::require(by, fields.all("role")).await?,
         "delete-user" => by.remove_user(name).await?,
         "put-role" => by.put_role(name, &levels(fields)).await?,
         "delete-role" => by.remove_role(name).await?,
@@ -180,6 +181,10 @@ impl AccountsPage<'_> {
         let one = |(area, level)| format!("{}: {}", self.area_word(area), self.level_word(level));
         let words: Vec<_> = rights.iter().map(one).collect();
         if words.is_empty() { self.who.word("page-level-none") } else { words.join(", ") }
+    }
+
+    fn any_required(&self) -> bool {
+        self.roles.iter().any(|role| role.second_factor_required)
     }
 
     /// A time in UTC, or that there is none.

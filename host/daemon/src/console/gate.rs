@@ -125,6 +125,9 @@ pub async fn permit(
     if caller.must_change && !personal {
         return refuse(must_change(), Some("/password"));
     }
+    if caller.must_enrol && !personal {
+        return refuse(must_enrol(), Some("/second-factor"));
+    }
     if matches!(caller.shown, Shown::Token(_)) && (personal || !is_api) {
         return for_people().into_response();
     }
@@ -201,7 +204,8 @@ fn caller(console: &Console, headers: &HeaderMap, permission: Permission) -> Opt
     }
     let token = token(headers, session::COOKIE)?;
     let rights = |account: &Account| console.rights(account);
-    console.sessions().find(&token, permission.is_activity(), clock::now(), rights)
+    let caller = console.sessions().find(&token, permission.is_activity(), clock::now(), rights)?;
+    Some(Caller { must_enrol: console.must_enrol(&caller.account), ..caller })
 }
 
 /// The secret in the cookie of this name.
@@ -213,6 +217,14 @@ pub fn token(headers: &HeaderMap, cookie: &str) -> Option<Token> {
 pub(super) fn must_change() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "password-change", "The first password must be changed")
         .detail("POST old, new and again to /api/v1/password")
+}
+
+fn must_enrol() -> Problem {
+    let title = "A second factor must be turned on";
+    Problem::new(StatusCode::FORBIDDEN, "second-factor-required", title).detail(
+        "your role requires it: POST the password to /api/v1/second-factor, add the secret to an \
+         app, and POST its code to /api/v1/second-factor/confirm",
+    )
 }
 
 pub(super) fn for_people() -> Problem {

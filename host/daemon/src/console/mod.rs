@@ -31,6 +31,7 @@ mod plugins_form;
 mod plugins_page;
 mod problem;
 pub mod remote;
+mod required_factor;
 pub mod routes;
 mod second_factor;
 pub mod server;
@@ -268,11 +269,21 @@ impl Console {
     /// What an account may do now; `None`: not even be signed in.
     fn rights(&self, account: &session::Account) -> Option<Rights> {
         match &account.via {
-            None => self.accounts.rights_of_user(&account.user),
+            None => {
+                let rights = self.accounts.rights_of_user(&account.user)?;
+                Some(if self.must_enrol(account) { Rights::NONE } else { rights })
+            }
             Some(_) => {
                 Some(self.accounts.rights_of_roles(&account.roles)).filter(|r| *r != Rights::NONE)
             }
         }
+    }
+
+    /// Whether somebody must turn on a second factor before anything else: then they
+    /// may do nothing until it is on. Of accounts that are kept elsewhere, whoever
+    /// keeps them asks for it.
+    fn must_enrol(&self, account: &session::Account) -> bool {
+        account.via.is_none() && self.accounts.must_enrol(&account.user)
     }
 
     /// What the site is called.

@@ -4,7 +4,8 @@
 
 use super::routes::{self, Permission, StepUp};
 use super::{
-    access, api, commands, orders, problem, second_factor, sign_in_settings, step_up, stream,
+    access, api, commands, orders, problem, required_factor, second_factor, sign_in_settings,
+    step_up, stream,
 };
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -40,6 +41,8 @@ pub static TEXT: LazyLock<String> =
         second_factor::begin,
         second_factor::confirm,
         second_factor::remove,
+        required_factor::get,
+        required_factor::put,
         api::accounts::users,
         api::accounts::add_user,
         api::accounts::put_user,

@@ -15,7 +15,7 @@ use super::pages::{
 };
 use super::{
     Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
-    page, plugins_page, second_factor, sign_in_settings, step_up, stream,
+    page, plugins_page, required_factor, second_factor, sign_in_settings, step_up, stream,
 };
 use crate::accounts::rights::{Area, Level};
 use axum::Router;
@@ -297,6 +297,12 @@ pub fn table() -> Vec<Route> {
         write("/api/v1/second-factor", Session, post(second_factor::begin)),
         write("/api/v1/second-factor/confirm", Session, post(second_factor::confirm)),
         write("/api/v1/second-factor/remove", Session, post(second_factor::remove)),
+        see("/api/v1/second-factor/required", Accounts, get(required_factor::get)),
+        step_up(
+            "/api/v1/second-factor/required",
+            Of(Accounts, Configure),
+            post(required_factor::put),
+        ),
         write("/api/v1/step-up", Session, post(step_up::step_up)),
         write("/api/v1/logout", Leave, post(access::logout)),
         read("/api/v1/session", SignedIn, get(access::session)),

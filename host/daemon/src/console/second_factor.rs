@@ -46,6 +46,8 @@ pub struct SecondFactorOut {
     pub since_unix_ms: Option<u64>,
     /// Recovery codes that are left.
     pub recovery_left: usize,
+    /// The role that requires it, if one does: it cannot be turned off then.
+    pub required_by: Option<String>,
 }
 
 /// Who wants to turn it on.
@@ -133,7 +135,7 @@ pub async fn confirm(
 #[utoipa::path(post, path = "/api/v1/second-factor/remove", request_body = RemoveIn,
     tag = "access", responses((status = 204, description = "Done"),
     (status = 401, body = Problem, description = "The password or the code is wrong"),
-    (status = 409, body = Problem, description = "It is not on")))]
+    (status = 409, body = Problem, description = "It is not on, or a role requires it")))]
 pub async fn remove(
     by: By,
     body: Result<Json<RemoveIn>, JsonRejection>,
@@ -216,7 +218,12 @@ pub fn present(console: &Console, account: &Account) -> Result<SecondFactorOut, 
         Some(_) => None,
     };
     let factor = user.and_then(|user| user.second_factor);
+    let required_by = match &account.via {
+        None => console.accounts.required_of(&account.user),
+        Some(_) => None,
+    };
     Ok(SecondFactorOut {
+        required_by,
         on: factor.is_some(),
         since_unix_ms: factor.as_ref().map(|factor| factor.since_unix_ms),
         recovery_left: factor.map_or(0, |factor| factor.recovery_left()),
@@ -283,6 +290,15 @@ pub async fn turn_off(by: &By, password: String, code: &str) -> Result<(), Probl
         by.console.throttle().succeeded(name, by.from, clock::now());
         return Err(conflict("It is not on"));
     }
+    let order = "turn off the second factor of their account".to_owned();
+    if let Some(role) = by.console.accounts.required_of(name) {
+        by.console.throttle().succeeded(name, by.from, clock::now());
+        let refused = conflict("It stays on").detail(format!(
+            "the role {role} requires it; for another phone, have an administrator remove it on \
+             the Accounts page: the next sign-in turns on another"
+        ));
+        return by.told(order, Err(refused)).await;
+    }
     let unix_s = set_s();
     let done = by.console.accounts.update(name, |user| {
         let taken = user.second_factor.as_mut().and_then(|factor| factor.take(code, unix_s));
@@ -294,7 +310,7 @@ pub async fn turn_off(by: &By, password: String, code: &str) -> Result<(), Probl
     let done = done.await.map_err(|e| access::account_problem(&e))?;
     // The attempt that the password began stays charged for a wrong code.
     let done = done.map(|_| ()).ok_or_else(|| wrong_code(unix_s));
-    let done = by.told("turn off the second factor of their account".to_owned(), done).await;
+    let done = by.told(order, done).await;
     if done.is_ok() {
         by.console.throttle().succeeded(name, by.from, clock::now());
     }

@@ -73,6 +73,9 @@ pub struct Caller {
     pub rights: Rights,
     /// The password is the first one and must be changed before anything else.
     pub must_change: bool,
+    /// Their role requires a second factor, which must be turned on before anything
+    /// else.
+    pub must_enrol: bool,
     /// They gave their password just now, or are a program with a token.
     pub proven: bool,
     /// Slots for streams of this session.
@@ -270,6 +273,8 @@ impl Sessions {
             shown: Shown::Session(id),
             rights,
             must_change: session.account.must_change,
+            // The gate knows the accounts.
+            must_enrol: false,
             proven: now < session.proven_until,
             streams: session.streams.slots.clone(),
             ended: session.streams.ended.subscribe(),
@@ -287,6 +292,7 @@ impl Sessions {
             shown: Shown::Token(id),
             rights,
             must_change,
+            must_enrol: false,
             proven: true,
             streams: slots,
             ended,

@@ -137,7 +137,7 @@ fn plugin() -> PluginStatus {
 fn signed_in(user: &str, role: &str, origin: &str, must_change: bool) -> Json {
     let rights = book::built_in(role).expect("built in").by_name();
     json!({"user": user, "roles": [role], "rights": rights, "origin": origin,
-        "must_change_password": must_change})
+        "must_change_password": must_change, "must_turn_on_second_factor": false})
 }
 
 type Opinion = fn(&str, &Attempt) -> Result<Verdict, Unavailable>;

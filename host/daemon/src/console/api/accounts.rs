@@ -2,7 +2,7 @@
 //! than they have themselves, and somebody who may do everything always stays
 //! ([`crate::accounts::book`]). [`acts`] carries out what is wanted.
 
-mod acts;
+pub mod acts;
 
 use crate::accounts::book::{BUILT_IN, Refusal};
 use crate::accounts::rights::{Area, Level, Rights};
@@ -44,6 +44,8 @@ pub struct UserOut {
     pub password_unix_ms: u64,
     /// They are asked for a second factor, too.
     pub second_factor: bool,
+    /// One of their roles requires it.
+    pub second_factor_required: bool,
 }
 
 /// What a user is to be.
@@ -101,6 +103,8 @@ pub struct RoleOut {
     pub built_in: bool,
     /// What it allows.
     pub rights: BTreeMap<Area, Level>,
+    /// Local users who have it need a second factor.
+    pub second_factor_required: bool,
 }
 
 /// What a role is to allow.
@@ -349,9 +353,11 @@ pub async fn delete_token(by: By, Path(id): Path<String>) -> Result<StatusCode, 
 pub fn users_of(console: &Console) -> Result<Vec<UserOut>, Problem> {
     let read = || Ok((console.accounts.book()?, console.accounts.users()?));
     let (book, users) = read().map_err(|e| Problem::store(&e))?;
+    let required = console.accounts.required();
     let out = users.into_iter().map(|(name, user)| UserOut {
         name,
         rights: book.rights(&user).by_name(),
+        second_factor_required: required.of(&book, &user).is_some(),
         roles: user.roles,
         groups: user.groups,
         disabled: user.disabled,
@@ -369,8 +375,10 @@ pub fn users_of(console: &Console) -> Result<Vec<UserOut>, Problem> {
 /// [`Problem`].
 pub fn roles_of(console: &Console) -> Result<Vec<RoleOut>, Problem> {
     let book = console.accounts.book().map_err(|e| Problem::store(&e))?;
+    let required = console.accounts.required();
     let names = BUILT_IN.into_iter().chain(book.roles.keys().map(String::as_str));
     let role = |name: &str| RoleOut {
+        second_factor_required: required.roles.contains(name),
         name: name.to_owned(),
         built_in: BUILT_IN.contains(&name),
         rights: book.role(name).unwrap_or_default().by_name(),

@@ -80,7 +80,7 @@ pub fn put_in(part: Part, table: &mut Table, in_force: &Table) -> Result<(), Str
 
 fn each_secret(part: Part, table: &mut Table, visit: &mut dyn FnMut(&mut Value)) {
     match part {
-        Part::Guard | Part::Thresholds | Part::Login | Part::Site => {}
+        Part::Guard | Part::Thresholds | Part::Login | Part::SecondFactor | Part::Site => {}
         Part::Webhooks => {
             let webhooks = table.get_mut("webhook").and_then(Value::as_array_mut);
             let keys = webhooks.into_iter().flatten().filter_map(|webhook| webhook.get_mut("key"));

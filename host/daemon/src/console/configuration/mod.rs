@@ -20,7 +20,8 @@ use super::Console;
 use super::api::guard_settings::{self as guard_settings_api, in_force as in_force_at_guard};
 use super::by::By;
 use super::problem::Problem;
-use super::sign_in_settings;
+use super::{required_factor, sign_in_settings};
+use crate::accounts::required::{self, Required};
 use crate::accounts::rights::{Area, Level};
 use crate::alarms;
 use crate::config;
@@ -52,6 +53,8 @@ pub enum Part {
     Webhooks,
     /// Who else decides about sign-ins.
     Login,
+    /// Which roles require a second factor.
+    SecondFactor,
     /// What the site is called.
     Site,
     /// By what the guard protects.
@@ -62,11 +65,12 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Thresholds,
         Self::Automation,
         Self::Webhooks,
         Self::Login,
+        Self::SecondFactor,
         Self::Site,
         Self::Guard,
         Self::Appliance,
@@ -81,6 +85,7 @@ impl Part {
             Self::Automation => jobs::DOCUMENT,
             Self::Webhooks => receivers::DOCUMENT,
             Self::Login => sign_in_settings::DOCUMENT,
+            Self::SecondFactor => required::DOCUMENT,
             Self::Site => site::DOCUMENT,
             Self::Appliance => config::DOCUMENT,
         }
@@ -105,7 +110,7 @@ impl Part {
             Self::Guard => Area::Battery,
             Self::Thresholds => Area::Alarms,
             Self::Automation | Self::Webhooks => Area::Automation,
-            Self::Login => Area::Accounts,
+            Self::Login | Self::SecondFactor => Area::Accounts,
             Self::Site | Self::Appliance => Area::System,
         }
     }
@@ -118,7 +123,7 @@ impl Part {
             Self::Thresholds => Some(Area::Alarms),
             Self::Automation => Some(Area::Automation),
             Self::Webhooks | Self::Site => Some(Area::System),
-            Self::Login => Some(Area::Accounts),
+            Self::Login | Self::SecondFactor => Some(Area::Accounts),
             Self::Appliance => None,
         }
     }
@@ -180,6 +185,11 @@ impl Plan {
         if let Some(settings) = self.ready.login.take_if(|_| part == Part::Login) {
             self.ready.login = Some(sign_in_settings::checked(by, settings)?);
         }
+        if part == Part::SecondFactor
+            && let Some(wanted) = &self.ready.second_factor
+        {
+            required_factor::check(by, wanted)?;
+        }
         self.kept.push((part.kind(), text));
         Ok(after)
     }
@@ -201,6 +211,7 @@ struct Ready {
     automation: Option<jobs::Ready>,
     webhooks: Option<Offer>,
     login: Option<LoginSettings>,
+    second_factor: Option<Required>,
     site: Option<Site>,
 }
 
@@ -256,6 +267,7 @@ fn text_in_force(console: &Console, part: Part) -> String {
             toml::to_string(&console.remote.settings()).expect("text keys and plain values")
         }
         Part::Site => console.site().text(),
+        Part::SecondFactor => console.accounts.required().text(),
         // Of this one only what is kept is known.
         Part::Appliance => String::new(),
     }
@@ -457,6 +469,12 @@ fn prepared(by: &By, part: Part, wanted: &str, ready: &mut Ready) -> Result<Stri
             ready.login = Some(settings);
             Ok(text)
         }
+        Part::SecondFactor => {
+            let required = Required::parse(wanted).map_err(refused)?;
+            let text = required.text();
+            ready.second_factor = Some(required);
+            Ok(text)
+        }
         Part::Site => {
             let site: Site = toml::from_str(wanted).map_err(|e| refused(e.message().to_owned()))?;
             let site = site.checked().map_err(refused)?;
@@ -490,6 +508,7 @@ impl Ready {
             Part::Automation => self.automation = None,
             Part::Webhooks => self.webhooks = None,
             Part::Login => self.login = None,
+            Part::SecondFactor => self.second_factor = None,
             Part::Site => self.site = None,
             Part::Appliance => {}
         }
@@ -497,7 +516,7 @@ impl Ready {
 
     async fn come_into_force(self, console: &Console) {
         // The guard has taken its own before any other was kept.
-        let Self { guard: _, thresholds, automation, webhooks, login, site } = self;
+        let Self { guard: _, thresholds, automation, webhooks, login, second_factor, site } = self;
         if let Some(offer) = webhooks {
             console.automation.receivers().take(offer);
         }
@@ -509,6 +528,9 @@ impl Ready {
         }
         if let Some(settings) = login {
             console.remote.set(settings);
+        }
+        if let Some(required) = second_factor {
+            console.accounts.set_required(required);
         }
         if let Some(site) = site {
             *super::lock(&console.site) = site;

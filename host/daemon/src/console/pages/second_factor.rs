@@ -28,6 +28,10 @@ struct FactorPage<'a> {
     who: Who<'a>,
     /// The authenticator that keeps the account; empty: it is kept here.
     elsewhere: String,
+    /// That a role requires it, in words; empty: none does.
+    required: String,
+    /// Nothing else is open to them before it is on.
+    must_enrol: bool,
     /// Since when it is on; empty: it is not.
     since: String,
     /// How many recovery codes are left, in words.
@@ -105,11 +109,18 @@ fn page_of<'a>(console: &Console, reader: &'a Reader) -> Result<FactorPage<'a>, 
     let factor = present(console, &reader.caller.account)?;
     let mut args = FluentArgs::new();
     args.set("count", factor.recovery_left as f64);
+    let required = factor.required_by.map_or_else(String::new, |role| {
+        let mut args = FluentArgs::new();
+        args.set("role", role);
+        reader.say("page-factor-required", &args)
+    });
     Ok(FactorPage {
         version: &VERSION,
         // Everybody may for themselves.
         who: reader.who(Area::Accounts, Level::View),
         elsewhere: reader.caller.account.via.clone().unwrap_or_default(),
+        required,
+        must_enrol: reader.caller.must_enrol,
         since: factor.since_unix_ms.map_or_else(String::new, |ms| clock::utc(ms) + " UTC"),
         left: reader.say("page-factor-left", &args),
         new: None,

@@ -24,7 +24,13 @@ impl Bench {
         token.set_cookie().split(';').next().expect("a pair").to_owned()
     }
 
-    async fn bearer(&self, method: Method, path: &str, token: &str, body: Json) -> Answer {
+    pub(super) async fn bearer(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Json,
+    ) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -34,8 +40,18 @@ impl Bench {
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 
+    /// A token that sees alarms in somebody's name.
+    pub(super) async fn token_of(&self, admin: &str, owner: &str) -> (String, String) {
+        let wish = json!({"name": "scada", "owner": owner, "scopes": {"alarms": "view"}});
+        self.made(admin, wish).await
+    }
+
     async fn token(&self, admin: &str, scopes: Json) -> (String, String) {
         let wish = json!({"name": "scada", "scopes": scopes});
+        self.made(admin, wish).await
+    }
+
+    async fn made(&self, admin: &str, wish: Json) -> (String, String) {
         let made = self.post("/api/v1/tokens", admin, wish).await;
         assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
         let text = |name: &str| made.json()[name].as_str().expect("text").to_owned();

@@ -421,3 +421,28 @@ fn texts(value: &Json) -> Vec<String> {
         _ => Vec::new(),
     }
 }
+
+#[tokio::test]
+async fn a_required_second_factor_is_exported_imported_and_restored_by_who_may() {
+    let (bench, cookie) = furnished().await;
+    let require = |roles: &[&str]| {
+        let wish = json!({"roles": roles});
+        bench.post("/api/v1/second-factor/required", &cookie, wish)
+    };
+    assert_eq!(require(&["operator"]).await.status, 200);
+    let file = export(&bench, &cookie).await;
+    assert!(file.contains("[second-factor]\nroles = [\"operator\"]"), "{file}");
+    assert_eq!(require(&["viewer"]).await.status, 200);
+    let done = import(&bench, &cookie, &file).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let now =
+        || async { bench.console.accounts.required().roles.iter().cloned().collect::<Vec<_>>() };
+    assert_eq!(now().await, ["operator"]);
+    // No file keeps out who imports it.
+    let own = file.replace("roles = [\"operator\"]", "roles = [\"admin\"]");
+    let refused = import(&bench, &cookie, &own).await;
+    assert!(refused.body.contains("turn on your own first"), "{}", refused.body);
+    assert_eq!(now().await, ["operator"]);
+    let shown = bench.get("/configuration/second-factor?lang=de", &cookie).await;
+    assert!(shown.body.contains("Verlangter zweiter Faktor"), "{}", shown.body);
+}

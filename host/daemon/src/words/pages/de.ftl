@@ -599,6 +599,10 @@ page-factor-left = { $count ->
    *[other] { $count } Wiederherstellungscodes sind übrig.
 }
 page-factor-remove = Ausschalten
+page-factor-required = Die Rolle { $role } verlangt einen zweiten Faktor.
+page-factor-first = Vorher öffnet sich nichts anderes.
+page-factor-go-on = Ich habe sie abgeschrieben: weiter
+page-factor-stays = Er lässt sich nicht ausschalten. Für ein anderes Telefon entfernt ihn ein Administrator auf der Seite „Konten“; die nächste Anmeldung schaltet einen neuen ein.
 ## Konfiguration
 page-configuration = Konfiguration
 page-documents = Dokumente
@@ -606,6 +610,7 @@ page-document-thresholds = Schwellen
 page-document-automation = Regeln, Jobs und Kalender
 page-document-webhooks = Webhooks
 page-document-login = Anmeldung über andere
+page-document-second-factor = Verlangter zweiter Faktor
 page-document-site = Standort
 page-document-configuration = Die eigene Datei des Geräts
 page-revision = Stand
@@ -844,6 +849,11 @@ page-accounts-disabled = gesperrt
 page-accounts-first = erstes Passwort
 page-accounts-active = aktiv
 page-accounts-factor = zweiter Faktor
+page-accounts-factor-missing = noch kein zweiter Faktor
+page-accounts-required = Zweiter Faktor verlangt
+page-accounts-required-roles = Rollen, die ihn verlangen
+page-accounts-required-none = Keine Rolle verlangt ihn.
+page-accounts-required-help = Wer eine solche Rolle und noch keinen zweiten Faktor hat, schaltet nach der nächsten Anmeldung einen ein, vor allem anderen. Anderswo geführte Konten werden dort gefragt, und Token von Programmen gelten weiter. Schalten Sie zuerst Ihren eigenen ein.
 page-accounts-change = Ändern:
 page-accounts-no-entry = darf sich nicht anmelden
 page-accounts-reset = Neues erstes Passwort

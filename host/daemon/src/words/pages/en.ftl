@@ -599,6 +599,10 @@ page-factor-left = { $count ->
    *[other] { $count } recovery codes are left.
 }
 page-factor-remove = Turn it off
+page-factor-required = The role { $role } requires a second factor.
+page-factor-first = Nothing else opens before it is on.
+page-factor-go-on = I have copied them: go on
+page-factor-stays = It cannot be turned off. For another phone, an administrator removes it on the Accounts page; the next sign-in turns on another.
 ## Configuration
 page-configuration = Configuration
 page-documents = Documents
@@ -606,6 +610,7 @@ page-document-thresholds = Thresholds
 page-document-automation = Rules, jobs and schedule
 page-document-webhooks = Webhooks
 page-document-login = Sign-in elsewhere
+page-document-second-factor = Required second factor
 page-document-site = Site
 page-document-configuration = The appliance's own file
 page-revision = Revision
@@ -844,6 +849,11 @@ page-accounts-disabled = disabled
 page-accounts-first = first password
 page-accounts-active = active
 page-accounts-factor = second factor
+page-accounts-factor-missing = no second factor yet
+page-accounts-required = Second factor required
+page-accounts-required-roles = Roles that require it
+page-accounts-required-none = No role requires it.
+page-accounts-required-help = Who has such a role and no second factor yet turns one on after the next sign-in, before anything else. Accounts that are kept elsewhere are asked there, and tokens of programs go on. Turn on your own first.
 page-accounts-change = Change
 page-accounts-no-entry = may not sign in
 page-accounts-reset = New first password

@@ -111,11 +111,12 @@ impl By {
     pub async fn remove_role(&self, name: &str) -> Result<(), Problem> {
         // A word of an authenticator may give it.
         let words = self.console.remote.settings().roles;
-        let done = match words.iter().find(|(_, role)| *role == name) {
-            Some((word, _)) => {
-                let by = format!("the word {word:?} of the authenticators");
-                Err(Refusal::InUse { name: name.to_owned(), by }.into())
-            }
+        let word = words.iter().find(|(_, role)| *role == name);
+        let word = word.map(|(word, _)| format!("the word {word:?} of the authenticators"));
+        let required = self.console.accounts.required().roles.contains(name);
+        let required = required.then(|| "the roles that require a second factor".to_owned());
+        let done = match word.or(required) {
+            Some(by) => Err(Refusal::InUse { name: name.to_owned(), by }.into()),
             None => self.console.accounts.change(|book, users| book.remove_role(name, users)).await,
         };
         self.done(format!("remove the role {}", one_line(name, 32)), done).await
@@ -203,7 +204,7 @@ fn listed(roles: &BTreeSet<String>, groups: &BTreeSet<String>) -> String {
     }
 }
 
-fn problem(error: &AccountError) -> Problem {
+pub(in crate::console) fn problem(error: &AccountError) -> Problem {
     match error {
         AccountError::Refused(refusal) => refused(refusal),
         AccountError::Store(e) => Problem::store(e),
