@@ -18,6 +18,7 @@ mod by;
 mod challenge;
 mod claim;
 pub mod commands;
+mod compress;
 pub mod configuration;
 mod gate;
 mod metrics;

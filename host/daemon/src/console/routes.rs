@@ -14,8 +14,8 @@ use super::pages::{
     setup as setup_page, string, thresholds, webhooks as webhooks_page,
 };
 use super::{
-    Console, access, accounts_page, alarms_page, api, commands, gate, metrics, openapi, orders,
-    page, plugins_page, required_factor, second_factor, sign_in_settings, step_up, stream,
+    Console, access, accounts_page, alarms_page, api, commands, compress, gate, metrics, openapi,
+    orders, page, plugins_page, required_factor, second_factor, sign_in_settings, step_up, stream,
 };
 use crate::accounts::rights::{Area, Level};
 use axum::Router;
@@ -482,5 +482,7 @@ pub fn router(console: &Arc<Console>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(gate::check_request))
         .layer(from_fn_with_state(console.clone(), gate::set_headers))
+        .layer(compress::layer())
+        .layer(from_fn(compress::only_what_is_read))
         .with_state(console.clone())
 }

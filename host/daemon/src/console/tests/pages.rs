@@ -391,6 +391,40 @@ fn bare(template: &str) -> String {
     text
 }
 
+#[tokio::test]
+async fn what_is_read_goes_compressed_and_what_may_be_secret_or_lasts_does_not() {
+    let (bench, cookie) = bench().await;
+    let how = |method: Method, path: &str, body: &'static str| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, HOST)
+            .header(header::ORIGIN, format!("https://{HOST}"))
+            .header(header::COOKIE, &cookie)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT_ENCODING, "gzip, deflate, br");
+        let request = request.body(Body::from(body)).expect("a request");
+        let router = bench.router.clone();
+        async move {
+            let mut request = request;
+            request.extensions_mut().insert(Peer([192, 0, 2, 1].into()));
+            let response = router.clone().call(request).await.expect("infallible");
+            let how = response.headers().get(header::CONTENT_ENCODING);
+            (response.status().as_u16(), how.map(|how| how.to_str().expect("text").to_owned()))
+        }
+    };
+    let page = bench.get("/", &cookie).await.body;
+    let sheet = page.split('"').find(|t| t.ends_with("/style.css")).expect("a style sheet");
+    for path in ["/", "/alarms", "/api/v1/openapi.json", sheet] {
+        assert_eq!(how(Method::GET, path, "").await, (200, Some("gzip".to_owned())), "{path}");
+    }
+    // A first password is shown once, beside what was sent.
+    let add = how(Method::POST, "/accounts", "act=add-user&name=eve&role=viewer").await;
+    assert_eq!(add, (200, None));
+    assert_eq!(how(Method::GET, "/api/v1/stream", "").await, (200, None));
+    assert!(!bench.get("/", &cookie).await.headers.contains_key(header::CONTENT_ENCODING));
+}
+
 #[test]
 fn no_template_says_anything_but_in_the_readers_language() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console/templates");
