@@ -7,7 +7,7 @@
 
 use crate::plugins;
 use crate::run::{AnyError, build_programs, programs};
-use evenkeel_e2e::{Options, Stack};
+use evenkeel_e2e::{Options, STRINGS, Stack};
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::path::{Path, PathBuf};
@@ -94,6 +94,7 @@ pub fn options(root: &Path, programs: PathBuf, dir: PathBuf, port: u16, seed: u6
         licensed: true,
         port,
         seed,
+        strings: STRINGS,
         history_period_s: None,
         ups: true,
         data_bytes: None,

@@ -9,6 +9,7 @@ mod certificates;
 mod client;
 pub mod fit;
 pub mod machine;
+mod plant;
 pub mod power_cut;
 mod program;
 mod stack;
@@ -17,6 +18,7 @@ pub mod write_log;
 
 pub use certificates::{fingerprint, make_certificates, sign};
 pub use client::{Client, ClientError, PATIENCE};
+pub use plant::STRINGS;
 pub use program::{Program, ProgramError};
 pub use stack::{Options, Stack, StackError};
 pub use witness::{Missing, Witness};

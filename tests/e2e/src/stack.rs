@@ -10,6 +10,7 @@
 //! Nothing here is a way into the product that a user does not have: settings
 //! are sealed by the guard's own command, plugins are the signed bundles.
 
+use crate::plant::{self, STRINGS};
 use crate::{Client, ClientError, Program, ProgramError};
 use std::ffi::OsString;
 use std::fs;
@@ -43,6 +44,9 @@ pub struct Options {
     pub port: u16,
     /// Seed of the simulated hardware.
     pub seed: u64,
+    /// Strings of 32 blocks on the bus, each with a current sensor and a relay module;
+    /// 2 is the simulator's own scenario, 16 is all that an appliance takes.
+    pub strings: u16,
     /// Seconds between history samples; `None` leaves the default.
     pub history_period_s: Option<u32>,
     /// Whether the daemon's configuration installs the driver of the UPS;
@@ -82,6 +86,7 @@ impl Options {
             licensed: true,
             port: 0,
             seed: 1,
+            strings: STRINGS,
             history_period_s: Some(5),
             ups: true,
             data_bytes: None,
@@ -357,7 +362,9 @@ fn prepare(options: &Options) -> Result<(), StackError> {
     if settings.exists() {
         return Ok(());
     }
-    write_if_absent(&settings, &guard_settings(options))?;
+    let bus = options.dir.join("hw/bus0");
+    let text = plant::guard_settings(&bus, options.strings) + options.guard_settings;
+    write_if_absent(&settings, &text)?;
     let sealed = Command::new(options.programs.join("evenkeel-guard"))
         .arg("seal")
         .arg(&settings)
@@ -404,36 +411,6 @@ fn write_if_absent(path: &Path, text: &str) -> Result<(), StackError> {
     fs::write(path, text).map_err(|source| StackError::Io { path: path.to_owned(), source })
 }
 
-/// What `Scenario::demo` has on its bus.
-fn guard_settings(options: &Options) -> String {
-    let port = options.dir.join("hw/bus0");
-    let string = |name: &str, first: u16, n: u8| {
-        format!(
-            "\n[[string]]\nname = \"{name}\"\nmodule = \"C20\"\nbattery = \"NP7-12\"\n\
-             first_address = {first}\nblocks = 32\ncurrent_sensor = \"I{n}\"\n\
-             breaker = {{ relay = \"AUX{n}.1\", input = \"AUX{n}.1\", contact = \"normally_closed\" }}\n"
-        )
-    };
-    let device = |name: &str, kind: &str, address: u16| {
-        format!("\n[[device]]\nname = \"{name}\"\nkind = \"{kind}\"\naddress = {address}\n")
-    };
-    let parts = [
-        format!("[[bus]]\nport = \"{}\"\n", port.display()),
-        "\n[[battery]]\nname = \"NP7-12\"\nchemistry = \"agm\"\ncells = 6\ncapacity_ah = 7.0\n\
-         float_v_per_cell = 2.30\n"
-            .to_owned(),
-        device("I1", "current-50", 1025),
-        device("I2", "current-50", 1026),
-        device("AUX1", "aux", 1027),
-        device("AUX2", "aux", 1028),
-        device("PANEL", "panel", 1029),
-        string("String A", 1, 1),
-        string("String B", 33, 2),
-        options.guard_settings.to_owned(),
-    ];
-    parts.concat()
-}
-
 fn daemon_config(options: &Options) -> String {
     let dir = options.dir.display();
     let ups = options.ups.then(|| {
@@ -460,6 +437,11 @@ fn start_sim(options: &Options) -> Result<Program, StackError> {
     let mut command = Command::new(options.programs.join("evenkeel-sim"));
     command.arg("run").arg("--dir").arg(options.dir.join("hw"));
     command.arg("--seed").arg(options.seed.to_string());
+    if options.strings != STRINGS {
+        let path = options.dir.join("scenario.toml");
+        write_if_absent(&path, &plant::scenario(options.strings))?;
+        command.arg("--scenario").arg(path);
+    }
     let mut sim = Program::start("evenkeel-sim", &mut command, &options.dir.join("sim.log"))?;
     sim.await_line("ready", READY)?;
     Ok(sim)
