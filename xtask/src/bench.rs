@@ -3,6 +3,7 @@
 //! is one; nothing is asserted here. `--only NAME` measures a part, `--json
 //! FILE` writes all figures for a program.
 
+mod console;
 mod figures;
 mod gateway;
 mod history;
@@ -50,6 +51,8 @@ enum Part {
     Hostile,
     /// Modbus reads by one and by eight clients, and where the time goes.
     Gateway,
+    /// The console with 512 blocks in Chromium (only when asked for: takes minutes).
+    Console,
     /// One evaluation of 1,000 rules.
     Rules,
     /// Seconds until strings are equalized, in virtual time.
@@ -91,7 +94,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     let bundles = match () {
         () if !parts.iter().any(|part| part.needs_programs()) => Vec::new(),
         () if arguments.no_build => plugins::built(root)?,
-        () => build(root)?,
+        () => build(root, parts)?,
     };
     let mut figures = Figures::default();
     for part in parts {
@@ -105,6 +108,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
             Part::Busy => measure(root, seconds, 2, &mut figures)?,
             Part::Hostile => hostile::measure(root, seconds, &mut figures)?,
             Part::Gateway => gateway::measure(root, &mut figures)?,
+            Part::Console => console::measure(root, &mut figures)?,
             Part::Rules => rules(&mut figures)?,
             Part::Balance => balance()?,
             Part::History => history::run(root, &mut figures)?,
@@ -120,11 +124,14 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
 }
 
 /// Everything that is measured; the bundles.
-fn build(root: &Path) -> Result<Vec<PathBuf>, AnyError> {
+fn build(root: &Path, parts: &[Part]) -> Result<Vec<PathBuf>, AnyError> {
     step("build, release", || {
         let programs = ["evenkeel-guard", "evenkeeld", "evenkeel-sim", "evenkeel-plugin"];
         let packages = programs.iter().flat_map(|p| ["--package", p]);
         exec(cargo(&["build", "--release", "--bins"]).args(packages))?;
+        if parts.iter().all(|part| *part == Part::Console) {
+            return Ok(());
+        }
         let examples = ["evenkeeld", "evenkeel-e2e"].into_iter().flat_map(|p| ["--package", p]);
         let names = ["plugin_cost", "hostile_plugins", "wakeups"];
         let names = names.iter().flat_map(|n| ["--example", n]);

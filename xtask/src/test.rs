@@ -214,9 +214,8 @@ fn fresh(dir: &Path) -> Result<&Path, AnyError> {
     Ok(dir)
 }
 
-fn install(root: &Path) -> Result<(), AnyError> {
-    let node: &[&str] = if has("node") && has("npm") { &[] } else { &["nodejs", "npm"] };
-    debian::install(PACKAGES, node)?;
+/// What the scripts of tests/browser need, into target/browser.
+pub fn browser_packages(root: &Path) -> Result<(), AnyError> {
     println!("   npm packages of tests/browser/package-lock.json, into target/browser");
     let browser = root.join("target/browser");
     std::fs::create_dir_all(&browser)?;
@@ -224,7 +223,13 @@ fn install(root: &Path) -> Result<(), AnyError> {
         std::fs::copy(root.join("tests/browser").join(file), browser.join(file))?;
     }
     let options = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"];
-    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))?;
+    exec(command("npm", &options).arg(&browser).stdout(Stdio::null()))
+}
+
+fn install(root: &Path) -> Result<(), AnyError> {
+    let node: &[&str] = if has("node") && has("npm") { &[] } else { &["nodejs", "npm"] };
+    debian::install(PACKAGES, node)?;
+    browser_packages(root)?;
     println!("   Python packages of tests/e2e/requirements.txt, into target/python");
     let python = root.join("target/python");
     exec(command("python3", &["-m", "venv"]).arg(&python))?;
