@@ -45,9 +45,8 @@ enum Done {
 }
 
 impl Desk {
-    /// With room for what this control has to keep.
-    pub fn new(control: &Control) -> Self {
-        let mut kept = Kept::default();
+    /// With what this control has to keep, in the room of what it began with.
+    pub fn new(control: &Control, mut kept: Kept) -> Self {
         control.keep(&mut kept);
         Self {
             papers: Mutex::new(Papers {
@@ -98,11 +97,20 @@ impl Desk {
         papers.answers.retain(|(t, _)| *t != ticket);
     }
 
-    /// What is to be kept, and whether a latch in it changed since `seen`.
-    pub fn kept(&self, seen: &mut u64) -> (Kept, bool) {
+    /// Look at what is to be kept. While `look` does, nothing is written down.
+    pub fn kept<T>(&self, look: impl FnOnce(&Kept) -> T) -> T {
+        look(&lock(&self.kept))
+    }
+
+    /// What is to be kept, once no cycle writes it down here any more.
+    pub fn take_kept(&self) -> Kept {
+        std::mem::take(&mut lock(&self.kept))
+    }
+
+    /// Whether a latch in what is to be kept changed since `seen`.
+    pub fn has_latched(&self, seen: &mut u64) -> bool {
         let latches = self.latches.load(Ordering::Acquire);
-        let urgent = std::mem::replace(seen, latches) != latches;
-        (lock(&self.kept).clone(), urgent)
+        std::mem::replace(seen, latches) != latches
     }
 
     /// The cycle thread, before its step: carry out what was handed in.
@@ -180,7 +188,7 @@ pub mod tests {
     #[test]
     fn orders_are_answered_by_number_and_bounded() {
         let mut control = control();
-        let desk = Desk::new(&control);
+        let desk = Desk::new(&control, Kept::default());
         let good = desk.hand_in(Order::Pause { string: 1, seconds: 60 }).expect("room");
         let bad = desk.hand_in(Order::Pause { string: 2, seconds: 60 }).expect("room");
         assert!(desk.fetch(good).is_none(), "not before the cycle");
@@ -199,7 +207,7 @@ pub mod tests {
     #[test]
     fn a_held_lock_costs_the_cycle_nothing() {
         let mut control = control();
-        let desk = Desk::new(&control);
+        let desk = Desk::new(&control, Kept::default());
         let ticket = desk.hand_in(Order::Mute).expect("room");
         let held = lock(&desk.papers);
         desk.work(&mut control, Nanos(1), None);

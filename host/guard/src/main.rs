@@ -37,7 +37,7 @@ mod watchdog;
 use change::{Bounds, Change};
 use cycle::Cycle;
 use desk::Desk;
-use evenkeel_core::control::Control;
+use evenkeel_core::control::{Control, Kept};
 use evenkeel_core::image::Condition;
 use evenkeel_core::settings::GuardSettings;
 use evenkeel_core::time::Nanos;
@@ -54,7 +54,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use watchdog::Watchdog;
@@ -188,11 +188,11 @@ fn guard(options: &Options) -> Result<(), AnyError> {
         (Condition::WatchdogLost, unwatched),
         (Condition::NotConfined, unconfined),
     ];
-    let record = Record::open(state_dir, shared.clone());
+    let (record, kept) = Record::open(state_dir, shared.clone());
     let worker = Worker::start(conditions)?;
     let _ = writeln!(std::io::stdout(), "ready {}", socket_path.display());
     let running = Running { settings, state_dir, bounds, listener, memory, shared, worker, record };
-    running.until_told(loaded, watchdog)?;
+    running.until_told(loaded, kept, watchdog)?;
     if let Some(count) = alloc_check::count() {
         say(&format!("allocations of the running cycle thread: {count}"));
     }
@@ -221,11 +221,12 @@ impl Running<'_> {
     fn until_told(
         mut self,
         mut loaded: Loaded,
+        mut kept: Kept,
         mut watchdog: Option<Watchdog>,
     ) -> Result<(), AnyError> {
         loop {
-            let control = Control::new(&loaded.settings, self.record.control());
-            let desk = Arc::new(Desk::new(&control));
+            let control = Control::new(&loaded.settings, &kept);
+            let desk = Arc::new(Desk::new(&control, kept));
             let (image, shared) = (self.memory.image(), self.shared.clone());
             let cycle = Cycle::new(&loaded, control, desk.clone(), watchdog, image, shared)?;
             self.worker.begin(cycle)?;
@@ -237,7 +238,7 @@ impl Running<'_> {
                 return Ok(());
             };
             say(&format!("settings {:08x} take over from {:08x}", taken.crc, loaded.crc));
-            self.record.take_over(&desk);
+            kept = self.record.take_over(&desk);
             self.shared.set_make_way(false);
             loaded = taken;
         }
@@ -306,7 +307,7 @@ fn hand_over(user: &User, state_dir: &Path, socket_path: &Path) -> std::io::Resu
 
 /// The cycle thread. It runs one cycle after the other, each until it ends.
 struct Worker {
-    cycles: Sender<Cycle>,
+    cycles: SyncSender<Cycle>,
     ended: Receiver<Option<Watchdog>>,
 }
 
@@ -316,7 +317,8 @@ impl Worker {
     fn start(conditions: [(Condition, bool); 3]) -> Result<Self, AnyError> {
         let gate = Arc::new(Barrier::new(2));
         let confined = Arc::new(AtomicBool::new(false));
-        let (cycles, next) = channel::<Cycle>();
+        // Room for one: a cycle begins when the last one has ended.
+        let (cycles, next) = sync_channel::<Cycle>(1);
         let (tell, ended) = channel();
         thread::Builder::new().name("cycle".into()).stack_size(STACK_BYTES).spawn({
             let (gate, confined) = (gate.clone(), confined.clone());

@@ -343,6 +343,7 @@ mod tests {
     use crate::change::Bounds;
     use crate::desk::tests::control;
     use evenkeel_core::command::Taking;
+    use evenkeel_core::control::Kept;
     use evenkeel_core::settings::GuardSettings;
     use std::io::Write;
     use std::sync::Arc;
@@ -378,7 +379,7 @@ mod tests {
         let listener = listen(&path).expect("listening");
         assert!(listen(&path).is_err(), "one guard per socket");
         let (stop, mut control) = (Arc::new(AtomicBool::new(false)), control());
-        let desk = Arc::new(Desk::new(&control));
+        let desk = Arc::new(Desk::new(&control, Kept::default()));
         let server = std::thread::spawn({
             let (stop, desk) = (stop.clone(), desk.clone());
             move || {
@@ -442,7 +443,7 @@ mod tests {
         let listener = listen(&path).expect("listening");
         let stop = Arc::new(AtomicBool::new(false));
         let server = std::thread::spawn({
-            let (stop, desk) = (stop.clone(), Desk::new(&control()));
+            let (stop, desk) = (stop.clone(), Desk::new(&control(), Kept::default()));
             move || {
                 let (strings, batteries, devices) = Default::default();
                 let names = Names { strings, batteries, devices };

@@ -12,15 +12,16 @@
 //! | n | the value, `postcard` |
 //! | 4 | CRC-32 (ISO-HDLC) of all the above, little-endian |
 //!
-//! Only the main thread comes here; the cycle thread never touches a disk.
+//! A value is encoded straight into its file: it is nowhere in memory a second
+//! time. Only the main thread comes here; the cycle thread never touches a disk.
 
-use crc::{CRC_32_ISO_HDLC, Crc};
+use crc::{CRC_32_ISO_HDLC, Crc, Digest};
 use evenkeel_core::time::Nanos;
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::marker::PhantomData;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 const CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -59,19 +60,16 @@ pub enum CopyError {
 
 /// Keeps a value in a folder.
 #[derive(Debug)]
-pub struct Keeper<T> {
+pub struct Keeper {
     folder: PathBuf,
     version: u16,
     /// Of the newest copy, and which of the two it is.
     generation: u64,
     newest: usize,
-    /// The value last written or read, encoded.
-    written: Vec<u8>,
     /// When was last written, or tried.
     tried: Option<Nanos>,
     /// Something urgent is not on the disk yet.
     urgent: bool,
-    value: PhantomData<fn(T) -> T>,
 }
 
 /// What was found at the start.
@@ -83,26 +81,24 @@ pub struct Found<T> {
     pub refused: Vec<(PathBuf, CopyError)>,
 }
 
-impl<T: Serialize + DeserializeOwned> Keeper<T> {
+impl Keeper {
     /// Open the state in `folder`: the newest whole copy counts, a damaged one
     /// is reported and will be written over first.
-    pub fn open(folder: &Path, version: u16) -> (Self, Found<T>) {
+    pub fn open<T: DeserializeOwned>(folder: &Path, version: u16) -> (Self, Found<T>) {
         let mut found = Found { value: None, refused: Vec::new() };
         let mut keeper = Self {
             folder: folder.to_owned(),
             version,
             generation: 0,
             newest: 1,
-            written: Vec::new(),
             tried: None,
             urgent: false,
-            value: PhantomData,
         };
         for (place, name) in NAMES.iter().enumerate() {
             let path = folder.join(name);
             match read(&path).and_then(|copy| take_apart::<T>(&copy, version)) {
-                Ok((generation, value, body)) if generation > keeper.generation => {
-                    (keeper.generation, keeper.newest, keeper.written) = (generation, place, body);
+                Ok((generation, value)) if generation > keeper.generation => {
+                    (keeper.generation, keeper.newest) = (generation, place);
                     found.value = Some(value);
                 }
                 Ok(_) => {}
@@ -113,26 +109,22 @@ impl<T: Serialize + DeserializeOwned> Keeper<T> {
         (keeper, found)
     }
 
-    /// Offer the present value: it is written when it has changed and the time
-    /// has come. True when it was written. What was urgent once stays urgent
-    /// until it is written.
+    /// Offer the present value: it is written when the time has come. True when
+    /// it was. What was urgent once stays urgent until it is written. Whether
+    /// it differs from what lies on the disk is not asked: the time that the
+    /// guard has run is part of it, and always does.
     ///
     /// # Errors
     /// When it cannot be encoded or written; it is tried again in its time,
     /// and the other copy stays.
-    pub fn offer(&mut self, now: Nanos, value: &T, urgent: bool) -> io::Result<bool> {
+    pub fn offer(&mut self, now: Nanos, value: &impl Serialize, urgent: bool) -> io::Result<bool> {
         self.urgent |= urgent;
         let pause = if self.urgent { URGENT_EVERY } else { EVERY };
         if self.tried.is_some_and(|tried| now.since(tried) < pause) {
             return Ok(false);
         }
-        let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
-        if body == self.written {
-            self.urgent = false;
-            return Ok(false);
-        }
         self.tried = Some(now);
-        self.write(body)?;
+        self.write(value)?;
         Ok(true)
     }
 
@@ -140,38 +132,83 @@ impl<T: Serialize + DeserializeOwned> Keeper<T> {
     ///
     /// # Errors
     /// As [`Self::offer`].
-    pub fn close(mut self, value: &T) -> io::Result<()> {
-        let body = postcard::to_allocvec(value).map_err(io::Error::other)?;
-        if body == self.written { Ok(()) } else { self.write(body) }
+    pub fn close(mut self, value: &impl Serialize) -> io::Result<()> {
+        self.write(value)
     }
 
-    fn write(&mut self, body: Vec<u8>) -> io::Result<()> {
+    /// Replace the older copy, whole or not at all, whatever happens in between.
+    fn write(&mut self, value: &impl Serialize) -> io::Result<()> {
         let (generation, place) = (self.generation + 1, 1 - self.newest);
-        let mut copy = Vec::with_capacity(HEAD + body.len() + 4);
-        copy.extend_from_slice(MAGIC);
-        copy.extend_from_slice(&self.version.to_le_bytes());
-        copy.extend_from_slice(&[0; 2]);
-        copy.extend_from_slice(&generation.to_le_bytes());
-        copy.extend_from_slice(&body);
-        copy.extend_from_slice(&CRC32.checksum(&copy).to_le_bytes());
-        if copy.len() > COPY_MAX {
-            return Err(io::Error::other(format!("state of more than {COPY_MAX} bytes")));
-        }
-        replace(&self.folder, NAMES[place], &copy)?;
-        (self.generation, self.newest, self.written) = (generation, place, body);
-        self.urgent = false;
+        let fresh = self.folder.join("guard-kept.new");
+        let mut copy = FreshCopy::new(fs::File::create(&fresh)?);
+        copy.put(MAGIC)?;
+        copy.put(&self.version.to_le_bytes())?;
+        copy.put(&[0; 2])?;
+        copy.put(&generation.to_le_bytes())?;
+        copy.put_value(value)?;
+        copy.finish()?.sync_all()?;
+        fs::rename(&fresh, self.folder.join(NAMES[place]))?;
+        fs::File::open(&self.folder)?.sync_all()?;
+        (self.generation, self.newest, self.urgent) = (generation, place, false);
         Ok(())
     }
 }
 
-/// Replace a file, whole or not at all, whatever happens in between.
-fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let fresh = folder.join("guard-kept.new");
-    let mut file = fs::File::create(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, folder.join(name))?;
-    fs::File::open(folder)?.sync_all()
+/// A copy that is being written.
+struct FreshCopy {
+    file: BufWriter<fs::File>,
+    sum: Digest<'static, u32>,
+    len: usize,
+    /// Why the value could not be written; the encoder has no word for it.
+    failed: Option<io::Error>,
+}
+
+impl FreshCopy {
+    fn new(file: fs::File) -> Self {
+        Self { file: BufWriter::new(file), sum: CRC32.digest(), len: 0, failed: None }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.len += bytes.len();
+        if self.len + 4 > COPY_MAX {
+            return Err(io::Error::other(format!("state of more than {COPY_MAX} bytes")));
+        }
+        self.sum.update(bytes);
+        self.file.write_all(bytes)
+    }
+
+    fn put_value(&mut self, value: &impl Serialize) -> io::Result<()> {
+        postcard::serialize_with_flavor(value, Encoded(self))
+            .map_err(|error| self.failed.take().unwrap_or_else(|| io::Error::other(error)))
+    }
+
+    /// The check sum behind it.
+    fn finish(mut self) -> io::Result<fs::File> {
+        self.file.write_all(&self.sum.finalize().to_le_bytes())?;
+        self.file.into_inner().map_err(io::IntoInnerError::into_error)
+    }
+}
+
+/// What `postcard` encodes goes into a copy as it comes.
+struct Encoded<'a>(&'a mut FreshCopy);
+
+impl Flavor for Encoded<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.put(bytes).map_err(|error| {
+            self.0.failed = Some(error);
+            postcard::Error::SerializeBufferFull
+        })
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CopyError> {
@@ -181,11 +218,8 @@ fn read(path: &Path) -> Result<Vec<u8>, CopyError> {
     Ok(copy)
 }
 
-/// Generation, value, and the value as bytes.
-fn take_apart<T: DeserializeOwned>(
-    copy: &[u8],
-    expected: u16,
-) -> Result<(u64, T, Vec<u8>), CopyError> {
+/// Generation and value.
+fn take_apart<T: DeserializeOwned>(copy: &[u8], expected: u16) -> Result<(u64, T), CopyError> {
     let (content, crc) = copy.split_last_chunk::<4>().ok_or(CopyError::Damaged)?;
     let (head, body) = content.split_first_chunk::<HEAD>().ok_or(CopyError::Damaged)?;
     if copy.len() > COPY_MAX || CRC32.checksum(content) != u32::from_le_bytes(*crc) {
@@ -200,7 +234,7 @@ fn take_apart<T: DeserializeOwned>(
         return Err(CopyError::Version { found, expected });
     }
     match postcard::take_from_bytes(body) {
-        Ok((value, [])) => Ok((u64::from_le_bytes(generation), value, body.to_vec())),
+        Ok((value, [])) => Ok((u64::from_le_bytes(generation), value)),
         _ => Err(CopyError::Damaged),
     }
 }
@@ -215,7 +249,7 @@ mod tests {
         (n, vec![Some(n as f32), None])
     }
 
-    fn open(folder: &Path) -> (Keeper<State>, Found<State>) {
+    fn open(folder: &Path) -> (Keeper, Found<State>) {
         Keeper::open(folder, 3)
     }
 
@@ -285,8 +319,7 @@ mod tests {
         assert_eq!(writes, 2, "one an hour");
         assert!(!keeper.offer(second(7_199), &state(1), false).expect("not yet"));
         assert!(keeper.offer(second(7_199), &state(1), true).expect("a latch goes at once"));
-        assert!(!keeper.offer(second(7_300), &state(1), true).expect("nothing new"));
-        assert!(keeper.offer(second(7_300), &state(2), true).expect("something new"));
+        assert!(keeper.offer(second(7_300), &state(2), true).expect("so does the next"));
         assert!(!keeper.offer(second(7_300), &state(3), true).expect("a flutter waits"));
         assert!(keeper.offer(second(7_301), &state(3), true).expect("not for ever"));
         keeper.close(&state(4)).expect("written");
@@ -309,9 +342,24 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_as_described_and_no_longer_than_it_may_be() {
+        let dir = folder(1);
+        let copy = fs::read(dir.path().join(NAMES[0])).expect("readable");
+        let (content, crc) = copy.split_last_chunk::<4>().expect("long enough");
+        let value = postcard::to_allocvec(&state(1)).expect("encodes");
+        assert_eq!(content, [&b"EVKS\x03\0\0\0\x01\0\0\0\0\0\0\0"[..], &value].concat());
+        assert_eq!(CRC32.checksum(content).to_le_bytes(), *crc);
+        let (mut keeper, _) = open(dir.path());
+        let long: State = (2, vec![None; COPY_MAX]);
+        let error = keeper.offer(Nanos(0), &long, true).expect_err("too long");
+        assert_eq!(error.to_string(), "state of more than 1048576 bytes");
+        assert_eq!(open(dir.path()).1.value, Some(state(1)), "the other stays");
+    }
+
+    #[test]
     fn other_versions_and_full_disks_are_reported() {
         let dir = folder(1);
-        let (_, found) = Keeper::<State>::open(dir.path(), 4);
+        let (_, found) = Keeper::open::<State>(dir.path(), 4);
         assert!(matches!(found.refused[..], [(_, CopyError::Version { found: 3, expected: 4 })]));
         let (mut keeper, _) = open(&dir.path().join("absent"));
         assert!(keeper.offer(Nanos(0), &state(1), true).is_err());
