@@ -52,10 +52,18 @@ enum Class {
     High,
 }
 
+/// Blocks of one type in a row.
+#[derive(Clone, Debug)]
+struct Run {
+    battery: BatteryType,
+    /// The first block after them, from 0.
+    end: usize,
+}
+
 /// Watches the charger of one string. A step allocates nothing.
 #[derive(Clone, Debug)]
 pub struct ChargerCheck {
-    batteries: Vec<BatteryType>,
+    runs: Vec<Run>,
     nominal_v: f64,
     /// Whole string's voltage − what the maker wants, averaged, V.
     difference_v: Option<f64>,
@@ -68,11 +76,17 @@ impl ChargerCheck {
     /// For a string of these blocks.
     #[must_use]
     pub fn new(blocks: &[BlockConfig]) -> Self {
-        let plain = |b: &BlockConfig| BatteryType { discharges: Vec::new(), ..b.battery.clone() };
-        let batteries: Vec<_> = blocks.iter().map(plain).collect();
+        let mut runs: Vec<Run> = Vec::new();
+        for (i, block) in blocks.iter().enumerate() {
+            let battery = BatteryType { discharges: Vec::new(), ..block.battery.clone() };
+            match runs.last_mut() {
+                Some(run) if run.battery == battery => run.end = i + 1,
+                _ => runs.push(Run { battery, end: i + 1 }),
+            }
+        }
         Self {
-            nominal_v: batteries.iter().map(BatteryType::nominal_v).sum(),
-            batteries,
+            nominal_v: blocks.iter().map(|b| b.battery.nominal_v()).sum(),
+            runs,
             difference_v: None,
             class: None,
             candidate: None,
@@ -82,7 +96,7 @@ impl ChargerCheck {
 
     /// One scan, `dt_s` after the one before.
     pub fn step(&mut self, scan: &StringScan<'_>, phase: Phase, dt_s: f64) -> ChargerVerdict {
-        if self.batteries.iter().any(|b| b.float_v(b.reference_c).is_none()) {
+        if self.runs.iter().any(|r| r.battery.float_v(r.battery.reference_c).is_none()) {
             return ChargerVerdict::NoFloat;
         }
         let now_v = if phase == Phase::Float { self.difference(scan) } else { None };
@@ -111,7 +125,7 @@ impl ChargerCheck {
         let celsius = if count > 0.0 { warm.sum::<f64>() / count } else { scan.ambient_c? };
         let (mut difference_v, mut nominal_v) = (0.0, 0.0);
         for (i, volts) in scan.voltages() {
-            let battery = self.batteries.get(i)?;
+            let battery = &self.runs.iter().find(|run| i < run.end)?.battery;
             difference_v += volts - battery.float_v(celsius)?;
             nominal_v += battery.nominal_v();
         }
@@ -192,6 +206,33 @@ mod tests {
             "0.11 V is within the tolerance, not within 80 % of it"
         );
         assert_eq!(minutes(&mut c, 60, 13.55, warm, Phase::Float), ChargerVerdict::Right);
+    }
+
+    #[test]
+    fn blocks_of_other_sizes_are_held_against_their_own_float_voltage() {
+        let block = |cells| BlockConfig {
+            module: ModuleKind::C20,
+            battery: BatteryType::new(Chemistry::Agm, cells, 100.0),
+            internal_sensor: false,
+        };
+        let mut c = ChargerCheck::new(&[block(6), block(6), block(3), block(6)]);
+        assert_eq!(c.runs.len(), 3);
+        let at = |volts| BlockScan {
+            voltage_v: Some(volts),
+            temperature_c: Some(25.0),
+            ..BlockScan::default()
+        };
+        let blocks = [at(13.65), at(13.65), at(13.65 / 2.0), at(13.65)];
+        let scan = StringScan {
+            now: Nanos(0),
+            wall_s: None,
+            blocks: &blocks,
+            current_a: None,
+            string_v: None,
+            ambient_c: None,
+        };
+        let verdict = (0..360).map(|_| c.step(&scan, Phase::Float, 10.0)).last();
+        assert_eq!(verdict, Some(ChargerVerdict::Right));
     }
 
     #[test]
