@@ -197,7 +197,8 @@ mod tests {
         FakeGuard::start(|_| {
             let (current_a, temperature_c) = (-10.0, 25.0);
             let part = Part::Discharge;
-            let heads = [RowHead { offset_ms: 0, current_a, temperature_c, scans: 1, part }];
+            let head = RowHead { offset_ms: 0, current_a, temperature_c, scans: 1, part };
+            let heads = [head.into()];
             let id = RecordId { start: Nanos(1) };
             let mv = [12_000, 12_100];
             let (heads, mv) = (&heads[..], &mv[..]);

@@ -128,7 +128,7 @@ fn check_minima(recorder: &Recorder, truth: &[Truth]) {
     for (i, truth) in truth.iter().enumerate() {
         let min = record.blocks[i].min.expect("measured");
         assert!((f64::from(min.v) - truth.min_v).abs() < 1e-5, "block {i}: {}", min.v);
-        let rows = chunk.heads.iter().zip(chunk.mv.chunks(BLOCKS));
+        let rows = chunk.heads().zip(chunk.mv.chunks(BLOCKS));
         let fed = rows.filter(|(head, _)| head.part == Part::Discharge);
         let least = fed.map(|(_, mv)| mv[i]).filter(|mv| *mv != 0).min();
         assert_eq!(least, Some((truth.min_v * 1e3).round() as u16), "block {i} in the rows");
@@ -161,9 +161,9 @@ fn twenty_hours_fit_with_their_minima() {
     check_minima(&recorder, &truth);
     let chunk = recorder.chunk(0, usize::MAX);
     assert!(chunk.heads.len() <= 500 && chunk.revision > 0);
-    let scans: u64 = chunk.heads.iter().map(|head| u64::from(head.scans)).sum();
+    let scans: u64 = chunk.heads().map(|head| u64::from(head.scans)).sum();
     assert!(scans > lasted_s, "nothing was dropped: {scans}");
-    assert_eq!(chunk.heads[0].offset_ms, -30_000);
+    assert_eq!(chunk.heads().next().map(|head| head.offset_ms), Some(-30_000));
     let record = recorder.record().expect("recorded");
     assert_eq!(record.order_of_collapse().next().map(|(block, _)| block), Some(5));
 }

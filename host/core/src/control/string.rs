@@ -26,8 +26,9 @@ use crate::settings::{GuardSettings, StringSettings};
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
 
-/// Memory that all recorders together may take for rows, bytes.
-const RECORDER_BYTES: usize = 1_400_000;
+/// Memory that all recorders together may take for rows, bytes: a thousand
+/// rows for each of 16 strings of 32 blocks.
+const RECORDER_BYTES: usize = 1_280_000;
 
 /// What a string has learned and latched: kept over a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -124,7 +125,8 @@ impl StringControl {
         let reference =
             blocks.first().map_or_else(|| all.batteries[0].clone(), |b| b.battery.clone());
         let identity = format!("{} | {} | {count}", settings.name, reference.name);
-        let past = kept.filter(|k| k.identity == identity).cloned().unwrap_or_default();
+        let none = Kept::default();
+        let past = kept.filter(|k| k.identity == identity).unwrap_or(&none);
         let sensor = settings.current_sensor.as_ref();
         let sensor = sensor.and_then(|name| all.devices.iter().find(|d| d.name == *name));
         let range_a = sensor.and_then(|d| d.kind.full_scale_a()).map(f64::from);

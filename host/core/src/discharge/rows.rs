@@ -8,6 +8,7 @@
 //! the beginning (the scans before, and the coup de fouet) and the end are
 //! never touched. Rows of different parts are not mixed while that can be helped.
 
+use super::head::{Part, RowHead, StoredHead};
 use super::record::RecordId;
 use serde::{Deserialize, Serialize};
 
@@ -19,32 +20,6 @@ pub const ROWS_MIN: usize = 64;
 const SPAN_MIN_MS: i64 = 500;
 /// The longest: later than any discharge.
 const SPAN_MAX_MS: i64 = 1 << 50;
-
-/// Which part of the record a row belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Part {
-    /// Before the discharge.
-    Before,
-    /// The string fed the load.
-    Discharge,
-    /// Mains were back.
-    After,
-}
-
-/// What a row says of the whole string.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RowHead {
-    /// From the start of the discharge to the first scan of this row, ms.
-    pub offset_ms: i64,
-    /// Mean string current, A, positive into the batteries; NaN: not known.
-    pub current_a: f32,
-    /// Mean block temperature, °C; NaN: not known.
-    pub temperature_c: f32,
-    /// Scans in this row.
-    pub scans: u32,
-    /// Part of the record.
-    pub part: Part,
-}
 
 /// Some rows, as they lie in the recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -59,9 +34,16 @@ pub struct Chunk<'a> {
     /// Rows that there are now.
     pub rows: u32,
     /// One per row.
-    pub heads: &'a [RowHead],
+    pub heads: &'a [StoredHead],
     /// Row after row, every block's voltage, mV; 0: no reading.
     pub mv: &'a [u16],
+}
+
+impl Chunk<'_> {
+    /// What its rows say of the whole string.
+    pub fn heads(&self) -> impl ExactSizeIterator<Item = RowHead> {
+        self.heads.iter().map(|head| RowHead::from(*head))
+    }
 }
 
 /// A [`Chunk`] at the reader's end.
@@ -86,7 +68,7 @@ pub struct OwnedChunk {
 /// what a recorder needs.
 #[must_use]
 pub fn rows_within(bytes: usize, blocks: usize, before_rows: u16) -> usize {
-    let row = size_of::<RowHead>() + blocks * size_of::<u16>();
+    let row = size_of::<StoredHead>() + blocks * size_of::<u16>();
     (bytes / row).saturating_sub(before_rows.into()).max(ROWS_MIN)
 }
 
@@ -104,7 +86,7 @@ const fn row_wire_bytes(blocks: usize) -> usize {
 pub(super) struct Rows {
     blocks: usize,
     rows_max: usize,
-    heads: Vec<RowHead>,
+    heads: Vec<StoredHead>,
     mv: Vec<u16>,
     /// Rows at the beginning that stay as they are.
     keep: usize,
@@ -131,7 +113,8 @@ impl Rows {
         self.revision = 0;
         let spare = self.rows_max / 8;
         for (head, mv) in ring.iter().skip(ring.len.saturating_sub(spare)) {
-            self.heads.push(RowHead { offset_ms: head.offset_ms - start_ms, ..*head });
+            let offset_ms = head.offset_ms - start_ms;
+            self.heads.push(RowHead { offset_ms, ..head }.into());
             self.mv.extend_from_slice(mv);
         }
         self.keep = self.heads.len() + HEAD_ROWS.min(spare);
@@ -142,7 +125,7 @@ impl Rows {
         if self.heads.len() == self.rows_max {
             self.make_room();
         }
-        self.heads.push(head);
+        self.heads.push(head.into());
         self.mv.extend_from_slice(mv);
     }
 
@@ -162,7 +145,7 @@ impl Rows {
 
     /// Bytes that the buffer holds for good.
     pub(super) fn bytes(&self) -> usize {
-        self.heads.capacity() * size_of::<RowHead>() + self.mv.capacity() * size_of::<u16>()
+        self.heads.capacity() * size_of::<StoredHead>() + self.mv.capacity() * size_of::<u16>()
     }
 
     fn make_room(&mut self) {
@@ -180,10 +163,10 @@ impl Rows {
 
     /// Rows that would be left of those up to `last`.
     fn groups(&self, last: usize, span_ms: i64, across: bool) -> usize {
-        let mut first: Option<&RowHead> = None;
+        let mut first: Option<RowHead> = None;
         let mut count = 0;
-        for head in &self.heads[self.keep..last] {
-            if !first.is_some_and(|f| joins(f, head, span_ms, across)) {
+        for head in self.heads[self.keep..last].iter().map(|head| RowHead::from(*head)) {
+            if !first.is_some_and(|f| joins(&f, &head, span_ms, across)) {
                 first = Some(head);
                 count += 1;
             }
@@ -194,22 +177,25 @@ impl Rows {
     fn merge(&mut self, last: usize, span_ms: i64, across: bool) {
         let blocks = self.blocks;
         let mut to = self.keep;
+        // Stored once it is whole: a mean is not rounded at every scan.
+        let mut group = RowHead::from(self.heads[to]);
         for from in self.keep + 1..self.heads.len() {
-            let head = self.heads[from];
+            let head = RowHead::from(self.heads[from]);
             let own = from * blocks..(from + 1) * blocks;
-            if from < last && joins(&self.heads[to], &head, span_ms, across) {
-                self.heads[to] = merged(&self.heads[to], &head);
+            if from < last && joins(&group, &head, span_ms, across) {
+                group = merged(&group, &head);
                 let (low, high) = self.mv.split_at_mut(own.start);
                 let kept = &mut low[to * blocks..(to + 1) * blocks];
                 for (kept, other) in kept.iter_mut().zip(&high[..blocks]) {
                     *kept = lower(*kept, *other);
                 }
             } else {
-                to += 1;
-                self.heads[to] = head;
+                self.heads[to] = group.into();
+                (to, group) = (to + 1, head);
                 self.mv.copy_within(own, to * blocks);
             }
         }
+        self.heads[to] = group.into();
         self.heads.truncate(to + 1);
         self.mv.truncate((to + 1) * blocks);
     }
@@ -246,7 +232,7 @@ fn lower(a: u16, b: u16) -> u16 {
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     blocks: usize,
-    heads: Vec<RowHead>,
+    heads: Vec<StoredHead>,
     mv: Vec<u16>,
     next: usize,
     len: usize,
@@ -261,7 +247,13 @@ impl Ring {
             scans: 0,
             part: Part::Before,
         };
-        Self { blocks, heads: vec![empty; rows], mv: vec![0; rows * blocks], next: 0, len: 0 }
+        Self {
+            blocks,
+            heads: vec![empty.into(); rows],
+            mv: vec![0; rows * blocks],
+            next: 0,
+            len: 0,
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -274,23 +266,23 @@ impl Ring {
 
     pub(super) fn push(&mut self, head: RowHead, mv: &[u16]) {
         let Some(place) = self.heads.get_mut(self.next) else { return };
-        *place = head;
+        *place = head.into();
         self.mv[self.next * self.blocks..][..self.blocks].copy_from_slice(mv);
         self.next = (self.next + 1) % self.heads.len();
         self.len = (self.len + 1).min(self.heads.len());
     }
 
     /// Oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (&RowHead, &[u16])> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (RowHead, &[u16])> {
         let rows = self.heads.len();
         (0..self.len).map(move |i| {
             let at = (self.next + rows - self.len + i) % rows;
-            (&self.heads[at], &self.mv[at * self.blocks..][..self.blocks])
+            (self.heads[at].into(), &self.mv[at * self.blocks..][..self.blocks])
         })
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.heads.capacity() * size_of::<RowHead>() + self.mv.capacity() * size_of::<u16>()
+        self.heads.capacity() * size_of::<StoredHead>() + self.mv.capacity() * size_of::<u16>()
     }
 }
 
@@ -322,7 +314,7 @@ mod tests {
         rows.begin(&ring, 6_000);
         let chunk = rows.chunk(ID, 0, 10_000);
         assert_eq!(chunk.mv, [3, 4, 5, 6]);
-        assert_eq!(chunk.heads[0].offset_ms, -4_000);
+        assert_eq!(chunk.heads().next().map(|h| h.offset_ms), Some(-4_000));
     }
 
     #[test]
@@ -331,15 +323,15 @@ mod tests {
         for s in 0..100_000i64 {
             rows.push(row(s * 1000, Part::Discharge), &[20_000 - (s % 7) as u16]);
         }
-        let chunk = rows.chunk(ID, 0, usize::MAX);
-        assert!(chunk.heads[..30].iter().enumerate().all(|(i, h)| h.offset_ms == i as i64 * 1000));
-        let end = &chunk.heads[chunk.heads.len() - 64..];
+        let heads: Vec<_> = rows.chunk(ID, 0, usize::MAX).heads().collect();
+        assert!(heads[..30].iter().enumerate().all(|(i, h)| h.offset_ms == i as i64 * 1000));
+        let end = &heads[heads.len() - 64..];
         assert!(
             end.iter().rev().enumerate().all(|(i, h)| h.offset_ms == 99_999_000 - i as i64 * 1000)
         );
-        assert!(chunk.heads.is_sorted_by_key(|h| h.offset_ms));
-        assert_eq!(chunk.heads.iter().map(|h| u64::from(h.scans)).sum::<u64>(), 100_000);
-        let widest = chunk.heads.windows(2).map(|w| w[1].offset_ms - w[0].offset_ms).max();
+        assert!(heads.is_sorted_by_key(|h| h.offset_ms));
+        assert_eq!(heads.iter().map(|h| u64::from(h.scans)).sum::<u64>(), 100_000);
+        let widest = heads.windows(2).map(|w| w[1].offset_ms - w[0].offset_ms).max();
         assert!(widest < Some(2_100_000), "even resolution in the old part: {widest:?}");
     }
 

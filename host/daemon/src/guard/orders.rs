@@ -212,7 +212,7 @@ mod tests {
             asked += 1;
             let to = (from + 2).min(5);
             let heads: Vec<_> =
-                (from..to).map(|n| RowHead { offset_ms: n.into(), ..HEAD }).collect();
+                (from..to).map(|n| RowHead { offset_ms: n.into(), ..HEAD }.into()).collect();
             let mv: Vec<_> = (from..to).map(|n| 12_000 + n as u16).collect();
             let id = RecordId { start: Nanos(7) };
             let revision = revision(asked);
