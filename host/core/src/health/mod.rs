@@ -18,6 +18,7 @@
 
 pub mod advice;
 mod bits;
+mod course;
 pub mod hints;
 #[cfg(test)]
 mod noise;

@@ -11,6 +11,7 @@
 //! same. A baseline from the data sheet or from the neighbours is a stopgap and
 //! says so: makers measure otherwise, and neighbours age together.
 
+use super::course::{Course, Point};
 use super::stats::{self, SLOPE_POINTS, Slope};
 use serde::{Deserialize, Serialize};
 
@@ -25,15 +26,12 @@ const REPEATABLE_SHARE: f64 = 0.05;
 const REPEATABLE_READINGS: usize = 5;
 /// Readings kept as they came.
 const RECENT: usize = 8;
-/// Days between two points of the trend at first, and at last.
-const SPACING_DAYS: f32 = 1.0;
-const SPACING_DAYS_MAX: f32 = 32.0;
 /// A trend looks back so many days, and needs so many to say anything.
 const TREND_DAYS: f64 = 365.0;
 const TREND_DAYS_MIN: f64 = 90.0;
 const DAYS_PER_YEAR: f64 = 365.25;
 /// Readings that no battery block can have, mΩ.
-const POSSIBLE_MOHM: core::ops::Range<f64> = 1e-3..1e4;
+pub(super) const POSSIBLE_MOHM: core::ops::Range<f64> = 1e-3..1e4;
 
 /// Where a baseline comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,35 +105,52 @@ impl Trend {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Point {
-    day: f32,
-    mohm: f32,
-}
-
 /// The resistance of one block over its life, in fixed space.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 pub struct ResistanceHistory {
-    /// Means over bins of `spacing_days`; the last bin is open.
+    course: Course,
+    recent: [f32; RECENT],
+    baseline: Baseline,
+    readings: u8,
+}
+
+/// A [`ResistanceHistory`] as it is kept over a restart.
+#[derive(Serialize, Deserialize)]
+struct Kept {
     points: [Point; SLOPE_POINTS],
     recent: [f32; RECENT],
     spacing_days: f32,
     baseline: Baseline,
-    /// Readings in the open bin.
     open: u16,
     len: u8,
     readings: u8,
 }
 
+impl From<Kept> for ResistanceHistory {
+    fn from(kept: Kept) -> Self {
+        let Kept { points, recent, spacing_days, baseline, open, len, readings } = kept;
+        let points = &points[..usize::from(len).min(SLOPE_POINTS)];
+        Self { course: Course::kept(points, spacing_days, open), recent, baseline, readings }
+    }
+}
+
+impl From<ResistanceHistory> for Kept {
+    fn from(history: ResistanceHistory) -> Self {
+        let ResistanceHistory { course, recent, baseline, readings } = history;
+        let mut points = [Point::default(); SLOPE_POINTS];
+        let len = course.points_into(&mut points).len() as u8;
+        let (spacing_days, open) = (course.spacing_days(), course.open());
+        Self { points, recent, spacing_days, baseline, open, len, readings }
+    }
+}
+
 impl Default for ResistanceHistory {
     fn default() -> Self {
         Self {
-            points: [Point::default(); SLOPE_POINTS],
+            course: Course::default(),
             recent: [f32::NAN; RECENT],
-            spacing_days: SPACING_DAYS,
             baseline: Baseline { mohm: f32::NAN, kind: BaselineKind::None },
-            open: 0,
-            len: 0,
             readings: 0,
         }
     }
@@ -160,7 +175,7 @@ impl ResistanceHistory {
         self.recent[RECENT - 1] = mohm_25 as f32;
         self.readings = self.readings.saturating_add(1);
         if self.median().is_some_and(|m| near(mohm_25, m, OUTLIER_SHARE)) {
-            self.push_point(Point { day: day as f32, mohm: mohm_25 as f32 });
+            self.course.push(Point { day: day as f32, mohm: mohm_25 as f32 });
         }
         if learn.is_own() && !self.baseline.kind.is_own() {
             self.learn(learn);
@@ -207,7 +222,8 @@ impl ResistanceHistory {
     /// Growth over the last year, or as much of it as there is.
     #[must_use]
     pub fn trend(&self) -> Trend {
-        let points = &self.points[..usize::from(self.len).min(SLOPE_POINTS)];
+        let mut buffer = [Point::default(); SLOPE_POINTS];
+        let points = self.course.points_into(&mut buffer);
         let (Some(last), Some(level)) = (points.last(), self.level()) else {
             return Trend::UNKNOWN;
         };
@@ -254,63 +270,6 @@ impl ResistanceHistory {
         if repeatable >= REPEATABLE_READINGS && (all_near || repeatable + 1 >= recent.len()) {
             self.baseline = Baseline { mohm: median as f32, kind };
         }
-    }
-
-    /// Into its bin; a full store doubles the width of its bins, and at the
-    /// greatest width lets the oldest go.
-    fn push_point(&mut self, point: Point) {
-        self.len = self.len.min(SLOPE_POINTS as u8);
-        // A restored number may be none of ours.
-        if !(SPACING_DAYS..=SPACING_DAYS_MAX).contains(&self.spacing_days) {
-            self.spacing_days = SPACING_DAYS;
-        }
-        let bin = |day: f32, spacing: f32| (day / spacing).floor();
-        loop {
-            let len = usize::from(self.len);
-            let last = self.points[..len].last_mut();
-            if let Some(last) = last
-                && bin(last.day, self.spacing_days) >= bin(point.day, self.spacing_days)
-            {
-                let weight = 1.0 / (f32::from(self.open) + 1.0);
-                last.day += weight * (point.day - last.day);
-                last.mohm += weight * (point.mohm - last.mohm);
-                self.open = self.open.saturating_add(1);
-                return;
-            }
-            if len < SLOPE_POINTS {
-                self.points[len] = point;
-                self.len += 1;
-                self.open = 1;
-                return;
-            }
-            if self.spacing_days >= SPACING_DAYS_MAX {
-                self.points.rotate_left(1);
-                self.len -= 1;
-            } else {
-                self.widen();
-            }
-        }
-    }
-
-    fn widen(&mut self) {
-        self.spacing_days *= 2.0;
-        let bin = |p: &Point, spacing: f32| (p.day / spacing).floor();
-        let mut kept = 0;
-        let mut merged = 1.0;
-        for i in 1..usize::from(self.len) {
-            let point = self.points[i];
-            let into = &mut self.points[kept];
-            if bin(into, self.spacing_days) == bin(&point, self.spacing_days) {
-                merged += 1.0;
-                into.day += (point.day - into.day) / merged;
-                into.mohm += (point.mohm - into.mohm) / merged;
-            } else {
-                kept += 1;
-                merged = 1.0;
-                self.points[kept] = point;
-            }
-        }
-        self.len = kept as u8 + 1;
     }
 }
 
@@ -413,6 +372,40 @@ mod tests {
             history.push(mohm, f64::from(3_300 + day), BaselineKind::Learned);
         }
         assert!(history.trend().low > 20.0, "{:?}", history.trend());
+    }
+
+    #[test]
+    fn what_is_kept_is_written_again_as_it_was_read() {
+        let history = year(500, 0.01, 0.10, 3);
+        let bytes = postcard::to_allocvec(&history).expect("encodes");
+        let again: ResistanceHistory = postcard::from_bytes(&bytes).expect("decodes");
+        assert_eq!(postcard::to_allocvec(&again).expect("encodes"), bytes);
+        assert_eq!(format!("{:?}", again.trend()), format!("{:?}", history.trend()));
+    }
+
+    #[test]
+    fn what_was_kept_with_whole_numbers_is_read() {
+        let points: [Point; SLOPE_POINTS] = core::array::from_fn(|i| {
+            let day = 16.0 * i as f32 + 7.77;
+            Point { day, mohm: 4.0 * (1.0 + 0.1 * day / 365.25) }
+        });
+        let kept = |len| Kept {
+            points,
+            recent: [4.0; RECENT],
+            spacing_days: 16.0,
+            baseline: Baseline { mohm: 4.0, kind: BaselineKind::Learned },
+            open: 9,
+            len,
+            readings: 200,
+        };
+        for len in [0, 1, 23, 24, 255] {
+            let bytes = postcard::to_allocvec(&kept(len)).expect("encodes");
+            let mut history: ResistanceHistory = postcard::from_bytes(&bytes).expect("decodes");
+            let trend = history.trend().percent_year;
+            assert_eq!(trend.is_nan(), len < 2, "{len}");
+            assert!(trend.is_nan() || (trend - 10.0).abs() < 0.1, "{len}: {trend}");
+            history.push(4.5, 400.0, BaselineKind::None);
+        }
     }
 
     proptest! {

@@ -87,7 +87,7 @@ impl Default for BlockHealthState {
     }
 }
 
-const _: () = assert!(size_of::<BlockHealthState>() <= 400, "a block must fit its record");
+const _: () = assert!(size_of::<BlockHealthState>() <= 280, "a block must fit its record");
 
 /// A mean that is being made.
 #[derive(Clone, Copy, Debug, Default)]
