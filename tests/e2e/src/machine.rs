@@ -8,13 +8,13 @@
 
 use crate::{Program, ProgramError};
 use evenkeel_image::board::{self, Board, BoardError};
-use evenkeel_image::boot::{Boot, BootError};
 use evenkeel_image::disk::{self, TooSmall};
-use evenkeel_image::release::EPOCH;
-use evenkeel_signing::slot::header::{HEADER_LEN, Header};
+use evenkeel_image::release::{EPOCH, PRODUCT};
+use evenkeel_loader::boot::{Boot, BootError};
+use evenkeel_loader::{Judge, Note, Unusable};
 use evenkeel_signing::slot::record::{COPY_DISTANCE, RECORD_LEN};
 use evenkeel_signing::slot::{Copies, Event, Forbidden, Reason, Record, RecordError, Slot};
-use evenkeel_signing::{Digest, KeyError, Keyring, KeyringError, Origin, PublicKey};
+use evenkeel_signing::{KeyError, Keyring, KeyringError, Origin, PublicKey};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -64,6 +64,8 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Machine {
     folder: PathBuf,
+    /// Name of the board.
+    board: String,
     hardware: board::Machine,
     /// The board's own loader starts it; otherwise it is played.
     own_loader: bool,
@@ -146,11 +148,21 @@ impl Machine {
     pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Result<Self, MachineError> {
         let board = Board::read(folder)?;
         let own_loader = board.loader.is_some_and(|loader| loader.defconfig.is_some());
-        let hardware = board.machine.ok_or(MachineError::Hardware(board.name))?;
-        let keys = vec![folder.join(KEY)];
-        let (folder, refused) = (folder.to_owned(), Vec::new());
-        let (other, button, log) = (None, false, None);
-        Ok(Self { folder, hardware, own_loader, keys, port, other, lines, button, log, refused })
+        let (name, hardware) = (board.name, board.machine);
+        let hardware = hardware.ok_or_else(|| MachineError::Hardware(name.clone()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            board: name,
+            hardware,
+            own_loader,
+            keys: vec![folder.join(KEY)],
+            port,
+            other: None,
+            lines,
+            button: false,
+            log: None,
+            refused: Vec::new(),
+        })
     }
 
     /// With a copy of the disk of `image` in `folder`, and any free port.
@@ -199,8 +211,7 @@ impl Machine {
         if self.own_loader {
             return Ok(None);
         }
-        let slot = self.choose()?;
-        let image = self.boot_image(slot)?;
+        let (slot, image) = self.played()?;
         let boot = Boot::unpack(&image)?;
         self.keep("kernel", boot.kernel)?;
         self.keep("archive", boot.archive)?;
@@ -214,28 +225,27 @@ impl Machine {
     /// # Errors
     /// [`MachineError`] when nothing may start.
     pub fn choose(&mut self) -> Result<Slot, MachineError> {
-        let mut found = match self.copies() {
-            Err(MachineError::Record(..)) => Copies { record: self.rebuild()?, write_to: 0 },
-            found => found?,
-        };
-        let mut event = Event::Start;
-        loop {
-            found = self.advance(&found, event)?;
-            let slot = found.record.active;
-            let Err(reason) = self.check(slot)? else { return Ok(slot) };
-            self.refused.push((slot, reason));
-            event = Event::Refused(reason);
-        }
+        Ok(self.played()?.0)
     }
 
-    /// A record in the place of two that are damaged.
-    fn rebuild(&self) -> Result<Record, MachineError> {
-        let mut headers = [None; 2];
-        for slot in Slot::BOTH {
-            let found = self.header(slot)?;
-            headers[slot.index()] = found.map(|(tag, header)| (header.epoch, tag));
+    /// The slot and its boot image.
+    fn played(&mut self) -> Result<(Slot, Vec<u8>), MachineError> {
+        let judge = self.judge()?;
+        let mut played = Played { machine: self, refused: Vec::new() };
+        let started = evenkeel_loader::run(&mut played, &judge);
+        let refused = played.refused;
+        self.refused.extend(refused);
+        Ok(started?)
+    }
+
+    /// Whom and what the loader accepts.
+    fn judge(&self) -> Result<Judge, MachineError> {
+        let mut trusted = Keyring::new();
+        for key in &self.keys {
+            trusted.insert_from(PublicKey::read(key)?, Origin::Platform)?;
         }
-        Ok(Record::rebuild(headers, EPOCH)?)
+        let (product, board) = (PRODUCT.to_owned(), self.board.clone());
+        Ok(Judge { product, board, least: EPOCH, trusted })
     }
 
     /// QEMU for the slot that was loaded, with the serial console on the
@@ -441,36 +451,10 @@ impl Machine {
     /// # Errors
     /// [`MachineError::Refused`] when it may not.
     pub fn boot_image(&self, slot: Slot) -> Result<Vec<u8>, MachineError> {
-        self.check(slot)?.map_err(MachineError::Refused)
-    }
-
-    /// The boot image, if the slot's signed header vouches for it.
-    fn check(&self, slot: Slot) -> Result<Result<Vec<u8>, Reason>, MachineError> {
-        let (_, len) = self.partition(disk::boot(slot))?;
-        let header_at = len - HEADER_LEN as u64;
-        let Some((_, header)) = self.header(slot)? else { return Ok(Err(Reason::Signature)) };
-        if header.boot_len > header_at {
-            return Ok(Err(Reason::BootImage));
-        }
-        let image = self.read(disk::boot(slot), 0, header.boot_len as usize)?;
-        let same = Digest::of(&image) == header.boot;
-        Ok(if same { Ok(image) } else { Err(Reason::BootImage) })
-    }
-
-    /// The slot's header and how a record names it, if the loader's key has
-    /// signed it.
-    fn header(&self, slot: Slot) -> Result<Option<([u8; 8], Header)>, MachineError> {
-        let mut trusted = Keyring::new();
-        for key in &self.keys {
-            trusted.insert_from(PublicKey::read(key)?, Origin::Platform)?;
-        }
-        let (_, len) = self.partition(disk::boot(slot))?;
-        let bytes = self.read(disk::boot(slot), len - HEADER_LEN as u64, HEADER_LEN)?;
-        let bytes = <[u8; HEADER_LEN]>::try_from(bytes).ok();
-        Ok(bytes.and_then(|bytes| {
-            let header = Header::verify(&bytes, &trusted).ok()?;
-            Some((Header::tag(&bytes), header))
-        }))
+        let judge = self.judge()?;
+        let mut played = Played { machine: self, refused: Vec::new() };
+        evenkeel_loader::image(&mut played, &judge, slot)
+            .map_err(|refusal| MachineError::Refused(refusal.reason()))
     }
 
     /// Beginning and length of a partition, in bytes.
@@ -498,6 +482,44 @@ impl Machine {
     fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), MachineError> {
         let path = self.folder.join(name);
         fs::write(&path, bytes).map_err(|source| file(&path, source))
+    }
+}
+
+/// The loader that is played, up to where another one starts something.
+struct Played<'a> {
+    machine: &'a Machine,
+    refused: Vec<(Slot, Reason)>,
+}
+
+impl evenkeel_loader::Board for Played<'_> {
+    type Started = (Slot, Vec<u8>);
+
+    fn read_copy(&mut self, copy: usize) -> Option<[u8; RECORD_LEN]> {
+        self.machine.read("state", copy as u64 * COPY_DISTANCE, RECORD_LEN).ok()?.try_into().ok()
+    }
+
+    fn write_copy(&mut self, copy: usize, bytes: &[u8; RECORD_LEN]) -> Result<(), Unusable> {
+        self.machine.write("state", copy as u64 * COPY_DISTANCE, bytes).map_err(|_| Unusable)
+    }
+
+    fn boot_len(&self, slot: Slot) -> u64 {
+        self.machine.partition(disk::boot(slot)).map_or(0, |(_, len)| len)
+    }
+
+    fn read_boot(&mut self, slot: Slot, at: u64, bytes: &mut [u8]) -> Result<(), Unusable> {
+        let read = self.machine.read(disk::boot(slot), at, bytes.len()).map_err(|_| Unusable)?;
+        bytes.copy_from_slice(&read);
+        Ok(())
+    }
+
+    fn start(&mut self, slot: Slot, image: &[u8]) -> Result<Self::Started, Reason> {
+        Ok((slot, image.to_vec()))
+    }
+
+    fn say(&mut self, note: Note) {
+        if let Note::Refused(slot, refusal) = note {
+            self.refused.push((slot, refusal.reason()));
+        }
     }
 }
 

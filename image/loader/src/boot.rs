@@ -13,6 +13,8 @@
 //! The signed header of the slot holds the SHA-256 of all of it. Boards with
 //! U-Boot have a signed FIT image instead (facts/image-recipe.md §6).
 
+use alloc::vec::Vec;
+
 const MAGIC: &[u8; 8] = b"EVKBOOT1";
 const HEADER_LEN: usize = 24;
 const COMMAND_LINE_MAX: usize = 2_048;
@@ -82,7 +84,7 @@ impl<'a> Boot<'a> {
         if rest.len() != word(16) || word(20) != 0 {
             return Err(BootError::Length);
         }
-        let command_line = std::str::from_utf8(rest).map_err(|_| BootError::CommandLine)?;
+        let command_line = core::str::from_utf8(rest).map_err(|_| BootError::CommandLine)?;
         match is_command_line(command_line) {
             true => Ok(Self { kernel, archive, command_line }),
             false => Err(BootError::CommandLine),
