@@ -41,9 +41,11 @@ pub struct Board {
     pub ups: String,
     /// Its kernel.
     pub kernel: Kernel,
-    /// How its loader, U-Boot, is told what to start; absent where the loader is
-    /// played ([`crate::boot`]).
+    /// How its loader, U-Boot, is told what to start; absent where the boot image
+    /// is the one of our own loader, or of who plays it.
     pub loader: Option<Loader>,
+    /// The firmware that starts our own loader under Secure Boot.
+    pub uefi: Option<Uefi>,
     /// The machine in QEMU that stands for it; absent for real hardware.
     pub machine: Option<Machine>,
 }
@@ -75,6 +77,22 @@ pub struct Loader {
     /// [`LOADER_CONFIG`] and [`LOADER_ENVIRONMENT`]; absent where it is not
     /// made here.
     pub defconfig: Option<String>,
+}
+
+/// Firmware that judges and starts our own loader, and the kernel for it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Uefi {
+    /// The compiler's name of its programs, e.g. `x86_64-unknown-uefi`.
+    pub target: String,
+    /// The Debian package with the firmware for QEMU.
+    pub package: String,
+    /// Its program, in the package.
+    pub code: PathBuf,
+    /// Its variables before it has any, in the package.
+    pub variables: PathBuf,
+    /// What the machine needs besides for Secure Boot.
+    pub arguments: Vec<String>,
 }
 
 /// A machine in QEMU.

@@ -13,6 +13,7 @@ mod plant;
 pub mod power_cut;
 mod program;
 mod stack;
+pub mod uefi;
 mod witness;
 pub mod write_log;
 

@@ -35,6 +35,11 @@ pub const LOADER: &str = "loader.bin";
 /// That loader's device tree, with the key of boot images.
 pub const CONTROL: &str = "loader.dtb";
 
+/// The partition with the loader that UEFI starts, in the folder of an image.
+pub const PARTITION: &str = "loader.img";
+/// The variables of that firmware, with the key that it accepts.
+pub const VARIABLES: &str = "variables.fd";
+
 /// The board as the machine describes itself, in the folder of an image.
 pub const TREE: &str = "machine.dtb";
 
@@ -60,6 +65,17 @@ pub enum Line {
     Port(PathBuf),
 }
 
+/// Who starts the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The loader is played: quickest.
+    Played,
+    /// U-Boot, which was built for the board.
+    UBoot,
+    /// UEFI and our own loader.
+    Uefi,
+}
+
 /// A board with its disk.
 #[derive(Debug)]
 pub struct Machine {
@@ -67,8 +83,8 @@ pub struct Machine {
     /// Name of the board.
     board: String,
     hardware: board::Machine,
-    /// The board's own loader starts it; otherwise it is played.
-    own_loader: bool,
+    way: Way,
+    uefi: Option<board::Uefi>,
     /// Whose headers the played loader takes, as files; a test that changes the
     /// keys adds one.
     pub keys: Vec<PathBuf>,
@@ -147,14 +163,15 @@ impl Machine {
     /// [`MachineError::Board`], [`MachineError::Hardware`].
     pub fn new(folder: &Path, port: u16, lines: [Line; 2]) -> Result<Self, MachineError> {
         let board = Board::read(folder)?;
-        let own_loader = board.loader.is_some_and(|loader| loader.defconfig.is_some());
+        let u_boot = board.loader.is_some_and(|loader| loader.defconfig.is_some());
         let (name, hardware) = (board.name, board.machine);
         let hardware = hardware.ok_or_else(|| MachineError::Hardware(name.clone()))?;
         Ok(Self {
             folder: folder.to_owned(),
             board: name,
             hardware,
-            own_loader,
+            way: if u_boot { Way::UBoot } else { Way::Played },
+            uefi: board.uefi,
             keys: vec![folder.join(KEY)],
             port,
             other: None,
@@ -170,9 +187,10 @@ impl Machine {
     /// # Errors
     /// [`MachineError::File`], and those of [`Self::new`].
     pub fn copy(image: &Path, folder: &Path, lines: [Line; 2]) -> Result<Self, MachineError> {
-        for name in [DISK, KEY, board::FILE, LOADER, CONTROL] {
+        let some_have = [LOADER, CONTROL, PARTITION, VARIABLES];
+        for name in [DISK, KEY, board::FILE].into_iter().chain(some_have) {
             let path = image.join(name);
-            if [LOADER, CONTROL].contains(&name) && !path.exists() {
+            if some_have.contains(&name) && !path.exists() {
                 continue;
             }
             let copied = Command::new("cp").arg("--sparse=always").arg(&path).arg(folder).status();
@@ -188,6 +206,15 @@ impl Machine {
             .map_err(|source| MachineError::File { path: PathBuf::from("127.0.0.1"), source })?;
         let machine = Self::new(folder, port.port(), lines)?;
         Ok(Self { other: Some(other.port()), ..machine })
+    }
+
+    /// Started by its firmware, under Secure Boot, and by our own loader; where
+    /// the image has one.
+    #[must_use]
+    pub fn verified(self) -> Self {
+        let there = self.uefi.is_some() && self.folder.join(PARTITION).exists();
+        let way = if there { Way::Uefi } else { self.way };
+        Self { way, ..self }
     }
 
     /// Address of the console on this machine.
@@ -208,7 +235,7 @@ impl Machine {
     /// # Errors
     /// [`MachineError`] when nothing may start.
     pub fn load(&mut self) -> Result<Option<Slot>, MachineError> {
-        if self.own_loader {
+        if self.way != Way::Played {
             return Ok(None);
         }
         let (slot, image) = self.played()?;
@@ -287,7 +314,7 @@ impl Machine {
         let mut qemu = Program::start(&self.hardware.program, &mut qemu, &log)?;
         let slot = match slot {
             Some(slot) => slot,
-            None => chosen(&mut qemu)?,
+            None => chosen(&mut qemu, self.way)?,
         };
         Ok((slot, qemu))
     }
@@ -343,6 +370,18 @@ impl Machine {
             qemu.arg("-initrd").arg(self.folder.join("archive"));
             let button = if self.button { " evenkeel.button=held" } else { "" };
             qemu.args(["-append", &format!("{line}{button} evenkeel.slot={}", slot.letter())]);
+        } else if let (Way::Uefi, Some(uefi)) = (self.way, &self.uefi) {
+            qemu.args(&uefi.arguments);
+            let flash = format!("if=pflash,format=raw,readonly=on,file={}", uefi.code.display());
+            let variables = self.folder.join(VARIABLES);
+            let variables = format!("if=pflash,format=raw,file={}", variables.display());
+            let partition = self.folder.join(PARTITION);
+            let partition =
+                format!("format=raw,if=none,id=l,readonly=on,file={}", partition.display());
+            for drive in [flash, variables, partition] {
+                qemu.args(["-drive", &drive]);
+            }
+            qemu.args(["-device", &format!("{},drive=l,bootindex=0", self.hardware.disk)]);
         } else {
             qemu.arg("-bios").arg(self.folder.join(LOADER));
             qemu.arg("-dtb").arg(self.folder.join(CONTROL));
@@ -524,8 +563,9 @@ impl evenkeel_loader::Board for Played<'_> {
 }
 
 /// The slot whose kernel the board's own loader started.
-fn chosen(qemu: &mut Program) -> Result<Slot, MachineError> {
-    qemu.await_words("Starting kernel", LOADER_MAX)?;
+fn chosen(qemu: &mut Program, way: Way) -> Result<Slot, MachineError> {
+    let words = if way == Way::Uefi { "loader: starting the kernel" } else { "Starting kernel" };
+    qemu.await_words(words, LOADER_MAX)?;
     let log = qemu.log();
     let last = log.lines().rev().find_map(|line| line.trim().strip_prefix("loader: slot "));
     match last {

@@ -7,6 +7,7 @@ use super::{Inside, fresh, loader, sbom};
 use crate::run::{AnyError, command, exec};
 use evenkeel_e2e::fit::Fit;
 use evenkeel_e2e::machine::{CONTROL, LOADER};
+use evenkeel_e2e::uefi;
 use evenkeel_image::archive::{self, Entry};
 use evenkeel_image::board::{self, Board};
 use evenkeel_image::disk;
@@ -96,6 +97,10 @@ fn boot_image(
 ) -> Result<Vec<u8>, AnyError> {
     let (kernel, command_line) = (&inside.kernel.image, board.kernel.command_line.as_str());
     let Some(settings) = &board.loader else {
+        let kernel = &match (&board.uefi, keys.uefi()?) {
+            (Some(_), Some(keys)) => uefi::sign(kernel, keys, out)?,
+            _ => kernel.clone(),
+        };
         return Ok(Boot { kernel, archive, command_line }.pack()?);
     };
     let keys = keys.boot()?;

@@ -35,11 +35,42 @@ const TARGETS: &[Target] = &[Target {
     musl: "arm-linux-musleabihf",
 }];
 
+/// Debian's Rust, with the sources of its library.
+pub struct Rust {
+    place: PathBuf,
+}
+
+impl Rust {
+    /// Unpacked in `folder`.
+    pub fn find(folder: &Path) -> Result<Self, AnyError> {
+        fs::create_dir_all(folder)?;
+        // As the compiler finds itself, and so names its sources.
+        Ok(Self { place: rust(&folder.canonicalize()?)? })
+    }
+
+    /// Where the compiler and the sources of the standard library are.
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    fn libraries(&self) -> PathBuf {
+        self.place.join("usr/lib/x86_64-linux-gnu")
+    }
+
+    /// Have `cargo` compile with it. The library path is for this one command;
+    /// other programs break on it.
+    pub fn prepare(&self, cargo: &mut Command) {
+        cargo
+            .env("LD_LIBRARY_PATH", self.libraries())
+            .env("RUSTC", self.place.join("usr/bin/rustc"))
+            .env("RUSTC_BOOTSTRAP", "1");
+    }
+}
+
 /// A compiler for another processor.
 pub struct Cross {
     target: &'static Target,
-    rust: PathBuf,
-    libraries: PathBuf,
+    rust: Rust,
     musl: PathBuf,
     gcc: PathBuf,
 }
@@ -53,19 +84,16 @@ impl Cross {
         };
         let gcc = format!("/usr/bin/{}-gcc", target.gcc);
         debian::install(&[(&gcc, target.gcc_package)], &[])?;
-        fs::create_dir_all(folder)?;
-        // As the compiler finds itself, and so names its sources.
-        let folder = &folder.canonicalize()?;
-        let rust = rust(folder)?;
-        let libraries = rust.join("usr/lib/x86_64-linux-gnu");
-        let (musl, gcc) = musl(folder, target)?;
-        Ok(Some(Self { target, rust, libraries, musl, gcc }))
+        let rust = Rust::find(folder)?;
+        let (musl, gcc) = musl(&folder.canonicalize()?, target)?;
+        Ok(Some(Self { target, rust, musl, gcc }))
     }
 
     /// What the compiler says of itself.
     pub fn rust_version(&self) -> Result<String, AnyError> {
-        let mut rustc = Command::new(self.rust.join("usr/bin/rustc"));
-        let output = rustc.arg("--version").env("LD_LIBRARY_PATH", &self.libraries).output()?;
+        let mut rustc = Command::new(self.rust.place.join("usr/bin/rustc"));
+        let output =
+            rustc.arg("--version").env("LD_LIBRARY_PATH", self.rust.libraries()).output()?;
         Ok(String::from_utf8(output.stdout)?)
     }
 
@@ -81,18 +109,15 @@ impl Cross {
 
     /// Where the compiler and the sources of the standard library are.
     pub fn place(&self) -> &Path {
-        &self.rust
+        self.rust.place()
     }
 
-    /// Set up a `cargo build` for the target. The library path is for this one
-    /// command; other programs break on it.
+    /// Set up a `cargo build` for the target.
     pub fn prepare(&self, cargo: &mut Command) {
         let Target { triple, gcc, .. } = self.target;
         let (lower, upper) = (triple.replace('-', "_"), triple.to_uppercase().replace('-', "_"));
+        self.rust.prepare(cargo);
         cargo
-            .env("LD_LIBRARY_PATH", &self.libraries)
-            .env("RUSTC", self.rust.join("usr/bin/rustc"))
-            .env("RUSTC_BOOTSTRAP", "1")
             .env(format!("CARGO_TARGET_{upper}_LINKER"), &self.gcc)
             .env(format!("CC_{lower}"), &self.gcc)
             .env(format!("AR_{lower}"), format!("{gcc}-ar"))

@@ -12,7 +12,7 @@
 //! ```
 
 use crate::run::AnyError;
-use evenkeel_e2e::fit;
+use evenkeel_e2e::{fit, uefi};
 use evenkeel_image::board::Board;
 use evenkeel_image::release::PRODUCT;
 use evenkeel_signing::{KeyId, Origin, PublicKey, Role, Roots, SecretKey, Trust};
@@ -110,6 +110,15 @@ impl Keys {
             }
         }
         Ok(&self.folder)
+    }
+
+    /// Where the key of programs for UEFI is; a platform has none yet.
+    pub fn uefi(&self) -> Result<Option<&Path>, AnyError> {
+        if !self.are_for_development() {
+            return Ok(None);
+        }
+        uefi::make_key(&self.folder)?;
+        Ok(Some(&self.folder))
     }
 
     /// What the image for `board` is and whom it trusts with its slots, as the

@@ -3,7 +3,7 @@
 //!
 //! What differs from board to board is data, in `image/boards`. [`kernel`]
 //! fetches, or [`own_kernel`] builds, [`programs`] builds, with [`cross`] for another processor,
-//! [`loader`] is the boot loader of a board whose loader is made here,
+//! [`loader`] is the boot loader of a board with U-Boot, [`uefi`] that of one with UEFI,
 //! [`precompile`] gives the plugins their code, [`assemble`] puts together, with
 //! [`keys`] of the workshop or of a platform. What the parts are made of, byte for
 //! byte, is in `image/builder`; the machine with its boot loader is
@@ -21,6 +21,7 @@ mod precompile;
 mod programs;
 mod sbom;
 mod twice;
+mod uefi;
 
 use crate::debian;
 use crate::run::{AnyError, command, step};
@@ -113,8 +114,15 @@ pub fn install(board: &Board, kernel: Choice) -> Result<(), AnyError> {
     let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
     let loader = if own { loader::PACKAGES } else { &[] };
     let kernel = if kernel == Choice::Own { own_kernel::PACKAGES } else { &[] };
-    let packages = PACKAGES.iter().chain(boot).chain(loader).chain(kernel).copied();
-    let packages: Vec<_> = packages.chain(machine).collect();
+    let (uefi, signed) = match board.uefi {
+        Some(_) => (uefi::PACKAGES, evenkeel_e2e::uefi::PACKAGES),
+        None => (&[][..], &[][..]),
+    };
+    let programs = PACKAGES.iter().chain(boot).chain(loader).chain(kernel);
+    let packages = programs.chain(uefi).chain(signed).copied();
+    let firmware = board.uefi.as_ref().map(|uefi| (uefi.code.to_string_lossy(), &*uefi.package));
+    let firmware = firmware.as_ref().map(|(file, package)| (&**file, *package));
+    let packages: Vec<_> = packages.chain(machine).chain(firmware).collect();
     debian::install(&packages, &[])
 }
 
@@ -150,7 +158,7 @@ pub fn run(root: &Path, arguments: &Arguments) -> Result<(), AnyError> {
     }
     let line = |path: &Option<PathBuf>| path.clone().map_or(Line::Nothing, Line::Port);
     let lines = [line(&arguments.bus), line(&arguments.ups)];
-    let mut machine = Machine::new(&out, arguments.port, lines)?;
+    let mut machine = Machine::new(&out, arguments.port, lines)?.verified();
     let slot = machine.load()?;
     match slot {
         Some(slot) => println!("── loader: slot {slot}"),
@@ -195,6 +203,10 @@ pub fn build(
     fs::create_dir_all(&out)?;
     let toolchain = root.join("target/image/toolchain");
     let cross = step("compiler", || Cross::find(&toolchain, &board.target))?;
+    let loader = step("boot loader", || {
+        uefi::make(root, &out, board, how.keys, EPOCH)?;
+        loader::make(root, &out, board, cross.as_ref(), EPOCH)
+    })?;
     let programs = match how.no_build {
         true => programs::built(root, board),
         false => step("programs of the image (the first time this takes minutes)", || {
@@ -203,7 +215,6 @@ pub fn build(
     };
     let plugins =
         step("code of the plugins", || precompile::all(root, &out, board, how.keys, plugins))?;
-    let loader = step("boot loader", || loader::make(root, &out, board, cross.as_ref(), EPOCH))?;
     let kernel = step("kernel", || match how.kernel {
         Choice::Stock => kernel::stock(root, board),
         Choice::Own => own_kernel::make(root, board, cross.as_ref()),

@@ -66,6 +66,18 @@ pub const fn daemon_features(board: &Board) -> &'static [&'static str] {
 fn flags(root: &Path, cross: Option<&Cross>) -> Vec<String> {
     let mut flags =
         vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=static".to_owned()];
+    flags.extend(renamed(root, cross.map(Cross::place)));
+    if cross.is_some() {
+        // The C compiler brings the beginning and the end of a program.
+        flags.push("-Clink-self-contained=no".to_owned());
+    }
+    flags
+}
+
+/// No path of this machine: sources are named as if they lay elsewhere, those
+/// of the standard library below `rust` as well.
+pub fn renamed(root: &Path, rust: Option<&Path>) -> Vec<String> {
+    let mut flags = Vec::new();
     let mut rename = |from: &Path, to| {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     };
@@ -74,11 +86,9 @@ fn flags(root: &Path, cross: Option<&Cross>) -> Vec<String> {
         rename(&home, "/cargo");
     }
     rename(root, "/evenkeel");
-    if let Some(cross) = cross {
+    if let Some(rust) = rust {
         // It lies below a root, too; the last that fits counts.
-        rename(cross.place(), "/rust");
-        // The C compiler brings the beginning and the end of a program.
-        flags.push("-Clink-self-contained=no".to_owned());
+        rename(rust, "/rust");
     }
     flags
 }

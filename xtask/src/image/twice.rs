@@ -5,7 +5,7 @@
 
 use super::{How, assemble};
 use crate::run::{AnyError, command, exec, sources};
-use evenkeel_e2e::machine::{CONTROL, LOADER};
+use evenkeel_e2e::machine::{CONTROL, LOADER, PARTITION, VARIABLES};
 use evenkeel_image::board::Board;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -35,7 +35,9 @@ pub fn check(
     let own = board.loader.as_ref().is_some_and(|loader| loader.defconfig.is_some());
     let loader: &[&str] = if own { &[LOADER, CONTROL] } else { &[] };
     let all = ["sbom.cdx.json", "first-stage.cpio", "root.sqfs", &bundle, "disk.img"];
-    for name in all.iter().chain(loader) {
+    let made = board.uefi.is_some() && how.keys.are_for_development();
+    let uefi: &[&str] = if made { &[PARTITION, VARIABLES] } else { &[] };
+    for name in all.iter().chain(loader).chain(uefi) {
         if let Some(at) = first_difference(&out.join(name), &again.join(name))? {
             return Err(format!("{name} differs from byte {at} on; see {}", again.display()).into());
         }

@@ -10,8 +10,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use uefi::boot::{
-    OpenProtocolAttributes, OpenProtocolParams, ScopedProtocol, find_handles, image_handle,
-    open_protocol, open_protocol_exclusive,
+    OpenProtocolAttributes, OpenProtocolParams, ScopedProtocol, SearchType, connect_controller,
+    find_handles, image_handle, locate_handle_buffer, open_protocol, open_protocol_exclusive,
 };
 use uefi::proto::device_path::{DevicePath, DeviceType};
 use uefi::proto::media::block::BlockIO;
@@ -41,16 +41,10 @@ impl Disk {
     /// # Errors
     /// Why there is none, for people.
     pub fn find() -> Result<Self, String> {
-        let handles = find_handles::<PartitionInfo>().unwrap_or_default();
-        let mut found: [Vec<(Vec<u8>, Handle)>; 3] = Default::default();
-        for handle in handles {
-            let Some(at) = name(handle).and_then(|n| NAMES.iter().position(|known| *known == n))
-            else {
-                continue;
-            };
-            if let Some(disk) = disk_of(handle) {
-                found[at].push((disk, handle));
-            }
+        let mut found = named();
+        if found.iter().any(Vec::is_empty) {
+            connect();
+            found = named();
         }
         for (name, found) in NAMES.iter().zip(&found) {
             if found.len() > 1 {
@@ -68,6 +62,28 @@ impl Disk {
         }
         let open = |(_, handle)| Partition::open(handle).ok_or("the disk cannot be used");
         Ok(Self { state: open(state)?, boot: [open(a)?, open(b)?] })
+    }
+}
+
+/// The partitions of each of [`NAMES`], each with the path to its disk.
+fn named() -> [Vec<(Vec<u8>, Handle)>; 3] {
+    let mut found: [Vec<(Vec<u8>, Handle)>; 3] = Default::default();
+    for handle in find_handles::<PartitionInfo>().unwrap_or_default() {
+        let known = name(handle).and_then(|name| NAMES.iter().position(|known| *known == name));
+        if let (Some(at), Some(disk)) = (known, disk_of(handle)) {
+            found[at].push((disk, handle));
+        }
+    }
+    found
+}
+
+/// Have the firmware look after every device: one in a hurry has looked for
+/// nothing but what it starts from.
+fn connect() {
+    let Ok(handles) = locate_handle_buffer(SearchType::AllHandles) else { return };
+    for handle in handles.iter() {
+        // Most are no devices, and have no driver.
+        let _ = connect_controller(*handle, &[], None, true);
     }
 }
 
