@@ -37,14 +37,28 @@ pub fn take(state: &Path, trust: &mut Trust) -> Option<Vec<u8>> {
     taken
 }
 
-/// Keep the keyring `raw`: on the disk when this returns. Until then `before`,
-/// which was [taken](take) or kept last, stands there as it did.
+/// Keep the keyring `raw`, in both places when this returns: a loader may know no
+/// other. While the one is written the other has `before`, which was
+/// [taken](take) or kept last, or the new one.
 ///
 /// # Errors
 /// When it cannot be written, or reads differently.
 pub fn keep(state: &Path, raw: &[u8], before: Option<&[u8]>) -> io::Result<()> {
     let [first, _] = read(state)?;
-    let place = usize::from(before.is_some() && first.as_deref() == before);
+    for place in order(first.as_deref(), before) {
+        write(state, place, raw)?;
+    }
+    Ok(())
+}
+
+/// Which place is written first, where `first` stands in the first: not the one
+/// that may be the only one with `before`.
+fn order(first: Option<&[u8]>, before: Option<&[u8]>) -> [usize; 2] {
+    if before.is_some() && first == before { [1, 0] } else { [0, 1] }
+}
+
+/// Put it into one of the places; on the disk when this returns.
+fn write(state: &Path, place: usize, raw: &[u8]) -> io::Result<()> {
     let bytes = encode_ring(raw).ok_or_else(|| io::Error::other("it is too long"))?;
     let file = OpenOptions::new().read(true).write(true).open(state)?;
     file.write_all_at(&bytes, RING_PLACES[place])?;
@@ -95,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_counts_and_what_is_overwritten_is_the_older() {
+    fn the_newest_counts_and_stands_twice() {
         let bench = Bench::new();
         assert_eq!(bench.newest(), None);
         let mut before: Option<Vec<u8>> = None;
@@ -103,20 +117,43 @@ mod tests {
             let raw = bench.ring(sequence);
             keep(&bench.state(), &raw, before.as_deref()).unwrap();
             assert_eq!(bench.newest(), Some(sequence));
-            let kept = read(&bench.state()).unwrap();
-            let is_there = kept.contains(&before);
-            assert!(is_there, "a cut would have left the one before");
+            assert_eq!(read(&bench.state()).unwrap(), [Some(raw.clone()), Some(raw.clone())]);
             before = Some(raw);
+        }
+    }
+
+    #[test]
+    fn a_cut_leaves_the_one_before_or_the_new_one() {
+        let bench = Bench::new();
+        let [one, two, three] = [1, 2, 3].map(|sequence| bench.ring(sequence));
+        // What the places hold, what is in force, and what is after a cut in the
+        // first and in the second write.
+        for (places, before, after) in [
+            ([&one, &one], &one, [1, 3]),
+            ([&two, &one], &two, [2, 3]),
+            ([&one, &two], &two, [2, 3]),
+        ] {
+            for (writes, left) in after.into_iter().enumerate() {
+                for place in [0, 1] {
+                    write(&bench.state(), place, places[place]).unwrap();
+                }
+                let order = order(Some(places[0]), Some(before));
+                order[..writes].iter().for_each(|place| {
+                    write(&bench.state(), *place, &three).unwrap();
+                });
+                let torn = File::options().write(true).open(bench.state()).unwrap();
+                torn.write_all_at(&[0xff; 200], RING_PLACES[order[writes]] + 20).unwrap();
+                assert_eq!(bench.newest(), Some(left), "{writes}");
+            }
         }
     }
 
     #[test]
     fn damage_leaves_the_other_and_then_the_image_s_own() {
         let bench = Bench::new();
-        keep(&bench.state(), &bench.ring(1), None).unwrap();
-        keep(&bench.state(), &bench.ring(2), Some(&bench.ring(1))).unwrap();
+        keep(&bench.state(), &bench.ring(2), None).unwrap();
         let mut bytes = std::fs::read(bench.state()).unwrap();
-        for (place, left) in [(1, Some(1)), (0, None)] {
+        for (place, left) in [(1, Some(2)), (0, None)] {
             bytes[RING_PLACES[place] as usize + 100] ^= 1;
             std::fs::write(bench.state(), &bytes).unwrap();
             assert_eq!(bench.newest(), left);

@@ -10,7 +10,7 @@
 //!                  └▶ Board::start: UEFI judges the kernel's own signature
 //! ```
 //!
-//! Whatever is refused is written into the record, and the other slot's turn
+//! Which keys those are says [`trust`]. Whatever is refused is written into the record, and the other slot's turn
 //! comes; with nothing left the board is switched off. Rules, record and header
 //! are those of [`evenkeel_signing::slot`]. What a board must be able to do is
 //! [`Board`]: a disk of UEFI (`firmware`), or a file, where the tests play the
@@ -25,6 +25,7 @@ pub mod boot;
 pub mod firmware;
 mod refusal;
 mod steps;
+pub mod trust;
 
 pub use refusal::{Note, Refusal};
 pub use steps::{Board, Judge, Unusable, image, run};

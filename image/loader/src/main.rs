@@ -5,6 +5,7 @@
 #![no_std]
 
 use evenkeel_loader::firmware::{self, Identity};
+use evenkeel_loader::trust::Given;
 use uefi::Status;
 
 /// As `cargo xtask image` says it to the compiler.
@@ -12,7 +13,10 @@ const IDENTITY: Identity = Identity {
     product: env!("EVENKEEL_PRODUCT"),
     board: env!("EVENKEEL_BOARD"),
     least: env!("EVENKEEL_EPOCH"),
-    keys: env!("EVENKEEL_FIRMWARE_KEYS"),
+    given: Given {
+        keys: env!("EVENKEEL_FIRMWARE_KEYS"),
+        keyring: include_bytes!(env!("EVENKEEL_KEYRING")),
+    },
 };
 
 #[uefi::entry]

@@ -85,9 +85,8 @@ pub struct Machine {
     hardware: board::Machine,
     way: Way,
     uefi: Option<board::Uefi>,
-    /// Whose headers the played loader takes, as files; a test that changes the
-    /// keys adds one.
-    pub keys: Vec<PathBuf>,
+    /// Whose headers the played loader takes.
+    key: PathBuf,
     port: u16,
     /// The console at [`OTHER`], for who changes the network.
     other: Option<u16>,
@@ -172,7 +171,7 @@ impl Machine {
             hardware,
             way: if u_boot { Way::UBoot } else { Way::Played },
             uefi: board.uefi,
-            keys: vec![folder.join(KEY)],
+            key: folder.join(KEY),
             port,
             other: None,
             lines,
@@ -268,9 +267,7 @@ impl Machine {
     /// Whom and what the loader accepts.
     fn judge(&self) -> Result<Judge, MachineError> {
         let mut trusted = Keyring::new();
-        for key in &self.keys {
-            trusted.insert_from(PublicKey::read(key)?, Origin::Platform)?;
-        }
+        trusted.insert_from(PublicKey::read(&self.key)?, Origin::Platform)?;
         let (product, board) = (PRODUCT.to_owned(), self.board.clone());
         Ok(Judge { product, board, least: EPOCH, trusted })
     }

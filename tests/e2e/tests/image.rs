@@ -69,7 +69,15 @@ fn from_the_first_start_over_an_update_to_a_damaged_root() {
 #[test]
 fn the_bill_of_materials_is_valid_and_whole() {
     let bill = bill_of_materials(&Built::find(BOARD));
-    for name in ["evenkeel-init", "evenkeel-network", "evenkeeld", "redb", "megatec", "libc6-dev"] {
+    for name in [
+        "evenkeel-loader",
+        "evenkeel-init",
+        "evenkeel-network",
+        "evenkeeld",
+        "redb",
+        "megatec",
+        "libc6-dev",
+    ] {
         assert!(lists(&bill, name), "{name}");
     }
     assert!(lists(&bill, "cranelift-codegen"), "it compiles plugins");

@@ -97,9 +97,9 @@ fn boot_image(
 ) -> Result<Vec<u8>, AnyError> {
     let (kernel, command_line) = (&inside.kernel.image, board.kernel.command_line.as_str());
     let Some(settings) = &board.loader else {
-        let kernel = &match (&board.uefi, keys.uefi()?) {
-            (Some(_), Some(keys)) => uefi::sign(kernel, keys, out)?,
-            _ => kernel.clone(),
+        let kernel = &match board.uefi {
+            Some(_) => uefi::sign(kernel, keys.uefi()?, out)?,
+            None => kernel.clone(),
         };
         return Ok(Boot { kernel, archive, command_line }.pack()?);
     };

@@ -8,7 +8,8 @@
 //! keyring.evkk           what more than half of them signed
 //! firmware.key           seals the firmware; the keyring has its public half
 //! plugin.key             signs the plugins with their code; the same
-//! boot.key, boot.crt     signs boot images, for boards with a loader that wants it
+//! boot.key, boot.crt     signs boot images, for boards with U-Boot
+//! uefi.key, uefi.crt     signs loader and kernel, for boards with UEFI
 //! ```
 
 use crate::run::AnyError;
@@ -99,7 +100,12 @@ impl Keys {
         if self.are_for_development() {
             fit::make_key(&self.folder)?;
         }
-        for name in ["boot.key", "boot.crt"] {
+        self.with(["boot.key", "boot.crt"])
+    }
+
+    /// The folder, if these files are there.
+    fn with(&self, names: [&str; 2]) -> Result<&Path, AnyError> {
+        for name in names {
             let path = self.folder.join(name);
             if !path.exists() {
                 let text = format!(
@@ -112,13 +118,24 @@ impl Keys {
         Ok(&self.folder)
     }
 
-    /// Where the key of programs for UEFI is; a platform has none yet.
-    pub fn uefi(&self) -> Result<Option<&Path>, AnyError> {
-        if !self.are_for_development() {
-            return Ok(None);
+    /// The folder with the key of programs for UEFI.
+    pub fn uefi(&self) -> Result<&Path, AnyError> {
+        if self.are_for_development() {
+            uefi::make_key(&self.folder)?;
         }
-        uefi::make_key(&self.folder)?;
-        Ok(Some(&self.folder))
+        self.with(["uefi.key", "uefi.crt"])
+    }
+
+    /// Who signs headers, as a boot loader is told: public keys, one a line, and
+    /// the keyring that they signed, if they are roots.
+    pub fn of_headers(&self) -> (String, &[u8]) {
+        match &self.platform {
+            None => (self.firmware.public().to_text().trim().to_owned(), &[]),
+            Some(Platform { roots, keyring }) => {
+                let lines: Vec<_> = roots.iter().map(PublicKey::to_text).collect();
+                (lines.concat().trim().to_owned(), keyring)
+            }
+        }
     }
 
     /// What the image for `board` is and whom it trusts with its slots, as the

@@ -4,7 +4,7 @@
 use super::fresh;
 use crate::plugins::tool;
 use crate::run::AnyError;
-use evenkeel_e2e::fit;
+use evenkeel_e2e::{fit, uefi};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +25,11 @@ file = \"plugin.pub\"
 pub fn example(root: &Path) -> Result<PathBuf, AnyError> {
     let folder = root.join("target/example-platform");
     let keyring = folder.join("keyring.evkk");
-    if keyring.exists() {
+    if keyring.exists() && folder.join("uefi.crt").exists() {
         return Ok(folder);
     }
     fresh(&folder)?;
+    uefi::make_key(&folder)?;
     let (elsewhere, roots) = (folder.join("elsewhere"), folder.join("roots"));
     fs::create_dir_all(&elsewhere)?;
     fs::create_dir_all(&roots)?;

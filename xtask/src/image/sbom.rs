@@ -1,7 +1,7 @@
 //! What is in an image: a CycloneDX 1.5 document in JSON, beside the bundle and
 //! in the root under its hash tree (facts/firmware-trust.md §11).
 //!
-//! It lists the crates that are compiled into the three programs, with their
+//! It lists the crates that are compiled into the programs and the loader, with their
 //! licences, standard and C library, the plugins, the kernel, and the boot loader
 //! where it is made here. No date, no
 //! machine, no random number: the same sources give the same bytes.
@@ -39,6 +39,11 @@ pub fn document(
         ("evenkeeld", daemon_features(board)),
     ] {
         crates(root, package, features, &board.target)?.into_iter().for_each(&mut add);
+    }
+    if let Some(uefi) = &board.uefi {
+        let features = ["--features", "firmware"];
+        let loader = crates(root, "evenkeel-loader", &features, &uefi.target)?;
+        loader.into_iter().for_each(&mut add);
     }
     let (rust, libc) = match cross {
         Some(cross) => (cross.rust_version()?, cross.libc()?),

@@ -18,8 +18,7 @@ pub const PACKAGES: &[(&str, &str)] = &[(LINKER, "lld")];
 const LINKER: &str = "/usr/bin/lld-link";
 
 /// Make the loader of `board`, when its firmware is UEFI. It starts nothing
-/// whose epoch is below `least`. For production there is none: it knows no
-/// keyring, and would refuse what a key signs that followed.
+/// whose epoch is below `least`.
 pub fn make(
     root: &Path,
     out: &Path,
@@ -28,10 +27,10 @@ pub fn make(
     least: u32,
 ) -> Result<(), AnyError> {
     let Some(settings) = &board.uefi else { return Ok(()) };
-    let Some(folder) = keys.uefi()? else {
-        println!("   no loader for UEFI: there is none for production yet");
-        return Ok(());
-    };
+    let folder = keys.uefi()?;
+    let (headers, keyring) = keys.of_headers();
+    let ring = out.join("loader.evkk");
+    fs::write(&ring, keyring)?;
     let rust = Rust::find(&root.join("target/image/toolchain"))?;
     let target = root.join("target/image/loader");
     let mut flags = renamed(root, Some(rust.place()));
@@ -56,7 +55,8 @@ pub fn make(
         .env("EVENKEEL_PRODUCT", PRODUCT)
         .env("EVENKEEL_BOARD", &board.name)
         .env("EVENKEEL_EPOCH", least.to_string())
-        .env("EVENKEEL_FIRMWARE_KEYS", keys.firmware.public().to_text().trim());
+        .env("EVENKEEL_FIRMWARE_KEYS", headers)
+        .env("EVENKEEL_KEYRING", ring.canonicalize()?);
     exec(&mut build)?;
     let program = target.join(&settings.target).join("release/evenkeel-loader.efi");
     let signed = uefi::sign(&fs::read(program)?, folder, out)?;

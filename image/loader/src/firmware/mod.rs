@@ -1,12 +1,13 @@
 //! The loader as a program of UEFI (specification 2.10): its disk ([`disk`]),
 //! its way to start a kernel ([`kernel`]), and its end, which is the kernel or
-//! no power. It reads no key, no file, no variable but `SecureBoot`, and no
+//! no power. It reads no key but what roots signed, no file, no variable but `SecureBoot`, and no
 //! word of the firmware's boot entry.
 
 mod disk;
 mod kernel;
 
 use crate::boot::Boot;
+use crate::trust::{self, Given};
 use crate::{Board, Judge, Note, Unusable, run};
 use alloc::borrow::ToOwned as _;
 use alloc::string::String;
@@ -15,7 +16,6 @@ use disk::Disk;
 use evenkeel_signing::slot::header::HEADER_LEN;
 use evenkeel_signing::slot::record::{COPY_DISTANCE, RECORD_LEN};
 use evenkeel_signing::slot::{Reason, Slot};
-use evenkeel_signing::{Keyring, Origin, PublicKey};
 use uefi::runtime::{self, ResetType, VariableVendor};
 use uefi::{Status, boot, cstr16, println};
 
@@ -28,8 +28,8 @@ pub struct Identity {
     pub board: &'static str,
     /// Least epoch that starts.
     pub least: &'static str,
-    /// The keys that sign headers, one a line.
-    pub keys: &'static str,
+    /// Who signs headers.
+    pub given: Given<'static>,
 }
 
 /// Longest time from here to the kernel, and there until it takes the machine
@@ -53,8 +53,9 @@ fn start(identity: &Identity) -> Result<Infallible, String> {
     if !is_secure() {
         return Err("Secure Boot is off, so that nobody judges what is started".to_owned());
     }
-    let judge = judge(identity).ok_or("the keys in this loader cannot be used")?;
-    let mut firmware = Firmware { disk: Disk::find()? };
+    let mut disk = Disk::find()?;
+    let judge = judge(identity, &mut disk).ok_or("the keys in this loader cannot be used")?;
+    let mut firmware = Firmware { disk };
     run(&mut firmware, &judge).map_err(|forbidden| alloc::format!("{forbidden}"))
 }
 
@@ -66,11 +67,8 @@ fn is_secure() -> bool {
     read.is_ok_and(|(bytes, _)| *bytes == [1])
 }
 
-fn judge(identity: &Identity) -> Option<Judge> {
-    let mut trusted = Keyring::new();
-    for line in identity.keys.lines() {
-        trusted.insert_from(PublicKey::parse(line).ok()?, Origin::Platform).ok()?;
-    }
+fn judge(identity: &Identity, disk: &mut Disk) -> Option<Judge> {
+    let trusted = trust::trusted(identity.given, |at, bytes| disk.state.read(at, bytes))?;
     let least = identity.least.parse().ok()?;
     let (product, board) = (identity.product.to_owned(), identity.board.to_owned());
     Some(Judge { product, board, least, trusted })

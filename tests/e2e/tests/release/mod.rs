@@ -82,6 +82,8 @@ fn keys_change_hands_and_what_the_old_one_signed_ends() {
     let platform = Platform::find(&built);
     let (first, second) = (&platform.first(), &platform.second());
     let mut bench = Bench::new(&built, SCENARIO);
+    // By the firmware and the loader, who judge the keys as well.
+    bench.machine = bench.machine.verified();
     let (_, mut qemu, begun) = bench.on();
     let mut client = bench.console(&mut qemu, begun);
     let password = first_sign_in(&mut client, &mut qemu);
@@ -118,7 +120,6 @@ fn keys_change_hands_and_what_the_old_one_signed_ends() {
     let _ = client.post("/api/v1/firmware/activate", &json!({}));
     off(&mut qemu);
 
-    bench.machine.keys.push(platform.next.path().join("firmware.pub"));
     let (slot, mut qemu, begun) = bench.on();
     assert_eq!(slot, Slot::B);
     let mut client = bench.console(&mut qemu, begun);
