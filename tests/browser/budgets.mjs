@@ -39,6 +39,12 @@ function at(values, share) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+// What was measured before something failed is told all the same.
+process.on("uncaughtException", (error) => {
+  console.log(`problem ${error.message}`);
+  process.exit(0);
+});
+
 // A word to the simulated hardware.
 function say(words) {
   return new Promise((resolve, reject) => {
@@ -215,16 +221,18 @@ await pause(3000);
 // A block's reading jumps in the plant, and is painted. From the plant it waits for
 // the next scan of the bus; from when the guard published that, for the console alone.
 await board.evaluate(() => {
-  window.painted = (string, at, far) => new Promise((resolve) => {
+  window.painted = (string, at) => new Promise((resolve) => {
     const tile = document.querySelectorAll("[data-string]")[string].querySelectorAll(".board li")[at].children[1];
-    const is = () => Math.abs(Number(tile.textContent.replace("\u2212", "-").replace("+", ""))) > 150 === far;
+    // Wherever the block is: the strings are not equalized yet.
+    const shown = () => Number(tile.textContent.replace("\u2212", "-").replace("+", ""));
+    const from = shown();
+    const is = () => Math.abs(shown() - from) > 150;
     const done = () => requestAnimationFrame(() => {
       // After this frame's paint.
       const channel = new MessageChannel();
       channel.port1.onmessage = () => resolve(performance.timeOrigin + performance.now());
       channel.port2.postMessage(null);
     });
-    if (is()) { resolve(null); return; }
     const observer = new MutationObserver(() => { if (is()) { observer.disconnect(); done(); } });
     observer.observe(tile, { childList: true, characterData: true, subtree: true });
   });
@@ -235,7 +243,7 @@ for (let n = 0; n < STEPS; n += 1) {
   const string = n % 16;
   const far = Math.floor(n / 16) % 2 === 0;
   await pause(Math.random() * 1000);
-  const painting = board.evaluate(([s, f]) => window.painted(s, 4, f), [string, far]);
+  const painting = board.evaluate((s) => window.painted(s, 4), string);
   const began = performance.timeOrigin + performance.now();
   await say(`module ${string * 32 + 5} offset ${far ? 300 : 0}`);
   const painted = await Promise.race([painting, pause(20000).then(() => null)]);
