@@ -100,7 +100,7 @@ pub enum Forbidden {
     #[error("the running system has not proved healthy yet")]
     NotGood,
     /// Both slots are unfit.
-    #[error("neither slot holds a system that may start; use a recovery file")]
+    #[error("neither slot holds a system that may start; write the image anew (image/README.md)")]
     NothingToStart,
 }
 
