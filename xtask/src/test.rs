@@ -152,8 +152,15 @@ pub const ALL_IMAGES: &[Image] = &[X86_64, ("qemu-arm", &["loader", "image_arm"]
 pub const SLOW_TOO: &str = "--include-ignored";
 
 /// How they are run; the same packages as above.
-const IMAGE: &[&str] =
-    &["test", "--workspace", "--exclude", "evenkeel-fuzz", "--features", "evenkeel-e2e/appliance"];
+const IMAGE: &[&str] = &[
+    "test",
+    "--workspace",
+    "--exclude",
+    "evenkeel-fuzz",
+    "--features",
+    "evenkeel-e2e/appliance",
+    "--no-fail-fast",
+];
 
 /// Build the images with this kernel, and switch them on; `more` are words for the test programs.
 pub fn images(
