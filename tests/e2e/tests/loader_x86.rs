@@ -301,7 +301,7 @@ fn the_firmware_starts_no_other_loader() {
 /// Nobody feeds a watchdog before the first stage but the firmware, up to where
 /// the kernel takes the machine over.
 #[test]
-#[ignore = "half a minute is waited for"]
+#[ignore = "half a minute is waited for: cargo xtask soak"]
 fn a_kernel_that_hangs_in_the_firmware_s_hands_is_reset() {
     let mut rig = Rig::new();
     let hanging = rig.signed(&pe::program(pe::HANG));

@@ -56,7 +56,8 @@ impl Desk {
     pub(super) fn adopt(&mut self) {
         let Ok(raw) = fs::read(Path::new(IDENTITY).join("keyring.evkk")) else { return };
         let own = self.identity.trust.clone();
-        if own.keyring().is_none_or(|own| own.sequence <= self.state.record().keyring) {
+        let sequence = own.keyring().map_or(0, |own| own.sequence);
+        if !is_to_be_kept(sequence, self.state.record().keyring, self.keyring.is_some()) {
             return show(&raw);
         }
         if let Err(error) = self.put_in_force(&raw, own) {
@@ -98,6 +99,13 @@ impl Desk {
     }
 }
 
+/// Whether the image's keyring of this `sequence` is to stand beside the state
+/// record, which says that `known` was accepted last; `is_kept`: one that holds
+/// does. One that was damaged is written anew: a boot loader may know no other.
+const fn is_to_be_kept(sequence: u32, known: u32, is_kept: bool) -> bool {
+    sequence > known || (sequence == known && sequence > 0 && !is_kept)
+}
+
 fn header(slot: Slot) -> Option<[u8; HEADER_LEN]> {
     read_header(&open("boot", slot).ok()?).ok()
 }
@@ -110,5 +118,20 @@ fn is_trusted(header: &[u8; HEADER_LEN], trust: &Trust) -> bool {
 pub(super) fn show(raw: &[u8]) {
     if let Err(error) = super::write_whole(Path::new(SHOWN), raw) {
         log::say(&format!("the daemon does not see the keyring: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_to_be_kept;
+
+    #[test]
+    fn a_newer_keyring_is_kept_and_a_lost_one_written_anew() {
+        assert!(is_to_be_kept(1, 0, false), "as it leaves the factory");
+        assert!(is_to_be_kept(3, 2, true));
+        assert!(is_to_be_kept(2, 2, false), "both places were damaged");
+        assert!(!is_to_be_kept(2, 2, true) && !is_to_be_kept(1, 2, true));
+        assert!(!is_to_be_kept(1, 2, false), "an older one is none in its place");
+        assert!(!is_to_be_kept(0, 0, false), "a workshop has none");
     }
 }
